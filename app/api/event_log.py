@@ -1,0 +1,38 @@
+"""`/api/process/event-log`: what happened, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app import cursors
+from app.parsing import StrictParser
+from app.problems import UNKNOWN_TRACEABILITY_ID, Problem
+from app.schemas import EventLogAnswer, EventQuery, ProblemAnswer
+from app.services import services
+from app.views import event_document
+
+blp = Blueprint("event-log", __name__, url_prefix="/api/process", description="What happened, step by step")
+blp.ARGUMENTS_PARSER = StrictParser()
+
+
+@blp.route("/event-log/<traceability_id>")
+class EventLog(MethodView):
+    @blp.arguments(EventQuery, location="query")
+    @blp.response(200, EventLogAnswer)
+    @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")
+    @blp.alt_response(404, schema=ProblemAnswer, description="No event has this traceability id")
+    def get(self, query: dict[str, Any], traceability_id: str) -> dict[str, Any]:
+        """Read the events of one trace, in order"""
+        after = cursors.read(query.get("cursor"))
+        rows = services().events.by_traceability_id(traceability_id, after_seq=after or 0, limit=query["limit"] + 1)
+        if not rows and after is None:
+            raise Problem(UNKNOWN_TRACEABILITY_ID, f"no event of {traceability_id[:200]!r}")
+        shown = rows[: query["limit"]]
+        more = len(rows) > len(shown)
+        return {
+            "eventLog": [event_document(row) for row in shown],
+            "nextCursor": cursors.write(shown[-1].seq) if more else None,
+        }

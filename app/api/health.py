@@ -1,0 +1,55 @@
+"""`/health`: is this web process alive, and is the whole system ready?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, current_app
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app.services import services
+from tasks.health import Part, unhandled_topics
+
+blp = Blueprint("health", __name__, url_prefix="/health", description="Liveness and readiness")
+
+
+@blp.route("/live")
+class Live(MethodView):
+    @blp.response(200)
+    def get(self) -> dict[str, str]:
+        """Is this web process alive? Never depends on anything else"""
+        return {"status": "alive"}
+
+
+@blp.route("/ready")
+class Ready(MethodView):
+    @blp.response(200)
+    @blp.alt_response(503, description="Starts cannot be accepted: the database is away")
+    def get(self) -> Response:
+        """Which parts are away, and since when
+
+        `ready`: all is well. `degraded` (200): starts are accepted and kept, but some part is away. `unavailable`
+        (503): starts are refused.
+        """
+        parts = services().health.parts()
+        unhandled = unhandled_topics()
+        status = "ready" if all(part.up for part in parts.values()) else "degraded"
+        if not parts["database"].up:
+            status = "unavailable"
+        answer = current_app.json.response(
+            status=status,
+            parts={name: _shown(part) for name, part in parts.items()},
+            topicsWithoutHandler=unhandled,
+            waitingRequests=services().waiters.count,
+        )
+        answer.status_code = 503 if status == "unavailable" else 200
+        return answer
+
+
+def _shown(part: Part) -> dict[str, Any]:
+    if part.up:
+        return {"up": True, "detail": part.detail}
+    since = datetime.fromtimestamp(part.since or 0, UTC).isoformat(timespec="seconds")
+    return {"up": False, "detail": part.detail, "since": since}

@@ -1,0 +1,116 @@
+"""`/api/process`: start a process, ask for its status, list processes, end one from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, current_app
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app import cursors
+from app.ending import complete
+from app.parsing import StrictParser
+from app.problems import UNKNOWN_CORRELATION_ID, Problem
+from app.schemas import (
+    CompleteRequest,
+    ListQuery,
+    PageAnswer,
+    PendingAnswer,
+    ProblemAnswer,
+    StartAnswer,
+    StartHeaders,
+    StartRequest,
+    StatusAnswer,
+)
+from app.services import services
+from app.starting import preference
+from app.views import row_document
+from store.processes import PENDING, ProcessRow
+
+blp = Blueprint("process", __name__, url_prefix="/api/process", description="Start processes and get their results")
+blp.ARGUMENTS_PARSER = StrictParser()
+
+
+@blp.route("/start")
+class Start(MethodView):
+    @blp.arguments(StartRequest)
+    @blp.arguments(StartHeaders, location="headers")
+    @blp.response(200, StartAnswer)
+    @blp.alt_response(202, schema=PendingAnswer, description="Accepted; poll Location")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The correlation id belongs to another start")
+    @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields, or the process ended in a business error")
+    @blp.alt_response(500, schema=ProblemAnswer, description="The process stands still on a technical error")
+    @blp.alt_response(503, schema=ProblemAnswer, description="Nothing was accepted; try again after Retry-After")
+    def post(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
+        """Start a process and wait for its result
+
+        The same correlation id and content join the running process. Send `Prefer: wait=N` to wait N seconds at most,
+        `Prefer: respond-async` not to wait at all (RFC 7240).
+        """
+        return services().starter.start(body, labels)
+
+
+@blp.route("/status/all")
+class ProcessList(MethodView):
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, PageAnswer)
+    @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List processes, newest first"""
+        rows = services().processes.page(
+            limit=query["limit"] + 1,
+            before_seq=cursors.read(query.get("cursor")),
+            status=query.get("status"),
+            process_key=query.get("processKey"),
+        )
+        shown = rows[: query["limit"]]
+        more = len(rows) > len(shown)
+        return {
+            "processes": [row_document(row) for row in shown],
+            "nextCursor": cursors.write(shown[-1].seq) if more else None,
+        }
+
+
+@blp.route("/status/<correlation_id>")
+class ProcessStatus(MethodView):
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(202, schema=StatusAnswer, description="Not ended yet; ask again after Retry-After")
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    def get(self, correlation_id: str) -> Response:
+        """Ask what became of a process
+
+        Send `Prefer: wait=N` to be answered when it ends, or after N seconds (a long poll).
+        """
+        preferred = preference(services().settings, default_s=0)
+        row = services().starter.wait_for(find(correlation_id), preferred)
+        answer = current_app.json.response(row_document(row))
+        if row.status == PENDING:
+            answer.status_code = 202
+            answer.headers["Retry-After"] = str(services().settings.retry_after_s)
+        if preferred.applied:
+            answer.headers["Preference-Applied"] = preferred.applied
+        return answer
+
+
+@blp.route("/complete")
+class Complete(MethodView):
+    @blp.arguments(CompleteRequest)
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended otherwise")
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """End a process from outside; the same end twice is answered alike"""
+        return row_document(complete(find(body["correlationId"]), body))
+
+
+def find(correlation_id: str) -> ProcessRow:
+    """The row of a correlation id.
+
+    Raises:
+        Problem: there is none.
+    """
+    row = services().processes.by_correlation_id(correlation_id)
+    if row is None:
+        raise Problem(UNKNOWN_CORRELATION_ID, f"nothing was started as {correlation_id[:200]!r}")
+    return row

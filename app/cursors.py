@@ -1,0 +1,35 @@
+"""Cursors of paged answers: opaque to clients, a sequence number to us."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from app.problems import INVALID_CURSOR, Problem
+
+_PREFIX = b"seq:"
+#: the largest BIGINT
+_MOST = 2**63 - 1
+
+
+def write(seq: int) -> str:
+    """The cursor that goes on behind row `seq`."""
+    return base64.urlsafe_b64encode(_PREFIX + str(seq).encode()).decode().rstrip("=")
+
+
+def read(cursor: str | None) -> int | None:
+    """The sequence number of a cursor, None for none.
+
+    Raises:
+        Problem: it is not one that :func:`write` made.
+    """
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        text = b""
+    digits = text.removeprefix(_PREFIX)
+    if not text.startswith(_PREFIX) or not digits.isdigit() or int(digits[:20]) > _MOST or len(digits) > 19:
+        raise Problem(INVALID_CURSOR, "pass the nextCursor of an earlier answer", errors={"cursor": ["Not valid."]})
+    return int(digits)

@@ -1,0 +1,40 @@
+"""`/docs`: Swagger UI on this server's own /openapi.json, its files served from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flask_swagger_ui
+from flask import Blueprint, Flask, Response, send_from_directory
+
+_FILES = Path(flask_swagger_ui.__file__).parent / "dist"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><title>celery-camunda API</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true})</script>
+</body>
+</html>
+"""
+
+
+def register_docs(app: Flask) -> None:
+    """Serve the page and its files."""
+    blueprint = Blueprint("docs", __name__, url_prefix="/docs")
+
+    @blueprint.get("")
+    def page() -> Response:
+        return Response(_PAGE, mimetype="text/html")
+
+    @blueprint.get("/<any('swagger-ui.css', 'swagger-ui-bundle.js'):name>")
+    def file(name: str) -> Response:
+        return send_from_directory(_FILES, name, max_age=86_400)
+
+    app.register_blueprint(blueprint)

@@ -1,0 +1,37 @@
+"""End a process from outside: the row first, then the instance, which `reconcile` deletes if we cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.problems import ALREADY_ENDED, INVALID_FIELDS, Problem
+from app.services import services
+from store.processes import ERROR, OK, Ending, ProcessRow
+from tasks.ending import end_from_outside
+
+
+def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
+    """End `row` as `body` says; the row as it is then.
+
+    Raises:
+        Problem: it has ended otherwise, or data and error do not fit the status.
+    """
+    status = body["status"]
+    if status == OK and body["error"] is not None:
+        raise Problem(INVALID_FIELDS, "see errors", errors={"error": ["Goes with status error only."]})
+    if status == ERROR and body["data"] is not None:
+        raise Problem(INVALID_FIELDS, "see errors", errors={"data": ["Goes with status ok only."]})
+    error = body["error"]
+    if status == ERROR and error is None:
+        error = {"code": "COMPLETED_WITH_ERROR", "message": "ended from outside"}
+    ending = Ending(status, result=body["data"], error=error, engine_open=True)
+    end_from_outside(row, ending)
+    now = services().processes.by_id(row.id) or row
+    if (now.status, now.result, now.error) != (status, body["data"], error):
+        raise Problem(
+            ALREADY_ENDED,
+            f"the process is {now.status} already",
+            correlationId=row.correlation_id,
+            currentStatus=now.status,
+        )
+    return now

@@ -1,0 +1,42 @@
+"""gunicorn's settings: `gunicorn -c app/gunicorn.py 'app:create_app()'`."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+from settings import get_settings
+
+_settings = get_settings()
+
+#: threads beside those that wait: health checks, polls and quick refusals are answered however many requests wait
+SPARE_THREADS = 64
+
+bind = f"{_settings.web_host}:{_settings.web_port}"
+workers = _settings.web_workers
+worker_class = "gthread"
+threads = _settings.max_waiting_requests + SPARE_THREADS
+# connections: the threads', and kept-alive ones between two requests
+worker_connections = threads * 2
+backlog = 2048
+keepalive = 75
+graceful_timeout = _settings.web_grace_s
+# The worker's main loop says that it lives, however long its threads wait.
+timeout = 60
+# Every header and the first line of a request in reasonable bounds
+limit_request_line = 4094
+limit_request_fields = 100
+control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """At SIGTERM, let waiting requests be answered within the grace time."""
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        worker.wsgi.extensions["services"].waiters.close_within(_settings.web_grace_s)
+        if callable(stop):
+            stop(number, frame)
+
+    signal.signal(signal.SIGTERM, terminate)

@@ -1,0 +1,48 @@
+"""Request bodies and queries, read strictly: what is wrong is named, and nothing strange gets past."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import flask
+import marshmallow as ma
+from webargs.flaskparser import FlaskParser
+
+from app.problems import INVALID_FIELDS, INVALID_JSON, NOT_JSON, Problem
+
+
+class StrictParser(FlaskParser):
+    """webargs' parser with this API's answers: 415 for another media type, 400 for bad JSON, 422 with the fields."""
+
+    def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
+        """The body as JSON (RFC 8259: no NaN, no Infinity; RFC 8259, 8.2: no lone surrogates)."""
+        if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
+            raise Problem(NOT_JSON, f"the body came as {req.mimetype or 'nothing that was named'}")
+        try:
+            text = req.get_data(cache=False).decode("utf-8")
+            body = json.loads(text, parse_constant=_no_number)
+            json.dumps(body, ensure_ascii=False).encode("utf-8")
+        except RecursionError:
+            raise Problem(INVALID_JSON, "the document is nested too deeply") from None
+        except ValueError as error:
+            raise Problem(INVALID_JSON, str(error)) from None
+        if not isinstance(body, dict):
+            raise Problem(INVALID_FIELDS, "the body must be an object", errors={"body": ["Must be an object."]})
+        return body
+
+    def handle_error(
+        self,
+        error: ma.ValidationError,
+        req: flask.Request,
+        schema: ma.Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Any,
+    ) -> NoReturn:
+        """Every field at fault, with its path."""
+        raise Problem(INVALID_FIELDS, "see errors", errors=error.normalized_messages())
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,181 @@
+"""What the API takes and gives."""
+
+from __future__ import annotations
+
+import re
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
+
+from store.processes import ERROR, OK, STATUSES
+
+#: characters of a correlation id: safe in a path, in a log line and in a key
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
+#: words that stand in the place of a correlation id in some route
+RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "."})
+
+_CORRELATION_ID_META = {"description": "1 to 200 of A-Z a-z 0-9 . _ : ~ -", "example": "order-4711"}
+
+
+def check_correlation_id(value: str) -> None:
+    """Refuse what cannot be a correlation id.
+
+    Raises:
+        ValidationError: says which characters may stand in it.
+    """
+    if not CORRELATION_ID.match(value):
+        raise ValidationError("Must be 1 to 200 characters of A-Z a-z 0-9 . _ : ~ -")
+    if value in RESERVED_WORDS or set(value) == {"."}:
+        raise ValidationError(f"{value!r} is a word of the API's own.")
+
+
+class Strict(Schema):
+    """A body in which an unknown field is an error: a misspelt name must not pass for an omitted one."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class StartRequest(Strict):
+    """Start a process."""
+
+    processKey = fields.String(required=True, validate=validate.Length(1, 200), metadata={"example": "onboard-user"})
+    correlationId = fields.String(
+        validate=check_correlation_id,
+        metadata={**_CORRELATION_ID_META, "description": "Makes the start idempotent; made up when absent."},
+    )
+    variables = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata={"description": "Input of the process; each process has a schema of its own."},
+    )
+
+
+class StartHeaders(Schema):
+    """What a caller may say about a start beside its body."""
+
+    traceability_id = fields.String(data_key="X-Traceability-Id", validate=check_correlation_id)
+    batch_id = fields.String(data_key="X-Batch-Id", validate=check_correlation_id)
+    application_id = fields.String(data_key="X-Application-Id", validate=check_correlation_id)
+
+
+class CompleteRequest(Strict):
+    """End a process from outside."""
+
+    correlationId = fields.String(required=True, validate=check_correlation_id, metadata=_CORRELATION_ID_META)
+    status = fields.String(required=True, validate=validate.OneOf([OK, ERROR]))
+    data = fields.Raw(load_default=None, allow_none=True, metadata={"description": "The result, for status ok."})
+    error = fields.Dict(load_default=None, allow_none=True, metadata={"description": "For status error."})
+
+    @validates("error")
+    def _named(self, value: dict[str, object] | None, data_key: str) -> None:
+        if value is not None and not isinstance(value.get("message"), str):
+            raise ValidationError("Must have a message.")
+
+
+class ListQuery(Strict):
+    """Which processes to list."""
+
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    processKey = fields.String(validate=validate.Length(1, 200))
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 500))
+    cursor = fields.String(validate=validate.Length(1, 200))
+
+
+class EventQuery(Strict):
+    """Which part of an event log to read."""
+
+    limit = fields.Integer(load_default=1000, validate=validate.Range(1, 1000))
+    cursor = fields.String(validate=validate.Length(1, 200))
+
+
+class StartAnswer(Schema):
+    """200: the process has ended well."""
+
+    status = fields.String(metadata={"example": "ok"})
+    correlationId = fields.String()
+    processInstanceId = fields.String(allow_none=True)
+    traceabilityId = fields.String()
+    result = fields.Raw(allow_none=True)
+
+
+class PendingAnswer(Schema):
+    """202: accepted, not ended yet."""
+
+    status = fields.String(metadata={"example": "pending"})
+    correlationId = fields.String()
+    traceabilityId = fields.String()
+    statusUrl = fields.String()
+
+
+class StatusAnswer(Schema):
+    """What is known of a process. Times are RFC 3339, in UTC."""
+
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    correlationId = fields.String()
+    processKey = fields.String()
+    processInstanceId = fields.String(allow_none=True)
+    traceabilityId = fields.String()
+    data = fields.Raw(allow_none=True)
+    error = fields.Raw(allow_none=True)
+    identifiers = fields.Raw(allow_none=True)
+    incidentId = fields.String(allow_none=True)
+    startedAt = fields.String()
+    updatedAt = fields.String()
+    finishedAt = fields.String(allow_none=True)
+
+
+class PageAnswer(Schema):
+    """A page of processes, newest first; `nextCursor` is null on the last one."""
+
+    processes = fields.List(fields.Nested(StatusAnswer))
+    nextCursor = fields.String(allow_none=True)
+
+
+class EventAnswer(Schema):
+    """One attempt of a step, or one thing that ops did."""
+
+    executionId = fields.String()
+    batchId = fields.String(allow_none=True)
+    traceabilityId = fields.String()
+    applicationId = fields.String(allow_none=True)
+    correlationId = fields.String(allow_none=True)
+    processInstanceId = fields.String(allow_none=True)
+    externalTaskId = fields.String(allow_none=True)
+    phase = fields.String()
+    actor = fields.String(allow_none=True)
+    targetSystem = fields.String(allow_none=True)
+    originatingSystem = fields.String(allow_none=True)
+    processName = fields.String(allow_none=True)
+    step = fields.Integer(allow_none=True)
+    stepName = fields.String()
+    businessActionRequest = fields.Raw(allow_none=True)
+    businessActionResponse = fields.Raw(allow_none=True)
+    identifiers = fields.Raw(allow_none=True)
+    result = fields.String(allow_none=True)
+    httpStatusCode = fields.Integer(allow_none=True)
+    httpMethod = fields.String(allow_none=True)
+    endpoint = fields.String(allow_none=True)
+    metadata = fields.Raw(allow_none=True)
+    errorDetails = fields.String(allow_none=True)
+    lastUpdateId = fields.String(allow_none=True)
+    executionTime = fields.Integer(allow_none=True, metadata={"description": "milliseconds"})
+    createdAt = fields.String()
+    updatedAt = fields.String()
+
+
+class EventLogAnswer(Schema):
+    """The events of one trace, in order."""
+
+    eventLog = fields.List(fields.Nested(EventAnswer))
+    nextCursor = fields.String(allow_none=True)
+
+
+class ProblemAnswer(Schema):
+    """RFC 9457 problem details."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    instance = fields.String()
+    errors = fields.Dict(metadata={"description": "Messages per field."})

@@ -1,0 +1,63 @@
+"""What the views of one web process share."""
+
+from __future__ import annotations
+
+import uuid
+from functools import cached_property
+
+import redis
+from flask import current_app
+
+from app.starting import Starter, payload_of
+from app.waiting import Payload, Waiters
+from settings import Settings
+from store.events import EventStore
+from store.processes import PENDING, ProcessStore
+from tasks.health import Health
+from tasks.runtime import runtime
+
+
+class Services:
+    """Made once an app; connections are made at first use, after any fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    def processes(self) -> ProcessStore:
+        """The process rows."""
+        return runtime().processes
+
+    @property
+    def events(self) -> EventStore:
+        """The audit events."""
+        return runtime().events
+
+    @cached_property
+    def waiters(self) -> Waiters:
+        """The requests that wait."""
+        return Waiters(self._subscriber, self._ended, limit=self.settings.max_waiting_requests)
+
+    @cached_property
+    def starter(self) -> Starter:
+        """Accepts starts."""
+        return Starter(self.settings, self.processes, self.waiters)
+
+    @cached_property
+    def health(self) -> Health:
+        """Which part is away."""
+        return Health(runtime())
+
+    def _subscriber(self) -> redis.Redis[bytes]:
+        return redis.Redis.from_url(
+            self.settings.redis_url, socket_connect_timeout=2.0, health_check_interval=10, socket_keepalive=True
+        )
+
+    def _ended(self, process_ids: list[uuid.UUID]) -> dict[uuid.UUID, Payload]:
+        return {row.id: payload_of(row) for row in self.processes.by_ids(process_ids) if row.status != PENDING}
+
+
+def services() -> Services:
+    """The services of the app that answers the current request."""
+    found: Services = current_app.extensions["services"]
+    return found

@@ -1,0 +1,230 @@
+"""Accept a start: check it, write its row, enqueue it, wait for its end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, current_app, request, url_for
+from marshmallow import ValidationError
+
+from app.problems import (
+    CORRELATION_ID_CONFLICT,
+    INVALID_FIELDS,
+    PROCESS_CANCELLED,
+    PROCESS_ERROR,
+    PROCESS_FAILED,
+    TOO_MANY_STARTS,
+    UNKNOWN_PROCESS,
+    Problem,
+)
+from app.waiting import Payload, Waiters
+from settings import Settings
+from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
+from tasks.catalogue import check_variables, find_process
+from tasks.publish import BrokerAway, send_start
+
+#: error types that a person has to mend; every other error is one of the process's own rules
+_TECHNICAL = frozenset({"incident", "lost"})
+_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[,;]|$)", re.IGNORECASE)
+_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:[,;=]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """How long to wait, in seconds, and what is said about it in ``Preference-Applied`` (RFC 7240)."""
+
+    wait_s: float
+    applied: str | None = None
+
+
+def preference(settings: Settings, *, default_s: float | None = None) -> Preference:
+    """From the request's ``Prefer`` headers; what is no preference that we know is ignored (RFC 7240, section 2).
+
+    `default_s`: the wait without a preference, in seconds; the ceiling when None.
+    """
+    given = ", ".join(request.headers.getlist("Prefer"))
+    ceiling = settings.sync_timeout_ms / 1000
+    wait = _WAIT.search(given)
+    if wait is not None:
+        seconds = int(wait.group(1))
+        return Preference(min(seconds, ceiling), f"wait={seconds}" if seconds <= ceiling else None)
+    if _ASYNC.search(given):
+        return Preference(0.0, "respond-async")
+    return Preference(ceiling if default_s is None else default_s)
+
+
+class Starter:
+    """Accepts starts for one web process."""
+
+    #: seconds for which one count of pending starts is trusted
+    COUNT_LIFETIME_S = 1.0
+
+    def __init__(self, settings: Settings, processes: ProcessStore, waiters: Waiters) -> None:
+        self._settings = settings
+        self._processes = processes
+        self._waiters = waiters
+        self._counted_at = float("-inf")
+        self._unstarted = 0
+
+    def start(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
+        """Answer a start.
+
+        Raises:
+            Problem: the start is refused, or its process ended in an error.
+            DatabaseAway: nothing was accepted.
+        """
+        new = self._new_process(body, labels)
+        preferred = preference(self._settings)
+        with self._waiters.waiting(new.id) as wait:
+            if not self._accept(new):
+                return self._join(new, preferred)
+            try:
+                send_start(new.id, process_key=new.process_key, correlation_id=new.correlation_id)
+                payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
+            except BrokerAway:
+                # The row is written: reconcile starts it when the broker is back.
+                payload = None
+        return self._answer(payload, new.correlation_id, new.traceability_id, preferred)
+
+    def wait_for(self, row: ProcessRow, preferred: Preference) -> ProcessRow:
+        """The row again after it has ended, or after the preferred time."""
+        if row.status != PENDING or preferred.wait_s <= 0:
+            return row
+        with self._waiters.waiting(row.id) as wait:
+            # It may have ended between the first look and the registration.
+            again = self._processes.by_id(row.id) or row
+            if again.status == PENDING and wait is not None:
+                wait.result(preferred.wait_s)
+                again = self._processes.by_id(row.id) or row
+        return again
+
+    def _new_process(self, body: dict[str, Any], labels: dict[str, str]) -> NewProcess:
+        process = find_process(body["processKey"])
+        if process is None:
+            raise Problem(UNKNOWN_PROCESS, f"no process {body['processKey']!r}; see GET /api/process/definitions")
+        try:
+            check_variables(process, body["variables"])
+        except ValidationError as error:
+            raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.normalized_messages()}) from None
+        return NewProcess(
+            id=uuid.uuid4(),
+            correlation_id=body.get("correlationId") or str(uuid.uuid4()),
+            request_hash=_hash(process.key, body["variables"]),
+            process_key=process.key,
+            variables=body["variables"],
+            traceability_id=labels.get("traceability_id") or str(uuid.uuid4()),
+            batch_id=labels.get("batch_id"),
+            application_id=labels.get("application_id"),
+        )
+
+    def _accept(self, new: NewProcess) -> bool:
+        if self._count_unstarted() >= self._settings.max_pending_starts:
+            if self._processes.by_correlation_id(new.correlation_id) is not None:
+                return False
+            raise Problem(
+                TOO_MANY_STARTS,
+                f"{self._settings.max_pending_starts} starts wait already",
+                headers={"Retry-After": str(self._settings.retry_after_s)},
+            )
+        return self._processes.accept(new)
+
+    def _count_unstarted(self) -> int:
+        now = time.monotonic()
+        if now - self._counted_at > self.COUNT_LIFETIME_S:
+            self._counted_at = now
+            self._unstarted = self._processes.count_unstarted()
+        return self._unstarted
+
+    def _join(self, new: NewProcess, preferred: Preference) -> Response:
+        row = self._processes.by_correlation_id(new.correlation_id)
+        if row is None or row.request_hash != new.request_hash:
+            raise Problem(
+                CORRELATION_ID_CONFLICT,
+                "the same correlation id came before with another process or other variables",
+                correlationId=new.correlation_id,
+                statusUrl=status_url(new.correlation_id),
+            )
+        row = self.wait_for(row, preferred)
+        payload = None if row.status == PENDING else payload_of(row)
+        return self._answer(payload, row.correlation_id, row.traceability_id, preferred, replayed=True)
+
+    def _answer(
+        self,
+        payload: Payload | None,
+        correlation_id: str,
+        traceability_id: str,
+        preferred: Preference,
+        *,
+        replayed: bool = False,
+    ) -> Response:
+        headers = {"Preference-Applied": preferred.applied} if preferred.applied else {}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        if payload is None:
+            answer = current_app.json.response(
+                status=PENDING,
+                correlationId=correlation_id,
+                traceabilityId=traceability_id,
+                statusUrl=status_url(correlation_id),
+            )
+            answer.status_code = 202
+            headers |= {"Location": status_url(correlation_id), "Retry-After": str(self._settings.retry_after_s)}
+        elif payload["status"] == OK:
+            answer = current_app.json.response(
+                status=OK,
+                correlationId=correlation_id,
+                processInstanceId=payload["processInstanceId"],
+                traceabilityId=traceability_id,
+                result=payload["result"],
+            )
+        else:
+            raise _failure(payload, correlation_id, traceability_id, headers)
+        answer.headers.extend(headers)
+        return answer
+
+
+def payload_of(row: ProcessRow) -> Payload:
+    """What a wake-up would have said of an ended row."""
+    return {
+        "status": row.status,
+        "correlationId": row.correlation_id,
+        "traceabilityId": row.traceability_id,
+        "processInstanceId": row.process_instance_id,
+        "result": row.result,
+        "error": row.error,
+    }
+
+
+def status_url(correlation_id: str) -> str:
+    """Where to poll."""
+    return url_for("process.ProcessStatus", correlation_id=correlation_id)
+
+
+def _failure(payload: Payload, correlation_id: str, traceability_id: str, headers: dict[str, str]) -> Problem:
+    error = payload.get("error") or {}
+    kind = PROCESS_FAILED
+    if payload["status"] == CANCELLED:
+        kind = PROCESS_CANCELLED
+    elif error.get("type") in _TECHNICAL or error.get("code") in ("PROCESS_NOT_DEPLOYED", "START_REFUSED"):
+        kind = PROCESS_ERROR
+    return Problem(
+        kind,
+        str(error.get("message") or "the process did not end well"),
+        headers=headers,
+        correlationId=correlation_id,
+        traceabilityId=traceability_id,
+        processInstanceId=payload.get("processInstanceId"),
+        statusUrl=status_url(correlation_id),
+        error=error or None,
+    )
+
+
+def _hash(process_key: str, variables: dict[str, Any]) -> str:
+    content = json.dumps([process_key, variables], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()

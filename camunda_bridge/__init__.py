@@ -1,0 +1,9 @@
+"""The bridge to the engine. What a process package may use is what this module names."""
+
+from camunda_bridge.context import StepContext
+from camunda_bridge.definition import define_process
+from camunda_bridge.errors import BusinessRuleError
+from camunda_bridge.partner import PartnerClient, PartnerError
+from camunda_bridge.variables import File
+
+__all__ = ["BusinessRuleError", "File", "PartnerClient", "PartnerError", "StepContext", "define_process"]

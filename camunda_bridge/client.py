@@ -1,0 +1,377 @@
+"""The engine's REST API, as far as this project uses it: pycamunda's requests over one lean, timed-out session.
+
+pycamunda 0.6.1 knows no history, no jobs, no incidents by business key, no topic filters beyond variables, and its
+`deployment.Create` ignores the session; those calls are made on the session directly. The facts that the methods rely
+on are pinned by tests/contract on the real engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pycamunda.externaltask
+import pycamunda.incident
+import pycamunda.message
+import pycamunda.processdef
+import pycamunda.processinst
+
+from camunda_bridge.errors import EngineRefused, LockLost, NotFound
+from camunda_bridge.session import EngineSession, authorization_header
+from camunda_bridge.variables import Typed, format_date
+from settings import Settings
+
+#: most entries asked of a history query in one call
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What to fetch: a topic, and the variables that its step reads (None for all)."""
+
+    name: str
+    variables: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTask:
+    """An external task that is locked for us; `variables` typed as the engine sent them."""
+
+    id: str
+    topic: str
+    activity_id: str
+    process_definition_id: str
+    process_definition_key: str
+    process_instance_id: str
+    business_key: str | None
+    retries: int | None
+    variables: dict[str, Typed]
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> LockedTask:
+        """From one entry of fetchAndLock's answer."""
+        return cls(
+            id=data["id"],
+            topic=data["topicName"],
+            activity_id=data["activityId"],
+            process_definition_id=data["processDefinitionId"],
+            process_definition_key=data["processDefinitionKey"],
+            process_instance_id=data["processInstanceId"],
+            business_key=data.get("businessKey"),
+            retries=data.get("retries"),
+            variables=data["variables"],
+        )
+
+
+class _FetchAndLock(pycamunda.externaltask.FetchAndLock):
+    """pycamunda's request with what 7.24 knows beyond it: topic filters, order, and the fields of the answer."""
+
+    sorting = pycamunda.externaltask.BodyParameter("sorting")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return (
+            super(pycamunda.externaltask.FetchAndLock, self)
+            .__call__(pycamunda.base.RequestMethod.POST, *args, **kwargs)
+            .json()
+        )
+
+
+class Engine:
+    """One engine.
+
+    Every method raises :class:`EngineAway` when the engine does not answer, and :class:`Unauthorized` when it refuses
+    the login. `token` is the lock token: the workerId of the fetch that locked the task.
+    """
+
+    def __init__(self, session: EngineSession) -> None:
+        self.session = session
+        self._url = session.base_url
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Engine:
+        """The engine that `settings` name."""
+        return cls(
+            EngineSession(
+                settings.camunda_base_url,
+                timeout_ms=settings.camunda_timeout_ms,
+                connect_timeout_ms=settings.camunda_connect_timeout_ms,
+                authorization=authorization_header(
+                    settings.camunda_auth,
+                    username=settings.camunda_username,
+                    password=settings.camunda_password,
+                    token=settings.camunda_token,
+                ),
+            )
+        )
+
+    def version(self) -> str:
+        """The engine's version, for example ``7.24.0``."""
+        return str(self.session.get("/version")["version"])
+
+    # -- definitions
+
+    def deploy(self, name: str, files: Mapping[str, bytes]) -> list[str]:
+        """Deploy `files` unless the newest deployment of this name is the same; ids of what is new."""
+        form: dict[str, Any] = {
+            "deployment-name": name,
+            "deployment-source": "celery-camunda",
+            "enable-duplicate-filtering": "true",
+            "deploy-changed-only": "true",
+            **{file: (file, content) for file, content in files.items()},
+        }
+        answer = self.session.request("POST", f"{self._url}/deployment/create", files=form).json()
+        return list(answer.get("deployedProcessDefinitions") or {})
+
+    def definition_xml(self, definition_id: str) -> str:
+        """The BPMN of a deployed definition."""
+        return str(self.session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"])
+
+    def deployed_keys(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that have a deployed definition."""
+        wanted = ",".join(keys)
+        found = self.session.get("/process-definition", keysIn=wanted, latestVersion="true") if wanted else []
+        return {definition["key"] for definition in found}
+
+    # -- instances
+
+    def start(self, key: str, business_key: str, variables: Mapping[str, Typed]) -> str:
+        """Start an instance of the newest version of `key`; its id.
+
+        Raises:
+            NotFound: no such definition is deployed.
+        """
+        request = pycamunda.processdef.StartInstance(self._url, key=key, business_key=business_key)
+        request.session = self.session
+        request.variables = dict(variables)
+        instance: pycamunda.processinst.ProcessInstance = request()
+        return instance.id_
+
+    def delete_instance(self, instance_id: str, reason: str) -> bool:
+        """Delete an instance with its children; False when it does not run."""
+        try:
+            self.session.request(
+                "DELETE", f"{self._url}/process-instance/{instance_id}", params={"skipCustomListeners": "true"}
+            )
+        except NotFound:
+            return False
+        return True
+
+    def is_running(self, instance_id: str) -> bool:
+        """True while the instance has not ended."""
+        request = pycamunda.processinst.Get(self._url, instance_id)
+        request.session = self.session
+        try:
+            request()
+        except NotFound:
+            return False
+        return True
+
+    def calling_instance(self, instance_id: str) -> dict[str, Any] | None:
+        """The running instance whose call activity started this one; None when it is a root."""
+        found: list[dict[str, Any]] = self.session.get("/process-instance", subProcessInstance=instance_id)
+        return found[0] if found else None
+
+    def instances_by_business_key(self, key: str, business_key: str) -> list[dict[str, Any]]:
+        """Historic instances of `key` with this business key, running ones too, earliest first."""
+        found: list[dict[str, Any]] = self.session.post(
+            "/history/process-instance",
+            {
+                "processInstanceBusinessKey": business_key,
+                "processDefinitionKey": key,
+                "sorting": [{"sortBy": "startTime", "sortOrder": "asc"}],
+            },
+        )
+        return found
+
+    def historic_instance(self, instance_id: str) -> dict[str, Any] | None:
+        """What history knows of an instance; None when it knows nothing (any more)."""
+        try:
+            found: dict[str, Any] = self.session.get(f"/history/process-instance/{instance_id}")
+        except NotFound:
+            return None
+        return found
+
+    def historic_instances(self, instance_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """What history knows of these instances, running or ended; at most PAGE ids a call."""
+        found: list[dict[str, Any]] = self.session.post(
+            "/history/process-instance", {"processInstanceIds": list(instance_ids)}
+        )
+        return found
+
+    def finished_after(self, moment: datetime, *, first: int, limit: int = PAGE) -> list[dict[str, Any]]:
+        """Root instances that ended at or after `moment`, in the order of their ends."""
+        found: list[dict[str, Any]] = self.session.request(
+            "POST",
+            f"{self._url}/history/process-instance?firstResult={first}&maxResults={limit}",
+            json={
+                "finishedAfter": format_date(moment),
+                "rootProcessInstances": True,
+                "sorting": [{"sortBy": "endTime", "sortOrder": "asc"}],
+            },
+        ).json()
+        return found
+
+    def end_events(self, instance_id: str) -> list[dict[str, Any]]:
+        """The end events that an instance went through."""
+        found: list[dict[str, Any]] = self.session.get("/history/activity-instance", processInstanceId=instance_id)
+        return [activity for activity in found if activity["activityType"].lower().endswith("endevent")]
+
+    def historic_variables(self, instance_id: str) -> dict[str, Typed]:
+        """The last values of an instance's own variables, typed."""
+        found = self.session.get("/history/variable-instance", processInstanceId=instance_id, deserializeValues="false")
+        return {
+            item["name"]: {"type": item["type"], "value": item["value"], "valueInfo": item["valueInfo"]}
+            for item in found
+            if item.get("activityInstanceId") == instance_id
+        }
+
+    # -- external tasks
+
+    def fetch_and_lock(
+        self,
+        topics: Sequence[Topic],
+        *,
+        token: str,
+        lock_duration_ms: int,
+        max_tasks: int,
+        business_key: str | None = None,
+    ) -> list[LockedTask]:
+        """Lock external tasks that are ready, oldest first; never waits for one to come.
+
+        `business_key` restricts the fetch to one process.
+        """
+        request = _FetchAndLock(self._url, worker_id=token, max_tasks=max_tasks)
+        request.session = self.session
+        request.sorting = [{"sortBy": "createTime", "sortOrder": "asc"}]
+        for topic in topics:
+            entry: dict[str, Any] = {
+                "topicName": topic.name,
+                "lockDuration": lock_duration_ms,
+                "deserializeValues": False,
+            }
+            if topic.variables is not None:
+                entry["variables"] = list(topic.variables)
+            if business_key is not None:
+                entry["businessKey"] = business_key
+            request.topics.append(entry)
+        return [LockedTask.load(entry) for entry in request()]
+
+    def complete(self, task_id: str, token: str, variables: Mapping[str, Typed]) -> None:
+        """Complete a task.
+
+        Raises:
+            LockLost: another token holds the task, or it is gone.
+        """
+        request = pycamunda.externaltask.Complete(self._url, id_=task_id, worker_id=token)
+        request.variables = dict(variables)
+        self._about_lock(request)
+
+    def bpmn_error(self, task_id: str, token: str, code: str, message: str, variables: Mapping[str, Typed]) -> None:
+        """End a task with a BPMN error.
+
+        Raises:
+            LockLost: another token holds the task, or it is gone.
+        """
+        request = pycamunda.externaltask.HandleBPMNError(self._url, task_id, token, code, message)
+        request.variables = dict(variables)
+        self._about_lock(request)
+
+    def failure(
+        self, task_id: str, token: str, message: str, details: str, *, retries: int, retry_timeout_ms: int
+    ) -> None:
+        """Report that an attempt failed; with 0 retries the engine makes an incident.
+
+        Raises:
+            LockLost: another token holds the task, or it is gone.
+        """
+        # The engine keeps 666 characters of the message and refuses none.
+        request = pycamunda.externaltask.HandleFailure(
+            self._url, task_id, token, message[:600], details, retries, retry_timeout_ms
+        )
+        self._about_lock(request)
+
+    def extend_lock(self, task_id: str, token: str, duration_ms: int) -> None:
+        """Lock a task anew for `duration_ms` from now.
+
+        Raises:
+            LockLost: another token holds the task, or it is gone.
+        """
+        self._about_lock(pycamunda.externaltask.ExtendLock(self._url, task_id, duration_ms, token))
+
+    def unlock(self, task_id: str, token: str) -> bool:
+        """Give a task back, if it still carries our token."""
+        if self.holder(task_id) != token:
+            return False
+        request = pycamunda.externaltask.Unlock(self._url, task_id)
+        request.session = self.session
+        try:
+            request()
+        except NotFound:
+            return False
+        return True
+
+    def holder(self, task_id: str) -> str | None:
+        """The token that a task carries; None when it carries none or is gone."""
+        task = self.external_task(task_id)
+        return None if task is None else task["workerId"]
+
+    def external_task(self, task_id: str) -> dict[str, Any] | None:
+        """A task that has not ended; None when it is gone."""
+        try:
+            found: dict[str, Any] = self.session.get(f"/external-task/{task_id}")
+        except NotFound:
+            return None
+        return found
+
+    def task_log(self, task_id: str) -> list[dict[str, Any]]:
+        """History's log of one task: creation, failures, success, deletion, each with the token it was done under."""
+        found: list[dict[str, Any]] = self.session.get("/history/external-task-log", externalTaskId=task_id)
+        return found
+
+    # -- incidents, retries, messages
+
+    def incidents(self, *, first: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:
+        """Open incidents, oldest first."""
+        found: list[dict[str, Any]] = self.session.get(
+            "/incident", sortBy="incidentTimestamp", sortOrder="asc", firstResult=first, maxResults=limit
+        )
+        return found
+
+    def incidents_of(self, instance_id: str) -> list[dict[str, Any]]:
+        """Open incidents of one instance."""
+        found: list[dict[str, Any]] = self.session.get("/incident", processInstanceId=instance_id)
+        return found
+
+    def set_task_retries(self, task_id: str, retries: int) -> None:
+        """Give an external task new retries; its incident goes away."""
+        self.session.request("PUT", f"{self._url}/external-task/{task_id}/retries", json={"retries": retries})
+
+    def set_job_retries(self, job_id: str, retries: int) -> None:
+        """Give a job new retries; its incident goes away."""
+        self.session.request("PUT", f"{self._url}/job/{job_id}/retries", json={"retries": retries})
+
+    def correlate(self, message: str, *, instance_id: str, variables: Mapping[str, Typed]) -> bool:
+        """Deliver a message to an instance; False when nothing in it waits for one."""
+        try:
+            self.session.post(
+                "/message",
+                {"messageName": message, "processInstanceId": instance_id, "processVariables": dict(variables)},
+            )
+        except EngineRefused as error:
+            if error.status == 400 and "MismatchingMessageCorrelationException" in f"{error.type} {error}":
+                return False
+            raise
+        return True
+
+    def _about_lock(self, request: Any) -> None:
+        request.session = self.session
+        try:
+            request()
+        except NotFound as error:
+            raise LockLost(str(error)) from error
+        except EngineRefused as error:
+            if error.status == 400 and "worker" in str(error):
+                raise LockLost(str(error)) from error
+            raise

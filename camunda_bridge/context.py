@@ -1,0 +1,89 @@
+"""What travels with a process beside its business data, and what a handler may ask about its own attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+#: the process variable that carries the execution context; clients cannot set it
+CONTEXT_VARIABLE = "executionContext"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionContext:
+    """Who a step works for: set at the start, the same for every step of a process."""
+
+    process_id: str | None = None
+    correlation_id: str | None = None
+    traceability_id: str | None = None
+    batch_id: str | None = None
+    application_id: str | None = None
+
+    def to_variable(self) -> dict[str, str]:
+        """As the value of the process variable."""
+        names = {
+            "processId": self.process_id,
+            "correlationId": self.correlation_id,
+            "traceabilityId": self.traceability_id,
+            "batchId": self.batch_id,
+            "applicationId": self.application_id,
+        }
+        return {name: value for name, value in names.items() if value is not None}
+
+    @classmethod
+    def from_variable(cls, value: Any) -> ExecutionContext:
+        """From the process variable; empty for an instance that was started past the facade."""
+        if not isinstance(value, dict):
+            return cls()
+        return cls(
+            value.get("processId"),
+            value.get("correlationId"),
+            value.get("traceabilityId"),
+            value.get("batchId"),
+            value.get("applicationId"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a handler may know about its own attempt.
+
+    `idempotency_key` is the same in every attempt of one step of one process: send it with every outside effect, since
+    a worker may die after the effect and before it could say so.
+    """
+
+    correlation_id: str
+    traceability_id: str
+    process_instance_id: str
+    step: str
+    attempt: int
+    idempotency_key: str
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """What the partner calls of an attempt leave for its event: the last HTTP status code."""
+
+    http_status_code: int | None = None
+
+
+_record: ContextVar[CallRecord | None] = ContextVar("call_record", default=None)
+
+
+@contextmanager
+def recording_calls() -> Iterator[CallRecord]:
+    """Collect what partner calls leave, inside the block."""
+    record = CallRecord()
+    reset = _record.set(record)
+    try:
+        yield record
+    finally:
+        _record.reset(reset)
+
+
+def current_record() -> CallRecord | None:
+    """The record of the running attempt; None outside of one."""
+    return _record.get()

@@ -1,0 +1,277 @@
+"""How a process is declared: its BPMN file, its schemas, and a plain function for each step.
+
+    process = define_process("onboard-user", start_schema=OnboardUser)
+
+    @process.step("validate-user-information", order=1, input_schema=UserInformation)
+    def validate_user_information(user: User) -> dict[str, str]:
+        return {"userId": user.user_id}
+
+The topic of a step is ``<process key>.<step name>``. A handler takes the step's input and, if it has a second
+parameter, a :class:`StepContext`; what it returns becomes process variables.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from marshmallow import Schema
+
+from camunda_bridge.bpmn import Bpmn, parse
+from camunda_bridge.client import Topic
+from camunda_bridge.context import CONTEXT_VARIABLE
+from camunda_bridge.errors import DefinitionError
+
+Handler = Callable[..., Any]
+Outcome = Literal["ok", "error"]
+
+#: fields that name a business object, kept with every event and row
+IDENTIFIERS = ("customerId", "userId", "orderId", "accountId")
+
+#: variables that a boundary event or a business error leaves for the steps behind it
+ERROR_VARIABLES = ("errorCode", "errorMessage", "errorType", "errorDetails")
+
+
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
+    """One step: a handler and everything that is known about it.
+
+    `outcome` marks a response step: the last step of its process, whose output is the result (ok) or the error.
+    `retries`: attempts after the first. `retry_base_s`: pause before the first of them; it doubles each time.
+    """
+
+    name: str
+    topic: str
+    handler: Handler
+    order: int = 0
+    input_schema: Schema | None = None
+    output_schema: Schema | None = None
+    takes_context: bool = False
+    outcome: Outcome | None = None
+    retries: int = 3
+    retry_base_s: float = 1.0
+    time_limit_s: int | None = None
+    invalid_input_code: str = "VALIDATION_ERROR"
+    http_method: str | None = None
+    endpoint: str | None = None
+    success: str | None = None
+    error: str | None = None
+    target_system: str | None = None
+    originating_system: str | None = None
+    process_name: str | None = None
+
+
+@dataclass(slots=True)
+class ProcessDefinition:
+    """One process: made by :func:`define_process`, filled by its :meth:`step` decorator."""
+
+    key: str
+    bpmn_path: Path
+    start_schema: Schema | None = None
+    example: dict[str, Any] = field(default_factory=dict)
+    process_name: str = ""
+    originating_system: str = ""
+    identifiers: tuple[str, ...] = IDENTIFIERS
+    steps: dict[str, StepDefinition] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> str:
+        """The Celery queue of this process's steps."""
+        return f"steps.{self.key}"
+
+    def bpmn(self) -> Bpmn:
+        """The BPMN file as it is on disk.
+
+        Raises:
+            DefinitionError: it is missing, no BPMN, or of another process.
+        """
+        try:
+            bpmn = parse(self.bpmn_path.read_bytes())
+        except OSError as error:
+            raise DefinitionError(f"process {self.key!r}: {error}") from None
+        except DefinitionError as error:
+            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}") from None
+        if bpmn.key != self.key:
+            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name} holds process {bpmn.key!r}")
+        return bpmn
+
+    def step(
+        self,
+        name: str,
+        *,
+        order: int = 0,
+        input_schema: type[Schema] | None = None,
+        output_schema: type[Schema] | None = None,
+        outcome: Outcome | None = None,
+        retries: int = 3,
+        retry_base_s: float = 1.0,
+        time_limit_s: int | None = None,
+        invalid_input_code: str = "VALIDATION_ERROR",
+        http_method: str | None = None,
+        endpoint: str | None = None,
+        success: str | None = None,
+        error: str | None = None,
+        target_system: str | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Declare the handler of a step; the function itself stays as it is, callable in a test.
+
+        Raises:
+            DefinitionError: the step is declared twice, or a number is out of range.
+        """
+        if retries < 0 or retry_base_s < 0:
+            raise DefinitionError(f"step {name!r}: retries and retry_base_s must not be negative")
+
+        def declare(handler: Handler) -> Handler:
+            topic = f"{self.key}.{name}"
+            if topic in self.steps:
+                raise DefinitionError(f"step {topic!r} is declared twice")
+            self.steps[topic] = StepDefinition(
+                name=name,
+                topic=topic,
+                handler=handler,
+                order=order,
+                input_schema=input_schema() if input_schema else None,
+                output_schema=output_schema() if output_schema else None,
+                takes_context=len(inspect.signature(handler).parameters) > 1,
+                outcome=outcome,
+                retries=retries,
+                retry_base_s=retry_base_s,
+                time_limit_s=time_limit_s,
+                invalid_input_code=invalid_input_code,
+                http_method=http_method,
+                endpoint=endpoint,
+                success=success,
+                error=error,
+                target_system=target_system,
+                originating_system=self.originating_system,
+                process_name=self.process_name,
+            )
+            return handler
+
+        return declare
+
+    def topic(self, step: StepDefinition) -> Topic:
+        """What to fetch for a step: only the variables that its schema names, where it has one."""
+        if step.input_schema is None:
+            return Topic(step.topic)
+        names = [item.data_key or name for name, item in step.input_schema.fields.items()]
+        return Topic(step.topic, tuple(dict.fromkeys([*names, *self.identifiers, *ERROR_VARIABLES, CONTEXT_VARIABLE])))
+
+
+class Registry:
+    """The processes that this installation knows, and their steps by topic."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, ProcessDefinition] = {}
+        self._steps: dict[str, tuple[ProcessDefinition, StepDefinition]] = {}
+        self._families: dict[str, tuple[Topic, ...]] = {}
+
+    def add(self, process: ProcessDefinition) -> None:
+        """Add a declared process.
+
+        Raises:
+            DefinitionError: its key is taken.
+        """
+        if self.processes.get(process.key, process) is not process:
+            raise DefinitionError(f"process {process.key!r} is declared twice")
+        self.processes[process.key] = process
+        for step in process.steps.values():
+            self._steps[step.topic] = (process, step)
+        self._families.clear()
+
+    def __iter__(self) -> Iterator[ProcessDefinition]:
+        return iter(self.processes.values())
+
+    def find(self, topic: str) -> tuple[ProcessDefinition, StepDefinition] | None:
+        """The process and step of a topic; None when nobody handles it."""
+        return self._steps.get(topic)
+
+    def topics(self) -> list[Topic]:
+        """Every topic that has a handler."""
+        return [process.topic(step) for process, step in self._steps.values()]
+
+    def family_topics(self, key: str) -> tuple[Topic, ...]:
+        """The topics of a process and of all that it calls: what may come next in one of its instances."""
+        if key not in self._families:
+            self._families[key] = tuple(
+                self.processes[member].topic(step)
+                for member in sorted(self._family(key, set()))
+                for step in self.processes[member].steps.values()
+            )
+        return self._families[key]
+
+    def _family(self, key: str, seen: set[str]) -> set[str]:
+        if key in seen or key not in self.processes:
+            return seen
+        seen.add(key)
+        for called in self.processes[key].bpmn().calls:
+            self._family(called, seen)
+        return seen
+
+    def unhandled_topics(self) -> dict[str, list[str]]:
+        """Process key -> topics of its BPMN file that no handler is declared for. They are not fetched."""
+        missing = {process.key: sorted(set(process.bpmn().topics.values()) - set(self._steps)) for process in self}
+        return {key: topics for key, topics in missing.items() if topics}
+
+
+#: the registry of this installation, filled by :func:`load_processes`
+registry = Registry()
+
+
+def define_process(
+    key: str,
+    *,
+    bpmn: str | None = None,
+    start_schema: type[Schema] | None = None,
+    example: Mapping[str, Any] | None = None,
+    process_name: str = "",
+    originating_system: str = "rest-facade",
+    identifiers: Iterable[str] = IDENTIFIERS,
+) -> ProcessDefinition:
+    """Declare a process.
+
+    Args:
+        key: the id of the executable process in the BPMN file.
+        bpmn: the BPMN file, beside the module that calls; ``<key with underscores>.bpmn`` by default.
+        start_schema: what the variables of a start must be.
+        example: variables of an example start, for the API's documentation.
+        identifiers: output fields that name a business object; kept with events and row, and passed on.
+    """
+    caller = Path(inspect.stack()[1].filename).parent
+    return ProcessDefinition(
+        key=key,
+        bpmn_path=caller / (bpmn or f"{key.replace('-', '_')}.bpmn"),
+        start_schema=start_schema() if start_schema else None,
+        example=dict(example or {}),
+        process_name=process_name or key,
+        originating_system=originating_system,
+        identifiers=tuple(identifiers),
+    )
+
+
+def load_processes(packages: Iterable[str], into: Registry = registry) -> Registry:
+    """Import every sub-package of `packages` and register the processes that their ``steps`` modules declare.
+
+    Raises:
+        DefinitionError: a package is missing, or a sub-package declares no process.
+    """
+    for package_name in packages:
+        try:
+            package = importlib.import_module(package_name)
+        except ModuleNotFoundError as error:
+            raise DefinitionError(f"PROCESSES names {package_name!r}, which cannot be imported: {error}") from None
+        for item in pkgutil.iter_modules(package.__path__):
+            if not item.ispkg:
+                continue
+            steps = importlib.import_module(f"{package_name}.{item.name}.steps")
+            found = [value for value in vars(steps).values() if isinstance(value, ProcessDefinition)]
+            if not found:
+                raise DefinitionError(f"{steps.__name__} declares no process")
+            for process in found:
+                into.add(process)
+    return into

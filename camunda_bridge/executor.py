@@ -1,0 +1,125 @@
+"""One attempt of one step: check the input, call the handler, check the output. No queue, no engine, no database."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any
+
+from marshmallow import EXCLUDE, ValidationError
+
+from camunda_bridge.context import StepContext, recording_calls
+from camunda_bridge.definition import StepDefinition
+from camunda_bridge.errors import BusinessRuleError, VariableError
+from camunda_bridge.variables import Typed, to_document, to_engine
+
+#: longest stack trace kept, in characters; its end says most
+MAX_TRACE = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The handler returned: `variables` for the engine, and the same as a JSON document.
+
+    `exact`: the document alone gives the same variables back.
+    """
+
+    variables: dict[str, Typed]
+    document: dict[str, Any]
+    exact: bool = True
+
+    @classmethod
+    def of(cls, output: Mapping[str, Any]) -> Completed:
+        """From the fields that a handler returned.
+
+        Raises:
+            VariableError: a field cannot be carried by the engine.
+        """
+        variables = to_engine(output)
+        return cls(variables, *to_document(variables))
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessError:
+    """The attempt ends in the BPMN error `code`."""
+
+    code: str
+    message: str
+    kind: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed. `final`: another attempt would fail alike, so none is made."""
+
+    message: str
+    details: str
+    final: bool = False
+
+
+Outcome = Completed | BusinessError | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An outcome and what is known beside it; `duration_ms` in whole milliseconds."""
+
+    outcome: Outcome
+    duration_ms: int
+    http_status_code: int | None = None
+
+
+def execute(step: StepDefinition, values: Mapping[str, Any], context: StepContext) -> Execution:
+    """Run one attempt; whatever the handler raises becomes an outcome, a MemoryError too.
+
+    `values` are the task's variables as Python values.
+    """
+    begun = time.monotonic()
+    with recording_calls() as calls:
+        try:
+            outcome = _attempt(step, values, context)
+        except Exception as error:
+            outcome = Failed(_headline(error), _trace(error))
+    return Execution(outcome, round((time.monotonic() - begun) * 1000), calls.http_status_code)
+
+
+def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepContext) -> Outcome:
+    try:
+        given = values if step.input_schema is None else step.input_schema.load(dict(values), unknown=EXCLUDE)
+    except ValidationError as error:
+        return BusinessError(
+            step.invalid_input_code, f"input of {step.topic}: {error}", "ValidationError", {"errors": error.messages}
+        )
+    try:
+        returned = step.handler(given, context) if step.takes_context else step.handler(given)
+    except BusinessRuleError as error:
+        return BusinessError(error.code, error.message, type(error).__name__, error.details)
+    return _checked(step, returned)
+
+
+def _checked(step: StepDefinition, returned: Any) -> Outcome:
+    output = asdict(returned) if is_dataclass(returned) and not isinstance(returned, type) else returned
+    if output is None:
+        output = {}
+    if not isinstance(output, Mapping):
+        return Failed(f"{step.topic} returned a {type(returned).__name__}, not an object with fields", "", final=True)
+    if step.output_schema is not None:
+        output = step.output_schema.dump(returned)
+        if faults := step.output_schema.validate(output):
+            return Failed(f"output of {step.topic} fails its schema: {faults}", "", final=True)
+    try:
+        return Completed.of(output)
+    except VariableError as error:
+        return Failed(f"output of {step.topic}: {error}", "", final=True)
+
+
+def _headline(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-MAX_TRACE:]

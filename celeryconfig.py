@@ -1,0 +1,109 @@
+"""Celery's settings, all from `settings.py`. Times are in seconds, as Celery counts them."""
+
+from __future__ import annotations
+
+from kombu import Exchange, Queue
+
+from settings import get_settings
+from tasks.processes import registry
+
+_settings = get_settings()
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)
+
+
+broker_url = _settings.redis_url
+result_backend = _settings.redis_url
+
+# JSON only: pickle would run whatever a message says.
+task_serializer = result_serializer = event_serializer = "json"
+accept_content = result_accept_content = ["json"]
+timezone = "UTC"
+enable_utc = True
+
+# The order is the priority (`queue_order_strategy` below): what is under way goes before what is not begun, so that
+# an overloaded worker ends processes instead of beginning ever more.
+task_queues = [
+    _queue("settling"),
+    _queue("polls"),
+    *(_queue(process.queue) for process in registry),
+    _queue("starts"),
+]
+task_default_queue = "starts"
+# A misspelt queue name stops the sender instead of filling a queue that nobody reads.
+task_create_missing_queues = False
+task_routes = {
+    "start_process": {"queue": "starts"},
+    "poll": {"queue": "polls"},
+    "reconcile": {"queue": "settling"},
+    "follow": {"queue": "settling"},
+    "settle": {"queue": "settling"},
+    "close_instance": {"queue": "settling"},
+}
+
+_socket_limits = {
+    "socket_connect_timeout": 2.0,
+    "socket_timeout": 5.0,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+broker_transport_options = {
+    **_socket_limits,
+    "queue_order_strategy": "priority",
+    # one Redis list a queue instead of four: messages have no priorities of their own
+    "priority_steps": [0],
+    # A message that was taken but not acknowledged is offered again after this time. Steps and starts are acknowledged
+    # when they begin and are offered again by the engine and by `reconcile`; this only covers a worker that died
+    # between taking and beginning.
+    "visibility_timeout": 3600,
+}
+result_backend_transport_options = {"retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}}
+redis_socket_connect_timeout = _socket_limits["socket_connect_timeout"]
+redis_socket_timeout = _socket_limits["socket_timeout"]
+redis_socket_keepalive = True
+redis_backend_health_check_interval = 25
+redis_retry_on_timeout = True
+broker_connection_timeout = 2.0
+# A worker outlives any absence of Redis and comes back within seconds of its return.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_channel_error_retry = True
+broker_pool_limit = 10
+# Whoever waits for an answer must not wait for a broker that is away: the row is written, `reconcile` sends it again.
+task_publish_retry = False
+
+task_ignore_result = True
+task_store_errors_even_if_ignored = False
+result_expires = _settings.result_expires_s
+task_acks_late = False
+task_track_started = False
+# Shown in Flower under the topic's name; arguments may hold what nobody should read there.
+task_send_sent_event = False
+worker_send_task_events = True
+
+worker_pool = "prefork"  # the only pool with hard time limits, and no slower than threads here
+worker_concurrency = _settings.worker_concurrency
+# A message must not wait behind a busy slot while another worker idles.
+worker_disable_prefetch = True
+worker_prefetch_multiplier = 1
+task_time_limit = _settings.step_time_limit_s + 30
+worker_cancel_long_running_tasks_on_connection_loss = False
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+
+beat_schedule_filename = ".run/celerybeat-schedule"
+beat_max_loop_interval = 1
+beat_schedule = {
+    name: {
+        "task": name,
+        "schedule": interval_ms / 1000,
+        # a tick that nobody ran in its time is not worth running
+        "options": {"expires": interval_ms / 1000, "ignore_result": True},
+    }
+    for name, interval_ms in (
+        ("poll", _settings.poll_interval_ms),
+        ("reconcile", _settings.reconcile_interval_ms),
+    )
+}

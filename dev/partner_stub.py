@@ -1,0 +1,157 @@
+"""`python -m dev.partner_stub --port 8090`: the partner services that the onboarding example calls.
+
+    POST /background-checks  {userId, ...} -> 200 {decision, riskLevel, checkId}
+    POST /onboarding         {userId, ...} -> 201 {customerId, accountId}
+    GET  /stats              calls and effects of each endpoint
+    GET  /effects?userId=    the effects for one user
+    GET  /health
+
+What happens is told by the beginning of the userId: `reject-` is rejected, `risk-` has a high risk, `slow-` takes 2 s,
+`slow-<n>ms-` takes n ms (what follows either counts again: `slow-50ms-reject-1`), `fail-` is always answered 503,
+`flaky-` 503 for its first two calls of an endpoint, `teapot-` 418, `garbage-` 200 with no JSON; all others are
+approved at low risk. The same `Idempotency-Key` at the same endpoint gives the same answer and has one effect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import signal
+import sys
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NoReturn
+from urllib.parse import parse_qs, urlsplit
+
+from dev.partner_effects import Answer, Effects
+from dev.ports import LOOPBACK
+
+#: milliseconds that `slow-` takes
+SLOW_MS = 2_000
+#: calls of one user at one endpoint that `flaky-` refuses
+FLAKY_CALLS = 2
+#: largest body that is read, in bytes
+MAX_BODY = 1_000_000
+
+
+class PartnerStub(ThreadingHTTPServer):
+    """The server; `port` 0 takes any free one."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, port: int) -> None:
+        self.effects = Effects()
+        super().__init__((LOOPBACK, port), PartnerHandler)
+
+
+class PartnerHandler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    # Head and body leave in one packet; seconds after which an idle connection is closed.
+    wbufsize = -1
+    timeout = 120
+    server: PartnerStub
+
+    def do_GET(self) -> None:
+        """Health, counts and effects."""
+        url = urlsplit(self.path)
+        if url.path == "/health":
+            self._answer(200, {"status": "ok"})
+        elif url.path == "/stats":
+            self._answer(200, self.server.effects.stats())
+        elif url.path == "/effects":
+            user_id = parse_qs(url.query).get("userId", [""])[0]
+            self._answer(200, {"userId": user_id, "effects": self.server.effects.of_user(user_id)})
+        else:
+            self._answer(404, {"message": f"no such resource: {url.path}"})
+
+    def do_POST(self) -> None:
+        """A call of a service."""
+        body = self._read()
+        endpoint = urlsplit(self.path).path
+        if endpoint not in ("/background-checks", "/onboarding"):
+            return self._answer(404, {"message": f"no such service: {endpoint}"})
+        user_id = body.get("userId") if isinstance(body, dict) else None
+        if not isinstance(user_id, str) or not user_id:
+            return self._answer(422, {"message": "userId is missing"})
+        delay_ms, nature = nature_of(user_id)
+        nth = self.server.effects.call(endpoint, user_id)
+        if nature == "fail" or (nature == "flaky" and nth <= FLAKY_CALLS):
+            time.sleep(delay_ms / 1000)
+            return self._answer(503, {"message": "the service is not available"})
+        if nature == "teapot":
+            time.sleep(delay_ms / 1000)
+            return self._answer(418, {"message": "I'm a teapot"})
+        answer, is_first = self.server.effects.once(
+            endpoint, user_id, self.headers["Idempotency-Key"], lambda: answer_of(endpoint, user_id, nature)
+        )
+        if is_first:
+            # After the effect: a caller that runs out of patience and repeats the call must find it done.
+            time.sleep(delay_ms / 1000)
+        if nature == "garbage":
+            return self._send(200, b"<html>this is no JSON", "text/html")
+        return self._answer(201 if endpoint == "/onboarding" else 200, answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """One line a request would be most of what the local stack prints."""
+
+    def _read(self) -> Any:
+        try:
+            length = int(self.headers["Content-Length"] or 0)
+            return json.loads(self.rfile.read(length)) if 0 < length <= MAX_BODY else None
+        except ValueError:
+            return None
+
+    def _answer(self, status: int, body: Answer) -> None:
+        self._send(status, json.dumps(body).encode(), "application/json")
+
+    def _send(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(HTTPStatus(status))
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def nature_of(user_id: str) -> tuple[int, str]:
+    """How long a call for `user_id` takes, in milliseconds, and the word that tells what happens."""
+    slow = re.match(r"slow-(?:(\d{1,6})ms-)?", user_id)
+    if slow is None:
+        return 0, user_id.partition("-")[0]
+    rest = user_id[slow.end() :]
+    return int(slow.group(1) or SLOW_MS), rest.partition("-")[0]
+
+
+def answer_of(endpoint: str, user_id: str, nature: str) -> Answer:
+    """The good answer of a service."""
+    if endpoint == "/onboarding":
+        return {"customerId": f"cus-{user_id}", "accountId": f"acc-{user_id}"}
+    return {
+        "decision": "rejected" if nature == "reject" else "approved",
+        "riskLevel": "high" if nature == "risk" else "low",
+        "checkId": f"chk-{user_id}",
+    }
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m dev.partner_stub", description="The stub of the partner services.")
+    parser.add_argument("--port", type=int, default=8090, help="where it listens on 127.0.0.1")
+    server = PartnerStub(parser.parse_args().port)
+
+    def stop(*_: object) -> NoReturn:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    print(f"partner stub listens on http://{LOOPBACK}:{server.server_port}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""`python -m dev.run`: start the stack, onboard a user through the HTTP API, serve until Ctrl-C. With `--once`, stop then.
+
+Exit codes: 0; 1 when the stack or the onboarding failed; 2 when a setting cannot be used or a port is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dev.children import ChildFailed
+from dev.console import Console
+from dev.environment import ROOT
+from dev.ports import PortTaken
+from dev.http_json import post_json
+from dev.stack import Stack
+from settings import SettingsError, load
+
+#: longest wait for the answer to the demo's start, in seconds: beyond the facade's own
+ANSWER_S = 60.0
+#: a part that ended is started again, unless it ends this often within so many seconds
+RESTARTS = 3
+RESTARTS_WITHIN_S = 60.0
+
+DEMO_USER = {
+    "userId": "user-1001",
+    "email": "ada@example.org",
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "dateOfBirth": "1990-12-10",
+    "country": "GB",
+}
+
+
+def main() -> int:
+    """Run the command; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dev.run", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--once", action="store_true", help="stop after the answer; exit 0 only if it was good")
+    parser.add_argument("--quiet", action="store_true", help="do not show what the parts log")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".run", help="where data and logs are kept")
+    options = parser.parse_args()
+    console = Console()
+    try:
+        # Every process reads the settings as it starts; a bad one is told here, once.
+        os.chdir(ROOT)
+        load()
+        stack = Stack(options.folder, isolated=False, engine_on_disk=True, report=console.report)
+    except SettingsError as error:
+        return console.failed(f"settings: {error}", 2)
+    _handle_signals(stack, console)
+    try:
+        stack.start()
+        is_good = onboard(stack, console)
+        if options.once:
+            return 0 if is_good else 1
+        console.urls(stack)
+        return serve(stack, console, show_logs=not options.quiet)
+    except PortTaken as error:
+        return console.failed(str(error), 2)
+    except ChildFailed as error:
+        return console.failed(str(error), 1)
+    except KeyboardInterrupt:
+        return 1 if options.once else 0
+    finally:
+        stack.stop()
+        console.say("stopped")
+
+
+def onboard(stack: Stack, console: Console) -> bool:
+    """Start `onboard-user` and show the answer; True when it was 200 with status ok."""
+    body = {
+        "processKey": "onboard-user",
+        "correlationId": f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}",
+        "variables": DEMO_USER,
+    }
+    url = f"{stack.url}/api/process/start"
+    console.say(f"POST {url}\n{json.dumps(body, indent=2)}")
+    begun = time.monotonic()
+    status, answer = post_json(url, body, ANSWER_S)
+    console.say(f"{status} after {(time.monotonic() - begun) * 1000:.0f} ms\n{_pretty(answer)}")
+    return status == 200 and isinstance(answer, dict) and answer.get("status") == "ok"
+
+
+def serve(stack: Stack, console: Console, *, show_logs: bool) -> int:
+    """Show the logs and start again what ended, until Ctrl-C; the exit code when a part keeps ending."""
+    ends: dict[str, list[float]] = {}
+    console.skip_logs(stack)
+    while True:
+        if show_logs:
+            console.logs(stack)
+        for name, child in stack.parts.items():
+            if not child.was_started or child.is_running:
+                continue
+            now = time.monotonic()
+            ends[name] = [at for at in ends.get(name, []) if now - at < RESTARTS_WITHIN_S] + [now]
+            if len(ends[name]) > RESTARTS:
+                raise child.failure(f"ended {len(ends[name])} times within {RESTARTS_WITHIN_S:.0f} s")
+            console.say(f"{name} ended with exit code {child.returncode}; starting it again")
+            child.start()
+        time.sleep(0.1)
+
+
+def _handle_signals(stack: Stack, console: Console) -> None:
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def harder(*_: object) -> None:
+        console.say("killing")
+        stack.kill()
+
+    def stop(*_: object) -> None:
+        for number in signals:
+            signal.signal(number, harder)
+        console.say("stopping; Ctrl-C again kills")
+        raise KeyboardInterrupt
+
+    for number in signals:
+        signal.signal(number, stop)
+
+
+def _pretty(answer: Any) -> str:
+    return answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

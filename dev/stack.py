@@ -1,0 +1,294 @@
+"""The whole stack on this machine: broker, engine, partner stub, and the Procfile's processes.
+
+    with Stack(folder=tmp_path, settings={"SYNC_TIMEOUT_MS": 2000}) as stack:
+        requests.post(f"{stack.url}/api/process/start", json=...)
+        stack["worker"].kill()
+        stack["worker"].start()
+
+`make run` uses it, the end-to-end tests and the benchmark do.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dev import environment, procfile
+from dev.broker import Broker
+from dev.children import Child, stop_all
+from dev.environment import LOCAL_PARTS, ROOT, StackEnvironment
+from dev.local_engine import LocalEngine
+from dev.ports import free_port, require_free
+from dev.probes import answers
+
+#: every part, in the order in which they are started
+PARTS = ("broker", "engine", "partner", "web", "worker", "control", "beat", "flower")
+
+#: what is stopped together; a later wave serves the earlier ones until they have ended
+STOP_WAVES = (("flower", "beat"), ("web",), ("worker", "control"), ("engine", "partner"), ("broker",))
+
+#: seconds that a part may take until it serves
+READY_S = 120.0
+#: seconds that migration and deployment may take
+COMMAND_S = 120.0
+#: seconds that a wave of parts has to end by itself
+STOP_S = 10.0
+
+#: told what a part does: its name, its state, seconds since it was started
+Report = Callable[[str, str, float], None]
+
+
+class Stack:
+    """The parts and their handles: `stack["worker"]` is a :class:`~dev.children.Child`.
+
+    Args:
+        folder: where databases and logs are kept, made if missing.
+        settings: variables of `settings.py`; one that names a part's address (`REDIS_URL`, `CAMUNDA_BASE_URL`,
+            `PARTNER_BASE_URL`) keeps the local one from being started.
+        parts: what `start` starts; others are there to be started later.
+        isolated: free ports and nothing of the user's environment, as tests need it; else the user's own.
+        engine_on_disk: the engine's data outlive its process.
+        broker_on_disk: the broker's data outlive its process.
+        report: is told the progress.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, object] | None = None,
+        parts: Iterable[str] = PARTS,
+        isolated: bool = True,
+        engine_on_disk: bool = False,
+        broker_on_disk: bool = False,
+        report: Report = lambda name, state, seconds: None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.environment = (
+            environment.isolated(self.folder, settings or {}) if isolated else environment.of_user(settings or {})
+        )
+        self._wanted = set(parts)
+        self._isolated = isolated
+        self._report = report
+        self._started_at: dict[str, float] = {}
+        self._parts: dict[str, Child] = {}
+        self.broker: Broker | None = None
+        self.engine: LocalEngine | None = None
+        self._make_local_parts(engine_on_disk, broker_on_disk)
+        for name in procfile.commands():
+            self.add(name)
+
+    @property
+    def url(self) -> str:
+        """Root of the HTTP API."""
+        return self.environment.web_url
+
+    @property
+    def parts(self) -> Mapping[str, Child]:
+        """The handle of each part, in starting order."""
+        return self._parts
+
+    def __getitem__(self, name: str) -> Child:
+        return self._parts[name]
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the wanted parts, migrate, deploy the processes, and wait until all serve.
+
+        Raises:
+            ChildFailed: a part ended or was not ready in time; with its last log lines.
+            PortTaken: names the port and the setting that chooses it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        wanted = [name for name in self._parts if name in self._wanted]
+        if not self._isolated:
+            self._require_ports(wanted)
+        if self.engine is not None and "engine" in wanted:
+            if self.engine.needs_build():
+                self._report("engine", "building (the first time takes about a minute)", 0.0)
+            self.engine.build()
+        local = [name for name in wanted if name in LOCAL_PARTS]
+        self.start_parts(local, wait=False)
+        self.run("migrate", [sys.executable, "-m", "store.migrate"])
+        self.wait_ready(local)
+        # Only when the engine serves: until then each of the others would complain that it is away.
+        others = [name for name in wanted if name not in LOCAL_PARTS]
+        self.start_parts(others, wait=False)
+        if "engine" in wanted or "engine" not in self.environment.local:
+            self.run("deploy", ["flask", "process", "deploy"])
+        self.wait_ready(others)
+
+    def start_parts(self, names: Iterable[str], *, wait: bool = True) -> None:
+        """Start parts, and wait until they serve."""
+        names = list(names)
+        for name in names:
+            self._started_at[name] = time.monotonic()
+            self._report(name, "starting", 0.0)
+            if name == "broker" and self.broker is not None:
+                self.broker.start()
+            elif name == "engine" and self.engine is not None:
+                self.engine.start()
+            else:
+                self._parts[name].start()
+        if wait:
+            self.wait_ready(names)
+
+    def wait_ready(self, names: Iterable[str], timeout_s: float = READY_S) -> None:
+        """Wait until the parts serve.
+
+        Raises:
+            ChildFailed: one ended, or was not ready within `timeout_s` seconds.
+        """
+        waiting = list(names)
+        deadline = time.monotonic() + timeout_s
+        said_at = time.monotonic()
+        while waiting:
+            for name in [name for name in waiting if self._parts[name].is_ready()]:
+                waiting.remove(name)
+                self._report(name, "ready", self._age(name))
+            for name in waiting:
+                if time.monotonic() > deadline:
+                    raise self._parts[name].failure(f"was not ready within {timeout_s:.0f} s")
+                if time.monotonic() - said_at > 5.0:
+                    self._report(name, "waiting", self._age(name))
+            if time.monotonic() - said_at > 5.0:
+                said_at = time.monotonic()
+            time.sleep(0.05)
+
+    def run(self, name: str, command: Sequence[str], timeout_s: float = COMMAND_S) -> str:
+        """Run a command in the stack's environment to its good end; what it printed.
+
+        Raises:
+            ChildFailed: it ended with another code than 0 or took longer than `timeout_s` seconds.
+        """
+        begun = time.monotonic()
+        self._report(name, "running", 0.0)
+        child = self._child(name, command)
+        child.finish(timeout_s)
+        self._report(name, "done", time.monotonic() - begun)
+        return child.log_text()
+
+    def add(
+        self,
+        name: str,
+        like: str | None = None,
+        *,
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, object] | None = None,
+    ) -> Child:
+        """Make one more part from the Procfile's entry `like`; it is not started.
+
+        A further worker gets a node name of its own; a further web or flower a free port, unless `settings` name one.
+        """
+        kind = like or name
+        command = [*procfile.commands()[kind], *arguments]
+        variables = {**self.environment.variables, **{key: str(value) for key, value in (settings or {}).items()}}
+        if like is not None:
+            if kind in ("worker", "control"):
+                command += ["--hostname", f"{name}@%h"]
+            for part, setting in (("web", "WEB_PORT"), ("flower", "FLOWER_PORT")):
+                if kind == part and setting not in (settings or {}):
+                    variables[setting] = str(free_port())
+        if kind == "beat":
+            command += ["--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""]
+        told = StackEnvironment(variables, self.environment.local, self.environment.engine_heap_mb)
+        self._parts[name] = self._child(name, command, variables, self._readiness(kind, told))
+        return self._parts[name]
+
+    def url_of(self, name: str) -> str:
+        """Root of the HTTP API of one web part."""
+        variables = self._parts[name].env or {}
+        return StackEnvironment(variables, {}, 0).web_url
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Stop every part, the servers of others last; each wave has `timeout_s` seconds before it is killed."""
+        waves = [*STOP_WAVES]
+        known = {name for wave in waves for name in wave}
+        added = tuple(name for name in self._parts if name not in known)
+        for wave in [added, *waves]:
+            children = [self._parts[name] for name in wave if name in self._parts]
+            running = [child for child in children if child.is_running]
+            for child in running:
+                self._report(child.name, "stopping", 0.0)
+            # Those that have ended may have left children of their own.
+            stop_all(children, timeout_s)
+
+    def kill(self) -> None:
+        """SIGKILL to everything, at once."""
+        for child in self._parts.values():
+            child.kill()
+
+    def _make_local_parts(self, engine_on_disk: bool, broker_on_disk: bool) -> None:
+        ports = self.environment.local
+        logs = self.folder / "logs"
+        if "broker" in ports:
+            self.broker = Broker(
+                ports["broker"], self.folder / "broker", on_disk=broker_on_disk, log=logs / "broker.log"
+            )
+            self._parts["broker"] = self.broker.process
+        if "engine" in ports:
+            self.engine = LocalEngine(
+                ports["engine"],
+                self.folder / "engine" if engine_on_disk else None,
+                self.environment.engine_heap_mb,
+                log=logs / "engine.log",
+            )
+            self._parts["engine"] = self.engine.process
+        if "partner" in ports:
+            url = self.environment.get("PARTNER_BASE_URL")
+            command = [sys.executable, "-m", "dev.partner_stub", "--port", str(ports["partner"])]
+            self._parts["partner"] = self._child("partner", command, ready=lambda child: answers(f"{url}/health"))
+
+    def _child(
+        self,
+        name: str,
+        command: Sequence[str],
+        variables: Mapping[str, str] | None = None,
+        ready: Callable[[Child], bool] = lambda child: True,
+    ) -> Child:
+        log = self.folder / "logs" / f"{name}.log"
+        return Child(name, command, log=log, cwd=ROOT, env=variables or self.environment.variables, ready=ready)
+
+    def _readiness(self, kind: str, told: StackEnvironment) -> Callable[[Child], bool]:
+        if kind == "web":
+            # Readiness asks for workers and beat; a stack without them can only be asked whether it lives.
+            path = "/health/ready" if self._wanted >= {"worker", "beat"} else "/health/live"
+            return lambda child: answers(told.web_url + path)
+        if kind == "flower":
+            return lambda child: answers(f"{told.flower_url}/healthcheck")
+        if kind in ("worker", "control") and told.get("LOG_LEVEL") in ("DEBUG", "INFO"):
+            return lambda child: re.search(r"@\S+ ready\.", child.log_text(since_start=True)) is not None
+        return lambda child: True
+
+    def _require_ports(self, wanted: Sequence[str]) -> None:
+        local = self.environment.local
+        for part, setting, named in (
+            ("broker", "LOCAL_REDIS_PORT", "REDIS_URL"),
+            ("engine", "LOCAL_ENGINE_PORT", "CAMUNDA_BASE_URL"),
+            ("partner", "LOCAL_PARTNER_PORT", "PARTNER_BASE_URL"),
+        ):
+            if part in wanted and part in local:
+                url = self.environment.get(named)
+                require_free(local[part], setting, hint=f"or use what listens there: {named}={url}")
+        for part, setting in (("web", "WEB"), ("flower", "FLOWER")):
+            if part in wanted:
+                host = self.environment.get(f"{setting}_HOST")
+                require_free(int(self.environment.get(f"{setting}_PORT")), f"{setting}_PORT", host)
+
+    def _age(self, name: str) -> float:
+        return time.monotonic() - self._started_at.get(name, time.monotonic())

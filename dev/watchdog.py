@@ -1,0 +1,41 @@
+"""Kills the process groups of a runner that went away without stopping them, for example by SIGKILL.
+
+A script of its own (`python watchdog.py <pid of the runner>`), so that it starts in milliseconds. Each line on its
+standard input is `+<group>` or `-<group>`. When the runner is gone, every group that is still on the list is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+
+#: seconds between two looks at the runner; the end of the input is seen at once
+LOOK_EVERY_S = 0.5
+
+
+def main(runner: int) -> None:
+    """Watch `runner` until it is gone, then kill what it left behind."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    groups: set[int] = set()
+    unread = b""
+    # The parent is asked too: a process that the runner forked may hold the other end of the pipe open.
+    while os.getppid() == runner:
+        if not select.select([0], [], [], LOOK_EVERY_S)[0]:
+            continue
+        read = os.read(0, 65536)
+        if not read:
+            break
+        *lines, unread = (unread + read).split(b"\n")
+        for line in lines:
+            (groups.add if line[:1] == b"+" else groups.discard)(int(line[1:]))
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""One folder a process: its BPMN file, its schemas, its steps."""

@@ -1,0 +1,78 @@
+"""What a start of `onboard-user` must hold, and what each of its steps takes and gives."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+
+class OnboardUser(Schema):
+    """The variables of a start."""
+
+    userId = fields.String(required=True, validate=validate.Length(1, 100))
+    email = fields.Email(required=True)
+    firstName = fields.String(required=True, validate=validate.Length(1, 100))
+    lastName = fields.String(required=True, validate=validate.Length(1, 100))
+    dateOfBirth = fields.Date(required=True)
+    country = fields.String(required=True, validate=validate.Regexp("^[A-Z]{2}$", error="Two capital letters."))
+
+
+class UserInformation(OnboardUser):
+    """Input of `validate-user-information`: the client's variables as they came."""
+
+
+class ValidatedUser(Schema):
+    """Output of `validate-user-information`."""
+
+    userId = fields.String(required=True)
+    fullName = fields.String(required=True)
+    age = fields.Integer(required=True)
+
+
+class BackgroundCheck(Schema):
+    """Input of `run-background-check`."""
+
+    userId = fields.String(required=True)
+    fullName = fields.String(required=True)
+    country = fields.String(required=True)
+
+
+class BackgroundCheckResult(Schema):
+    """Output of `run-background-check`."""
+
+    checkId = fields.String(required=True)
+    riskLevel = fields.String(required=True, validate=validate.OneOf(["low", "high"]))
+
+
+class Onboarding(Schema):
+    """Input of `call-onboarding-api`."""
+
+    userId = fields.String(required=True)
+    fullName = fields.String(required=True)
+    email = fields.Email(required=True)
+    checkId = fields.String(required=True)
+
+
+class OnboardingResult(Schema):
+    """Output of `call-onboarding-api`."""
+
+    customerId = fields.String(required=True)
+    accountId = fields.String(required=True)
+
+
+class Response(Schema):
+    """Input of `prepare-response`."""
+
+    userId = fields.String(required=True)
+    customerId = fields.String(required=True)
+    accountId = fields.String(required=True)
+    riskLevel = fields.String(required=True)
+
+
+class OnboardingError(Schema):
+    """Input of `handle-error`: what the boundary event and the failed step left."""
+
+    userId = fields.String(load_default=None, allow_none=True)
+    errorCode = fields.String(load_default="UNKNOWN_ERROR", allow_none=True)
+    errorMessage = fields.String(load_default=None, allow_none=True)
+    errorType = fields.String(load_default=None, allow_none=True)
+    errorDetails = fields.Dict(load_default=dict, allow_none=True)

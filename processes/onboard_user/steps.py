@@ -1,0 +1,131 @@
+"""The steps of `onboard-user`, in the order of the diagram."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from typing import Any
+
+from camunda_bridge import BusinessRuleError, PartnerClient, StepContext, define_process
+from processes.onboard_user import schemas
+from settings import get_settings
+
+process = define_process(
+    "onboard-user",
+    start_schema=schemas.OnboardUser,
+    process_name="User onboarding",
+    example={
+        "userId": "user-1001",
+        "email": "ada@example.org",
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "dateOfBirth": "1990-12-10",
+        "country": "GB",
+    },
+)
+
+#: years a user must have lived
+MINIMUM_AGE = 18
+
+
+@cache
+def partner() -> PartnerClient:
+    """The partner services, one pool a worker process."""
+    settings = get_settings()
+    return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
+
+
+@process.step(
+    "validate-user-information",
+    order=1,
+    input_schema=schemas.UserInformation,
+    output_schema=schemas.ValidatedUser,
+    success="user information is valid",
+    error="user information is not valid",
+    target_system="celery-camunda",
+)
+def validate_user_information(user: dict[str, Any]) -> dict[str, Any]:
+    """Check what the client told about the user, and refuse who is too young."""
+    age = _age(user["dateOfBirth"], date.today())
+    if age < MINIMUM_AGE:
+        raise BusinessRuleError("USER_TOO_YOUNG", f"the user must be {MINIMUM_AGE}, not {age}", {"age": age})
+    return {"userId": user["userId"], "fullName": f"{user['firstName']} {user['lastName']}", "age": age}
+
+
+@process.step(
+    "run-background-check",
+    order=2,
+    input_schema=schemas.BackgroundCheck,
+    output_schema=schemas.BackgroundCheckResult,
+    http_method="POST",
+    endpoint="/background-checks",
+    success="background check passed",
+    error="background check not passed",
+    target_system="background-check-service",
+)
+def run_background_check(user: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Ask the background check service; a rejected user ends the process in a business error."""
+    body = {"userId": user["userId"], "fullName": user["fullName"], "country": user["country"]}
+    check = partner().post("/background-checks", body, idempotency_key=context.idempotency_key)
+    if check["decision"] != "approved":
+        raise BusinessRuleError(
+            "BACKGROUND_CHECK_REJECTED", "the background check was not passed", {"checkId": check["checkId"]}
+        )
+    if check["riskLevel"] == "high":
+        raise BusinessRuleError("HIGH_RISK_USER", "the risk is too high", {"checkId": check["checkId"]})
+    return {"checkId": check["checkId"], "riskLevel": check["riskLevel"]}
+
+
+@process.step(
+    "call-onboarding-api",
+    order=3,
+    input_schema=schemas.Onboarding,
+    output_schema=schemas.OnboardingResult,
+    http_method="POST",
+    endpoint="/onboarding",
+    success="user is onboarded",
+    error="user could not be onboarded",
+    target_system="onboarding-service",
+)
+def call_onboarding_api(user: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Create customer and account. The idempotency key makes a repeated call create them once."""
+    created = partner().post("/onboarding", user, idempotency_key=context.idempotency_key)
+    return {"customerId": created["customerId"], "accountId": created["accountId"]}
+
+
+@process.step(
+    "prepare-response",
+    order=4,
+    input_schema=schemas.Response,
+    outcome="ok",
+    success="response is ready",
+    error="response could not be prepared",
+    target_system="celery-camunda",
+)
+def prepare_response(user: dict[str, Any]) -> dict[str, Any]:
+    """The result that the client gets."""
+    return {**user, "message": f"user {user['userId']} is onboarded"}
+
+
+@process.step(
+    "handle-error",
+    order=5,
+    input_schema=schemas.OnboardingError,
+    outcome="error",
+    success="error is handled",
+    error="error could not be handled",
+    target_system="celery-camunda",
+)
+def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
+    """The error that the client gets: which rule was broken, and by whom."""
+    return {
+        "code": failure["errorCode"] or "UNKNOWN_ERROR",
+        "message": failure["errorMessage"] or "the user could not be onboarded",
+        "type": failure["errorType"] or "BusinessRuleError",
+        "details": failure["errorDetails"] or {},
+        "userId": failure["userId"],
+    }
+
+
+def _age(born: date, today: date) -> int:
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))

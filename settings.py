@@ -1,0 +1,253 @@
+"""Every environment variable of the project: read once, checked once, nothing read elsewhere.
+
+A value that cannot be used stops the start with a :class:`SettingsError` that names every variable at fault.
+Times carry their unit in the name. A variable may also come from an ``.env`` file in the working folder (the
+environment wins) or, for secrets that are mounted as files, from the file that ``<NAME>_FILE`` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import EnvValidationError, FileAwareEnv, ValidationError
+
+
+class SettingsError(Exception):
+    """One or more environment variables hold a value that cannot be used."""
+
+
+def _setting(kind: str, default: Any, doc: str, *, secret: bool = False, **limits: Any) -> Any:
+    """A field read from the environment variable of its own name in capitals.
+
+    `kind` is the name of the environs parser; `limits` are `least`, `most` (numbers), `one_of` (texts) and `schemes`
+    (URLs).
+    """
+    return field(default=default, metadata={"kind": kind, "doc": doc, "secret": secret, **limits})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Each attribute is the environment variable of the same name in capitals."""
+
+    # -- where the other parts are
+    app_env: str = _setting(
+        "str",
+        "development",
+        "`development` or `production`. Production writes JSON logs and refuses unsafe defaults.",
+        one_of=("development", "production"),
+    )
+    database_url: str = _setting(
+        "str",
+        "sqlite:///.run/celery-camunda.db",
+        "SQLAlchemy URL of the store: `mssql+pyodbc://...` in production, `sqlite:///file` in development.",
+        secret=True,
+        schemes=("sqlite", "mssql+pyodbc"),
+    )
+    redis_url: str = _setting(
+        "str",
+        "redis://127.0.0.1:6379/0",
+        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS.",
+        secret=True,
+        schemes=("redis", "rediss", "sentinel"),
+    )
+    camunda_base_url: str = _setting(
+        "str",
+        "http://127.0.0.1:8080/engine-rest",
+        "Root of the engine's REST API.",
+        schemes=("http", "https"),
+    )
+    camunda_auth: str = _setting(
+        "str",
+        "none",
+        "How to authenticate at the engine: `none`, `basic` or `bearer`.",
+        one_of=("none", "basic", "bearer"),
+    )
+    camunda_username: str = _setting("str", "", "User name for `CAMUNDA_AUTH=basic`.")
+    camunda_password: str = _setting("str", "", "Password for `CAMUNDA_AUTH=basic`.", secret=True)
+    camunda_token: str = _setting("str", "", "Token for `CAMUNDA_AUTH=bearer`.", secret=True)
+    camunda_timeout_ms: int = _setting(
+        "int", 10_000, "Longest wait for an answer of the engine, in milliseconds.", least=100, most=120_000
+    )
+    camunda_connect_timeout_ms: int = _setting(
+        "int", 2_000, "Longest wait for a connection to the engine, in milliseconds.", least=50, most=60_000
+    )
+    processes: list[str] = _setting(
+        "list", ("processes",), "Packages that hold the processes, comma separated; each sub-package is one process."
+    )
+
+    # -- the facade
+    sync_timeout_ms: int = _setting(
+        "int",
+        25_000,
+        "How long a start waits for its result before it answers 202, in milliseconds: default and ceiling.",
+        least=0,
+        most=600_000,
+    )
+    max_waiting_requests: int = _setting(
+        "int", 1_000, "Requests that may wait at once in one web process; more are answered 202 at once.", least=1
+    )
+    max_pending_starts: int = _setting(
+        "int", 10_000, "Accepted starts that have no instance yet; past it a start is answered 503.", least=1
+    )
+    max_body_kb: int = _setting("int", 4_096, "Largest request body, in KiB; a larger one is answered 413.", least=1)
+    retry_after_s: int = _setting("int", 2, "`Retry-After` of a 202 or 503 answer, in seconds.", least=1, most=3_600)
+    web_host: str = _setting("str", "127.0.0.1", "Address that the web server listens on.")
+    web_port: int = _setting("int", 8000, "Port of the web server.", least=1, most=65_535)
+    web_workers: int = _setting("int", 1, "Web server processes.", least=1, most=256)
+    web_grace_s: int = _setting(
+        "int", 30, "After SIGTERM, how long the web server lets waiting requests end, in seconds.", least=1
+    )
+
+    # -- the steps
+    lock_duration_ms: int = _setting(
+        "int",
+        20_000,
+        "How long an external task is locked, in milliseconds; a running handler extends it at half time.",
+        least=500,
+        most=3_600_000,
+    )
+    poll_interval_ms: int = _setting(
+        "int", 1_000, "How often beat polls the engine for external tasks, in milliseconds.", least=100, most=60_000
+    )
+    poll_max_tasks: int = _setting("int", 100, "Most external tasks that one fetch locks.", least=1, most=1_000)
+    step_time_limit_s: int = _setting(
+        "int", 300, "Longest run of a step handler, in seconds, unless the step says otherwise.", least=1
+    )
+    step_max_lost: int = _setting(
+        "int", 3, "Attempts of a step that may be lost with their worker before an incident is made.", least=1
+    )
+    step_max_memory_mb: int = _setting(
+        "int", 2_048, "Memory that one worker process may allocate, in MiB; 0 for no bound.", least=0
+    )
+    max_running: int = _setting(
+        "int", 100_000, "Running instances beyond which accepted starts stay in their queue.", least=1
+    )
+    worker_concurrency: int = _setting("int", 8, "Steps that one worker runs at once: its slots.", least=1, most=1_000)
+    worker_grace_s: int = _setting(
+        "int", 20, "After SIGTERM, how long a worker lets running steps end, in seconds.", least=1
+    )
+    db_hold_s: int = _setting(
+        "int",
+        120,
+        "How long a finished handler waits for a database that is away, its lock kept alive, in seconds.",
+        least=1,
+    )
+
+    # -- reconciling
+    reconcile_interval_ms: int = _setting(
+        "int", 10_000, "How often rows and engine are compared, in milliseconds.", least=500, most=600_000
+    )
+    resend_after_s: int = _setting(
+        "int", 20, "Age at which a start that is in no queue is sent again, in seconds.", least=1
+    )
+
+    # -- the store
+    db_pool_size: int = _setting("int", 8, "Database connections that a web process keeps.", least=1, most=500)
+    db_timeout_ms: int = _setting(
+        "int",
+        2_000,
+        "Longest wait for a database connection, a lock or a statement, in milliseconds.",
+        least=100,
+        most=60_000,
+    )
+    result_expires_s: int = _setting(
+        "int", 3_600, "How long Redis keeps a process's result for late waiters, in seconds.", least=60
+    )
+
+    # -- ops
+    log_level: str = _setting(
+        "str", "INFO", "Least level that is logged.", one_of=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+    flower_host: str = _setting("str", "127.0.0.1", "Address that Flower listens on.")
+    flower_port: int = _setting("int", 5555, "Port of Flower.", least=1, most=65_535)
+    flower_basic_auth: str = _setting("str", "", "`user:password` for Flower; required in production.", secret=True)
+
+    # -- the examples
+    partner_base_url: str = _setting(
+        "str",
+        "http://127.0.0.1:8090",
+        "Root of the partner services that the onboarding example calls.",
+        schemes=("http", "https"),
+    )
+    partner_timeout_ms: int = _setting(
+        "int", 5_000, "Longest wait for an answer of a partner service, in milliseconds.", least=50
+    )
+
+    @property
+    def is_production(self) -> bool:
+        """True when the process runs with production's rules."""
+        return self.app_env == "production"
+
+
+def load() -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        SettingsError: names each variable that cannot be used and what it must be.
+    """
+    env = FileAwareEnv(eager=False, strip_whitespace=True)
+    env.read_env(".env", recurse=False)
+    values: dict[str, Any] = {}
+    try:
+        for item in fields(Settings):
+            read = getattr(env, item.metadata["kind"])
+            values[item.name] = read(item.name.upper(), item.default, validate=_checks(item.metadata))
+        env.seal()
+    except (EnvValidationError, ValueError) as error:
+        raise SettingsError(_reasons(error)) from None
+    settings = Settings(**values)
+    if contradictions := _contradictions(settings):
+        raise SettingsError("; ".join(contradictions))
+    return settings
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return load()
+
+
+def _checks(limits: Any) -> list[Callable[[Any], None]]:
+    checks: list[Callable[[Any], None]] = []
+
+    def check(is_wrong: Callable[[Any], bool], message: str) -> None:
+        def validate(value: Any) -> None:
+            if is_wrong(value):
+                raise ValidationError(message)
+
+        checks.append(validate)
+
+    if "least" in limits:
+        check(lambda value: value < limits["least"], f"must be at least {limits['least']}")
+    if "most" in limits:
+        check(lambda value: value > limits["most"], f"must be at most {limits['most']}")
+    if "one_of" in limits:
+        check(lambda value: value not in limits["one_of"], "must be one of " + ", ".join(limits["one_of"]))
+    if "schemes" in limits:
+        starts = " or ".join(f"{scheme}://" for scheme in limits["schemes"])
+        check(lambda value: urlsplit(value).scheme not in limits["schemes"], f"must be a URL that begins with {starts}")
+    return checks
+
+
+def _reasons(error: EnvValidationError | ValueError) -> str:
+    messages = getattr(error, "error_messages", None)
+    if not isinstance(messages, dict):
+        return str(error)
+    return "; ".join(f"{name}: {' '.join(str(text) for text in texts)}" for name, texts in messages.items())
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    found = []
+    if settings.camunda_auth == "basic" and not (settings.camunda_username and settings.camunda_password):
+        found.append("CAMUNDA_AUTH=basic needs CAMUNDA_USERNAME and CAMUNDA_PASSWORD")
+    if settings.camunda_auth == "bearer" and not settings.camunda_token:
+        found.append("CAMUNDA_AUTH=bearer needs CAMUNDA_TOKEN")
+    if settings.camunda_timeout_ms >= settings.lock_duration_ms:
+        found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
+    if settings.is_production and not settings.flower_basic_auth:
+        found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
+    return found

@@ -1,0 +1,216 @@
+"""One process's way to the database: pool, pragmas, time-outs, and which errors mean "try again"."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from settings import Settings
+
+T = TypeVar("T")
+
+#: SQL Server: deadlock victim, lock request time-out, snapshot conflict, throttling, failover and lost connections.
+#: https://learn.microsoft.com/sql/connect/ado-net/configurable-retry-logic lists the transient ones.
+TRANSIENT_MSSQL = frozenset(
+    {1205, 1222, 3960, 3935, 4060, 4221, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920}
+)
+#: SQLSTATE classes of a lost, refused or timed out connection, and of a rolled back transaction.
+TRANSIENT_SQLSTATES = ("08", "40", "HYT")
+
+
+class DatabaseAway(Exception):
+    """The database cannot be reached, or did not answer in time."""
+
+
+class Database:
+    """The engine of one process, made anew in each child after a fork.
+
+    `write()` gives a connection in a transaction that commits at the end of the block, `read()` one that sees
+    committed rows, statement by statement.
+
+    Raises:
+        DatabaseAway: from any block, when the database cannot be reached or answers with a transient error.
+    """
+
+    def __init__(self, url: str, *, pool_size: int, timeout_ms: int) -> None:
+        self.url = make_url(url)
+        self.timeout_ms = timeout_ms
+        self._engine = _create_engine(self.url, pool_size, timeout_ms)
+        self._reader = self._engine.execution_options(
+            **({"begin": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
+        )
+        # SQLite lets one writer in at a time and makes the others sleep; threads of one process queue here instead.
+        self._turn: threading.Lock | None = threading.Lock() if self.is_sqlite else None
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, pool_size: int | None = None) -> Database:
+        """The database that `settings` name."""
+        return cls(
+            settings.database_url,
+            pool_size=pool_size or settings.db_pool_size,
+            timeout_ms=settings.db_timeout_ms,
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True on the development database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's engine, for migrations and tests."""
+        return self._engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a transaction, committed at the end of the block, rolled back when it raises."""
+        turn = self._turn
+        if turn is not None and not turn.acquire(timeout=self.timeout_ms / 1000):
+            raise DatabaseAway(f"no turn to write within {self.timeout_ms} ms")
+        try:
+            with self.translating(), self._engine.begin() as connection:
+                yield connection
+        finally:
+            if turn is not None:
+                turn.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading; each statement stands alone."""
+        with self.translating(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn an error that says "away" or "try again" into :class:`DatabaseAway`; let every other one pass."""
+        try:
+            yield
+        except (DBAPIError, DisconnectionError, PoolTimeout) as error:
+            if _is_transient(error):
+                raise DatabaseAway(_short(error)) from error
+            raise
+
+    def ping(self) -> None:
+        """Ask for nothing, to see whether the database answers.
+
+        Raises:
+            DatabaseAway: it does not.
+        """
+        with self.read() as connection:
+            connection.execute(sa.text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Run `work` until the database takes it, at most `for_s` seconds, with back-off and jitter.
+
+    Raises:
+        DatabaseAway: it was away the whole time.
+    """
+    deadline = time.monotonic() + for_s
+    pause = 0.05
+    while True:
+        try:
+            return work()
+        except DatabaseAway:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            sleep(min(left, pause * random.uniform(0.5, 1.0)))
+            pause = min(pause * 2, 2.0)
+
+
+def is_unique_violation(error: DBAPIError) -> bool:
+    """True when `error` says that a unique key exists already (SQL Server 2601, 2627)."""
+    original = error.orig
+    if isinstance(original, sqlite3.IntegrityError):
+        return "UNIQUE" in str(original)
+    return bool(_mssql_numbers(original) & {2601, 2627})
+
+
+def _is_transient(error: Exception) -> bool:
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, DisconnectionError | PoolTimeout)
+    if error.connection_invalidated:
+        return True
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return isinstance(error, OperationalError) and any(
+            word in str(original) for word in ("locked", "busy", "unable to open", "disk I/O", "readonly")
+        )
+    state = str(original.args[0]) if original is not None and original.args else ""
+    return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
+
+
+def _mssql_numbers(original: BaseException | None) -> set[int]:
+    # pyodbc gives the native error number only inside the message: "[SQL Server]... (1205) (SQLExecDirectW)"
+    text = str(original)
+    return {int(part) for part in text.replace("(", " ").replace(")", " ").split() if part.isdigit()}
+
+
+def _short(error: Exception) -> str:
+    # Without the statement and its parameters: they may hold what must not be logged.
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return str(original).splitlines()[0][:300]
+
+
+def _create_engine(url: URL, pool_size: int, timeout_ms: int) -> sa.Engine:
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": timeout_ms / 1000,
+        "pool_recycle": 1800,
+        "json_serializer": None,
+    }
+    if url.get_backend_name() == "sqlite":
+        return _create_sqlite(url, timeout_ms, options)
+    # the time-outs of connecting and of each statement, in whole seconds: pyodbc knows no finer
+    seconds = max(1, round(timeout_ms / 1000))
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"timeout": seconds}, **options)
+
+    @sa.event.listens_for(engine, "connect")
+    def limit_statements(connection: Any, _record: object) -> None:
+        connection.timeout = seconds
+
+    return engine
+
+
+def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": timeout_ms / 1000, "check_same_thread": False, "cached_statements": 256},
+        poolclass=sa.pool.QueuePool,
+        **options,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver's own transactions begin too late (at the first write) and then fail instead of waiting.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A reader needs no transaction. A writer takes its lock at once: taking it later, after a read, may fail.
+        if connection.get_execution_options().get("begin", True):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

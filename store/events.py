@@ -1,0 +1,267 @@
+"""Every statement about `event_log`: one row an attempt of a step, written before each thing that it says.
+
+Phases of an attempt: `started`, then `completing` (the handler is done, the engine is not told yet), then `completed`
+or `bpmn-error`; or `failed`; or, resolved afterwards, `lost` and `outcome-unknown`. Ops events have the phase `ops`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from store.clock import now
+from store.database import Database, is_unique_violation
+from store.models import event_log
+
+STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
+BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
+OPEN_PHASES = (STARTED, COMPLETING)
+
+_e = event_log.c
+
+# Written into the statement: neither database matches a filtered index with parameters whose values it cannot see.
+_IS_OPEN = _e.phase.in_([sa.literal(phase, literal_execute=True) for phase in OPEN_PHASES])
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """What names one attempt of a step: the external task and the lock token under which it was fetched."""
+
+    external_task_id: str
+    lock_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event before it is written; the columns of the same names."""
+
+    traceability_id: str
+    step_name: str
+    phase: str = STARTED
+    batch_id: str | None = None
+    application_id: str | None = None
+    correlation_id: str | None = None
+    process_instance_id: str | None = None
+    external_task_id: str | None = None
+    lock_token: str | None = None
+    actor: str | None = None
+    target_system: str | None = None
+    originating_system: str | None = None
+    process_name: str | None = None
+    step: int | None = None
+    business_action_request: Any = None
+    business_action_response: Any = None
+    identifiers: dict[str, Any] | None = None
+    result: str | None = None
+    http_status_code: int | None = None
+    http_method: str | None = None
+    endpoint: str | None = None
+    metadata: dict[str, Any] | None = None
+    error_details: str | None = None
+    last_update_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a step's attempt has come to; `execution_time` in milliseconds."""
+
+    phase: str
+    business_action_response: Any = None
+    identifiers: dict[str, Any] | None = None
+    result: str | None = None
+    http_status_code: int | None = None
+    metadata: dict[str, Any] | None = None
+    error_details: str | None = None
+    execution_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """An attempt of the same external task under another lock token."""
+
+    lock_token: str
+    phase: str
+    business_action_response: Any
+    metadata: dict[str, Any] | None
+    identifiers: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One row of `event_log`; times are aware and in UTC."""
+
+    seq: int
+    execution_id: uuid.UUID
+    batch_id: str | None
+    traceability_id: str
+    application_id: str | None
+    correlation_id: str | None
+    process_instance_id: str | None
+    external_task_id: str | None
+    lock_token: str | None
+    phase: str
+    actor: str | None
+    target_system: str | None
+    originating_system: str | None
+    process_name: str | None
+    step: int | None
+    step_name: str
+    business_action_request: Any
+    business_action_response: Any
+    identifiers: dict[str, Any] | None
+    result: str | None
+    http_status_code: int | None
+    http_method: str | None
+    endpoint: str | None
+    metadata: dict[str, Any] | None
+    error_details: str | None
+    last_update_id: str | None
+    execution_time: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+_SELECT = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
+_INSERT = sa.insert(event_log)
+_EARLIER = (
+    sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers)
+    .where(_e.external_task_id == bindparam("task"))
+    .order_by(_e.seq)
+)
+_AN_ATTEMPT = (_e.external_task_id == bindparam("task"), _e.lock_token == bindparam("token"))
+_PROGRESS = (
+    sa.update(event_log)
+    .where(*_AN_ATTEMPT, _IS_OPEN)
+    .values(
+        {
+            _e.phase: bindparam("new_phase"),
+            _e.business_action_response: bindparam("new_response"),
+            _e.identifiers: bindparam("new_identifiers"),
+            _e.result: bindparam("new_result"),
+            _e.http_status_code: bindparam("new_http_status_code"),
+            _e.metadata: bindparam("new_metadata"),
+            _e.error_details: bindparam("new_error_details"),
+            _e.execution_time: bindparam("new_execution_time"),
+            _e.updated_at: bindparam("moment"),
+        }
+    )
+)
+_CLOSE = (
+    sa.update(event_log)
+    .where(*_AN_ATTEMPT, _IS_OPEN)
+    .values({_e.phase: bindparam("new_phase"), _e.updated_at: bindparam("moment")})
+)
+
+
+class EventStore:
+    """The audit events of one database.
+
+    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def begin(self, event: NewEvent, *, confirm: AttemptKey | None = None) -> list[EarlierAttempt] | None:
+        """Write the row of a new attempt; None when the same attempt was begun before (a duplicate message).
+
+        Returns the earlier attempts of the same external task as they were, oldest first. Those still open are `lost`
+        from now on: the engine gave the task out again, so it accepted none of them. `confirm` names the attempt before this
+        one whose completion the engine has accepted; it becomes `completed` in the same transaction.
+        """
+        try:
+            with self._db.write() as connection:
+                earlier = [
+                    EarlierAttempt(*row) for row in connection.execute(_EARLIER, {"task": event.external_task_id})
+                ]
+                connection.execute(_INSERT, _values(event))
+                for attempt in earlier:
+                    if attempt.phase in OPEN_PHASES:
+                        close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
+                if confirm is not None:
+                    close(connection, confirm, COMPLETED)
+        except IntegrityError as error:
+            if is_unique_violation(error):
+                return None
+            raise
+        return earlier
+
+    def progress(self, attempt: AttemptKey, progress: Progress) -> bool:
+        """Write what an open attempt has come to; False when it was resolved by someone else before."""
+        values = {
+            "task": attempt.external_task_id,
+            "token": attempt.lock_token,
+            "new_phase": progress.phase,
+            "new_response": progress.business_action_response,
+            "new_identifiers": progress.identifiers,
+            "new_result": progress.result,
+            "new_http_status_code": progress.http_status_code,
+            "new_metadata": progress.metadata,
+            "new_error_details": progress.error_details,
+            "new_execution_time": progress.execution_time,
+            "moment": now(),
+        }
+        with self._db.write() as connection:
+            return connection.execute(_PROGRESS, values).rowcount == 1
+
+    def close(self, attempt: AttemptKey, phase: str) -> bool:
+        """Give an open attempt its last phase; False when it has one."""
+        with self._db.write() as connection:
+            return close(connection, attempt, phase)
+
+    def record(self, event: NewEvent) -> None:
+        """Write an event that is no attempt of a step."""
+        with self._db.write() as connection:
+            connection.execute(_INSERT, _values(event))
+
+    def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
+        """The events of one trace, in order, those after `after_seq`."""
+        return self._many(
+            _SELECT.where(_e.traceability_id == traceability_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
+        )
+
+    def by_correlation_id(self, correlation_id: str, *, limit: int = 1000) -> list[EventRow]:
+        """The events of one process, in order."""
+        return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
+
+    def open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
+        """Attempts that neither ended nor moved for a while, oldest first."""
+        return self._many(
+            _SELECT.where(_IS_OPEN, _e.updated_at < now() - timedelta(seconds=untouched_for_s))
+            .order_by(_e.updated_at)
+            .limit(limit)
+        )
+
+    def touch(self, execution_ids: Sequence[uuid.UUID]) -> None:
+        """Mark attempts as looked at now."""
+        with self._db.write() as connection:
+            connection.execute(
+                sa.update(event_log).where(_e.execution_id.in_(list(execution_ids)), _IS_OPEN).values(updated_at=now())
+            )
+
+    def _many(self, query: sa.Select[Any]) -> list[EventRow]:
+        with self._db.read() as connection:
+            return [EventRow(*row) for row in connection.execute(query)]
+
+
+def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
+    """:meth:`EventStore.close` inside a transaction of the caller's."""
+    done = connection.execute(
+        _CLOSE,
+        {"task": attempt.external_task_id, "token": attempt.lock_token, "new_phase": phase, "moment": now()},
+    )
+    return done.rowcount == 1
+
+
+def _values(event: NewEvent) -> dict[str, Any]:
+    moment = now()
+    values = {item.name: getattr(event, item.name) for item in fields(event)}
+    return values | {"execution_id": uuid.uuid4(), "created_at": moment, "updated_at": moment}

@@ -1,0 +1,51 @@
+"""`python -m store.migrate`: bring the database of DATABASE_URL to the newest schema, once, however many try."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from settings import get_settings
+from store.database import Database, DatabaseAway, retrying
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def alembic_config(database: Database | None = None) -> Config:
+    """Alembic's configuration, for `database` or, without one, for DATABASE_URL."""
+    config = Config(str(ROOT / "alembic.ini"))
+    if database is not None:
+        config.attributes["database"] = database
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Run every migration that `database` lacks.
+
+    Raises:
+        DatabaseAway: the database could not be reached within a minute.
+    """
+    # Another migrator may hold the database for a while: that is no failure of ours.
+    retrying(lambda: _upgrade(database), for_s=60, sleep=time.sleep)
+
+
+def _upgrade(database: Database) -> None:
+    with database.translating():
+        command.upgrade(alembic_config(database), "head")
+
+
+def main() -> None:
+    """Migrate and say so."""
+    database = Database.from_settings(get_settings())
+    try:
+        upgrade(database)
+    except DatabaseAway as error:
+        raise SystemExit(f"the database of DATABASE_URL cannot be migrated: {error}") from error
+    print(f"database is at the newest schema: {database.url.render_as_string(hide_password=True)}")
+
+
+if __name__ == "__main__":
+    main()

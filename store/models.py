@@ -1,0 +1,135 @@
+"""The tables, as SQLAlchemy Core: statements are built once and executed many times, nothing is mapped per row.
+
+Both tables are clustered on an ever-growing number. A random UUID as clustered key would split pages at every insert.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from store.types import Json, UtcTime, big_id, key_text, long_text, text
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: One row an accepted start: the truth about a process, from `pending` to its end.
+process_store = sa.Table(
+    "process_store",
+    metadata,
+    sa.Column("seq", big_id(), sa.Identity(), primary_key=True),
+    sa.Column("id", sa.Uuid(), nullable=False),  # also the Celery task id of the start
+    sa.Column("correlation_id", key_text(200), nullable=False),
+    sa.Column("request_hash", key_text(64), nullable=False),  # SHA-256 of what the start asks for
+    sa.Column("process_key", key_text(200), nullable=False),
+    sa.Column("process_instance_id", key_text(64)),
+    sa.Column("status", key_text(16), nullable=False),
+    sa.Column("claim_token", key_text(64)),
+    sa.Column("claim_until", UtcTime()),
+    sa.Column("engine_open", sa.Boolean(), nullable=False),  # ended from outside; the instance may still run
+    sa.Column("variables", Json(), nullable=False),
+    sa.Column("result", Json()),
+    sa.Column("error", Json()),
+    sa.Column("incident_id", key_text(64)),
+    sa.Column("callback_url", text(2000)),
+    sa.Column("batch_id", key_text(200)),
+    sa.Column("traceability_id", key_text(200), nullable=False),
+    sa.Column("application_id", key_text(200)),
+    sa.Column("identifiers", Json()),
+    sa.Column("started_at", UtcTime(), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    sa.Column("finished_at", UtcTime()),
+    sa.UniqueConstraint("id"),
+    sa.UniqueConstraint("correlation_id"),
+    sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),
+    sa.Index("ix_process_store_status_seq", "status", "seq"),
+    sa.Index("ix_process_store_process_key_seq", "process_key", "seq"),
+    # The queries that follow look only at the few rows in question, so each has an index of just those.
+    sa.Index(
+        "ix_process_store_process_instance_id",
+        "process_instance_id",
+        mssql_where=sa.text("process_instance_id IS NOT NULL"),
+        sqlite_where=sa.text("process_instance_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_unstarted",
+        "updated_at",
+        mssql_where=sa.text("process_instance_id IS NULL AND status = 'pending'"),
+        sqlite_where=sa.text("process_instance_id IS NULL AND status = 'pending'"),
+    ),
+    sa.Index(
+        "ix_process_store_engine_open",
+        "updated_at",
+        mssql_where=sa.text("engine_open = 1"),
+        sqlite_where=sa.text("engine_open = 1"),
+    ),
+    implicit_returning=False,
+)
+
+#: One row an attempt of a step (unique by external task and lock token), and one a thing that ops did.
+event_log = sa.Table(
+    "event_log",
+    metadata,
+    sa.Column("seq", big_id(), sa.Identity(), primary_key=True),
+    sa.Column("execution_id", sa.Uuid(), nullable=False),
+    sa.Column("batch_id", key_text(200)),
+    sa.Column("traceability_id", key_text(200), nullable=False),
+    sa.Column("application_id", key_text(200)),
+    sa.Column("correlation_id", key_text(200)),
+    sa.Column("process_instance_id", key_text(64)),
+    sa.Column("external_task_id", key_text(64)),
+    sa.Column("lock_token", key_text(128)),
+    sa.Column("phase", key_text(20), nullable=False),
+    sa.Column("actor", text(200)),
+    sa.Column("target_system", text(200)),
+    sa.Column("originating_system", text(200)),
+    sa.Column("process_name", text(200)),
+    sa.Column("step", sa.Integer()),
+    sa.Column("step_name", text(200), nullable=False),
+    sa.Column("business_action_request", Json()),
+    sa.Column("business_action_response", Json()),
+    sa.Column("identifiers", Json()),
+    sa.Column("result", text(1000)),
+    sa.Column("http_status_code", sa.Integer()),
+    sa.Column("http_method", text(16)),
+    sa.Column("endpoint", text(1000)),
+    sa.Column("metadata", Json()),
+    sa.Column("error_details", long_text()),
+    sa.Column("last_update_id", text(200)),
+    sa.Column("execution_time", sa.Integer()),  # milliseconds
+    sa.Column("created_at", UtcTime(), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    sa.Index(
+        "uq_event_log_external_task_id_lock_token",
+        "external_task_id",
+        "lock_token",
+        unique=True,
+        # SQL Server counts NULLs as equal, and what ops do has no external task.
+        mssql_where=sa.text("external_task_id IS NOT NULL"),
+        sqlite_where=sa.text("external_task_id IS NOT NULL"),
+    ),
+    sa.Index("ix_event_log_traceability_id_seq", "traceability_id", "seq"),
+    sa.Index("ix_event_log_correlation_id_seq", "correlation_id", "seq"),
+    sa.Index("ix_event_log_execution_id", "execution_id"),
+    sa.Index(
+        "ix_event_log_open",
+        "updated_at",
+        mssql_where=sa.text("phase IN ('started', 'completing')"),
+        sqlite_where=sa.text("phase IN ('started', 'completing')"),
+    ),
+    implicit_returning=False,
+)
+
+#: How far a reconciler has read something, so that a restart goes on where the last one stopped.
+bookmark = sa.Table(
+    "bookmark",
+    metadata,
+    sa.Column("name", key_text(64), primary_key=True),
+    sa.Column("value", text(200), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+)

@@ -1,0 +1,350 @@
+"""Every statement about `process_store`: accept, claim, record, settle, look up.
+
+A state changes only by an update that names the state it comes from; who finds no such row has lost a race.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from store.clock import now
+from store.database import Database, is_unique_violation
+from store.models import process_store
+
+PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
+STATUSES = (PENDING, OK, ERROR, CANCELLED)
+
+_p = process_store.c
+
+# Written into the statement: neither database matches a filtered index with a parameter whose value it cannot see.
+_IS_PENDING = _p.status == sa.literal(PENDING, literal_execute=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """One row of `process_store`; times are aware and in UTC."""
+
+    seq: int
+    id: uuid.UUID
+    correlation_id: str
+    request_hash: str
+    process_key: str
+    process_instance_id: str | None
+    status: str
+    claim_token: str | None
+    claim_until: datetime | None
+    engine_open: bool
+    variables: dict[str, Any]
+    result: Any
+    error: dict[str, Any] | None
+    incident_id: str | None
+    callback_url: str | None
+    batch_id: str | None
+    traceability_id: str
+    application_id: str | None
+    identifiers: dict[str, Any] | None
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewProcess:
+    """An accepted start, before it is written."""
+
+    id: uuid.UUID
+    correlation_id: str
+    request_hash: str
+    process_key: str
+    variables: dict[str, Any]
+    traceability_id: str
+    batch_id: str | None = None
+    application_id: str | None = None
+    callback_url: str | None = None
+    identifiers: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended: `status` is ok, error or cancelled; `error` holds code, message and details."""
+
+    status: str
+    result: Any = None
+    error: dict[str, Any] | None = None
+    identifiers: dict[str, Any] | None = None
+    incident_id: str | None = None
+    engine_open: bool = False
+
+
+_COLUMNS = tuple(process_store.c[item.name] for item in fields(ProcessRow))
+_SELECT = sa.select(*_COLUMNS)
+_BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
+_BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
+_BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
+_INSERT = sa.insert(process_store)
+_CLAIM = (
+    sa.update(process_store)
+    .where(
+        _p.id == bindparam("the_id"),
+        _p.status == PENDING,
+        _p.process_instance_id.is_(None),
+        sa.or_(_p.claim_until.is_(None), _p.claim_until < bindparam("moment")),
+    )
+    .values(claim_token=bindparam("token"), claim_until=bindparam("until"), updated_at=bindparam("moment"))
+)
+_RECORD_INSTANCE = (
+    sa.update(process_store)
+    .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"), _p.process_instance_id.is_(None))
+    .values(process_instance_id=bindparam("pid"), claim_token=None, claim_until=None, updated_at=bindparam("moment"))
+)
+_RELEASE_CLAIM = (
+    sa.update(process_store)
+    .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"))
+    .values(claim_token=None, claim_until=None, updated_at=bindparam("moment"))
+)
+_SETTLE = (
+    sa.update(process_store)
+    .where(
+        _p.id == bindparam("the_id"),
+        _p.status.in_(bindparam("from_statuses", expanding=True)),
+        sa.or_(
+            bindparam("pid", type_=sa.Unicode()).is_(None),
+            _p.process_instance_id.is_(None),
+            _p.process_instance_id == bindparam("pid", type_=sa.Unicode()),
+        ),
+    )
+    .values(
+        status=bindparam("new_status"),
+        result=bindparam("new_result"),
+        error=bindparam("new_error"),
+        incident_id=bindparam("new_incident_id"),
+        identifiers=sa.func.coalesce(bindparam("new_identifiers", type_=_p.identifiers.type), _p.identifiers),
+        process_instance_id=sa.func.coalesce(_p.process_instance_id, bindparam("pid", type_=sa.Unicode())),
+        engine_open=bindparam("new_engine_open"),
+        finished_at=bindparam("moment"),
+        updated_at=bindparam("moment"),
+        claim_token=None,
+        claim_until=None,
+    )
+)
+
+
+class ProcessStore:
+    """The process rows of one database.
+
+    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def accept(self, new: NewProcess) -> bool:
+        """Write a pending row. False when its correlation id exists: the unique key decides, not a read before."""
+        moment = now()
+        values = {item.name: getattr(new, item.name) for item in fields(new)}
+        values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
+        try:
+            with self._db.write() as connection:
+                connection.execute(_INSERT, values)
+        except IntegrityError as error:
+            if is_unique_violation(error):
+                return False
+            raise
+        return True
+
+    def by_id(self, process_id: uuid.UUID) -> ProcessRow | None:
+        """The row with this id."""
+        return self._one(_BY_ID, the_id=process_id)
+
+    def by_correlation_id(self, correlation_id: str) -> ProcessRow | None:
+        """The row with exactly this correlation id."""
+        return self._one(_BY_CORRELATION_ID, cid=correlation_id)
+
+    def by_instance_id(self, process_instance_id: str) -> ProcessRow | None:
+        """The row whose root instance this is."""
+        return self._one(_BY_INSTANCE_ID, pid=process_instance_id)
+
+    def by_ids(self, process_ids: Iterable[uuid.UUID]) -> list[ProcessRow]:
+        """The rows with these ids, those that exist; asked in batches that SQL Server's 2,100 parameters allow."""
+        ids = list(process_ids)
+        rows: list[ProcessRow] = []
+        for start in range(0, len(ids), 500):
+            rows += self._many(_SELECT.where(_p.id.in_(ids[start : start + 500])))
+        return rows
+
+    def by_instance_ids(self, instance_ids: Iterable[str]) -> list[ProcessRow]:
+        """The rows of these root instances."""
+        ids = list(instance_ids)
+        rows: list[ProcessRow] = []
+        for start in range(0, len(ids), 500):
+            rows += self._many(_SELECT.where(_p.process_instance_id.in_(ids[start : start + 500])))
+        return rows
+
+    def claim(self, process_id: uuid.UUID, token: str, *, for_s: float) -> tuple[ProcessRow | None, bool]:
+        """Claim the right to start this row's instance for `for_s` seconds.
+
+        Returns the row as it was before, and whether the claim is ours. A row that had a claim before may have an
+        instance that nobody recorded: look for it first.
+        """
+        moment = now()
+        with self._db.write() as connection:
+            row = _row(connection, _BY_ID, the_id=process_id)
+            if row is None or row.status != PENDING or row.process_instance_id is not None:
+                return row, False
+            done = connection.execute(
+                _CLAIM,
+                {"the_id": process_id, "token": token, "moment": moment, "until": moment + timedelta(seconds=for_s)},
+            )
+            return row, done.rowcount == 1
+
+    def record_instance(self, process_id: uuid.UUID, token: str, process_instance_id: str) -> bool:
+        """Write down which instance the claimant started; False when the claim is no longer ours."""
+        with self._db.write() as connection:
+            done = connection.execute(
+                _RECORD_INSTANCE,
+                {"the_id": process_id, "token": token, "pid": process_instance_id, "moment": now()},
+            )
+            return done.rowcount == 1
+
+    def release_claim(self, process_id: uuid.UUID, token: str) -> None:
+        """Give a claim back: the engine has surely not started anything."""
+        with self._db.write() as connection:
+            connection.execute(_RELEASE_CLAIM, {"the_id": process_id, "token": token, "moment": now()})
+
+    def settle(
+        self,
+        process_id: uuid.UUID,
+        ending: Ending,
+        *,
+        process_instance_id: str | None = None,
+        from_statuses: Sequence[str] = (PENDING,),
+        connection: Connection | None = None,
+    ) -> bool:
+        """End the row, if it is in one of `from_statuses`. With an instance id: only if it is that row's.
+
+        `connection` lets the end be written in one transaction with a step's event.
+        """
+        values = {
+            "the_id": process_id,
+            "from_statuses": list(from_statuses),
+            "pid": process_instance_id,
+            "new_status": ending.status,
+            "new_result": ending.result,
+            "new_error": ending.error,
+            "new_identifiers": ending.identifiers,
+            "new_incident_id": ending.incident_id,
+            "new_engine_open": ending.engine_open,
+            "moment": now(),
+        }
+        if connection is not None:
+            return connection.execute(_SETTLE, values).rowcount == 1
+        with self._db.write() as own:
+            return own.execute(_SETTLE, values).rowcount == 1
+
+    def reopen(self, process_id: uuid.UUID) -> bool:
+        """`error` back to `pending`: its step is tried again."""
+        with self._db.write() as connection:
+            done = connection.execute(
+                sa.update(process_store)
+                .where(_p.id == process_id, _p.status == ERROR)
+                .values(status=PENDING, error=None, incident_id=None, finished_at=None, updated_at=now())
+            )
+            return done.rowcount == 1
+
+    def close_in_engine(self, process_id: uuid.UUID) -> None:
+        """The instance of a row that was ended from outside is gone from the engine."""
+        with self._db.write() as connection:
+            connection.execute(
+                sa.update(process_store).where(_p.id == process_id).values(engine_open=False, updated_at=now())
+            )
+
+    def touch(self, process_ids: Sequence[uuid.UUID]) -> None:
+        """Mark rows as seen now, so that they are not looked at again at once."""
+        for start in range(0, len(process_ids), 500):
+            with self._db.write() as connection:
+                connection.execute(
+                    sa.update(process_store)
+                    .where(_p.id.in_(process_ids[start : start + 500]), _p.status == PENDING)
+                    .values(updated_at=now())
+                )
+
+    def page(
+        self,
+        *,
+        limit: int,
+        before_seq: int | None = None,
+        status: str | None = None,
+        process_key: str | None = None,
+    ) -> list[ProcessRow]:
+        """A page of rows, newest first, older than `before_seq`."""
+        query = _SELECT
+        if status is not None:
+            query = query.where(_p.status == status)
+        if process_key is not None:
+            query = query.where(_p.process_key == process_key)
+        if before_seq is not None:
+            query = query.where(_p.seq < before_seq)
+        return self._many(query.order_by(_p.seq.desc()).limit(limit))
+
+    def unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
+        """Pending rows without an instance that nothing has happened to for a while, oldest first."""
+        moment = now()
+        return self._many(
+            _SELECT.where(
+                _IS_PENDING,
+                _p.process_instance_id.is_(None),
+                _p.updated_at < moment - timedelta(seconds=untouched_for_s),
+                sa.or_(_p.claim_until.is_(None), _p.claim_until < moment),
+            )
+            .order_by(_p.updated_at)
+            .limit(limit)
+        )
+
+    def count_unstarted(self) -> int:
+        """How many accepted starts have no instance yet."""
+        return self._count(_p.process_instance_id.is_(None))
+
+    def count_running(self) -> int:
+        """How many rows are pending with an instance."""
+        return self._count(_p.process_instance_id.is_not(None))
+
+    def running(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
+        """Pending rows with an instance, in order, for the reconciler's round."""
+        return self._many(
+            _SELECT.where(_IS_PENDING, _p.process_instance_id.is_not(None), _p.seq > after_seq)
+            .order_by(_p.seq)
+            .limit(limit)
+        )
+
+    def open_in_engine(self, *, limit: int) -> list[ProcessRow]:
+        """Rows that were ended from outside while their instance may still run, longest untouched first."""
+        return self._many(
+            _SELECT.where(_p.engine_open == sa.literal(True, literal_execute=True)).order_by(_p.updated_at).limit(limit)
+        )
+
+    def _count(self, condition: sa.ColumnElement[bool]) -> int:
+        with self._db.read() as connection:
+            query = sa.select(sa.func.count()).select_from(process_store).where(_IS_PENDING, condition)
+            return int(connection.execute(query).scalar_one())
+
+    def _one(self, query: sa.Select[Any], **values: Any) -> ProcessRow | None:
+        with self._db.read() as connection:
+            return _row(connection, query, **values)
+
+    def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
+        with self._db.read() as connection:
+            return [ProcessRow(*row) for row in connection.execute(query)]
+
+
+def _row(connection: Connection, query: sa.Select[Any], **values: Any) -> ProcessRow | None:
+    found = connection.execute(query, values).first()
+    return None if found is None else ProcessRow(*found)

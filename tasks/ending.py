@@ -1,0 +1,49 @@
+"""End processes from outside, for the facade: settle the row, then let the instance be deleted."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from store.processes import PENDING, Ending, ProcessRow
+from tasks import app
+from tasks.publish import BrokerAway, send_close
+from tasks.runtime import runtime
+from tasks.settle import settle
+
+log = logging.getLogger(__name__)
+
+
+def end_from_outside(row: ProcessRow, ending: Ending) -> bool:
+    """End a row; False when it had ended before.
+
+    Its instance, if one runs, is deleted by a task, so that no caller waits for the engine.
+    """
+    if row.status != PENDING and row.status == ending.status:
+        return False
+    won = settle(row, ending)
+    if won:
+        try:
+            send_close(row.id)
+        except BrokerAway as error:
+            log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
+    return won
+
+
+@app.task(name="close_instance")
+def close_instance(process_id: str) -> None:
+    """Delete the instance of a row that was ended from outside."""
+    row = runtime().processes.by_id(UUID(process_id))
+    if row is not None and row.engine_open:
+        close_in_engine(row)
+
+
+def close_in_engine(row: ProcessRow) -> None:
+    """Delete the instance of an ended row, if it has one.
+
+    Raises:
+        EngineAway: reconcile tries again.
+    """
+    if row.process_instance_id is not None:
+        runtime().engine.delete_instance(row.process_instance_id, f"ended from outside as {row.status}")
+    runtime().processes.close_in_engine(row.id)

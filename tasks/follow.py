@@ -1,0 +1,94 @@
+"""Follow first: whoever starts an instance or ends one of its steps fetches what comes next and enqueues it.
+
+No worker contends with another for it and no fetch comes back empty; beat's poll is the net for everything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from camunda_bridge.client import LockedTask, Topic
+from camunda_bridge.errors import EngineAway
+from camunda_bridge.locks import new_token
+from store.events import AttemptKey
+from tasks.messages import StepMessage
+from tasks.processes import registry
+from tasks.publish import BrokerAway, send_step
+from tasks.room import gauge
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+#: part of the lock's time that is left to the way through the broker; the rest is the handler's until it is extended
+QUEUE_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What came of following: how many steps were enqueued, and whether the engine answered at all."""
+
+    enqueued: int
+    asked: bool = True
+
+
+def follow(
+    process_key: str, business_key: str | None, *, confirm: AttemptKey | None = None, slots: int = 1
+) -> Followed:
+    """Fetch the next steps of one process and enqueue them.
+
+    `slots`: slots that the caller leaves free when it returns (1 for a step or a start on a step worker). While ready
+    tasks wait in the engine, the slot goes to the oldest of them instead: nobody starves behind newer processes.
+    """
+    room = gauge().read()
+    allowed = slots + room.free
+    topics = registry.family_topics(process_key)
+    if not topics:
+        return Followed(0)
+    if allowed <= 0:
+        gauge().mark_backlog()
+        return Followed(0, asked=False)
+    if room.backlog or business_key is None:
+        return fetch(registry.topics(), max_tasks=1, confirm=confirm)
+    return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
+
+
+def fetch(
+    topics: list[Topic] | tuple[Topic, ...],
+    *,
+    max_tasks: int,
+    business_key: str | None = None,
+    confirm: AttemptKey | None = None,
+) -> Followed:
+    """Lock what is ready and enqueue each task; the first message carries `confirm`."""
+    settings = runtime().settings
+    token = new_token()
+    # The lock is counted from before the call: the engine sets it somewhere within.
+    locked_until = time.time() + settings.lock_duration_ms / 1000 * QUEUE_SHARE
+    try:
+        tasks = runtime().engine.fetch_and_lock(
+            topics,
+            token=token,
+            lock_duration_ms=settings.lock_duration_ms,
+            max_tasks=min(max_tasks, settings.poll_max_tasks),
+            business_key=business_key,
+        )
+    except EngineAway as error:
+        log.info("nothing fetched: %s", error)
+        return Followed(0, asked=False)
+    return Followed(_enqueue(tasks, token, locked_until, confirm))
+
+
+def _enqueue(tasks: list[LockedTask], token: str, locked_until: float, confirm: AttemptKey | None) -> int:
+    enqueued = 0
+    for task in tasks:
+        try:
+            send_step(StepMessage(task, token, locked_until, confirm if enqueued == 0 else None))
+        except BrokerAway as error:
+            # Their locks run out and the engine offers them again.
+            log.warning("%d fetched tasks not enqueued: %s", len(tasks) - enqueued, error)
+            break
+        enqueued += 1
+    gauge().take(enqueued)
+    return enqueued

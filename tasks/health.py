@@ -1,0 +1,100 @@
+"""Which part is away: asked by the facade, answered from here because only the tasks know all parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from camunda_bridge.client import Engine
+from camunda_bridge.errors import BridgeError, DefinitionError
+from camunda_bridge.session import EngineSession
+from store.database import DatabaseAway
+from tasks.processes import registry
+from tasks.room import WORKERS_KEY, live_workers
+from tasks.runtime import KEY_PREFIX, Runtime
+
+#: seconds for which an answer about the parts is trusted
+LIFETIME_S = 1.0
+#: longest wait for the engine, in milliseconds
+ENGINE_TIMEOUT_MS = 1_500
+
+
+@dataclass(slots=True)
+class Part:
+    """One part: whether it answers, what it said, and since when it is away (seconds since the epoch)."""
+
+    up: bool
+    detail: str = ""
+    since: float | None = None
+
+
+@dataclass(slots=True)
+class Health:
+    """Looks at the parts, at most once a second."""
+
+    runtime: Runtime
+    _parts: dict[str, Part] = field(default_factory=dict)
+    _looked_at: float = float("-inf")
+    _probe: Engine | None = None
+
+    def parts(self) -> dict[str, Part]:
+        """Every part by name."""
+        if time.monotonic() - self._looked_at > LIFETIME_S:
+            self._parts = {name: self._look(name, check) for name, check in self._checks().items()}
+            self._looked_at = time.monotonic()
+        return self._parts
+
+    def _checks(self) -> dict[str, Callable[[], str]]:
+        return {
+            "database": self._database,
+            "broker": self._broker,
+            "engine": self._engine,
+            "workers": self._workers,
+            "beat": self._beat,
+        }
+
+    def _look(self, name: str, check: Callable[[], str]) -> Part:
+        before = self._parts.get(name)
+        try:
+            return Part(True, check())
+        except (DatabaseAway, BridgeError, redis.RedisError, LookupError) as error:
+            since = before.since if before is not None and not before.up else time.time()
+            return Part(False, str(error), since)
+
+    def _database(self) -> str:
+        self.runtime.database.ping()
+        return str(self.runtime.database.url.get_backend_name())
+
+    def _broker(self) -> str:
+        self.runtime.redis.ping()
+        return ""
+
+    def _engine(self) -> str:
+        if self._probe is None:
+            shared = self.runtime.engine.session
+            self._probe = Engine(EngineSession.like(shared, timeout_ms=ENGINE_TIMEOUT_MS))
+        return self._probe.version()
+
+    def _workers(self) -> str:
+        live = live_workers(self.runtime.redis.hgetall(WORKERS_KEY))
+        if not live:
+            raise LookupError("no worker runs steps")
+        return ", ".join(sorted(live))
+
+    def _beat(self) -> str:
+        settings = self.runtime.settings
+        if not self.runtime.redis.exists(f"{KEY_PREFIX}ticked:poll"):
+            raise LookupError(f"no tick within {max(10, settings.poll_interval_ms // 200)} s")
+        return ""
+
+
+def unhandled_topics() -> dict[str, Any]:
+    """Process key -> topics of its BPMN file that nobody handles, or what is wrong with the file."""
+    try:
+        return dict(registry.unhandled_topics())
+    except DefinitionError as error:
+        return {"error": str(error)}

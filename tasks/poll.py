@@ -1,0 +1,49 @@
+"""Beat's poll: every topic in one fetch, oldest first. The net under following: timers, retries, dead workers."""
+
+from __future__ import annotations
+
+import logging
+
+from store.database import DatabaseAway
+from tasks import app
+from tasks.follow import fetch
+from tasks.gate import close_gate, open_gate
+from tasks.processes import registry
+from tasks.room import gauge
+from tasks.runtime import runtime
+from tasks.ticks import is_first_tick
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name="poll")
+def poll() -> None:
+    """Fetch what is ready, as far as there is room for it."""
+    settings = runtime().settings
+    if not is_first_tick("poll", settings.poll_interval_ms):
+        return
+    topics = registry.topics()
+    if not topics:
+        return
+    try:
+        # A step cannot begin without its row, so nothing is fetched while the database is away.
+        running = runtime().processes.count_running()
+    except DatabaseAway as error:
+        log.warning("nothing fetched: database is away: %s", error)
+        return
+    room = gauge().read(fresh=True)
+    wanted = min(room.free, settings.poll_max_tasks)
+    if wanted <= 0:
+        gauge().mark_backlog()
+        return
+    followed = fetch(topics, max_tasks=wanted)
+    if not followed.asked:
+        close_gate("engine is away")
+    elif running >= settings.max_running:
+        close_gate(f"{running} instances run, MAX_RUNNING is {settings.max_running}")
+    else:
+        open_gate()
+    if followed.enqueued >= wanted:
+        gauge().mark_backlog()
+    elif followed.asked and room.backlog:
+        gauge().clear_backlog()

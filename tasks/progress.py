@@ -1,0 +1,80 @@
+"""After a step: fetch what comes next, or notice that the instance has ended."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from camunda_bridge.client import LockedTask
+from camunda_bridge.errors import BridgeError
+from store.database import DatabaseAway
+from store.events import COMPLETED, AttemptKey
+from tasks import app
+from tasks.catching import deployed_bpmn
+from tasks.follow import follow
+from tasks.publish import BrokerAway, send_follow
+from tasks.runtime import runtime
+from tasks.settle import settle_from_history
+
+log = logging.getLogger(__name__)
+
+#: pauses before looking again behind an asynchronous continuation, in seconds; then the poll is the net
+LOOK_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
+
+
+def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
+    """Follow the instance after one of its steps has ended; `confirm` is that step's attempt, if still open."""
+    followed = follow(task.process_definition_key, task.business_key, confirm=confirm)
+    if followed.enqueued:
+        return
+    if confirm is not None:
+        _confirm(confirm)
+    try:
+        if _settle_if_ended(task.process_instance_id):
+            return
+        pauses = task.activity_id in deployed_bpmn(task.process_definition_id).pauses_after
+        if pauses and task.business_key:
+            _look_again(task.process_instance_id, task.process_definition_key, task.business_key, tries=0)
+    except (BridgeError, BrokerAway, DatabaseAway) as error:
+        log.info("next step of %s left to the poll: %s", task.process_instance_id, error)
+
+
+@app.task(name="follow")
+def follow_later(instance_id: str, process_key: str, business_key: str, tries: int) -> None:
+    """Look again for the next steps of an instance, and again a little later, a few times."""
+    followed = follow(process_key, business_key, slots=0)
+    if followed.enqueued:
+        return
+    try:
+        if not _settle_if_ended(instance_id) and tries < len(LOOK_AGAIN_S):
+            _look_again(instance_id, process_key, business_key, tries=tries)
+    except (BridgeError, BrokerAway, DatabaseAway) as error:
+        log.info("next step of %s left to the poll: %s", instance_id, error)
+
+
+def _look_again(instance_id: str, process_key: str, business_key: str, *, tries: int) -> None:
+    pause_s = LOOK_AGAIN_S[tries] * random.uniform(0.8, 1.2)
+    send_follow(instance_id, process_key, business_key, tries=tries + 1, countdown_s=pause_s)
+
+
+def _settle_if_ended(instance_id: str) -> bool:
+    """True when the instance, and the one at the root of it, have ended."""
+    engine = runtime().engine
+    instance = engine.historic_instance(instance_id)
+    if instance is None or instance["state"] in ("ACTIVE", "SUSPENDED"):
+        return False
+    if instance["rootProcessInstanceId"] != instance_id:
+        instance = engine.historic_instance(instance["rootProcessInstanceId"])
+        if instance is None or instance["state"] in ("ACTIVE", "SUSPENDED"):
+            return False
+    row = runtime().processes.by_instance_id(instance["id"])
+    if row is not None and row.status in ("pending", "error"):
+        settle_from_history(row, instance)
+    return True
+
+
+def _confirm(attempt: AttemptKey) -> None:
+    try:
+        runtime().events.close(attempt, COMPLETED)
+    except DatabaseAway as error:
+        log.info("completion not written down yet, reconcile finds it in the engine's log: %s", error)

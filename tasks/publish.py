@@ -1,0 +1,91 @@
+"""Every message that this project sends, each under a name that says in Flower what it is about."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import kombu.exceptions
+import redis
+
+from tasks import app
+from tasks.messages import StepMessage
+from tasks.processes import registry
+
+#: what a broker that is away raises
+BROKER_AWAY = (kombu.exceptions.OperationalError, redis.RedisError, OSError)
+
+
+class BrokerAway(Exception):
+    """The broker did not take the message."""
+
+
+def send_start(process_id: uuid.UUID, *, process_key: str, correlation_id: str, countdown_s: float = 0) -> None:
+    """Enqueue the start of a process; the row's id is the Celery task id.
+
+    Raises:
+        BrokerAway: the message was not taken; `reconcile` sends it again.
+    """
+    _send(
+        "start_process",
+        [str(process_id)],
+        queue="starts",
+        task_id=str(process_id),
+        shadow=f"start {process_key}",
+        argsrepr=f"({correlation_id})",
+        countdown=countdown_s or None,
+    )
+
+
+def send_step(message: StepMessage) -> None:
+    """Enqueue one attempt of a step.
+
+    Raises:
+        BrokerAway: the message was not taken; the lock runs out and the engine offers the task again.
+    """
+    task = message.task
+    found = registry.find(task.topic)
+    if found is None:
+        raise LookupError(f"no handler for topic {task.topic!r}")
+    process, step = found
+    _send(
+        "run_step",
+        [message.dump()],
+        queue=process.queue,
+        task_id=str(uuid.uuid4()),
+        shadow=task.topic,
+        argsrepr=f"({task.business_key})",
+        **({"time_limit": step.time_limit_s} if step.time_limit_s else {}),
+    )
+
+
+def send_follow(instance_id: str, process_key: str, business_key: str, *, tries: int, countdown_s: float) -> None:
+    """Look again for the next steps of an instance, after an asynchronous continuation.
+
+    Raises:
+        BrokerAway: the message was not taken; the next poll finds the steps.
+    """
+    _send(
+        "follow",
+        [instance_id, process_key, business_key, tries],
+        queue="settling",
+        shadow=f"follow {process_key}",
+        argsrepr=f"({business_key})",
+        countdown=countdown_s,
+    )
+
+
+def send_close(process_id: uuid.UUID) -> None:
+    """Have the instance of a row deleted that was ended from outside.
+
+    Raises:
+        BrokerAway: the message was not taken; `reconcile` does it.
+    """
+    _send("close_instance", [str(process_id)], queue="settling")
+
+
+def _send(name: str, args: list[Any], **options: Any) -> None:
+    try:
+        app.send_task(name, args, kwargsrepr="", ignore_result=True, **options)
+    except BROKER_AWAY as error:
+        raise BrokerAway(f"{name} was not taken by the broker: {error}") from error

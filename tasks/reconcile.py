@@ -1,0 +1,194 @@
+"""Compare rows and engine, and mend what a crash, a lost message or somebody in Cockpit left between them.
+
+Each round is one tick; each part is bounded, goes on where it stopped, and is guarded so that two rounds at once do
+no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+
+from camunda_bridge.client import PAGE
+from camunda_bridge.errors import BridgeError
+from store.clock import now
+from store.database import DatabaseAway
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
+from store.processes import ERROR, PENDING, Ending
+from tasks import app
+from tasks.ending import close_in_engine
+from tasks.publish import BrokerAway, send_start
+from tasks.report import settle_incident
+from tasks.room import WORKERS_KEY, live_workers
+from tasks.runtime import runtime
+from tasks.settle import settle, settle_from_history
+from tasks.ticks import is_first_tick
+
+log = logging.getLogger(__name__)
+
+#: instances that end while a page is read, and clocks that differ: history is read again from this far back
+OVERLAP = timedelta(minutes=5)
+#: starts sent again, and attempts resolved, in one round
+BATCH = 500
+#: pages of history, incidents or running rows read in one round
+PAGES = 20
+
+
+@app.task(name="reconcile")
+def reconcile() -> None:
+    """One round."""
+    if not is_first_tick("reconcile", runtime().settings.reconcile_interval_ms):
+        return
+    for part in PARTS:
+        try:
+            part()
+        except (BridgeError, DatabaseAway, BrokerAway, redis.RedisError) as error:
+            log.warning("%s not done this round: %s", part.__name__, error)
+
+
+def resend_starts() -> None:
+    """Enqueue accepted starts that are in no queue: Redis was away when they came, or has lost them."""
+    rows = runtime().processes.unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
+    if not rows:
+        return
+    queued = _queued_starts()
+    missing = [row for row in rows if str(row.id) not in queued]
+    for row in missing:
+        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+    runtime().processes.touch([row.id for row in missing])
+    if missing:
+        log.warning("%d starts sent again", len(missing))
+
+
+def settle_finished() -> None:
+    """Settle rows whose instances ended unseen, by the engine's history since the last round."""
+    begun = now()
+    kept = runtime().bookmarks.get("finished-after")
+    since = datetime.fromisoformat(kept) if kept else begun - timedelta(days=1)
+    for page in range(PAGES):
+        instances = runtime().engine.finished_after(since - OVERLAP, first=page * PAGE)
+        _settle_all(instances)
+        if len(instances) < PAGE:
+            runtime().bookmarks.put("finished-after", begun.isoformat())
+            return
+        since_end = instances[-1]["endTime"]
+    # More than a round can read: go on from the last end that was seen.
+    runtime().bookmarks.put("finished-after", (_engine_time(since_end) + OVERLAP).isoformat())
+
+
+def settle_incidents() -> None:
+    """Rows whose instance stands still on an incident become `error`."""
+    for page in range(PAGES):
+        incidents = runtime().engine.incidents(first=page * PAGE)
+        by_instance = {incident["processInstanceId"]: incident for incident in incidents}
+        for row in runtime().processes.by_instance_ids(by_instance):
+            if row.status == PENDING and row.process_instance_id is not None:
+                incident = by_instance[row.process_instance_id]
+                settle_incident(row, incident["incidentMessage"] or incident["incidentType"], incident["activityId"])
+        if len(incidents) < PAGE:
+            return
+
+
+def sweep_running() -> None:
+    """Ask history about every running row in turn: what `settle_finished` missed, and instances that are gone."""
+    after = int(runtime().bookmarks.get("sweep") or 0)
+    for _ in range(PAGES):
+        rows = runtime().processes.running(after_seq=after, limit=PAGE)
+        known = {
+            instance["id"]: instance
+            for instance in (
+                runtime().engine.historic_instances([row.process_instance_id or "" for row in rows]) if rows else []
+            )
+        }
+        for row in rows:
+            instance = known.get(row.process_instance_id or "")
+            if instance is not None:
+                settle_from_history(row, instance)
+            elif row.updated_at < now() - OVERLAP:
+                message = "the engine knows nothing of the instance any more"
+                settle(row, Ending(ERROR, error={"code": "INSTANCE_LOST", "message": message, "type": "lost"}))
+        after = rows[-1].seq if len(rows) == PAGE else 0
+        if len(rows) < PAGE:
+            break
+    runtime().bookmarks.put("sweep", str(after))
+
+
+def resolve_attempts() -> None:
+    """Find out from the engine what became of attempts that a crash left open."""
+    lock_s = runtime().settings.lock_duration_ms / 1000
+    rows = runtime().events.open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
+    for row in rows:
+        phase = _what_became_of(row)
+        if phase is not None:
+            runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
+    if rows:
+        runtime().events.touch([row.execution_id for row in rows])
+
+
+def close_ended() -> None:
+    """Delete instances whose rows were ended from outside."""
+    for row in runtime().processes.open_in_engine(limit=BATCH):
+        close_in_engine(row)
+
+
+def forget_workers() -> None:
+    """Drop heartbeats of workers that said nothing lately."""
+    fields = runtime().redis.hgetall(WORKERS_KEY)
+    gone = set(fields) - set(live_workers(fields))
+    if gone:
+        runtime().redis.hdel(WORKERS_KEY, *gone)
+
+
+PARTS: tuple[Callable[[], None], ...] = (
+    resend_starts,
+    settle_finished,
+    settle_incidents,
+    resolve_attempts,
+    close_ended,
+    sweep_running,
+    forget_workers,
+)
+
+
+def _queued_starts() -> set[str]:
+    """Ids of the starts that wait in the queue. Bounded: MAX_PENDING_STARTS stops more from coming."""
+    messages = runtime().redis.lrange("starts", 0, -1)
+    return {str(json.loads(message)["headers"].get("id")) for message in messages}
+
+
+def _settle_all(instances: list[dict[str, Any]]) -> None:
+    by_id = {instance["id"]: instance for instance in instances}
+    for row in runtime().processes.by_instance_ids(by_id):
+        if row.status in (PENDING, ERROR) and row.process_instance_id is not None:
+            settle_from_history(row, by_id[row.process_instance_id])
+
+
+def _what_became_of(row: EventRow) -> str | None:
+    """The last phase of an open attempt; None while it may still run."""
+    task = runtime().engine.external_task(row.external_task_id or "")
+    if task is not None:
+        if task["workerId"] == row.lock_token and not _is_past(task["lockExpirationTime"]):
+            return None
+        # Still to be done, by another attempt. Its stored output, if any, is found there.
+        return None if task["workerId"] == row.lock_token or row.phase == COMPLETING else LOST
+    entries = runtime().engine.task_log(row.external_task_id or "")
+    if any(entry["successLog"] and entry["workerId"] == row.lock_token for entry in entries):
+        return COMPLETED
+    if any(entry["successLog"] for entry in entries):
+        return LOST
+    if row.phase == COMPLETING and "bpmnError" in (row.metadata or {}):
+        return BPMN_ERROR
+    return OUTCOME_UNKNOWN if row.phase == COMPLETING else LOST
+
+
+def _is_past(time_text: str | None) -> bool:
+    return time_text is None or _engine_time(time_text) < now()
+
+
+def _engine_time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")

@@ -1,0 +1,76 @@
+"""Tell the engine that an attempt failed; when no retry is left, tell the waiting client too."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+
+from camunda_bridge.context import ExecutionContext
+from camunda_bridge.definition import StepDefinition
+from camunda_bridge.errors import BridgeError
+from camunda_bridge.executor import Failed
+from store.database import retrying
+from store.processes import ERROR, PENDING, Ending, ProcessRow
+from tasks.messages import StepMessage
+from tasks.runtime import runtime
+from tasks.settle import settle
+
+log = logging.getLogger(__name__)
+
+#: longest pause between two attempts, in seconds
+MAX_PAUSE_S = 3600.0
+
+
+def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, context: ExecutionContext) -> None:
+    """Report a failed attempt with the retries that are left.
+
+    Raises:
+        LockLost: the task is another's by now.
+        EngineAway: the engine was not told; the lock runs out and the step is tried again.
+    """
+    left = 0 if failure.final else retries_left(message.task.retries, step)
+    runtime().engine.failure(
+        message.task.id,
+        message.token,
+        failure.message,
+        failure.details,
+        retries=left,
+        retry_timeout_ms=retry_pause_ms(left, step),
+    )
+    if left == 0:
+        row = _row(message, context)
+        if row is not None:
+            settle_incident(row, failure.message, step.name)
+
+
+def retries_left(before: int | None, step: StepDefinition) -> int:
+    """Retries after one more failed attempt; the engine says None before the first."""
+    return max(0, (step.retries + 1 if before is None else before) - 1)
+
+
+def retry_pause_ms(left: int, step: StepDefinition) -> int:
+    """Exponential back-off with jitter, in milliseconds: from `retry_base_s`, doubled with each failed attempt."""
+    failed_before = max(0, step.retries - left)
+    pause_s = min(MAX_PAUSE_S, step.retry_base_s * 2**failed_before)
+    return round(pause_s * random.uniform(0.75, 1.25) * 1000)
+
+
+def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) -> None:
+    """The row's process stands still on an incident: `error`, and the waiting client is told now."""
+    incident_id = None
+    try:
+        incidents = runtime().engine.incidents_of(row.process_instance_id or "")
+        incident_id = incidents[0]["id"] if incidents else None
+    except BridgeError as error:
+        log.info("incident of %s not found: %s", row.correlation_id, error)
+    error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
+    ending = Ending(ERROR, error=error_document, incident_id=incident_id)
+    retrying(lambda: settle(row, ending, from_statuses=(PENDING,)), for_s=runtime().settings.db_hold_s)
+
+
+def _row(message: StepMessage, context: ExecutionContext) -> ProcessRow | None:
+    processes = runtime().processes
+    if context.process_id is not None:
+        return processes.by_id(uuid.UUID(context.process_id))
+    return processes.by_instance_id(message.task.process_instance_id)

@@ -1,0 +1,88 @@
+"""What the tasks of one process share: engine, stores, lock keeper. Made at first use, anew in every forked child."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+import redis
+
+from camunda_bridge.client import Engine
+from camunda_bridge.locks import LockKeeper
+from settings import Settings, get_settings
+from store.bookmarks import BookmarkStore
+from store.database import Database
+from store.events import EventStore
+from store.processes import ProcessStore
+
+#: every key of ours in Redis begins with this
+KEY_PREFIX = "celery-camunda:"
+
+
+class Runtime:
+    """The connections of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def database(self) -> Database:
+        """The database. A worker's child runs one task at a time; its lock keeper never asks the database."""
+        return Database.from_settings(self.settings)
+
+    @cached_property
+    def processes(self) -> ProcessStore:
+        """The process rows."""
+        return ProcessStore(self.database)
+
+    @cached_property
+    def events(self) -> EventStore:
+        """The audit events."""
+        return EventStore(self.database)
+
+    @cached_property
+    def bookmarks(self) -> BookmarkStore:
+        """How far the reconciler has come."""
+        return BookmarkStore(self.database)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine."""
+        return Engine.from_settings(self.settings)
+
+    @cached_property
+    def redis(self) -> redis.Redis[str]:
+        """Redis, for ticks, heartbeats and counts."""
+        return redis.Redis.from_url(
+            self.settings.redis_url,
+            decode_responses=True,
+            socket_timeout=2.0,
+            socket_connect_timeout=2.0,
+            health_check_interval=25,
+        )
+
+    @cached_property
+    def keeper(self) -> LockKeeper:
+        """Keeps the locks of running handlers alive."""
+        duration_ms = self.settings.lock_duration_ms
+        return LockKeeper(lambda task_id, token: self.engine.extend_lock(task_id, token, duration_ms), duration_ms)
+
+
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The runtime of this process."""
+    global _runtime
+    if _runtime is None:
+        _runtime = Runtime(get_settings())
+    return _runtime
+
+
+def _forget() -> None:
+    # A connection must not be used on both sides of a fork.
+    global _runtime
+    _runtime = None
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,160 @@
+"""Settle: end a process's row, once, and wake whoever waits for it. The row is the truth, the Redis key a wake-up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import Any
+
+from camunda_bridge.errors import BridgeError
+from camunda_bridge.variables import from_engine
+from store.events import OPS, AttemptKey, NewEvent, close
+from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from tasks import app
+from tasks.publish import BROKER_AWAY
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+#: a larger result stays in the row, and the key only points there, in bytes
+MAX_KEY_BYTES = 64 * 1024
+
+#: variables that a boundary event or an error end event leaves, in the order of preference
+_ERROR_FIELDS = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
+
+
+def settle_step(
+    process_id: uuid.UUID,
+    ending: Ending,
+    *,
+    process_instance_id: str,
+    correlation_id: str,
+    traceability_id: str,
+    confirm: AttemptKey,
+    confirmed_phase: str,
+) -> bool:
+    """End the row of a response step's process, and the step's attempt, in one transaction; then wake the waiters."""
+    with runtime().database.write() as connection:
+        close(connection, confirm, confirmed_phase)
+        won = runtime().processes.settle(
+            process_id,
+            ending,
+            process_instance_id=process_instance_id,
+            from_statuses=(PENDING, ERROR),
+            connection=connection,
+        )
+    if won:
+        wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
+    else:
+        lost_race(process_id, ending)
+    return won
+
+
+def settle(row: ProcessRow, ending: Ending, *, from_statuses: tuple[str, ...] = (PENDING, ERROR)) -> bool:
+    """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost."""
+    if not runtime().processes.settle(row.id, ending, from_statuses=from_statuses):
+        lost_race(row.id, ending)
+        return False
+    wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
+    return True
+
+
+def wake(
+    process_id: uuid.UUID,
+    ending: Ending,
+    correlation_id: str,
+    traceability_id: str,
+    process_instance_id: str | None,
+) -> None:
+    """Resolve the open AsyncResult of the start. Redis away: the waiters find the row by themselves."""
+    payload: dict[str, Any] = {
+        "status": ending.status,
+        "correlationId": correlation_id,
+        "traceabilityId": traceability_id,
+        "processInstanceId": process_instance_id,
+        "result": ending.result,
+        "error": ending.error,
+    }
+    if len(json.dumps(payload, ensure_ascii=False).encode()) > MAX_KEY_BYTES:
+        payload = {"status": ending.status, "row": str(process_id)}
+    try:
+        app.backend.store_result(str(process_id), payload, "SUCCESS")
+    except BROKER_AWAY as error:
+        log.warning("result of %s not published, waiters read the row: %s", correlation_id, error)
+
+
+def reopen(row: ProcessRow) -> bool:
+    """`error` back to `pending`, and its result open again: Celery never replaces a SUCCESS."""
+    if not runtime().processes.reopen(row.id):
+        return False
+    try:
+        app.backend.delete(app.backend.get_key_for_task(str(row.id)))
+    except BROKER_AWAY as error:
+        log.warning("old result of %s not deleted: %s", row.correlation_id, error)
+    return True
+
+
+def lost_race(process_id: uuid.UUID, ending: Ending) -> None:
+    """Record that a process had ended otherwise before; the same end twice is no news."""
+    row = runtime().processes.by_id(process_id)
+    if row is None or row.status == ending.status:
+        return
+    log.warning("process %s is %s already, not %s", row.correlation_id, row.status, ending.status)
+    runtime().events.record(
+        NewEvent(
+            traceability_id=row.traceability_id,
+            correlation_id=row.correlation_id,
+            process_instance_id=row.process_instance_id,
+            phase=OPS,
+            actor="celery-camunda",
+            step_name="settle",
+            result=f"the process is {row.status} already; its end as {ending.status} came too late",
+            business_action_response={"status": ending.status, "result": ending.result, "error": ending.error},
+        )
+    )
+
+
+def settle_from_history(row: ProcessRow, instance: dict[str, Any]) -> bool:
+    """Settle a row by what history says of its instance; False while it runs or when it was settled before."""
+    state = instance["state"]
+    if state in ("ACTIVE", "SUSPENDED"):
+        return False
+    if state == "COMPLETED":
+        return settle(row, ending_of(instance))
+    reason = instance.get("deleteReason") or "the instance was deleted in the engine"
+    return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}))
+
+
+def ending_of(instance: dict[str, Any]) -> Ending:
+    """How a completed instance ended: in a business error if through an error end event, else ok."""
+    engine = runtime().engine
+    values = from_engine(engine.historic_variables(instance["id"]))
+    values.pop("executionContext", None)
+    ends = engine.end_events(instance["id"])
+    if any(end["activityType"] == "errorEndEvent" for end in ends):
+        error = {name: values.get(variable) for name, variable in _ERROR_FIELDS.items()}
+        error["code"] = error["code"] or next(end["activityId"] for end in ends)
+        return Ending(ERROR, error=error)
+    return Ending(OK, result=_plain(values))
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    # What JSON cannot hold is shown as text: a client reads it, nobody computes with it.
+    loaded: dict[str, Any] = json.loads(json.dumps(values, ensure_ascii=False, default=str))
+    return loaded
+
+
+@app.task(name="settle")
+def settle_instance(process_instance_id: str) -> None:
+    """Settle the row of an instance if it has ended."""
+    row = runtime().processes.by_instance_id(process_instance_id)
+    if row is None or row.status not in (PENDING, ERROR):
+        return
+    try:
+        instance = runtime().engine.historic_instance(process_instance_id)
+    except BridgeError as error:
+        log.info("not settled yet, reconcile tries again: %s", error)
+        return
+    if instance is not None:
+        settle_from_history(row, instance)

@@ -1,0 +1,125 @@
+"""Start an instance for an accepted row: once, whatever is delivered twice or dies in between."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.errors import BridgeError, EngineAway, NotFound, Unauthorized
+from camunda_bridge.locks import new_token
+from camunda_bridge.variables import to_engine
+from store.database import DatabaseAway, retrying
+from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
+from tasks import app
+from tasks.follow import follow
+from tasks.publish import BrokerAway, send_start
+from tasks.runtime import runtime
+from tasks.settle import settle
+
+log = logging.getLogger(__name__)
+
+#: beyond the engine's time-out, in seconds: what the engine does with a start that it got late
+CLAIM_MARGIN_S = 20.0
+
+#: pause before a start that the engine could not take is tried again, in seconds; between them by chance. While the
+#: engine stays away the starts queue is not read at all, so this needs no longer back-off.
+RETRY_COUNTDOWN_S = (1.0, 4.0)
+
+
+@app.task(name="start_process", bind=True)
+def start_process(self: object, process_id: str) -> None:
+    """Claim the row, start its instance, write down which one it is, fetch its first steps."""
+    row_id = uuid.UUID(process_id)
+    settings = runtime().settings
+    token = new_token()
+    try:
+        row, ours = runtime().processes.claim(row_id, token, for_s=settings.camunda_timeout_ms / 1000 + CLAIM_MARGIN_S)
+    except DatabaseAway as error:
+        # The row stays pending and unclaimed: reconcile sends it again.
+        log.warning("start of %s put off: database is away: %s", process_id, error)
+        return
+    if row is None or not ours:
+        log.info("start of %s is not ours to make", process_id)
+        return
+    try:
+        # A claim before ours may have started an instance that nobody wrote down.
+        instance_id = (row.claim_token and _adopt(row)) or _start(row)
+    except EngineAway as error:
+        log.info("start of %s put off: %s", row.correlation_id, error)
+        if not error.maybe_done:
+            _put_off(row, token)
+        return
+    except BridgeError as error:
+        _give_up(row, error)
+        return
+    recorded = retrying(
+        lambda: runtime().processes.record_instance(row_id, token, instance_id), for_s=CLAIM_MARGIN_S / 2
+    )
+    if recorded or _is_still_wanted(row_id, instance_id):
+        follow(row.process_key, row.correlation_id, slots=own_slots())
+
+
+def own_slots() -> int:
+    """Slots for steps that this task leaves free: 1 on a worker that runs steps, 0 on a control worker."""
+    from tasks.worker import runs_steps
+
+    return 1 if runs_steps() else 0
+
+
+def _start(row: ProcessRow) -> str:
+    context = ExecutionContext(str(row.id), row.correlation_id, row.traceability_id, row.batch_id, row.application_id)
+    variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})
+    return runtime().engine.start(row.process_key, row.correlation_id, variables)
+
+
+def _adopt(row: ProcessRow) -> str | None:
+    """The earliest instance that was started for this row; later ones are deleted."""
+    engine = runtime().engine
+    found = engine.instances_by_business_key(row.process_key, row.correlation_id)
+    # An instance with this business key from before the row was accepted is somebody else's.
+    ours = [item for item in found if _is_of(row, item)]
+    for extra in ours[1:]:
+        log.warning("deleting second instance %s of %s", extra["id"], row.correlation_id)
+        engine.delete_instance(extra["id"], "started twice")
+    return ours[0]["id"] if ours else None
+
+
+def _is_of(row: ProcessRow, instance: dict[str, str]) -> bool:
+    variables = runtime().engine.historic_variables(instance["id"])
+    context = variables.get(CONTEXT_VARIABLE, {}).get("value") or ""
+    return str(row.id) in str(context)
+
+
+def _put_off(row: ProcessRow, token: str) -> None:
+    """The engine has surely not started anything: free the row and try again soon."""
+    try:
+        runtime().processes.release_claim(row.id, token)
+        send_start(
+            row.id,
+            process_key=row.process_key,
+            correlation_id=row.correlation_id,
+            countdown_s=random.uniform(*RETRY_COUNTDOWN_S),
+        )
+    except (DatabaseAway, BrokerAway) as error:
+        log.info("start of %s left to reconcile: %s", row.correlation_id, error)
+
+
+def _give_up(row: ProcessRow, error: BridgeError) -> None:
+    code = "PROCESS_NOT_DEPLOYED" if isinstance(error, NotFound) else "START_REFUSED"
+    if isinstance(error, Unauthorized):
+        code = "ENGINE_UNAUTHORIZED"
+    log.error("start of %s refused: %s", row.correlation_id, error)
+    settle(row, Ending(ERROR, error={"code": code, "message": str(error), "type": type(error).__name__}))
+
+
+def _is_still_wanted(row_id: uuid.UUID, instance_id: str) -> bool:
+    """After a lost claim: false, and our instance deleted, when the row has another one or was cancelled."""
+    row = runtime().processes.by_id(row_id)
+    if row is not None and row.process_instance_id == instance_id:
+        return row.status == PENDING
+    if row is not None and row.process_instance_id is None and row.status not in (CANCELLED, ERROR):
+        return True
+    runtime().engine.delete_instance(instance_id, "its process was ended or started otherwise")
+    return False

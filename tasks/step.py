@@ -1,0 +1,309 @@
+"""Run one attempt of a step: write it down, run the handler, write down what came of it, tell the engine, go on.
+
+Each thing is written before it is said: a crash between two lines of :func:`run_step` leaves a row from which
+`reconcile`, or the next attempt, finds out what happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
+from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
+from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
+from camunda_bridge.variables import from_engine, to_engine
+from store.database import DatabaseAway, retrying
+from store.events import (
+    BPMN_ERROR,
+    COMPLETED,
+    COMPLETING,
+    FAILED,
+    LOST,
+    OPEN_PHASES,
+    STARTED,
+    EarlierAttempt,
+    NewEvent,
+    Progress,
+)
+from store.processes import ERROR, OK, Ending
+from tasks import app
+from tasks.catching import is_caught
+from tasks.messages import StepMessage
+from tasks.processes import registry
+from tasks.progress import go_on
+from tasks.report import report_failure
+from tasks.runtime import runtime
+from tasks.settle import settle_step
+
+log = logging.getLogger(__name__)
+
+#: phases of an earlier attempt that the engine never heard of: the task was given out again
+OPEN_OR_LOST = (*OPEN_PHASES, LOST)
+
+
+@app.task(name="run_step")
+def run_step(body: dict[str, Any]) -> None:
+    """One attempt of one external task, from its message."""
+    message = StepMessage.load(body)
+    found = registry.find(message.task.topic)
+    if found is None:
+        # A worker of another version: give the task back at once, it counts as no attempt.
+        log.warning("no handler for topic %s here: unlocked", message.task.topic)
+        runtime().engine.unlock(message.task.id, message.token)
+        return
+    if message.is_expired():
+        log.info("message for %s came after its lock's time, the engine offers the task again", message.task.topic)
+        return
+    Attempt(message, *found).run()
+
+
+class Attempt:
+    """One attempt of a step."""
+
+    def __init__(self, message: StepMessage, process: ProcessDefinition, step: StepDefinition) -> None:
+        self.message = message
+        self.process = process
+        self.step = step
+        self.task = message.task
+        self.key = message.attempt
+        self.values, self.unreadable = _readable(message)
+        self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
+        self.correlation_id = self.context.correlation_id or self.task.business_key or self.task.process_instance_id
+        self.traceability_id = self.context.traceability_id or self.task.process_instance_id
+        self.identifiers = {name: self.values[name] for name in process.identifiers if self.values.get(name)}
+
+    def run(self) -> None:
+        """The whole attempt."""
+        # time.monotonic() of the fetch, as near as the message tells
+        locked_at = time.monotonic() - runtime().settings.lock_duration_ms / 2000
+        try:
+            earlier = runtime().events.begin(self._event(), confirm=self.message.confirm)
+        except DatabaseAway as error:
+            log.warning("%s not begun: database is away: %s", self.task.topic, error)
+            return
+        if earlier is None:
+            log.info("message for %s came twice, dropped", self.task.topic)
+            return
+        with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
+            stored = _stored_outcome(earlier)
+            if stored is not None:
+                log.info("%s: outcome of an earlier attempt found, handler not run again", self.task.topic)
+                execution = stored
+            elif _count_lost(earlier) >= runtime().settings.step_max_lost:
+                execution = Execution(Failed(f"{_count_lost(earlier)} attempts of this step never ended", "", True), 0)
+            else:
+                execution = self._execute(len(earlier) + 1)
+            if is_lost():
+                self._give_way("lock was lost while the handler ran")
+                return
+            self._deliver(execution)
+
+    def _execute(self, attempt: int) -> Execution:
+        if self.unreadable is not None:
+            return Execution(Failed(str(self.unreadable), "", final=True), 0)
+        context = StepContext(
+            correlation_id=self.correlation_id,
+            traceability_id=self.traceability_id,
+            process_instance_id=self.task.process_instance_id,
+            step=self.step.name,
+            attempt=attempt,
+            # The engine's task id stays the same in every attempt, and differs each time a loop comes by.
+            idempotency_key=self.task.id,
+        )
+        return execute(self.step, self.values, context)
+
+    def _deliver(self, execution: Execution) -> None:
+        outcome = execution.outcome
+        if isinstance(outcome, BusinessError) and not is_caught(self.task, outcome.code):
+            outcome = Failed(
+                f"no event in the BPMN catches the error {outcome.code!r}: {outcome.message}", "", final=True
+            )
+        try:
+            if isinstance(outcome, Failed):
+                self._fail(outcome, execution)
+            elif isinstance(outcome, BusinessError):
+                self._end_in_error(outcome, execution)
+            else:
+                self._complete(outcome, execution)
+        except LockLost as error:
+            self._give_way(str(error))
+        except EngineAway as error:
+            # The row says `completing`: whoever gets the task next delivers it without running the handler again.
+            log.warning("outcome of %s not delivered: %s", self.task.topic, error)
+
+    def _complete(self, outcome: Completed, execution: Execution) -> None:
+        document = outcome.document
+        self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
+        self._write(
+            Progress(
+                COMPLETING,
+                business_action_response=document,
+                identifiers=self.identifiers or None,
+                result=self.step.success,
+                http_status_code=execution.http_status_code,
+                metadata=None if outcome.exact else {"variables": outcome.variables},
+                execution_time=execution.duration_ms,
+            )
+        )
+        self._tell(lambda: runtime().engine.complete(self.task.id, self.message.token, outcome.variables))
+        if self.step.outcome is not None and self.context.process_id is not None:
+            self._settle(outcome)
+        else:
+            go_on(self.task, confirm=self.key)
+
+    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> None:
+        self._write(
+            Progress(
+                COMPLETING,
+                business_action_response={
+                    "code": outcome.code,
+                    "message": outcome.message,
+                    "details": outcome.details,
+                },
+                identifiers=self.identifiers or None,
+                result=self.step.error,
+                http_status_code=execution.http_status_code,
+                metadata={"bpmnError": outcome.kind},
+                execution_time=execution.duration_ms,
+            )
+        )
+        variables = to_engine(
+            {
+                "errorCode": outcome.code,
+                "errorMessage": outcome.message,
+                "errorType": outcome.kind,
+                "errorDetails": outcome.details,
+            }
+        )
+        self._tell(
+            lambda: runtime().engine.bpmn_error(
+                self.task.id, self.message.token, outcome.code, outcome.message, variables
+            )
+        )
+        runtime().events.close(self.key, BPMN_ERROR)
+        go_on(self.task, confirm=None)
+
+    def _fail(self, outcome: Failed, execution: Execution) -> None:
+        self._write(
+            Progress(
+                FAILED,
+                business_action_response={"message": outcome.message},
+                identifiers=self.identifiers or None,
+                result=self.step.error,
+                http_status_code=execution.http_status_code,
+                error_details=outcome.details or None,
+                execution_time=execution.duration_ms,
+            )
+        )
+        report_failure(self.message, self.step, outcome, self.context)
+
+    def _settle(self, outcome: Completed) -> None:
+        ending = (
+            Ending(OK, result=outcome.document, identifiers=self.identifiers or None)
+            if self.step.outcome == "ok"
+            else Ending(ERROR, error=outcome.document, identifiers=self.identifiers or None)
+        )
+        retrying(
+            lambda: settle_step(
+                uuid.UUID(self.context.process_id),
+                ending,
+                process_instance_id=self.task.process_instance_id,
+                correlation_id=self.correlation_id,
+                traceability_id=self.traceability_id,
+                confirm=self.key,
+                confirmed_phase=COMPLETED,
+            ),
+            for_s=runtime().settings.db_hold_s,
+        )
+
+    def _write(self, progress: Progress) -> None:
+        """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
+        if not retrying(lambda: runtime().events.progress(self.key, progress), for_s=runtime().settings.db_hold_s):
+            raise LockLost("the attempt was resolved otherwise meanwhile")
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        """Make the call until the engine answers, as long as a lock lasts, with back-off and jitter."""
+        deadline = time.monotonic() + runtime().settings.lock_duration_ms / 1000
+        pause = 0.1
+        while True:
+            try:
+                return call()
+            except EngineAway:
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, 3.0)
+
+    def _give_way(self, why: str) -> None:
+        """Another attempt has the task, or it is gone: neither complete nor record success."""
+        log.warning("%s: attempt ends without effect: %s", self.task.topic, why)
+        try:
+            if runtime().engine.external_task(self.task.id) is not None:
+                runtime().events.close(self.key, LOST)
+        except (BridgeError, DatabaseAway) as error:
+            # Gone, or unknown: the engine's log tells reconcile who completed it. It may have been this attempt, whose
+            # first `complete` was accepted and never answered.
+            log.info("what became of the attempt is left to reconcile: %s", error)
+
+    def _event(self) -> NewEvent:
+        step = self.step
+        return NewEvent(
+            phase=STARTED,
+            traceability_id=self.traceability_id,
+            batch_id=self.context.batch_id,
+            application_id=self.context.application_id,
+            correlation_id=self.correlation_id,
+            process_instance_id=self.task.process_instance_id,
+            external_task_id=self.task.id,
+            lock_token=self.message.token,
+            target_system=step.target_system,
+            originating_system=step.originating_system,
+            process_name=step.process_name,
+            step=step.order,
+            step_name=step.name,
+            business_action_request=_shown(self.values),
+            identifiers=self.identifiers or None,
+            http_method=step.http_method,
+            endpoint=step.endpoint,
+        )
+
+
+def _readable(message: StepMessage) -> tuple[dict[str, Any], VariableError | None]:
+    try:
+        return from_engine(message.task.variables), None
+    except VariableError as error:
+        return {}, error
+
+
+def _shown(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as an event keeps them: what JSON cannot hold, in the engine's typed form."""
+    plain = (str, int, float, bool, list, dict, type(None))
+    return {
+        name: value if isinstance(value, plain) else to_engine({name: value})[name] for name, value in values.items()
+    }
+
+
+def _stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:
+    """What an earlier attempt had come to before it could tell the engine."""
+    for attempt in reversed(earlier):
+        response = attempt.business_action_response
+        if attempt.phase not in OPEN_OR_LOST or response is None:
+            continue
+        kept = attempt.metadata or {}
+        if "bpmnError" in kept:
+            error = BusinessError(response["code"], response["message"], kept["bpmnError"], response["details"])
+            return Execution(error, 0)
+        if "variables" in kept:
+            return Execution(Completed(kept["variables"], response, exact=False), 0)
+        return Execution(Completed.of(response), 0)
+    return None
+
+
+def _count_lost(earlier: list[EarlierAttempt]) -> int:
+    return sum(attempt.phase in OPEN_OR_LOST and attempt.business_action_response is None for attempt in earlier)

@@ -1,0 +1,24 @@
+"""Ticks that never pile up: however many beats run, one tick an interval does the work."""
+
+from __future__ import annotations
+
+import redis
+
+from tasks.runtime import KEY_PREFIX, runtime
+
+#: taken off the interval, in milliseconds, so that a tick is not lost to the one before it by a hair
+SLACK_MS = 100
+
+
+def is_first_tick(name: str, interval_ms: int) -> bool:
+    """True for the first tick of `name` within its interval; never while Redis is away."""
+    lifetime_ms = max(interval_ms - SLACK_MS, interval_ms // 2)
+    try:
+        client = runtime().redis
+        first = bool(client.set(f"{KEY_PREFIX}tick:{name}", "1", nx=True, px=lifetime_ms))
+        if first:
+            # for /health/ready
+            client.set(f"{KEY_PREFIX}ticked:{name}", "1", px=max(10_000, interval_ms * 5))
+        return first
+    except redis.RedisError:
+        return False

@@ -1,0 +1,143 @@
+"""What a worker does beside running tasks: heartbeat, gate of the starts queue, memory bound, report of killed children.
+
+Runs in the worker's parent process, except :func:`bound_memory`, which runs in each child.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import threading
+from typing import Any
+
+import redis
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import bootsteps
+from celery.signals import setup_logging, task_failure, worker_process_init
+from celery.worker import state
+
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.errors import BridgeError
+from camunda_bridge.executor import Failed
+from camunda_bridge.variables import from_engine
+from store.database import DatabaseAway
+from store.events import FAILED, AttemptKey, Progress
+from tasks import app
+from tasks.gate import Gate
+from tasks.logs import configure_logging
+from tasks.messages import StepMessage
+from tasks.processes import registry
+from tasks.report import report_failure
+from tasks.room import forget_worker, send_heartbeat
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+#: seconds between two heartbeats and two looks at the gate
+HEARTBEAT_S = 0.5
+
+_runs_steps = False
+
+
+def runs_steps() -> bool:
+    """True in a worker (parent or child) that consumes a steps queue."""
+    return _runs_steps
+
+
+class Heartbeat(bootsteps.StartStopStep):
+    """Says every half second how many slots this worker has and how many steps it runs, and minds the gate."""
+
+    requires = {"celery.worker.consumer.tasks:Tasks"}
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._entry: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """Begin, each time the consumer has (again) a connection."""
+        gate = Gate(consumer)
+        self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, gate))
+        self._beat(consumer, gate)
+
+    def stop(self, consumer: Any) -> None:
+        """Stop, and say so: nothing more is fetched for this worker's slots."""
+        if self._entry is not None:
+            self._entry.cancel()
+            self._entry = None
+        try:
+            forget_worker(runtime().redis, consumer.hostname)
+        except redis.RedisError as error:
+            log.debug("heartbeat not withdrawn: %s", error)
+
+    def shutdown(self, consumer: Any) -> None:
+        """As `stop`."""
+        self.stop(consumer)
+
+    def _beat(self, consumer: Any, gate: Gate) -> None:
+        try:
+            if _runs_steps:
+                running = sum(request.name == "run_step" for request in list(state.reserved_requests))
+                send_heartbeat(runtime().redis, consumer.hostname, consumer.pool.num_processes, running)
+            gate.look(runs_steps=_runs_steps)
+        except redis.RedisError as error:
+            log.debug("no heartbeat: %s", error)
+
+
+def _note_queues() -> None:
+    global _runs_steps
+    step_queues = {process.queue for process in registry}
+    _runs_steps = bool(step_queues & set(app.amqp.queues.consume_from))
+
+
+@setup_logging.connect
+def _configure(**_: Any) -> None:
+    configure_logging(runtime().settings)
+
+
+class Queues(bootsteps.StartStopStep):
+    """Finds out, before the pool forks, which queues this worker consumes."""
+
+    requires = {"celery.worker.components:Timer"}
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        _note_queues()
+
+
+app.steps["worker"].add(Queues)
+app.steps["consumer"].add(Heartbeat)
+
+
+@worker_process_init.connect
+def bound_memory(**_: Any) -> None:
+    """Bound what a child may allocate: a handler that wants more gets a MemoryError, and that is a failed attempt."""
+    limit_mb = runtime().settings.step_max_memory_mb
+    if limit_mb:
+        limit = limit_mb * 1024 * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+@task_failure.connect
+def report_killed_child(sender: Any = None, exception: BaseException | None = None, **given: Any) -> None:
+    """A child was killed, or ran over its time limit: only the parent is left to report the step's attempt."""
+    if getattr(sender, "name", None) != "run_step" or not isinstance(exception, TimeLimitExceeded | WorkerLostError):
+        return
+    body = given["args"][0]
+    # Not in the consumer's loop: engine or database may be slow to answer.
+    threading.Thread(target=_report, args=(body, exception), name="report-killed-child", daemon=True).start()
+
+
+def _report(body: dict[str, Any], exception: BaseException) -> None:
+    message = StepMessage.load(body)
+    found = registry.find(message.task.topic)
+    if found is None:
+        return
+    text = f"{type(exception).__name__}: {exception}"
+    log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
+    try:
+        context = ExecutionContext.from_variable(from_engine(message.task.variables).get(CONTEXT_VARIABLE))
+        attempt = AttemptKey(message.task.id, message.token)
+        runtime().events.progress(attempt, Progress(FAILED, {"message": text}, result=found[1].error))
+        report_failure(message, found[1], Failed(text, ""), context)
+    except (BridgeError, DatabaseAway) as error:
+        log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)
