@@ -23,8 +23,6 @@ accept_content = result_accept_content = ["json"]
 timezone = "UTC"
 enable_utc = True
 
-# The order is the priority (`queue_order_strategy` below): what is under way goes before what is not begun, so that
-# an overloaded worker ends processes instead of beginning ever more.
 task_queues = [
     _queue("settling"),
     _queue("polls"),
@@ -51,7 +49,7 @@ _socket_limits = {
 }
 broker_transport_options = {
     **_socket_limits,
-    "queue_order_strategy": "priority",
+    "queue_order_strategy": "tasks.queue_order:UnderWayFirst",
     # one Redis list a queue instead of four: messages have no priorities of their own
     "priority_steps": [0],
     # A message that was taken but not acknowledged is offered again after this time. Steps and starts are acknowledged
@@ -93,7 +91,8 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-beat_schedule_filename = ".run/celerybeat-schedule"
+# Ticks at fixed intervals need no memory: what was due while beat was away is done by its first tick.
+beat_scheduler = "celery.beat:Scheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     name: {

@@ -41,7 +41,7 @@ class StrictParser(FlaskParser):
         error_headers: Any,
     ) -> NoReturn:
         """Every field at fault, with its path."""
-        raise Problem(INVALID_FIELDS, "see errors", errors=error.normalized_messages())
+        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict)
 
 
 def _no_number(name: str) -> NoReturn:

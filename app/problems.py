@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
+from app.answers import answer
 from store.database import DatabaseAway
 
 log = logging.getLogger(__name__)
@@ -74,11 +75,9 @@ class Problem(Exception):
         if self.errors is not None:
             body["errors"] = self.errors
         body |= {name: value for name, value in self.members.items() if value is not None}
-        answer = current_app.json.response(body)
-        answer.status_code = self.kind.status
-        answer.mimetype = MEDIA_TYPE
-        answer.headers.extend(self.headers)
-        return answer
+        response = answer(body, self.kind.status, self.headers)
+        response.mimetype = MEDIA_TYPE
+        return response
 
 
 def register_error_handlers(app: Flask) -> None:

@@ -48,7 +48,7 @@ class Services:
         """Which part is away."""
         return Health(runtime())
 
-    def _subscriber(self) -> redis.Redis[bytes]:
+    def _subscriber(self) -> redis.Redis:
         return redis.Redis.from_url(
             self.settings.redis_url, socket_connect_timeout=2.0, health_check_interval=10, socket_keepalive=True
         )

@@ -10,9 +10,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, current_app, request, url_for
+from flask import Response, request, url_for
 from marshmallow import ValidationError
 
+from app.answers import answer
 from app.problems import (
     CORRELATION_ID_CONFLICT,
     INVALID_FIELDS,
@@ -111,7 +112,7 @@ class Starter:
         try:
             check_variables(process, body["variables"])
         except ValidationError as error:
-            raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.normalized_messages()}) from None
+            raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
         return NewProcess(
             id=uuid.uuid4(),
             correlation_id=body.get("correlationId") or str(uuid.uuid4()),
@@ -167,26 +168,25 @@ class Starter:
         if replayed:
             headers["Idempotency-Replayed"] = "true"
         if payload is None:
-            answer = current_app.json.response(
-                status=PENDING,
-                correlationId=correlation_id,
-                traceabilityId=traceability_id,
-                statusUrl=status_url(correlation_id),
-            )
-            answer.status_code = 202
-            headers |= {"Location": status_url(correlation_id), "Retry-After": str(self._settings.retry_after_s)}
-        elif payload["status"] == OK:
-            answer = current_app.json.response(
-                status=OK,
-                correlationId=correlation_id,
-                processInstanceId=payload["processInstanceId"],
-                traceabilityId=traceability_id,
-                result=payload["result"],
-            )
-        else:
+            location = status_url(correlation_id)
+            headers |= {"Location": location, "Retry-After": str(self._settings.retry_after_s)}
+            body = {
+                "status": PENDING,
+                "correlationId": correlation_id,
+                "traceabilityId": traceability_id,
+                "statusUrl": location,
+            }
+            return answer(body, 202, headers)
+        if payload["status"] != OK:
             raise _failure(payload, correlation_id, traceability_id, headers)
-        answer.headers.extend(headers)
-        return answer
+        body = {
+            "status": OK,
+            "correlationId": correlation_id,
+            "processInstanceId": payload["processInstanceId"],
+            "traceabilityId": traceability_id,
+            "result": payload["result"],
+        }
+        return answer(body, 200, headers)
 
 
 def payload_of(row: ProcessRow) -> Payload:

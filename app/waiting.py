@@ -67,7 +67,7 @@ class Waiters:
 
     def __init__(
         self,
-        connect: Callable[[], redis.Redis[bytes]],
+        connect: Callable[[], redis.Redis],
         ended: Callable[[list[uuid.UUID]], dict[uuid.UUID, Payload]],
         *,
         limit: int,

@@ -213,10 +213,10 @@ class Engine:
         ).json()
         return found
 
-    def end_events(self, instance_id: str) -> list[dict[str, Any]]:
-        """The end events that an instance went through."""
+    def activities(self, instance_id: str) -> list[dict[str, Any]]:
+        """The activities that an instance went through, those that run too."""
         found: list[dict[str, Any]] = self.session.get("/history/activity-instance", processInstanceId=instance_id)
-        return [activity for activity in found if activity["activityType"].lower().endswith("endevent")]
+        return found
 
     def historic_variables(self, instance_id: str) -> dict[str, Typed]:
         """The last values of an instance's own variables, typed."""
@@ -298,7 +298,20 @@ class Engine:
         Raises:
             LockLost: another token holds the task, or it is gone.
         """
-        self._about_lock(pycamunda.externaltask.ExtendLock(self._url, task_id, duration_ms, token))
+        try:
+            self._about_lock(pycamunda.externaltask.ExtendLock(self._url, task_id, duration_ms, token))
+        except EngineRefused as error:
+            # A lock that ran out cannot be extended, but the same token may lock the task anew if nobody took it.
+            if "expired" not in str(error):
+                raise
+            self._lock(task_id, token, duration_ms)
+
+    def _lock(self, task_id: str, token: str, duration_ms: int) -> None:
+        try:
+            body = {"workerId": token, "lockDuration": duration_ms}
+            self.session.request("POST", f"{self._url}/external-task/{task_id}/lock", json=body)
+        except EngineRefused as error:
+            raise LockLost(str(error)) from error
 
     def unlock(self, task_id: str, token: str) -> bool:
         """Give a task back, if it still carries our token."""
@@ -372,6 +385,7 @@ class Engine:
         except NotFound as error:
             raise LockLost(str(error)) from error
         except EngineRefused as error:
-            if error.status == 400 and "worker" in str(error):
+            # The same status and type say that the instance is suspended: only the words tell.
+            if error.status == 400 and "locked by worker" in str(error):
                 raise LockLost(str(error)) from error
             raise

@@ -162,7 +162,7 @@ class EngineSession:
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise EngineAway(f"{method} {path.split('?')[0]}: {type(error).__name__}: {error}") from error
+            raise EngineAway(f"{method} {path.split('?', maxsplit=1)[0]}: {type(error).__name__}: {error}") from error
         if answer.will_close:
             self.close()
         return Response(answer.status, content)

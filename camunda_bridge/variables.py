@@ -4,7 +4,7 @@
 |---|---|---|
 | None, bool, float | Null, Boolean, Double | |
 | int | Integer within 32 bits, Long within 64 | larger: :class:`VariableError` |
-| str | String up to 4,000 characters, else Json | the engine's column holds no more |
+| str | String up to 4,000 UTF-16 code units, else Json | the engine's column holds no more |
 | dict, list, tuple | Json | |
 | datetime | Date | `yyyy-MM-dd'T'HH:mm:ss.SSSZ`; without a zone it is taken as UTC |
 | bytes | Bytes | base64 on the wire |
@@ -29,7 +29,7 @@ from uuid import UUID
 
 from camunda_bridge.errors import VariableError
 
-#: longest text of a String variable, in characters
+#: longest text of a String variable, in UTF-16 code units, as the engine counts
 MAX_STRING = 4_000
 
 Typed = dict[str, Any]
@@ -108,7 +108,8 @@ def _typed(name: str, value: Any) -> Typed:
             raise VariableError(f"variable {name!r}: {value!r} has no form in JSON")
         return {"type": "Double", "value": value}
     if isinstance(value, str):
-        if len(value) <= MAX_STRING:
+        # Most texts are short enough in any encoding; only the others are measured as the engine does.
+        if len(value) <= MAX_STRING // 2 or len(value.encode("utf-16-le", "surrogatepass")) <= MAX_STRING * 2:
             return {"type": "String", "value": value}
         return {"type": "Json", "value": _json(name, value)}
     if isinstance(value, Mapping | list | tuple):
@@ -120,9 +121,16 @@ def _typed(name: str, value: Any) -> Typed:
     if isinstance(value, date | UUID | Decimal):
         return {"type": "String", "value": str(value)}
     if isinstance(value, File):
-        info = {"filename": value.filename, "mimetype": value.mimetype, "encoding": value.encoding}
-        content = None if value.content is None else base64.b64encode(value.content).decode()
-        return {"type": "File", "value": content, "valueInfo": {k: v for k, v in info.items() if v is not None}}
+        if value.content is None:
+            raise VariableError(
+                f"variable {name!r}: file {value.filename!r} has no content; the engine sends only names"
+            )
+        info = {"filename": value.filename, "mimeType": value.mimetype, "encoding": value.encoding}
+        return {
+            "type": "File",
+            "value": base64.b64encode(value.content).decode(),
+            "valueInfo": {key: text for key, text in info.items() if text is not None},
+        }
     if isinstance(value, Raw):
         return {"type": value.type, "value": value.value, "valueInfo": dict(value.value_info)}
     raise VariableError(f"variable {name!r}: a {type(value).__name__} cannot be carried by the engine")
@@ -170,7 +178,8 @@ def parse_date(value: str) -> datetime:
 
 
 def _value(name: str, typed: Typed) -> Any:
-    kind, value = typed.get("type"), typed.get("value")
+    kind = typed.get("type")
+    value: Any = typed.get("value")
     try:
         if kind in ("String", "Boolean", "Null", "Integer", "Long", "Short"):
             return value
@@ -187,7 +196,7 @@ def _value(name: str, typed: Typed) -> Any:
         if kind == "File":
             info = typed.get("valueInfo") or {}
             content = None if value is None else base64.b64decode(value)
-            return File(info.get("filename", name), content, info.get("mimetype"), info.get("encoding"))
+            return File(info.get("filename", name), content, info.get("mimeType"), info.get("encoding"))
     except (TypeError, ValueError) as error:
         raise VariableError(f"variable {name!r} is no {kind}: {error}") from None
     return Raw(str(kind), value, typed.get("valueInfo") or {})

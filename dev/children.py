@@ -20,7 +20,7 @@ KILL_S = 10.0
 LAST_LINES = 20
 
 
-class ChildFailed(Exception):
+class ChildError(Exception):
     """A child process could not be started, ended by itself, or was not ready in time."""
 
 
@@ -37,7 +37,7 @@ class Child:
         name: what messages call it.
         command: program and arguments; no shell.
         log: file that takes what it writes; made anew with the first start, appended to with later ones.
-        cwd: its working folder.
+        cwd: its working folder, made if missing; None is this process's own.
         env: its whole environment; None inherits.
         ready: tells whether it serves; without one it is ready while it runs.
     """
@@ -66,11 +66,13 @@ class Child:
         """Start the process.
 
         Raises:
-            ChildFailed: it runs already, or there is no such program.
+            ChildError: it runs already, or there is no such program.
         """
         if self.is_running:
-            raise ChildFailed(f"{self.name} runs already (process {self.pid})")
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+            raise ChildError(f"{self.name} runs already (process {self.pid})")
+        for folder in (self.log.parent, self.cwd):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb" if self._process is None else "ab") as log:
             self._log_offset = log.tell()
             try:
@@ -84,7 +86,7 @@ class Child:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise ChildFailed(f"{self.name} cannot be started: {error}") from error
+                raise ChildError(f"{self.name} cannot be started: {error}") from error
         self._groups.add(self._process.pid)
         guard.watch(self._process.pid)
 
@@ -93,10 +95,10 @@ class Child:
         """Process id of the last start.
 
         Raises:
-            ChildFailed: it was never started.
+            ChildError: it was never started.
         """
         if self._process is None:
-            raise ChildFailed(f"{self.name} was not started")
+            raise ChildError(f"{self.name} was not started")
         return self._process.pid
 
     @property
@@ -118,7 +120,7 @@ class Child:
         """Wait until the process serves.
 
         Raises:
-            ChildFailed: it ended, or was not ready within `timeout_s` seconds; with its last log lines.
+            ChildError: it ended, or was not ready within `timeout_s` seconds; with its last log lines.
         """
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
@@ -130,7 +132,7 @@ class Child:
         """True when the process serves.
 
         Raises:
-            ChildFailed: it ended.
+            ChildError: it ended.
         """
         if not self.is_running:
             raise self.failure(f"ended with exit code {self.returncode}")
@@ -149,7 +151,7 @@ class Child:
         """Start the process and wait for its good end, for commands that do one thing.
 
         Raises:
-            ChildFailed: it could not be started, took longer than `timeout_s` seconds or ended with another code than 0.
+            ChildError: it could not be started, did not end within `timeout_s` seconds, or not with code 0.
         """
         self.start()
         try:
@@ -191,10 +193,10 @@ class Child:
             log.seek(self._log_offset if since_start else 0)
             return log.read().decode("utf-8", "replace")
 
-    def failure(self, reason: str) -> ChildFailed:
+    def failure(self, reason: str) -> ChildError:
         """An error that names the child, the reason, its log and its last lines."""
         lines = self.log_text(since_start=True).rstrip().splitlines()[-LAST_LINES:]
-        return ChildFailed("\n  | ".join([f"{self.name} {reason} (log: {self.log})", *lines]))
+        return ChildError("\n  | ".join([f"{self.name} {reason} (log: {self.log})", *lines]))
 
     def _kill_groups(self) -> None:
         for group in self._groups:
@@ -208,7 +210,7 @@ class Child:
 
 
 def stop_all(children: Iterable[Child], timeout_s: float) -> None:
-    """Stop children together: SIGTERM to each, SIGKILL to the groups of those that still run after `timeout_s` seconds."""
+    """Stop children together: SIGTERM to each; SIGKILL after `timeout_s` seconds to the groups that still run."""
     stopped = [child for child in children if child.was_started]
     for child in stopped:
         child.signal(signal.SIGTERM)

@@ -118,4 +118,5 @@ def _texts(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def _reachable(host: str) -> str:
-    return LOOPBACK if host in ("0.0.0.0", "::", "") else host
+    # A server that listens on every address is reached at this one.
+    return LOOPBACK if host.strip("0.:") == "" else host

@@ -18,6 +18,7 @@ class Guard:
         self._lock = threading.Lock()
         self._groups: set[int] = set()
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._to_watchdog = -1
 
     def watch(self, group: int) -> None:
         """Kill `group` when this process ends without having called `forget`."""
@@ -35,22 +36,26 @@ class Guard:
         if self._watchdog is None or self._watchdog.poll() is not None:
             self._watchdog = self._start()
             line = "".join(f"+{group}\n" for group in self._groups)
-        assert self._watchdog.stdin is not None
         try:
-            self._watchdog.stdin.write(line.encode())
+            os.write(self._to_watchdog, line.encode())
         except BrokenPipeError:
             # It died between the look and the write; the next call starts another with the whole list.
             self._watchdog.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(WATCHDOG), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            bufsize=0,
-            # away from the terminal: Ctrl-C and a kill of the runner's group must not reach it
-            start_new_session=True,
-        )
+        if self._to_watchdog >= 0:
+            os.close(self._to_watchdog)
+        read_end, self._to_watchdog = os.pipe()
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", str(WATCHDOG), str(os.getpid())],
+                stdin=read_end,
+                stdout=subprocess.DEVNULL,
+                # away from the terminal: Ctrl-C and a kill of the runner's group must not reach it
+                start_new_session=True,
+            )
+        finally:
+            os.close(read_end)
 
 
 guard = Guard()

@@ -12,7 +12,7 @@ FREE_PORTS = range(22_000, 32_000)
 _given: set[int] = set()
 
 
-class PortTaken(Exception):
+class PortError(Exception):
     """A port that a part of the stack needs is in use."""
 
 
@@ -20,13 +20,13 @@ def free_port() -> int:
     """A port on 127.0.0.1 that nobody listens on and that this process was not given before.
 
     Raises:
-        PortTaken: not one is free.
+        PortError: not one is free.
     """
     for port in random.sample(FREE_PORTS, len(FREE_PORTS)):
         if port not in _given and is_free(port):
             _given.add(port)
             return port
-    raise PortTaken(f"no port between {FREE_PORTS.start} and {FREE_PORTS.stop} is free")
+    raise PortError(f"no port between {FREE_PORTS.start} and {FREE_PORTS.stop} is free")
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -50,7 +50,7 @@ def require_free(port: int, setting: str, host: str = LOOPBACK, hint: str = "") 
         hint: what else the user could do, a sentence's end.
 
     Raises:
-        PortTaken: names port, setting and hint.
+        PortError: names port, setting and hint.
     """
     if not is_free(port, host):
-        raise PortTaken(f"{setting}={port} is taken; set {setting} to another port{', ' + hint if hint else ''}")
+        raise PortError(f"{setting}={port} is taken; set {setting} to another port{', ' + hint if hint else ''}")

@@ -1,4 +1,4 @@
-"""`python -m dev.run`: start the stack, onboard a user through the HTTP API, serve until Ctrl-C. With `--once`, stop then.
+"""`python -m dev.run`: start the stack, onboard a user through the HTTP API, serve until Ctrl-C; `--once` stops then.
 
 Exit codes: 0; 1 when the stack or the onboarding failed; 2 when a setting cannot be used or a port is taken.
 """
@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dev.children import ChildFailed
+from dev.children import ChildError
 from dev.console import Console
 from dev.environment import ROOT
-from dev.ports import PortTaken
 from dev.http_json import post_json
+from dev.ports import PortError
 from dev.stack import Stack
 from settings import SettingsError, load
 
@@ -54,6 +54,8 @@ def main() -> int:
         stack = Stack(options.folder, isolated=False, engine_on_disk=True, report=console.report)
     except SettingsError as error:
         return console.failed(f"settings: {error}", 2)
+    except ChildError as error:
+        return console.failed(str(error), 1)
     _handle_signals(stack, console)
     try:
         stack.start()
@@ -62,9 +64,9 @@ def main() -> int:
             return 0 if is_good else 1
         console.urls(stack)
         return serve(stack, console, show_logs=not options.quiet)
-    except PortTaken as error:
+    except PortError as error:
         return console.failed(str(error), 2)
-    except ChildFailed as error:
+    except ChildError as error:
         return console.failed(str(error), 1)
     except KeyboardInterrupt:
         return 1 if options.once else 0

@@ -10,27 +10,19 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from dev import environment, procfile
+from dev import environment, procfile, roles
 from dev.broker import Broker
 from dev.children import Child, stop_all
 from dev.environment import LOCAL_PARTS, ROOT, StackEnvironment
 from dev.local_engine import LocalEngine
-from dev.ports import free_port, require_free
+from dev.ports import free_port
 from dev.probes import answers
-
-#: every part, in the order in which they are started
-PARTS = ("broker", "engine", "partner", "web", "worker", "control", "beat", "flower")
-
-#: what is stopped together; a later wave serves the earlier ones until they have ended
-STOP_WAVES = (("flower", "beat"), ("web",), ("worker", "control"), ("engine", "partner"), ("broker",))
 
 #: seconds that a part may take until it serves
 READY_S = 120.0
@@ -50,7 +42,7 @@ class Stack:
         folder: where databases and logs are kept, made if missing.
         settings: variables of `settings.py`; one that names a part's address (`REDIS_URL`, `CAMUNDA_BASE_URL`,
             `PARTNER_BASE_URL`) keeps the local one from being started.
-        parts: what `start` starts; others are there to be started later.
+        parts: what `start` starts; the others are there to be started later.
         isolated: free ports and nothing of the user's environment, as tests need it; else the user's own.
         engine_on_disk: the engine's data outlive its process.
         broker_on_disk: the broker's data outlive its process.
@@ -62,7 +54,7 @@ class Stack:
         folder: Path,
         *,
         settings: Mapping[str, object] | None = None,
-        parts: Iterable[str] = PARTS,
+        parts: Iterable[str] = roles.ALL,
         isolated: bool = True,
         engine_on_disk: bool = False,
         broker_on_disk: bool = False,
@@ -104,20 +96,20 @@ class Stack:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
         """Start the wanted parts, migrate, deploy the processes, and wait until all serve.
 
         Raises:
-            ChildFailed: a part ended or was not ready in time; with its last log lines.
-            PortTaken: names the port and the setting that chooses it.
+            ChildError: a part ended or was not ready in time; with its last log lines.
+            PortError: names the port and the setting that chooses it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = [name for name in self._parts if name in self._wanted]
         if not self._isolated:
-            self._require_ports(wanted)
+            roles.require_ports(self.environment, wanted)
         if self.engine is not None and "engine" in wanted:
             if self.engine.needs_build():
                 self._report("engine", "building (the first time takes about a minute)", 0.0)
@@ -139,12 +131,7 @@ class Stack:
         for name in names:
             self._started_at[name] = time.monotonic()
             self._report(name, "starting", 0.0)
-            if name == "broker" and self.broker is not None:
-                self.broker.start()
-            elif name == "engine" and self.engine is not None:
-                self.engine.start()
-            else:
-                self._parts[name].start()
+            self._parts[name].start()
         if wait:
             self.wait_ready(names)
 
@@ -152,7 +139,7 @@ class Stack:
         """Wait until the parts serve.
 
         Raises:
-            ChildFailed: one ended, or was not ready within `timeout_s` seconds.
+            ChildError: one ended, or was not ready within `timeout_s` seconds.
         """
         waiting = list(names)
         deadline = time.monotonic() + timeout_s
@@ -174,7 +161,7 @@ class Stack:
         """Run a command in the stack's environment to its good end; what it printed.
 
         Raises:
-            ChildFailed: it ended with another code than 0 or took longer than `timeout_s` seconds.
+            ChildError: it ended with another code than 0 or took longer than `timeout_s` seconds.
         """
         begun = time.monotonic()
         self._report(name, "running", 0.0)
@@ -207,7 +194,7 @@ class Stack:
         if kind == "beat":
             command += ["--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""]
         told = StackEnvironment(variables, self.environment.local, self.environment.engine_heap_mb)
-        self._parts[name] = self._child(name, command, variables, self._readiness(kind, told))
+        self._parts[name] = self._child(name, command, variables, roles.readiness(kind, told, self._wanted))
         return self._parts[name]
 
     def url_of(self, name: str) -> str:
@@ -217,7 +204,7 @@ class Stack:
 
     def stop(self, timeout_s: float = STOP_S) -> None:
         """Stop every part, the servers of others last; each wave has `timeout_s` seconds before it is killed."""
-        waves = [*STOP_WAVES]
+        waves = [*roles.STOP_WAVES]
         known = {name for wave in waves for name in wave}
         added = tuple(name for name in self._parts if name not in known)
         for wave in [added, *waves]:
@@ -263,32 +250,6 @@ class Stack:
     ) -> Child:
         log = self.folder / "logs" / f"{name}.log"
         return Child(name, command, log=log, cwd=ROOT, env=variables or self.environment.variables, ready=ready)
-
-    def _readiness(self, kind: str, told: StackEnvironment) -> Callable[[Child], bool]:
-        if kind == "web":
-            # Readiness asks for workers and beat; a stack without them can only be asked whether it lives.
-            path = "/health/ready" if self._wanted >= {"worker", "beat"} else "/health/live"
-            return lambda child: answers(told.web_url + path)
-        if kind == "flower":
-            return lambda child: answers(f"{told.flower_url}/healthcheck")
-        if kind in ("worker", "control") and told.get("LOG_LEVEL") in ("DEBUG", "INFO"):
-            return lambda child: re.search(r"@\S+ ready\.", child.log_text(since_start=True)) is not None
-        return lambda child: True
-
-    def _require_ports(self, wanted: Sequence[str]) -> None:
-        local = self.environment.local
-        for part, setting, named in (
-            ("broker", "LOCAL_REDIS_PORT", "REDIS_URL"),
-            ("engine", "LOCAL_ENGINE_PORT", "CAMUNDA_BASE_URL"),
-            ("partner", "LOCAL_PARTNER_PORT", "PARTNER_BASE_URL"),
-        ):
-            if part in wanted and part in local:
-                url = self.environment.get(named)
-                require_free(local[part], setting, hint=f"or use what listens there: {named}={url}")
-        for part, setting in (("web", "WEB"), ("flower", "FLOWER")):
-            if part in wanted:
-                host = self.environment.get(f"{setting}_HOST")
-                require_free(int(self.environment.get(f"{setting}_PORT")), f"{setting}_PORT", host)
 
     def _age(self, name: str) -> float:
         return time.monotonic() - self._started_at.get(name, time.monotonic())

@@ -174,8 +174,8 @@ class EventStore:
         """Write the row of a new attempt; None when the same attempt was begun before (a duplicate message).
 
         Returns the earlier attempts of the same external task as they were, oldest first. Those still open are `lost`
-        from now on: the engine gave the task out again, so it accepted none of them. `confirm` names the attempt before this
-        one whose completion the engine has accepted; it becomes `completed` in the same transaction.
+        from now on: the engine gave the task out again, so it accepted none of them. `confirm` names the attempt
+        before this one whose completion the engine has accepted; it becomes `completed` in the same transaction.
         """
         try:
             with self._db.write() as connection:

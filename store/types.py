@@ -58,7 +58,7 @@ class UtcTime(sa.TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "mssql":
-            return dialect.type_descriptor(mssql.DATETIME2(3))
+            return dialect.type_descriptor(mssql.DATETIME2(precision=3))
         return dialect.type_descriptor(sqlite.DATETIME())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:

@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from camunda_bridge.client import LockedTask, Topic
+from camunda_bridge.client import Topic
 from camunda_bridge.errors import EngineAway
 from camunda_bridge.locks import new_token
 from store.events import AttemptKey
@@ -20,9 +20,6 @@ from tasks.room import gauge
 from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)
-
-#: part of the lock's time that is left to the way through the broker; the rest is the handler's until it is extended
-QUEUE_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def fetch(
     settings = runtime().settings
     token = new_token()
     # The lock is counted from before the call: the engine sets it somewhere within.
-    locked_until = time.time() + settings.lock_duration_ms / 1000 * QUEUE_SHARE
+    fetched_at = time.time()
     try:
         tasks = runtime().engine.fetch_and_lock(
             topics,
@@ -77,17 +74,22 @@ def fetch(
     except EngineAway as error:
         log.info("nothing fetched: %s", error)
         return Followed(0, asked=False)
-    return Followed(_enqueue(tasks, token, locked_until, confirm))
+    lock_s = settings.lock_duration_ms / 1000
+    return Followed(
+        _enqueue(
+            [StepMessage(task, token, fetched_at, lock_s, confirm if task is tasks[0] else None) for task in tasks]
+        )
+    )
 
 
-def _enqueue(tasks: list[LockedTask], token: str, locked_until: float, confirm: AttemptKey | None) -> int:
+def _enqueue(messages: list[StepMessage]) -> int:
     enqueued = 0
-    for task in tasks:
+    for message in messages:
         try:
-            send_step(StepMessage(task, token, locked_until, confirm if enqueued == 0 else None))
+            send_step(message)
         except BrokerAway as error:
             # Their locks run out and the engine offers them again.
-            log.warning("%d fetched tasks not enqueued: %s", len(tasks) - enqueued, error)
+            log.warning("%d fetched tasks not enqueued: %s", len(messages) - enqueued, error)
             break
         enqueued += 1
     gauge().take(enqueued)

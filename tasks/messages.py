@@ -13,18 +13,22 @@ from store.events import AttemptKey
 #: version of the message; a worker refuses what it does not know
 VERSION = 1
 
+#: share of the lock's time that a message may spend in the broker; the rest is the handler's until it is extended
+QUEUE_SHARE = 0.75
+
 
 @dataclass(frozen=True, slots=True)
 class StepMessage:
     """One locked external task on its way to a worker.
 
-    `locked_until`: seconds since the epoch, counted from before the fetch. `confirm`: the attempt whose accepted
-    completion led here, still to be written down.
+    `fetched_at`: seconds since the epoch, before the fetch was sent. `lock_s`: how long the lock lasts from then, in
+    seconds. `confirm`: the attempt whose accepted completion led here, still to be written down.
     """
 
     task: LockedTask
     token: str
-    locked_until: float
+    fetched_at: float
+    lock_s: float
     confirm: AttemptKey | None = None
 
     @property
@@ -34,7 +38,11 @@ class StepMessage:
 
     def is_expired(self) -> bool:
         """True when the lock may have run out: the engine offers the task again."""
-        return time.time() >= self.locked_until
+        return self.age_s() >= self.lock_s * QUEUE_SHARE
+
+    def age_s(self) -> float:
+        """Seconds since the fetch."""
+        return max(0.0, time.time() - self.fetched_at)
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -51,7 +59,8 @@ class StepMessage:
             "retries": task.retries,
             "variables": task.variables,
             "token": self.token,
-            "lockedUntil": self.locked_until,
+            "fetchedAt": self.fetched_at,
+            "lock": self.lock_s,
         }
         if self.confirm is not None:
             body["confirm"] = [self.confirm.external_task_id, self.confirm.lock_token]
@@ -81,6 +90,7 @@ class StepMessage:
                 variables=variables,
             ),
             body["token"],
-            body["lockedUntil"],
+            body["fetchedAt"],
+            body["lock"],
             AttemptKey(*confirm) if confirm else None,
         )

@@ -39,6 +39,17 @@ def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
         log.info("next step of %s left to the poll: %s", task.process_instance_id, error)
 
 
+def begin(instance_id: str, process_key: str, business_key: str, *, slots: int) -> None:
+    """Follow an instance that was just started; one without any step has ended by then."""
+    followed = follow(process_key, business_key, slots=slots)
+    if followed.enqueued or not followed.asked:
+        return
+    try:
+        _settle_if_ended(instance_id)
+    except (BridgeError, DatabaseAway) as error:
+        log.info("end of %s left to reconcile: %s", instance_id, error)
+
+
 @app.task(name="follow")
 def follow_later(instance_id: str, process_key: str, business_key: str, tries: int) -> None:
     """Look again for the next steps of an instance, and again a little later, a few times."""

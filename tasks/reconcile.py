@@ -138,7 +138,7 @@ def close_ended() -> None:
 
 def forget_workers() -> None:
     """Drop heartbeats of workers that said nothing lately."""
-    fields = runtime().redis.hgetall(WORKERS_KEY)
+    fields: Any = runtime().redis.hgetall(WORKERS_KEY)
     gone = set(fields) - set(live_workers(fields))
     if gone:
         runtime().redis.hdel(WORKERS_KEY, *gone)
@@ -157,7 +157,7 @@ PARTS: tuple[Callable[[], None], ...] = (
 
 def _queued_starts() -> set[str]:
     """Ids of the starts that wait in the queue. Bounded: MAX_PENDING_STARTS stops more from coming."""
-    messages = runtime().redis.lrange("starts", 0, -1)
+    messages: Any = runtime().redis.lrange("starts", 0, -1)
     return {str(json.loads(message)["headers"].get("id")) for message in messages}
 
 
@@ -181,9 +181,17 @@ def _what_became_of(row: EventRow) -> str | None:
         return COMPLETED
     if any(entry["successLog"] for entry in entries):
         return LOST
-    if row.phase == COMPLETING and "bpmnError" in (row.metadata or {}):
+    if row.phase != COMPLETING:
+        return LOST
+    # A BPMN error and the deletion of the instance leave the same log entry; only the activities tell them apart.
+    if "bpmnError" in (row.metadata or {}) and _was_caught(row):
         return BPMN_ERROR
-    return OUTCOME_UNKNOWN if row.phase == COMPLETING else LOST
+    return OUTCOME_UNKNOWN
+
+
+def _was_caught(row: EventRow) -> bool:
+    activities = runtime().engine.activities(row.process_instance_id or "")
+    return any(item["activityType"] in ("boundaryError", "errorStartEvent") for item in activities)
 
 
 def _is_past(time_text: str | None) -> bool:

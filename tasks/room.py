@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
@@ -39,7 +40,7 @@ class Room:
 class RoomGauge:
     """Counts room, at most every MAX_AGE_S seconds."""
 
-    def __init__(self, client: redis.Redis[str], step_queues: Iterable[str]) -> None:
+    def __init__(self, client: redis.Redis, step_queues: Iterable[str]) -> None:
         self._redis = client
         self._queues = tuple(step_queues)
         self._last = Room(0)
@@ -95,20 +96,20 @@ class Heartbeat:
     running: int
 
 
-def live_workers(fields: dict[str, str]) -> dict[str, Heartbeat]:
-    """The workers of a heartbeat hash that said something lately."""
+def live_workers(fields: Any) -> dict[str, Heartbeat]:
+    """The workers of a heartbeat hash (worker -> JSON) that said something lately."""
     now = time.time()
     beats = {name: json.loads(text) for name, text in fields.items()}
     return {name: Heartbeat(beat["slots"], beat["running"]) for name, beat in beats.items() if beat["until"] > now}
 
 
-def send_heartbeat(client: redis.Redis[str], worker: str, slots: int, running: int) -> None:
+def send_heartbeat(client: redis.Redis, worker: str, slots: int, running: int) -> None:
     """Say that `worker` lives."""
     beat = {"slots": slots, "running": running, "until": time.time() + HEARTBEAT_LIFETIME_S}
     client.hset(WORKERS_KEY, worker, json.dumps(beat))
 
 
-def forget_worker(client: redis.Redis[str], worker: str) -> None:
+def forget_worker(client: redis.Redis, worker: str) -> None:
     """Say that `worker` goes."""
     client.hdel(WORKERS_KEY, worker)
 

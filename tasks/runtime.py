@@ -51,7 +51,7 @@ class Runtime:
         return Engine.from_settings(self.settings)
 
     @cached_property
-    def redis(self) -> redis.Redis[str]:
+    def redis(self) -> redis.Redis:
         """Redis, for ticks, heartbeats and counts."""
         return redis.Redis.from_url(
             self.settings.redis_url,

@@ -89,7 +89,7 @@ def reopen(row: ProcessRow) -> bool:
     if not runtime().processes.reopen(row.id):
         return False
     try:
-        app.backend.delete(app.backend.get_key_for_task(str(row.id)))
+        app.backend.forget(str(row.id))
     except BROKER_AWAY as error:
         log.warning("old result of %s not deleted: %s", row.correlation_id, error)
     return True
@@ -131,10 +131,10 @@ def ending_of(instance: dict[str, Any]) -> Ending:
     engine = runtime().engine
     values = from_engine(engine.historic_variables(instance["id"]))
     values.pop("executionContext", None)
-    ends = engine.end_events(instance["id"])
-    if any(end["activityType"] == "errorEndEvent" for end in ends):
+    ends = [item for item in engine.activities(instance["id"]) if item["activityType"] == "errorEndEvent"]
+    if ends:
         error = {name: values.get(variable) for name, variable in _ERROR_FIELDS.items()}
-        error["code"] = error["code"] or next(end["activityId"] for end in ends)
+        error["code"] = error["code"] or ends[0]["activityId"]
         return Ending(ERROR, error=error)
     return Ending(OK, result=_plain(values))
 

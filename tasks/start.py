@@ -13,7 +13,7 @@ from camunda_bridge.variables import to_engine
 from store.database import DatabaseAway, retrying
 from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
 from tasks import app
-from tasks.follow import follow
+from tasks.progress import begin
 from tasks.publish import BrokerAway, send_start
 from tasks.runtime import runtime
 from tasks.settle import settle
@@ -58,7 +58,7 @@ def start_process(self: object, process_id: str) -> None:
         lambda: runtime().processes.record_instance(row_id, token, instance_id), for_s=CLAIM_MARGIN_S / 2
     )
     if recorded or _is_still_wanted(row_id, instance_id):
-        follow(row.process_key, row.correlation_id, slots=own_slots())
+        begin(instance_id, row.process_key, row.correlation_id, slots=own_slots())
 
 
 def own_slots() -> int:

@@ -80,8 +80,7 @@ class Attempt:
 
     def run(self) -> None:
         """The whole attempt."""
-        # time.monotonic() of the fetch, as near as the message tells
-        locked_at = time.monotonic() - runtime().settings.lock_duration_ms / 2000
+        locked_at = time.monotonic() - self.message.age_s()
         try:
             earlier = runtime().events.begin(self._event(), confirm=self.message.confirm)
         except DatabaseAway as error:
@@ -92,10 +91,14 @@ class Attempt:
             return
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
             stored = _stored_outcome(earlier)
-            if stored is not None:
+            most = runtime().settings.step_max_lost
+            if stored is not None and _count_undelivered(earlier) >= most:
+                # The engine gave the task out each time and took its outcome never: it will not take it.
+                execution = Execution(Failed(f"the engine refused the outcome of this step {most} times", "", True), 0)
+            elif stored is not None:
                 log.info("%s: outcome of an earlier attempt found, handler not run again", self.task.topic)
                 execution = stored
-            elif _count_lost(earlier) >= runtime().settings.step_max_lost:
+            elif _count_lost(earlier) >= most:
                 execution = Execution(Failed(f"{_count_lost(earlier)} attempts of this step never ended", "", True), 0)
             else:
                 execution = self._execute(len(earlier) + 1)
@@ -133,8 +136,9 @@ class Attempt:
                 self._complete(outcome, execution)
         except LockLost as error:
             self._give_way(str(error))
-        except EngineAway as error:
-            # The row says `completing`: whoever gets the task next delivers it without running the handler again.
+        except BridgeError as error:
+            # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
+            # next delivers it without running the handler again.
             log.warning("outcome of %s not delivered: %s", self.task.topic, error)
 
     def _complete(self, outcome: Completed, execution: Execution) -> None:
@@ -303,6 +307,10 @@ def _stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:
             return Execution(Completed(kept["variables"], response, exact=False), 0)
         return Execution(Completed.of(response), 0)
     return None
+
+
+def _count_undelivered(earlier: list[EarlierAttempt]) -> int:
+    return sum(attempt.phase in OPEN_OR_LOST and attempt.business_action_response is not None for attempt in earlier)
 
 
 def _count_lost(earlier: list[EarlierAttempt]) -> int:

@@ -19,6 +19,6 @@ def is_first_tick(name: str, interval_ms: int) -> bool:
         if first:
             # for /health/ready
             client.set(f"{KEY_PREFIX}ticked:{name}", "1", px=max(10_000, interval_ms * 5))
-        return first
     except redis.RedisError:
         return False
+    return first

@@ -1,4 +1,4 @@
-"""What a worker does beside running tasks: heartbeat, gate of the starts queue, memory bound, report of killed children.
+"""What a worker does beside running tasks: heartbeat, gate of starts, memory bound, report of killed children.
 
 Runs in the worker's parent process, except :func:`bound_memory`, which runs in each child.
 """
@@ -47,7 +47,7 @@ def runs_steps() -> bool:
 class Heartbeat(bootsteps.StartStopStep):
     """Says every half second how many slots this worker has and how many steps it runs, and minds the gate."""
 
-    requires = {"celery.worker.consumer.tasks:Tasks"}
+    requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
@@ -97,7 +97,7 @@ def _configure(**_: Any) -> None:
 class Queues(bootsteps.StartStopStep):
     """Finds out, before the pool forks, which queues this worker consumes."""
 
-    requires = {"celery.worker.components:Timer"}
+    requires = ("celery.worker.components:Timer",)
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)

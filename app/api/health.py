@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
+from app.answers import answer
 from app.services import services
 from tasks.health import Part, unhandled_topics
 
@@ -38,14 +39,13 @@ class Ready(MethodView):
         status = "ready" if all(part.up for part in parts.values()) else "degraded"
         if not parts["database"].up:
             status = "unavailable"
-        answer = current_app.json.response(
-            status=status,
-            parts={name: _shown(part) for name, part in parts.items()},
-            topicsWithoutHandler=unhandled,
-            waitingRequests=services().waiters.count,
-        )
-        answer.status_code = 503 if status == "unavailable" else 200
-        return answer
+        body = {
+            "status": status,
+            "parts": {name: _shown(part) for name, part in parts.items()},
+            "topicsWithoutHandler": unhandled,
+            "waitingRequests": services().waiters.count,
+        }
+        return answer(body, 503 if status == "unavailable" else 200)
 
 
 def _shown(part: Part) -> dict[str, Any]:

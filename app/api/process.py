@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app import cursors
+from app.answers import answer
 from app.ending import complete
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_CORRELATION_ID, Problem
@@ -84,13 +85,11 @@ class ProcessStatus(MethodView):
         """
         preferred = preference(services().settings, default_s=0)
         row = services().starter.wait_for(find(correlation_id), preferred)
-        answer = current_app.json.response(row_document(row))
-        if row.status == PENDING:
-            answer.status_code = 202
-            answer.headers["Retry-After"] = str(services().settings.retry_after_s)
-        if preferred.applied:
-            answer.headers["Preference-Applied"] = preferred.applied
-        return answer
+        headers = {"Preference-Applied": preferred.applied} if preferred.applied else {}
+        if row.status != PENDING:
+            return answer(row_document(row), 200, headers)
+        headers["Retry-After"] = str(services().settings.retry_after_s)
+        return answer(row_document(row), 202, headers)
 
 
 @blp.route("/complete")

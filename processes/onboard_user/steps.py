@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
@@ -46,7 +46,7 @@ def partner() -> PartnerClient:
 )
 def validate_user_information(user: dict[str, Any]) -> dict[str, Any]:
     """Check what the client told about the user, and refuse who is too young."""
-    age = _age(user["dateOfBirth"], date.today())
+    age = _age(user["dateOfBirth"], datetime.now(UTC).date())
     if age < MINIMUM_AGE:
         raise BusinessRuleError("USER_TOO_YOUNG", f"the user must be {MINIMUM_AGE}, not {age}", {"age": age})
     return {"userId": user["userId"], "fullName": f"{user['firstName']} {user['lastName']}", "age": age}

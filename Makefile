@@ -1,0 +1,66 @@
+# Each target prepares what it needs: see dev/bootstrap.sh.
+PY := .venv/bin/python
+BIN := .venv/bin
+PYTEST := $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick docs clean setup setup-dev setup-test setup-engine
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup-engine ## start everything on this machine, onboard a user, serve until Ctrl-C
+	@exec $(PY) -m dev.run
+
+demo: setup-engine ## the same once: exit code 0 only if the answer was 200 with status ok
+	@exec $(PY) -m dev.run --once
+
+test: setup-test ## the whole test suite; ARGS="..." goes to pytest
+	$(PYTEST) $(ARGS)
+
+test-unit: setup-dev ## the tests that start nothing
+	$(PYTEST) tests/unit $(ARGS)
+
+test-chaos: setup-test ## the tests that kill things
+	$(PYTEST) tests/chaos $(ARGS)
+
+lint: setup-dev ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+fmt: setup-dev ## format, and fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+db-upgrade: setup ## bring the database of DATABASE_URL to the newest schema
+	$(PY) -m store.migrate
+
+db-sql: setup ## print the SQL Server statements of all migrations
+	@DATABASE_URL=mssql+pyodbc://server/database $(BIN)/alembic upgrade head --sql
+
+bench: setup-test ## the benchmark
+	$(PY) -m bench
+
+bench-quick: setup-test ## the benchmark's short form
+	$(PY) -m bench --quick
+
+docs: setup-dev ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+clean: ## remove what was built and what the local stack has stored
+	rm -rf .run .venv engine/target site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@dev/bootstrap.sh
+
+setup-dev:
+	@dev/bootstrap.sh dev
+
+setup-test:
+	@dev/bootstrap.sh dev java
+
+setup-engine:
+	@dev/bootstrap.sh engine

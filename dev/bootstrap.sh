@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Makes what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
+#   dev/bootstrap.sh [dev] [java | engine]
+#     dev     the packages of tests and linters too
+#     java    a JDK and Maven for the local engine
+#     engine  the same, unless CAMUNDA_BASE_URL names another engine
+# Does nothing, within a fraction of a second, when everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+give_up() { say "$@"; exit 1; }
+
+wants() { [[ " $wanted " == *" $1 "* ]]; }
+wanted="$*"
+
+can_apt() { [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; }
+
+# apt_install PACKAGE...: install where we may, else name the command and stop.
+apt_install() {
+    if ! can_apt; then
+        if command -v apt-get >/dev/null; then
+            give_up "missing: $*. Install with:  sudo apt-get install --yes $*"
+        fi
+        give_up "missing: $*. Install a JDK 17 or newer and Maven with your package manager, for example:  brew install openjdk@17 maven"
+    fi
+    say "installing $* (apt-get)"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install --yes --quiet --no-install-recommends "$@" >/dev/null 2>&1 || {
+        apt-get update --quiet >/dev/null
+        apt-get install --yes --quiet --no-install-recommends "$@" >/dev/null
+    } || give_up "could not install $*. Try:  apt-get update && apt-get install --yes $*"
+}
+
+find_python() {
+    local candidate
+    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do
+        if [[ -n $candidate ]] && command -v "$candidate" >/dev/null &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    give_up "Python 3.11 or newer was not found; name one with PYTHON=/path/to/python3.11"
+}
+
+make_venv() {
+    local python
+    python=$(find_python)
+    if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+        apt_install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    fi
+    say "making .venv with $("$python" --version)"
+    rm -rf .venv
+    "$python" -m venv .venv
+}
+
+# install_requirements FILE...: only when one of them has changed since it was installed.
+install_requirements() {
+    local stamp=".venv/installed-$1.sha256" now
+    now=$(cat "$@" | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
+    if [[ -f $stamp && $(<"$stamp") == "$now" ]]; then return; fi
+    say "installing $1"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$1"
+    printf '%s' "$now" >"$stamp"
+}
+
+java_is_good() {
+    local java=java
+    if [[ -n ${JAVA_HOME:-} ]]; then java=$JAVA_HOME/bin/java; fi
+    command -v "$java" >/dev/null || return 1
+    local version
+    version=$("$java" -version 2>&1 | sed -nE 's/.*version "(1\.)?([0-9]+).*/\2/p' | head -n 1)
+    [[ ${version:-0} -ge 17 ]]
+}
+
+engine_is_built() {
+    [[ -f engine/target/local-engine.jar ]] &&
+        [[ -z $(find engine/pom.xml engine/src -newer engine/target/local-engine.jar -print -quit) ]]
+}
+
+if ! .venv/bin/python -c '' 2>/dev/null; then make_venv; fi
+install_requirements requirements.txt
+if wants dev; then install_requirements requirements-dev.txt requirements.txt; fi
+
+engine_is_named() {
+    [[ -n ${CAMUNDA_BASE_URL:-} ]] || grep -qsE '^(export )?CAMUNDA_BASE_URL(_FILE)?=.' .env
+}
+
+if wants java || { wants engine && ! engine_is_named; }; then
+    missing=()
+    if ! engine_is_built; then
+        # A JRE is enough to run the engine; building it takes a compiler.
+        if ! java_is_good || ! command -v "${JAVA_HOME:+$JAVA_HOME/bin/}javac" >/dev/null; then
+            missing+=(openjdk-17-jdk-headless)
+        fi
+        command -v mvn >/dev/null || missing+=(maven)
+    elif ! java_is_good; then
+        missing+=(openjdk-17-jdk-headless)
+    fi
+    if [[ ${#missing[@]} -gt 0 ]]; then apt_install "${missing[@]}"; fi
+    java_is_good || give_up "the local engine needs Java 17 or newer; set JAVA_HOME to one, or CAMUNDA_BASE_URL to an engine"
+fi

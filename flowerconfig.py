@@ -1,0 +1,15 @@
+"""Flower's settings: `celery -A tasks flower` reads this file from the working folder."""
+
+from settings import get_settings
+
+_settings = get_settings()
+
+address = _settings.flower_host
+port = _settings.flower_port
+# user:password; production refuses to start without it
+basic_auth = [_settings.flower_basic_auth] if _settings.flower_basic_auth else None
+# the queues of Redis, with their lengths
+broker_api = None
+max_tasks = 10_000
+# A name such as `onboard-user.prepare-response (order-4711)` says what a task is; its message says more than is shown.
+tasks_columns = "name,uuid,state,args,received,started,runtime,worker"

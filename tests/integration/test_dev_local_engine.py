@@ -1,0 +1,77 @@
+"""The local engine keeps all that it confirmed when it is killed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from dev.children import ChildError
+from dev.local_engine import LocalEngine
+from dev.ports import free_port
+
+BPMN = """<?xml version="1.0" encoding="UTF-8"?>
+<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+             targetNamespace="test">
+  <process id="kept" isExecutable="true">
+    <startEvent id="start"/>
+    <sequenceFlow id="a" sourceRef="start" targetRef="work"/>
+    <serviceTask id="work" camunda:type="external" camunda:topic="kept.work"/>
+  </process>
+</definitions>"""
+
+
+def test_killed_engine_comes_back_with_every_instance_it_confirmed(tmp_path: Path) -> None:
+    engine = LocalEngine(free_port(), tmp_path / "data" / "engine", log=tmp_path / "engine.log")
+    engine.build()
+    engine.start()
+    try:
+        engine.wait_ready()
+        files = {"data": ("kept.bpmn", BPMN.encode())}
+        assert requests.post(f"{engine.base_url}/deployment/create", files=files, timeout=20).ok
+        confirmed: list[str] = []
+        starting = threading.Thread(target=start_until_refused, args=(engine.base_url, confirmed))
+        starting.start()
+        deadline = time.monotonic() + 30
+        while len(confirmed) < 40:
+            assert time.monotonic() < deadline, "the engine starts instances"
+            time.sleep(0.01)
+        # In the middle of the next start: nothing has had time to settle.
+        engine.process.kill()
+        starting.join(30)
+        engine.start()
+        engine.wait_ready()
+        answer = requests.get(f"{engine.base_url}/process-instance", timeout=20)
+        assert set(confirmed) <= {instance["id"] for instance in answer.json()}
+    finally:
+        engine.stop()
+
+
+def start_until_refused(base_url: str, confirmed: list[str]) -> None:
+    with requests.Session() as session:
+        while True:
+            try:
+                answer = session.post(f"{base_url}/process-definition/key/kept/start", json={}, timeout=20)
+                confirmed.append(answer.json()["id"])
+            except (requests.RequestException, ValueError, KeyError):
+                return
+
+
+def test_missing_java_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(ChildError, match="install a JDK 17 or newer .*or set CAMUNDA_BASE_URL"):
+        LocalEngine(free_port()).build()
+
+
+def test_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(ChildError, match="needs Java 17, not 11"):
+        LocalEngine(free_port()).build()

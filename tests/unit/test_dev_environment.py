@@ -1,0 +1,101 @@
+"""Which parts of the stack are local, and what its processes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dev import environment
+from dev.local_engine import java_version
+from dev.local_settings import LocalSettings
+from dev.procfile import commands
+from settings import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "_env_file", dict)
+    for name in (*environment.LOCAL_PARTS.values(), "DATABASE_URL", "WEB_PORT", "LOCAL_REDIS_PORT"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+
+
+def test_without_addresses_every_local_part_stands_in_on_its_usual_port() -> None:
+    told = environment.of_user({})
+    assert told.local == {"broker": 6379, "engine": 8080, "partner": 8090}
+    assert told.variables["REDIS_URL"] == "redis://127.0.0.1:6379/0"
+    assert told.variables["CAMUNDA_BASE_URL"] == "http://127.0.0.1:8080/engine-rest"
+
+
+def test_local_part_moves_to_the_port_of_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_REDIS_PORT", "6400")
+    assert environment.of_user({}).variables["REDIS_URL"] == "redis://127.0.0.1:6400/0"
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_URL_FILE"])
+def test_named_address_keeps_the_local_part_away(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "redis://elsewhere:6379/0")
+    told = environment.of_user({})
+    assert "broker" not in told.local
+    assert told.variables[name] == "redis://elsewhere:6379/0"
+
+
+def test_address_in_the_env_file_counts_as_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "_env_file", lambda: {"CAMUNDA_BASE_URL": "http://engine/engine-rest"})
+    told = environment.of_user({})
+    assert "engine" not in told.local
+    assert told.variables["CAMUNDA_BASE_URL"] == "http://engine/engine-rest"
+
+
+def test_isolated_stack_sees_nothing_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mssql+pyodbc://production/db")
+    monkeypatch.setenv("REDIS_URL_FILE", "/run/secrets/redis")
+    monkeypatch.setattr(environment, "_env_file", lambda: {"SYNC_TIMEOUT_MS": "1", "CAMUNDA_BASE_URL": "http://real"})
+    told = environment.isolated(tmp_path, {})
+    assert told.variables["DATABASE_URL"] == f"sqlite:///{tmp_path}/store.db"
+    assert "REDIS_URL_FILE" not in told.variables
+    assert told.variables["SYNC_TIMEOUT_MS"] == "25000"
+    assert told.variables["CAMUNDA_BASE_URL"] == f"http://127.0.0.1:{told.local['engine']}/engine-rest"
+
+
+def test_isolated_stacks_share_no_port(tmp_path: Path) -> None:
+    first, second = environment.isolated(tmp_path, {}), environment.isolated(tmp_path, {})
+    assert not set(first.local.values()) & set(second.local.values())
+    assert first.web_url != second.web_url
+    assert first.flower_url != second.flower_url
+
+
+def test_settings_of_an_isolated_stack_name_addresses_too(tmp_path: Path) -> None:
+    told = environment.isolated(tmp_path, {"CAMUNDA_BASE_URL": "http://127.0.0.1:1/engine-rest", "WEB_PORT": 23_456})
+    assert set(told.local) == {"broker", "partner"}
+    assert told.web_url == "http://127.0.0.1:23456"
+
+
+def test_server_on_every_address_is_reached_at_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_HOST", "0.0.0.0")
+    assert environment.of_user({"WEB_PORT": 9}).web_url == "http://127.0.0.1:9"
+
+
+def test_local_settings_name_every_wrong_value() -> None:
+    with pytest.raises(SettingsError, match=r"LOCAL_REDIS_PORT: must be .* not 'x'; LOCAL_ENGINE_HEAP_MB: must be"):
+        LocalSettings.load({"LOCAL_REDIS_PORT": "x", "LOCAL_ENGINE_HEAP_MB": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('java version "1.8.0_412"', 8),
+        ('openjdk version "25" 2025-09-16', 25),
+        ("no java", 0),
+    ],
+)
+def test_java_version_is_read(text: str, version: int) -> None:
+    assert java_version(text) == version
+
+
+def test_procfile_commands_are_programs_with_arguments() -> None:
+    found = commands()
+    assert list(found) == ["web", "worker", "control", "beat", "flower"]
+    assert found["web"] == ["gunicorn", "-c", "app/gunicorn.py", "app:create_app()"]
