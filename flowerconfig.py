@@ -7,9 +7,8 @@ _settings = get_settings()
 address = _settings.flower_host
 port = _settings.flower_port
 # user:password; production refuses to start without it
-basic_auth = [_settings.flower_basic_auth] if _settings.flower_basic_auth else None
-# the queues of Redis, with their lengths
-broker_api = None
+basic_auth = [_settings.flower_basic_auth] if _settings.flower_basic_auth else []
+
 max_tasks = 10_000
 # A name such as `onboard-user.prepare-response (order-4711)` says what a task is; its message says more than is shown.
 tasks_columns = "name,uuid,state,args,received,started,runtime,worker"

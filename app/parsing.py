@@ -15,6 +15,9 @@ from app.problems import INVALID_FIELDS, INVALID_JSON, NOT_JSON, Problem
 class StrictParser(FlaskParser):
     """webargs' parser with this API's answers: 415 for another media type, 400 for bad JSON, 422 with the fields."""
 
+    # A filter with a misspelt name would list what nobody asked for.
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
+
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         """The body as JSON (RFC 8259: no NaN, no Infinity; RFC 8259, 8.2: no lone surrogates)."""
         if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
@@ -40,8 +43,9 @@ class StrictParser(FlaskParser):
         error_status_code: int | None,
         error_headers: Any,
     ) -> NoReturn:
-        """Every field at fault, with its path."""
-        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict)
+        """Every field at fault, with its path; webargs puts the place (json, query, headers) around them."""
+        (errors,) = error.messages_dict.values()
+        raise Problem(INVALID_FIELDS, "see errors", errors=errors)
 
 
 def _no_number(name: str) -> NoReturn:

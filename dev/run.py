@@ -71,8 +71,9 @@ def main() -> int:
     except KeyboardInterrupt:
         return 1 if options.once else 0
     finally:
-        stack.stop()
-        console.say("stopped")
+        if any(child.was_started for child in stack.parts.values()):
+            stack.stop()
+            console.say("stopped")
 
 
 def onboard(stack: Stack, console: Console) -> bool:

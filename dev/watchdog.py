@@ -22,16 +22,19 @@ def main(runner: int) -> None:
         signal.signal(ignored, signal.SIG_IGN)
     groups: set[int] = set()
     unread = b""
-    # The parent is asked too: a process that the runner forked may hold the other end of the pipe open.
-    while os.getppid() == runner:
-        if not select.select([0], [], [], LOOK_EVERY_S)[0]:
-            continue
-        read = os.read(0, 65536)
-        if not read:
+    while True:
+        # Asked before the input is read: what a runner wrote before it went is read in any case. And asked at all
+        # because a process that the runner forked may hold the other end of the pipe open.
+        is_gone = os.getppid() != runner
+        if select.select([0], [], [], 0 if is_gone else LOOK_EVERY_S)[0]:
+            read = os.read(0, 65536)
+            if not read:
+                break
+            *lines, unread = (unread + read).split(b"\n")
+            for line in lines:
+                (groups.add if line[:1] == b"+" else groups.discard)(int(line[1:]))
+        elif is_gone:
             break
-        *lines, unread = (unread + read).split(b"\n")
-        for line in lines:
-            (groups.add if line[:1] == b"+" else groups.discard)(int(line[1:]))
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)

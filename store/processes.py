@@ -115,7 +115,18 @@ _SETTLE = (
     sa.update(process_store)
     .where(
         _p.id == bindparam("the_id"),
-        _p.status.in_(bindparam("from_statuses", expanding=True)),
+        sa.or_(
+            _p.status == PENDING,
+            # `error` is final only for itself: a retry may end well, and one that stood still on an incident may end
+            # in an error of its own.
+            sa.and_(_p.status == ERROR, bindparam("new_status") == OK),
+            sa.and_(
+                _p.status == ERROR,
+                _p.incident_id.is_not(None),
+                bindparam("new_status") == ERROR,
+                bindparam("new_incident_id", type_=sa.Unicode()).is_(None),
+            ),
+        ),
         sa.or_(
             bindparam("pid", type_=sa.Unicode()).is_(None),
             _p.process_instance_id.is_(None),
@@ -226,16 +237,14 @@ class ProcessStore:
         ending: Ending,
         *,
         process_instance_id: str | None = None,
-        from_statuses: Sequence[str] = (PENDING,),
         connection: Connection | None = None,
     ) -> bool:
-        """End the row, if it is in one of `from_statuses`. With an instance id: only if it is that row's.
+        """End the row, if its state allows it. With an instance id: only if it is that row's.
 
         `connection` lets the end be written in one transaction with a step's event.
         """
         values = {
             "the_id": process_id,
-            "from_statuses": list(from_statuses),
             "pid": process_instance_id,
             "new_status": ending.status,
             "new_result": ending.result,

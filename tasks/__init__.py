@@ -2,6 +2,11 @@
 
 from celery import Celery
 
+from settings import get_settings
+
+# A setting that cannot be used stops every process here, by name, before it touches anything.
+get_settings()
+
 app = Celery(
     "celery-camunda",
     config_source="celeryconfig",

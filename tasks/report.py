@@ -11,7 +11,7 @@ from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.executor import Failed
 from store.database import retrying
-from store.processes import ERROR, PENDING, Ending, ProcessRow
+from store.processes import ERROR, Ending, ProcessRow
 from tasks.messages import StepMessage
 from tasks.runtime import runtime
 from tasks.settle import settle
@@ -66,7 +66,7 @@ def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) ->
         log.info("incident of %s not found: %s", row.correlation_id, error)
     error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
     ending = Ending(ERROR, error=error_document, incident_id=incident_id)
-    retrying(lambda: settle(row, ending, from_statuses=(PENDING,)), for_s=runtime().settings.db_hold_s)
+    retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
 
 
 def _row(message: StepMessage, context: ExecutionContext) -> ProcessRow | None:

@@ -41,7 +41,6 @@ def settle_step(
             process_id,
             ending,
             process_instance_id=process_instance_id,
-            from_statuses=(PENDING, ERROR),
             connection=connection,
         )
     if won:
@@ -51,9 +50,9 @@ def settle_step(
     return won
 
 
-def settle(row: ProcessRow, ending: Ending, *, from_statuses: tuple[str, ...] = (PENDING, ERROR)) -> bool:
+def settle(row: ProcessRow, ending: Ending) -> bool:
     """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost."""
-    if not runtime().processes.settle(row.id, ending, from_statuses=from_statuses):
+    if not runtime().processes.settle(row.id, ending):
         lost_race(row.id, ending)
         return False
     wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)

@@ -16,7 +16,7 @@ from dev.ports import free_port
 
 
 @contextmanager
-def running(folder: Path, *, on_disk: bool = False) -> Iterator[tuple[Broker, "redis.Redis[str]"]]:
+def running(folder: Path, *, on_disk: bool = False) -> Iterator[tuple[Broker, redis.Redis[str]]]:
     broker = Broker(free_port(), folder, on_disk=on_disk)
     broker.start()
     client = redis.Redis.from_url(broker.url, decode_responses=True, socket_timeout=5)

@@ -15,6 +15,7 @@ import pytest
 
 from dev.children import Child, ChildError, stop_all
 from dev.environment import ROOT
+from dev.guard import WATCHDOG
 
 #: seconds within which a process must have gone or come
 PATIENCE_S = 10.0
@@ -92,17 +93,16 @@ def test_child_that_runs_is_not_started_twice(make: Callable[..., Child]) -> Non
 
 
 def test_unknown_program_is_named(make: Callable[..., Child]) -> None:
-    with pytest.raises(ChildError, match="part cannot be started.*no-such-program"):
+    with pytest.raises(ChildError, match=r"part cannot be started.*no-such-program"):
         make(["no-such-program"]).start()
 
 
 def test_failure_shows_exit_code_and_last_lines(make: Callable[..., Child]) -> None:
     child = make([sys.executable, "-c", "for n in range(100): print('line', n)\nraise SystemExit(3)"])
     child.start()
+    assert child.wait(PATIENCE_S)
     with pytest.raises(ChildError) as failed:
-        for _ in range(1000):
-            child.wait_ready(PATIENCE_S)
-            time.sleep(0.01)
+        child.wait_ready(PATIENCE_S)
     text = str(failed.value)
     assert "part ended with exit code 3" in text
     assert text.endswith("| line 99")
@@ -205,3 +205,17 @@ def test_children_of_a_runner_that_is_killed_or_forgets_them_are_gone(tmp_path: 
         runner.wait()
         if runner.stdout is not None:
             runner.stdout.close()
+
+
+def test_watchdog_that_starts_after_its_runner_went_still_kills_what_was_left(make: Callable[..., Child]) -> None:
+    child = make(HAS_CHILD, ready_text="\n")
+    child.start()
+    child.wait_ready(PATIENCE_S)
+    read_end, write_end = os.pipe()
+    os.write(write_end, f"+{child.pid}\n".encode())
+    # No process has this one as its parent; the pipe stays open, as when the runner had forked.
+    subprocess.run([sys.executable, str(WATCHDOG), "-1"], stdin=read_end, timeout=PATIENCE_S, check=True)
+    os.close(read_end)
+    os.close(write_end)
+    assert child.wait(PATIENCE_S)
+    assert child.returncode == -signal.SIGKILL

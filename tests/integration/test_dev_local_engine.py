@@ -63,7 +63,7 @@ def start_until_refused(base_url: str, confirmed: list[str]) -> None:
 def test_missing_java_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    with pytest.raises(ChildError, match="install a JDK 17 or newer .*or set CAMUNDA_BASE_URL"):
+    with pytest.raises(ChildError, match=r"install a JDK 17 or newer .*or set CAMUNDA_BASE_URL"):
         LocalEngine(free_port()).build()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from settings import SettingsError
 @pytest.fixture(autouse=True)
 def no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_env_file", dict)
-    for name in (*environment.LOCAL_PARTS.values(), "DATABASE_URL", "WEB_PORT", "LOCAL_REDIS_PORT"):
+    ports = (item.name.upper() for item in fields(LocalSettings))
+    for name in (*environment.LOCAL_PARTS.values(), *ports, "DATABASE_URL", "WEB_PORT"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
 

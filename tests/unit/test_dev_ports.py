@@ -35,7 +35,7 @@ def test_taken_port_is_refused_with_port_and_setting(taken_port: int) -> None:
 
 
 def test_refusal_tells_what_else_to_do(taken_port: int) -> None:
-    with pytest.raises(PortError, match="to another port, or use what listens there: REDIS_URL=redis://x$"):
+    with pytest.raises(PortError, match=r"to another port, or use what listens there: REDIS_URL=redis://x$"):
         require_free(taken_port, "LOCAL_REDIS_PORT", hint="or use what listens there: REDIS_URL=redis://x")
 
 

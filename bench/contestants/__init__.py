@@ -1,0 +1,10 @@
+"""The contestants, by the names that `--contestants` takes."""
+
+from bench.contestants.bare import Bare
+from bench.contestants.base import Contestant
+from bench.contestants.js import JsDefaults, JsTuned
+from bench.contestants.ours import Ours
+
+ALL: dict[str, type[Contestant]] = {kind.name: kind for kind in (Ours, Bare, JsTuned, JsDefaults)}
+
+__all__ = ["ALL", "Contestant"]

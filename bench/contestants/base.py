@@ -1,0 +1,98 @@
+"""What every contestant is: something that can be started, asked to run processes, measured, and stopped."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.loading import Load, LoadResult, run_load
+
+
+#: clients that warm a contestant up
+WARM_CLIENTS = 8
+
+
+class Contestant(ABC):
+    """One way to run processes.
+
+    Args:
+        engine_url: root of the engine's REST API.
+        folder: for its files and logs.
+        process: key of the process that is run.
+        slow_url: root of the server that the steps of `bench-wait` ask.
+    """
+
+    #: name in tables and on the command line
+    name = ""
+    #: one sentence for the report
+    about = ""
+    #: seconds after its end until its last long poll has ended in the engine
+    pause_s = 2.0
+    #: processes a second that it can be expected to reach at the least; from it the length of a measurement follows
+    least_rate = 20.0
+
+    def __init__(
+        self, engine_url: str, folder: Path, *, process: str = "bench-five", slow_url: str = "http://127.0.0.1:9"
+    ) -> None:
+        self.engine_url = engine_url
+        self.folder = folder
+        self.process = process
+        self.slow_url = slow_url
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it."""
+
+    @abstractmethod
+    def pids(self) -> dict[str, list[int]]:
+        """Name of a component -> its process ids, those whose descendants count included."""
+
+    @property
+    @abstractmethod
+    def face_url(self) -> str:
+        """Address of the call that starts a process and answers when it has ended."""
+
+    def run_load(
+        self,
+        *,
+        clients: int = 1,
+        seconds: float = 0.0,
+        count: int = 0,
+        rate: float = 0.0,
+        at_begin: Callable[[], Any] = lambda: None,
+    ) -> LoadResult:
+        """Run processes as the load generator's options say."""
+        load = Load(
+            runner=self.runner,
+            url=self.face_url,
+            process=self.process,
+            clients=clients,
+            seconds=seconds,
+            count=count,
+            rate=rate,
+        )
+        return run_load(load, at_begin)
+
+    def run_one(self) -> float:
+        """Start a process, wait for its end; milliseconds."""
+        return self.run_load(count=1).require_good().percentile(50)
+
+    def warm(self, processes: int) -> None:
+        """Run processes that nobody measures, so that connections are open and code is loaded."""
+        self.run_load(clients=WARM_CLIENTS, count=processes).require_good()
+
+    @property
+    def runner(self) -> str:
+        """The load generator's way to run a process with this contestant."""
+        return "http"
+
+    @property
+    def load_is_contestant(self) -> bool:
+        """True when the load generator does the contestant's work, so that its CPU is the contestant's."""
+        return False

@@ -1,0 +1,57 @@
+"""Ours: facade, Celery, bridge and database, every process of the Procfile, settings as shipped."""
+
+from __future__ import annotations
+
+from bench.contestants.base import Contestant
+from dev import roles
+from dev.stack import Stack
+
+#: parts that the benchmark starts, or names, itself
+GIVEN = ("engine", "partner")
+
+
+class Ours(Contestant):
+    """The product as `make run` starts it, with an engine given from outside."""
+
+    name = "ours"
+    about = "facade + Celery + bridge + SQLite, every process of the Procfile, settings as shipped"
+
+    def start(self) -> None:
+        """Start the stack."""
+        self.stack = Stack(
+            self.folder,
+            settings={
+                "CAMUNDA_BASE_URL": self.engine_url,
+                "PARTNER_BASE_URL": self.slow_url,
+                "PROCESSES": "bench.processes",
+                **self.settings,
+            },
+            parts=[part for part in roles.ALL if part not in GIVEN],
+        )
+        try:
+            self.stack.start()
+        except BaseException:
+            self.stack.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the stack."""
+        self.stack.stop()
+
+    def pids(self) -> dict[str, list[int]]:
+        """Each process of the Procfile; the broker is called redis."""
+        return {
+            "redis" if name == "broker" else name: [child.pid]
+            for name, child in self.stack.parts.items()
+            if child.is_running
+        }
+
+    @property
+    def face_url(self) -> str:
+        """The facade's start call."""
+        return f"{self.stack.url}/api/process/start"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Settings that differ from those shipped; none, but for experiments."""
+        return {}

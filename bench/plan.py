@@ -1,0 +1,64 @@
+"""How much is measured: the whole run and the quick one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: a contestant that does fewer processes a second than this gets smaller and fewer measurements
+SLOW_RATE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of a run. Times are in seconds.
+
+    Attributes:
+        warm: processes that warm the engine up before anything is measured.
+        warm_contestant: processes that warm a contestant up after each start.
+        latency_count: processes a round in workload A, for each of its two cases.
+        clients: numbers of clients in workload B.
+        seconds: measured time in workload B, after the ramp.
+        slow_rounds: rounds in which a slow contestant takes part.
+        idle_s: measured time in workload E, after as much time to calm down.
+    """
+
+    workloads: tuple[str, ...]
+    contestants: tuple[str, ...]
+    rounds: int
+    warm: int = 2000
+    warm_contestant: int = 50
+    latency_count: int = 200
+    latency_rate: float = 10.0
+    clients: tuple[int, ...] = (16, 64, 256)
+    seconds: float = 10.0
+    slow_rounds: int = 2
+    idle_s: float = 60.0
+    waiting: int = 1000
+    read_rows: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    other_tasks: tuple[int, ...] = (0, 2_000, 20_000)
+    topics: tuple[int, ...] = (1, 50, 500)
+    real_clients: int = 64
+    real_seconds: float = 20.0
+
+
+FULL = Plan(
+    workloads=tuple("ABCDEFG"), contestants=("ours", "bare", "js-tuned", "js", "python", "python-tuned"), rounds=3
+)
+
+QUICK = Plan(
+    workloads=("A", "B", "E"),
+    contestants=("ours", "bare", "js-tuned", "js", "python"),
+    rounds=2,
+    warm=500,
+    warm_contestant=20,
+    latency_count=40,
+    clients=(16,),
+    seconds=5.0,
+    slow_rounds=1,
+    idle_s=10.0,
+    waiting=200,
+    read_rows=(1_000, 10_000),
+    other_tasks=(0, 2_000),
+    topics=(1, 50),
+    real_seconds=8.0,
+)

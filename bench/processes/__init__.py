@@ -1,0 +1,1 @@
+"""The processes that the benchmark runs: the value of PROCESSES is `bench.processes`."""

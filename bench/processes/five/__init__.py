@@ -1,0 +1,1 @@
+"""`bench-five`: five steps that do nothing."""

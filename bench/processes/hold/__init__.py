@@ -1,0 +1,1 @@
+"""`bench-hold`: one step that nobody runs, so that its process waits until it is ended from outside."""

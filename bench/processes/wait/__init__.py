@@ -1,0 +1,1 @@
+"""`bench-wait`: five steps that wait on a slow HTTP server."""

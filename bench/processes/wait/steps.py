@@ -1,0 +1,34 @@
+"""The steps of `bench-wait`: each asks a server that answers after 200 ms (`bench/slow_server.py`)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from camunda_bridge import PartnerClient, define_process
+from settings import get_settings
+
+process = define_process("bench-wait", process_name="Five steps that wait on HTTP")
+
+
+@cache
+def slow_server() -> PartnerClient:
+    """The slow server, one pool a worker process. The benchmark gives its address as PARTNER_BASE_URL."""
+    settings = get_settings()
+    return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
+
+
+def ask(variables: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the slow server's answer."""
+    slow_server().post("/wait", {})
+    return {}
+
+
+for number in range(1, 5):
+    process.step(f"s{number}", order=number)(ask)
+
+
+@process.step("s5", order=5, outcome="ok")
+def ask_last(variables: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the slow server's answer; the result that the client waits for."""
+    return {"done": True, **ask(variables)}

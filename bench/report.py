@@ -1,0 +1,130 @@
+"""The table that a run prints, and the files that it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.samples import REFERENCE, Samples
+from dev.environment import ROOT
+
+RESULTS = Path(__file__).with_name("results")
+
+#: what each workload is
+TITLES = {
+    "A": "latency of a start until its answer",
+    "B": "throughput, closed loop",
+    "C": "1,000 requests waiting at once",
+    "D": "growth",
+    "E": "idle",
+    "F": "real steps: each waits 200 ms on HTTP",
+    "G": "a database 2 ms away",
+}
+
+
+def table(samples: Samples) -> str:
+    """All cases: medians, the spread over the rounds, and ratios to the bare loop."""
+    lines: list[str] = []
+    last = ""
+    for workload, case in samples.cases():
+        if workload != last:
+            lines += ["", f"{workload}  {TITLES[workload]}"]
+            last = workload
+        lines += ["", f"  {case}", *_case(samples, workload, case)]
+    if samples.remarks:
+        lines += ["", "Remarks", *(f"  - {remark}" for remark in samples.remarks)]
+    return "\n".join(lines)
+
+
+def machine() -> dict[str, Any]:
+    """Where and when this was measured."""
+    model = ""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "memoryGiB": round(pages / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "java": _first_line(["java", "-version"]),
+        "node": _first_line(["node", "--version"]),
+        "commit": _first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
+        "load": os.getloadavg(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write(samples: Samples, name: str, about: dict[str, Any]) -> Path:
+    """Write `results/<name>.json`; where it is."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({**about, **samples.document()}, indent=1) + "\n")
+    return path
+
+
+def _case(samples: Samples, workload: str, case: str) -> list[str]:
+    metrics = [metric for metric in samples.metrics(workload, case) if not metric.startswith("cpu ")]
+    rows = [["", *metrics]]
+    for contestant in samples.contestants(workload, case):
+        cells = [contestant]
+        for metric in metrics:
+            cells.append(_cell(samples, workload, case, contestant, metric))
+        rows.append(cells)
+    lines = _aligned(rows)
+    for contestant in samples.contestants(workload, case):
+        parts = []
+        for metric in samples.metrics(workload, case):
+            median = samples.median(workload, case, contestant, metric)
+            if metric.startswith("cpu ") and median is not None:
+                parts.append(f"{metric.removeprefix('cpu ')} {median:.2f}")
+        if parts:
+            lines.append(f"    CPU ms a process, {contestant}: {', '.join(parts)}")
+    return lines
+
+
+def _cell(samples: Samples, workload: str, case: str, contestant: str, metric: str) -> str:
+    values = samples.values(workload, case, contestant, metric)
+    median = samples.median(workload, case, contestant, metric)
+    if median is None:
+        return "-"
+    text = _number(median)
+    if len(values) > 1:
+        text += f" [{_number(min(values))}..{_number(max(values))}]"
+    ratio = samples.ratio(workload, case, contestant, metric)
+    if ratio is not None and contestant != REFERENCE:
+        text += f" {_number(ratio)}x"
+    return text
+
+
+def _number(value: float) -> str:
+    if value != value:  # noqa: PLR0124 - NaN
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["    " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _first_line(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    except OSError:
+        return ""
+    return (done.stdout + done.stderr).partition("\n")[0].strip()
+
+
+def say(text: str) -> None:
+    """A line of progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,124 @@
+"""What was measured: a flat list of numbers, and medians and spread over the rounds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: the contestant that ratios refer to
+REFERENCE = "bare"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number of one round.
+
+    Attributes:
+        workload: letter of the workload.
+        case: what was varied, for example "16 clients".
+        contestant: who was measured.
+        metric: what was measured, with its unit.
+        round: number of the round, from 1.
+    """
+
+    workload: str
+    case: str
+    contestant: str
+    metric: str
+    value: float
+    round: int = 1
+
+
+@dataclass(slots=True)
+class Samples:
+    """All numbers of a run, and remarks for the reader."""
+
+    items: list[Sample] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def put(self, workload: str, case: str, contestant: str, round_: int, metrics: dict[str, float]) -> None:
+        """Add numbers by metric."""
+        self.items += [
+            Sample(workload, case, contestant, metric, float(value), round_) for metric, value in metrics.items()
+        ]
+
+    def remark(self, text: str) -> None:
+        """Add something that the reader of the table must know, once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+    def cases(self) -> list[tuple[str, str]]:
+        """Workloads and cases, in the order in which they were measured first, sorted by workload."""
+        return sorted(_unique((item.workload, item.case) for item in self.items), key=lambda pair: pair[0])
+
+    def contestants(self, workload: str, case: str) -> list[str]:
+        """Who was measured in a case."""
+        return _unique(item.contestant for item in self.items if (item.workload, item.case) == (workload, case))
+
+    def metrics(self, workload: str, case: str) -> list[str]:
+        """What was measured in a case."""
+        return _unique(item.metric for item in self.items if (item.workload, item.case) == (workload, case))
+
+    def values(self, workload: str, case: str, contestant: str, metric: str) -> list[float]:
+        """The numbers of all rounds."""
+        wanted = (workload, case, contestant, metric)
+        return [item.value for item in self.items if (item.workload, item.case, item.contestant, item.metric) == wanted]
+
+    def median(self, workload: str, case: str, contestant: str, metric: str) -> float | None:
+        """The median of the rounds, None when there is no number."""
+        values = self.values(workload, case, contestant, metric)
+        return statistics.median(values) if values else None
+
+    def ratio(self, workload: str, case: str, contestant: str, metric: str, reference: str = REFERENCE) -> float | None:
+        """Median of the ratios to another contestant within each round, None when either is missing.
+
+        Within a round both met the same machine; over the run its mood changes.
+        """
+        ratios = []
+        for number in {item.round for item in self.items}:
+            ours = self._of_round(workload, case, contestant, metric, number)
+            theirs = self._of_round(workload, case, reference, metric, number)
+            if ours is not None and theirs:
+                ratios.append(ours / theirs)
+        return statistics.median(ratios) if ratios else None
+
+    def document(self) -> dict[str, Any]:
+        """Everything, for a JSON file: summaries first."""
+        summaries = []
+        for workload, case in self.cases():
+            for contestant in self.contestants(workload, case):
+                for metric in self.metrics(workload, case):
+                    if values := self.values(workload, case, contestant, metric):
+                        summaries.append(
+                            {
+                                "workload": workload,
+                                "case": case,
+                                "contestant": contestant,
+                                "metric": metric,
+                                "median": statistics.median(values),
+                                "least": min(values),
+                                "most": max(values),
+                                "ratioToBare": self.ratio(workload, case, contestant, metric),
+                            }
+                        )
+        return {"summaries": summaries, "remarks": self.remarks, "samples": [asdict(item) for item in self.items]}
+
+    def _of_round(self, workload: str, case: str, contestant: str, metric: str, number: int) -> float | None:
+        for item in self.items:
+            if (item.workload, item.case, item.contestant, item.metric, item.round) == (
+                workload,
+                case,
+                contestant,
+                metric,
+                number,
+            ):
+                return item.value
+        return None
+
+
+def _unique(items: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(items))

@@ -1,0 +1,85 @@
+"""What the contestants need beside the product: a Python environment and Node packages, below `.run/bench`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from dev.environment import ROOT
+
+#: where everything is installed and every log goes
+RUN = ROOT / ".run" / "bench"
+HERE = Path(__file__).parent
+
+#: seconds that an installation may take
+INSTALL_S = 600.0
+
+
+class ToolMissing(Exception):
+    """A contestant's tool is not there and cannot be installed."""
+
+
+@cache
+def node_folder() -> Path:
+    """Folder with the JavaScript contestant and its packages, installed when need be.
+
+    Raises:
+        ToolMissing: there is no Node 18 or no npm, or the installation failed.
+    """
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise ToolMissing(
+            "the JavaScript contestants need Node 18 or newer and npm (Debian: apt-get install nodejs npm)"
+        )
+    folder = RUN / "js"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "server.mjs"):
+        shutil.copyfile(HERE / "js" / name, folder / name)
+    _install(
+        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)],
+        of=HERE / "js" / "package.json",
+        stamp=folder / "installed.sha256",
+    )
+    return folder
+
+
+@cache
+def python_program() -> Path:
+    """Python of an environment of the benchmark's own, with `bench/requirements.txt`, made when need be.
+
+    Raises:
+        ToolMissing: the installation failed.
+    """
+    folder = RUN / "venv"
+    program = folder / "bin" / "python"
+    if not program.exists():
+        _run([sys.executable, "-m", "venv", str(folder)])
+    requirements = HERE / "requirements.txt"
+    _install(
+        [str(program), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)],
+        of=requirements,
+        stamp=folder / "installed.sha256",
+    )
+    return program
+
+
+def _install(command: Sequence[str], *, of: Path, stamp: Path) -> None:
+    wanted = hashlib.sha256(of.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    _run(command)
+    stamp.write_text(wanted)
+
+
+def _run(command: Sequence[str]) -> None:
+    print(f"  {' '.join(command)}", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=INSTALL_S, cwd=ROOT, env=dict(os.environ)
+    )
+    if done.returncode != 0:
+        raise ToolMissing(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")

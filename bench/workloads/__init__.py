@@ -1,0 +1,1 @@
+"""The workloads of issue 5, a module each."""

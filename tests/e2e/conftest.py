@@ -1,0 +1,59 @@
+"""One real stack for all end-to-end tests: gunicorn, workers, beat, Redis, engine, database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dev.stack import Stack
+from tests.support.api import Api
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[Stack]:
+    """The stack, without Flower, on the session's engine."""
+    settings = {
+        "CAMUNDA_BASE_URL": engine_url,
+        "PROCESSES": "processes,tests.processes",
+        "SYNC_TIMEOUT_MS": 8_000,
+        "RECONCILE_INTERVAL_MS": 1_000,
+        "LOCK_DURATION_MS": 4_000,
+        "CAMUNDA_TIMEOUT_MS": 3_000,
+        "MAX_BODY_KB": 2_048,
+    }
+    parts = ("broker", "partner", "web", "worker", "control", "beat")
+    with Stack(tmp_path_factory.mktemp("stack"), settings=settings, parts=parts) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Api:
+    """The API of the stack."""
+    return Api(stack.url)
+
+
+@pytest.fixture
+def correlation_id() -> str:
+    """A correlation id that no other test has."""
+    return f"test-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def user() -> Callable[..., dict[str, Any]]:
+    """Variables of an `onboard-user` start; `kind` chooses how the partners behave."""
+
+    def make(kind: str = "user", **changes: Any) -> dict[str, Any]:
+        return {
+            "userId": f"{kind}-{uuid.uuid4()}",
+            "email": "ada@example.org",
+            "firstName": "Ada",
+            "lastName": "Lovelace",
+            "dateOfBirth": "1990-12-10",
+            "country": "GB",
+            **changes,
+        }
+
+    return make

@@ -1,0 +1,7 @@
+"""A process that waits for a message that nobody sends."""
+
+from __future__ import annotations
+
+from camunda_bridge import define_process
+
+process = define_process("never-ends")

@@ -1,0 +1,72 @@
+"""A step that does what its variables say: end well, fail, crash, eat memory, spin, sleep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from camunda_bridge import BusinessRuleError, StepContext, define_process
+
+process = define_process("probe")
+
+
+@process.step("work", order=1, retries=2, retry_base_s=0.2, time_limit_s=3)
+def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Note that an attempt began, behave as told, note that it ended."""
+    _note(given, f"begin {context.correlation_id} {context.idempotency_key} {context.attempt}")
+    _behave(given, context)
+    _note(given, f"end {context.correlation_id} {context.idempotency_key} {context.attempt}")
+    return {"worked": True, "attempt": context.attempt, **given.get("gives", {})}
+
+
+@process.step("respond", order=2, outcome="ok")
+def respond(given: dict[str, Any]) -> dict[str, Any]:
+    """Everything the process knows, but for the test's own switches."""
+    return {name: value for name, value in given.items() if name not in ("notes", "do", "seconds", "until", "gives")}
+
+
+@process.step("rescue", order=3, outcome="error")
+def rescue(given: dict[str, Any]) -> dict[str, Any]:
+    """What the boundary event caught."""
+    return {"code": given["errorCode"], "message": given["errorMessage"], "details": given.get("errorDetails")}
+
+
+def _behave(given: dict[str, Any], context: StepContext) -> None:
+    do = given.get("do", "nothing")
+    if do == "sleep":
+        time.sleep(given["seconds"])
+    elif do == "hold":
+        _until(given, lambda: Path(given["until"]).exists())
+    elif do == "fail":
+        raise RuntimeError("told to fail")
+    elif do == "fail-once" and context.attempt == 1:
+        raise RuntimeError("told to fail once")
+    elif do == "refuse":
+        raise BusinessRuleError("CAUGHT", "told to refuse", {"why": "test"})
+    elif do == "refuse-uncaught":
+        raise BusinessRuleError("NOBODY_CATCHES_THIS", "told to refuse")
+    elif do == "crash" or (do == "crash-once" and context.attempt == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif do == "eat-memory":
+        _ = bytearray(1 << 40)
+    elif do == "spin":
+        while True:
+            time.sleep(0.01)
+    elif do == "kill-worker":
+        os.killpg(os.getpgid(os.getppid()), signal.SIGKILL)
+
+
+def _until(given: dict[str, Any], is_true: Any) -> None:
+    deadline = time.monotonic() + given.get("seconds", 60)
+    while not is_true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _note(given: dict[str, Any], line: str) -> None:
+    """Append a line to the test's file: one write, so lines of many processes do not mix."""
+    if "notes" in given:
+        with Path(given["notes"]).open("a") as notes:
+            notes.write(line + "\n")

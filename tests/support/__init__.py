@@ -1,0 +1,1 @@
+"""What end-to-end and chaos tests share."""
