@@ -39,6 +39,7 @@ task_routes = {
     "follow": {"queue": "settling"},
     "settle": {"queue": "settling"},
     "close_instance": {"queue": "settling"},
+    "report_killed": {"queue": "settling"},
 }
 
 _socket_limits = {

@@ -15,6 +15,7 @@ app = Celery(
         "tasks.poll",
         "tasks.step",
         "tasks.progress",
+        "tasks.killed",
         "tasks.settle",
         "tasks.ending",
         "tasks.reconcile",

@@ -75,6 +75,15 @@ def send_follow(instance_id: str, process_key: str, business_key: str, *, tries:
     )
 
 
+def send_killed(body: dict[str, Any], text: str) -> None:
+    """Have the attempt of a step message reported as failed, whose worker process was killed.
+
+    Raises:
+        BrokerAway: the message was not taken; the lock runs out and the engine offers the task again.
+    """
+    _send("report_killed", [body, text], queue="settling", argsrepr=f"({body['topic']})")
+
+
 def send_close(process_id: uuid.UUID) -> None:
     """Have the instance of a row deleted that was ended from outside.
 

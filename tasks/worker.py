@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import resource
-import threading
 from typing import Any
 
 import redis
@@ -16,18 +15,11 @@ from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init
 from celery.worker import state
 
-from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.errors import BridgeError
-from camunda_bridge.executor import Failed
-from camunda_bridge.variables import from_engine
-from store.database import DatabaseAway
-from store.events import FAILED, AttemptKey, Progress
 from tasks import app
 from tasks.gate import Gate
 from tasks.logs import configure_logging
-from tasks.messages import StepMessage
 from tasks.processes import registry
-from tasks.report import report_failure
+from tasks.publish import BrokerAway, send_killed
 from tasks.room import forget_worker, send_heartbeat
 from tasks.runtime import runtime
 
@@ -119,25 +111,14 @@ def bound_memory(**_: Any) -> None:
 
 @task_failure.connect
 def report_killed_child(sender: Any = None, exception: BaseException | None = None, **given: Any) -> None:
-    """A child was killed, or ran over its time limit: only the parent is left to report the step's attempt."""
+    """A child was killed, or ran over its time limit: only the parent is left to say so.
+
+    It says so to a child. The parent itself must not touch the database: a child that is forked while another thread
+    here writes to SQLite inherits a lock that nobody will ever release.
+    """
     if getattr(sender, "name", None) != "run_step" or not isinstance(exception, TimeLimitExceeded | WorkerLostError):
         return
-    body = given["args"][0]
-    # Not in the consumer's loop: engine or database may be slow to answer.
-    threading.Thread(target=_report, args=(body, exception), name="report-killed-child", daemon=True).start()
-
-
-def _report(body: dict[str, Any], exception: BaseException) -> None:
-    message = StepMessage.load(body)
-    found = registry.find(message.task.topic)
-    if found is None:
-        return
-    text = f"{type(exception).__name__}: {exception}"
-    log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
     try:
-        context = ExecutionContext.from_variable(from_engine(message.task.variables).get(CONTEXT_VARIABLE))
-        attempt = AttemptKey(message.task.id, message.token)
-        runtime().events.progress(attempt, Progress(FAILED, {"message": text}, result=found[1].error))
-        report_failure(message, found[1], Failed(text, ""), context)
-    except (BridgeError, DatabaseAway) as error:
-        log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)
+        send_killed(given["args"][0], f"{type(exception).__name__}: {exception}")
+    except BrokerAway as error:
+        log.warning("killed step not reported, its lock runs out: %s", error)

@@ -1,0 +1,46 @@
+"""A step whose worker process was killed, or ran over its time limit: a failed attempt, reported by another process."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.errors import BridgeError, VariableError
+from camunda_bridge.executor import Failed
+from camunda_bridge.variables import from_engine
+from store.database import DatabaseAway
+from store.events import FAILED, Progress
+from tasks import app
+from tasks.messages import StepMessage
+from tasks.processes import registry
+from tasks.report import report_failure
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name="report_killed")
+def report_killed(body: dict[str, Any], text: str) -> None:
+    """Report the attempt of this step message as failed."""
+    message = StepMessage.load(body)
+    found = registry.find(message.task.topic)
+    if found is None:
+        return
+    _, step = found
+    log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
+    try:
+        progress = Progress(FAILED, {"message": text}, result=step.error)
+        if not runtime().events.progress(message.attempt, progress):
+            # It had ended, or had not begun: there is nothing to report.
+            return
+        report_failure(message, step, Failed(text, ""), _context(message))
+    except (BridgeError, DatabaseAway) as error:
+        log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)
+
+
+def _context(message: StepMessage) -> ExecutionContext:
+    try:
+        return ExecutionContext.from_variable(from_engine(message.task.variables).get(CONTEXT_VARIABLE))
+    except VariableError:
+        return ExecutionContext()

@@ -1,0 +1,70 @@
+"""A migrated database for each test: a SQLite file, and SQL Server too when MSSQL_TEST_URL names one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from store import events, processes
+from store.database import Database
+from store.migrate import upgrade
+from store.models import metadata
+
+#: milliseconds that a test's database waits for a lock
+TIMEOUT_MS = 2_000
+
+KINDS = ["sqlite", *(["mssql"] if os.environ.get("MSSQL_TEST_URL") else [])]
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 24, 10, 30, 15, 123456, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("store") / "migrated.db"
+    database = Database(f"sqlite:///{path}", pool_size=1, timeout_ms=TIMEOUT_MS)
+    upgrade(database)
+    database.dispose()
+    return path
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
+    """An empty, migrated database."""
+    if request.param == "sqlite":
+        shutil.copy(migrated_file, tmp_path / "store.db")
+        found = Database(f"sqlite:///{tmp_path / 'store.db'}", pool_size=8, timeout_ms=TIMEOUT_MS)
+    else:
+        found = Database(os.environ["MSSQL_TEST_URL"], pool_size=8, timeout_ms=TIMEOUT_MS)
+        upgrade(found)
+    yield found
+    if request.param != "sqlite":
+        with found.write() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(table.delete())
+    found.dispose()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The stores' clock, in the test's hands."""
+    clock = Clock()
+    for module in (events, processes):
+        monkeypatch.setattr(module, "now", clock)
+    return clock

@@ -1,0 +1,394 @@
+"""Accepting, claiming and settling rows: every change guarded, the loser of a race told so."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from store.database import Database
+from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow, ProcessStore
+from tests.integration.conftest import Clock
+from tests.integration.threads import together
+
+
+@pytest.fixture
+def store(database: Database) -> ProcessStore:
+    return ProcessStore(database)
+
+
+def new_process(correlation_id: str = "order-1", **values: Any) -> NewProcess:
+    return NewProcess(
+        **{
+            "id": uuid.uuid4(),
+            "correlation_id": correlation_id,
+            "request_hash": "0" * 64,
+            "process_key": "onboard-user",
+            "variables": {},
+            "traceability_id": f"trace-{correlation_id}",
+            **values,
+        }
+    )
+
+
+def accept(store: ProcessStore, correlation_id: str = "order-1", **values: Any) -> NewProcess:
+    new = new_process(correlation_id, **values)
+    assert store.accept(new)
+    return new
+
+
+def started(store: ProcessStore, correlation_id: str = "order-1", instance: str | None = None) -> NewProcess:
+    new = accept(store, correlation_id)
+    assert store.claim(new.id, "token", for_s=30)[1]
+    assert store.record_instance(new.id, "token", instance or f"pi-{correlation_id}")
+    return new
+
+
+def row_of(store: ProcessStore, new: NewProcess) -> ProcessRow:
+    row = store.by_id(new.id)
+    assert row is not None
+    return row
+
+
+def test_accepted_row_is_pending_and_holds_what_was_given(store: ProcessStore, clock: Clock) -> None:
+    new = accept(
+        store,
+        variables={"n": 1},
+        batch_id="b",
+        application_id="a",
+        callback_url="https://example.org/done",
+        identifiers={"userId": "u"},
+    )
+    row = row_of(store, new)
+    assert (row.status, row.process_instance_id, row.claim_token, row.claim_until) == (PENDING, None, None, None)
+    assert (row.engine_open, row.result, row.error, row.finished_at) == (False, None, None, None)
+    assert (row.variables, row.batch_id, row.application_id) == ({"n": 1}, "b", "a")
+    assert (row.callback_url, row.identifiers) == ("https://example.org/done", {"userId": "u"})
+    assert row.started_at == row.updated_at
+
+
+def test_times_come_back_in_utc_to_the_millisecond(store: ProcessStore, clock: Clock) -> None:
+    row = row_of(store, accept(store))
+    assert row.started_at == clock.time.replace(microsecond=123_000)
+    assert row.started_at.utcoffset() == timedelta(0)
+
+
+def test_second_row_of_a_correlation_id_is_not_accepted(store: ProcessStore) -> None:
+    first = accept(store, "order-1")
+    assert not store.accept(new_process("order-1"))
+    row = store.by_correlation_id("order-1")
+    assert row is not None
+    assert row.id == first.id
+
+
+def test_one_of_20_simultaneous_rows_of_a_correlation_id_is_accepted(store: ProcessStore) -> None:
+    accepted = together(20, lambda _: store.accept(new_process("order-1")))
+    assert Counter(accepted) == {True: 1, False: 19}
+
+
+def test_same_id_is_not_accepted_twice(store: ProcessStore) -> None:
+    new = accept(store, "order-1")
+    assert not store.accept(new_process("order-2", id=new.id))
+
+
+def test_correlation_ids_are_compared_exactly(store: ProcessStore) -> None:
+    ids = ["order", "Order", "ORDER", "order ", " order", "ördér", "order\u200b", "订单-🛒"]
+    accepted = {correlation_id: accept(store, correlation_id).id for correlation_id in ids}
+    for correlation_id, process_id in accepted.items():
+        row = store.by_correlation_id(correlation_id)
+        assert row is not None
+        assert (row.id, row.correlation_id) == (process_id, correlation_id)
+    assert store.by_correlation_id("oRDER") is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {},
+        [],
+        "",
+        0,
+        False,
+        1.5,
+        2**63 - 1,
+        -(2**63),
+        {"text": "grüße 你好 👩‍👩‍👧 \u0000 \\ \" \n"},
+        {"none": None, "list": [None, {"deep": [[[]]]}]},
+        {"at": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.999Z"},
+    ],
+    ids=repr,
+)
+def test_json_comes_back_as_it_was(store: ProcessStore, value: Any) -> None:
+    new = accept(store, variables={"value": value})
+    assert store.settle(new.id, Ending(OK, result=value))
+    row = row_of(store, new)
+    assert row.variables == {"value": value}
+    assert row.result == value
+    assert type(row.result) is type(value)
+
+
+def test_a_megabyte_of_variables_comes_back(store: ProcessStore) -> None:
+    variables = {"text": "ä" * 600_000, "list": list(range(100_000))}
+    assert row_of(store, accept(store, variables=variables)).variables == variables
+
+
+def test_claim_gives_the_row_as_it_was(store: ProcessStore, clock: Clock) -> None:
+    new = accept(store)
+    row, ours = store.claim(new.id, "first", for_s=30)
+    assert ours
+    assert row is not None
+    assert (row.id, row.claim_token) == (new.id, None)
+    after = row_of(store, new)
+    assert after.claim_token == "first"
+    assert after.claim_until == row.started_at + timedelta(seconds=30)
+
+
+def test_claim_of_another_is_respected_until_it_runs_out(store: ProcessStore, clock: Clock) -> None:
+    new = accept(store)
+    assert store.claim(new.id, "first", for_s=30)[1]
+    clock.advance(29)
+    assert not store.claim(new.id, "second", for_s=30)[1]
+    clock.advance(2)
+    row, ours = store.claim(new.id, "second", for_s=30)
+    assert ours
+    assert row is not None
+    assert row.claim_token == "first"
+
+
+def test_one_of_20_simultaneous_claims_wins(store: ProcessStore) -> None:
+    new = accept(store)
+    claims = together(20, lambda index: store.claim(new.id, f"token-{index}", for_s=30)[1])
+    assert sum(claims) == 1
+    assert row_of(store, new).claim_token == f"token-{claims.index(True)}"
+
+
+def test_unknown_started_or_ended_row_cannot_be_claimed(store: ProcessStore) -> None:
+    assert store.claim(uuid.uuid4(), "token", for_s=30) == (None, False)
+    running = started(store, "running")
+    row, ours = store.claim(running.id, "token", for_s=30)
+    assert not ours
+    assert row is not None
+    assert row.process_instance_id == "pi-running"
+    ended = accept(store, "ended")
+    assert store.settle(ended.id, Ending(CANCELLED))
+    assert not store.claim(ended.id, "token", for_s=30)[1]
+
+
+def test_instance_is_recorded_by_the_claimant_only(store: ProcessStore, clock: Clock) -> None:
+    new = accept(store)
+    assert not store.record_instance(new.id, "nobody", "pi")
+    store.claim(new.id, "first", for_s=30)
+    clock.advance(31)
+    store.claim(new.id, "second", for_s=30)
+    assert not store.record_instance(new.id, "first", "pi-first")
+    assert store.record_instance(new.id, "second", "pi-second")
+    assert not store.record_instance(new.id, "second", "pi-third")
+    row = row_of(store, new)
+    assert (row.process_instance_id, row.claim_token, row.claim_until) == ("pi-second", None, None)
+
+
+def test_claim_is_released_by_its_holder_only(store: ProcessStore) -> None:
+    new = accept(store)
+    store.claim(new.id, "first", for_s=30)
+    store.release_claim(new.id, "second")
+    assert row_of(store, new).claim_token == "first"
+    store.release_claim(new.id, "first")
+    assert store.claim(new.id, "second", for_s=30)[1]
+
+
+def test_settled_row_holds_its_end(store: ProcessStore, clock: Clock) -> None:
+    new = started(store)
+    clock.advance(5)
+    ending = Ending(ERROR, error={"code": "E"}, identifiers={"userId": "u"}, incident_id="i", engine_open=True)
+    assert store.settle(new.id, ending)
+    row = row_of(store, new)
+    assert (row.status, row.error, row.identifiers, row.incident_id) == (ERROR, {"code": "E"}, {"userId": "u"}, "i")
+    assert row.engine_open
+    assert row.finished_at == row.updated_at == row.started_at + timedelta(seconds=5)
+
+
+def test_settling_without_identifiers_keeps_those_of_the_row(store: ProcessStore) -> None:
+    new = accept(store, identifiers={"userId": "u"})
+    store.settle(new.id, Ending(OK))
+    assert row_of(store, new).identifiers == {"userId": "u"}
+
+
+def test_settling_ends_a_claim(store: ProcessStore) -> None:
+    new = accept(store)
+    store.claim(new.id, "token", for_s=30)
+    store.settle(new.id, Ending(CANCELLED))
+    assert not store.record_instance(new.id, "token", "pi")
+    assert row_of(store, new).process_instance_id is None
+
+
+INCIDENT = Ending(ERROR, error={"code": "INCIDENT"}, incident_id="incident-1")
+BUSINESS_ERROR = Ending(ERROR, error={"code": "E"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "allowed"),
+    [
+        (Ending(OK), Ending(OK), False),
+        (Ending(OK), BUSINESS_ERROR, False),
+        (Ending(OK), Ending(CANCELLED), False),
+        (Ending(CANCELLED), Ending(OK), False),
+        (Ending(CANCELLED), BUSINESS_ERROR, False),
+        (BUSINESS_ERROR, Ending(OK), True),
+        (BUSINESS_ERROR, BUSINESS_ERROR, False),
+        (BUSINESS_ERROR, INCIDENT, False),
+        (INCIDENT, Ending(OK), True),
+        (INCIDENT, BUSINESS_ERROR, True),
+        (INCIDENT, INCIDENT, False),
+    ],
+)
+def test_ended_row_ends_again_only_where_its_state_allows(
+    store: ProcessStore, first: Ending, second: Ending, allowed: bool
+) -> None:
+    new = started(store)
+    assert store.settle(new.id, first)
+    assert store.settle(new.id, second) is allowed
+    row = row_of(store, new)
+    expected = second if allowed else first
+    assert (row.status, row.error, row.incident_id) == (expected.status, expected.error, expected.incident_id)
+
+
+def test_instance_of_another_row_cannot_settle_it(store: ProcessStore) -> None:
+    new = started(store, instance="pi-1")
+    assert not store.settle(new.id, Ending(OK), process_instance_id="pi-2")
+    assert store.settle(new.id, Ending(OK), process_instance_id="pi-1")
+
+
+def test_instance_that_ended_before_it_was_recorded_settles_its_row(store: ProcessStore) -> None:
+    new = accept(store)
+    store.claim(new.id, "token", for_s=30)
+    assert store.settle(new.id, Ending(OK), process_instance_id="pi-1")
+    assert row_of(store, new).process_instance_id == "pi-1"
+
+
+def test_one_of_20_simultaneous_ends_wins(store: ProcessStore) -> None:
+    new = started(store)
+    won = together(20, lambda index: store.settle(new.id, Ending(OK, result=index)))
+    assert sum(won) == 1
+    assert row_of(store, new).result == won.index(True)
+
+
+def test_settling_in_a_transaction_that_fails_leaves_the_row(store: ProcessStore, database: Database) -> None:
+    new = started(store)
+    with pytest.raises(RuntimeError), database.write() as connection:
+        assert store.settle(new.id, Ending(OK), connection=connection)
+        raise RuntimeError
+    assert row_of(store, new).status == PENDING
+
+
+def test_reopened_row_is_pending_again(store: ProcessStore) -> None:
+    new = started(store)
+    store.settle(new.id, Ending(ERROR, error={"code": "INCIDENT"}, incident_id="i"))
+    assert store.reopen(new.id)
+    row = row_of(store, new)
+    assert (row.status, row.error, row.incident_id, row.finished_at) == (PENDING, None, None, None)
+    assert not store.reopen(new.id)
+
+
+def test_row_that_ended_well_is_not_reopened(store: ProcessStore) -> None:
+    new = started(store)
+    store.settle(new.id, Ending(OK))
+    assert not store.reopen(new.id)
+
+
+def test_rows_are_found_by_instance(store: ProcessStore) -> None:
+    first, second = started(store, "1", "pi-1"), started(store, "2", "pi-2")
+    row = store.by_instance_id("pi-2")
+    assert row is not None
+    assert row.id == second.id
+    assert store.by_instance_id("pi-3") is None
+    assert {row.id for row in store.by_instance_ids(["pi-1", "pi-2", "pi-3"])} == {first.id, second.id}
+    assert store.by_instance_ids([]) == []
+
+
+def test_more_ids_than_sql_server_takes_parameters_can_be_asked_for(store: ProcessStore) -> None:
+    wanted = [accept(store, f"order-{number}").id for number in range(3)]
+    others = [uuid.uuid4() for _ in range(2_500)]
+    assert {row.id for row in store.by_ids([wanted[0], *others, *wanted[1:]])} == set(wanted)
+    assert store.by_instance_ids([str(other) for other in others]) == []
+
+
+def test_pages_go_through_all_rows_newest_first(store: ProcessStore) -> None:
+    for number in range(7):
+        accept(store, f"order-{number}")
+    seen: list[str] = []
+    before = None
+    while rows := store.page(limit=3, before_seq=before):
+        seen += [row.correlation_id for row in rows]
+        before = rows[-1].seq
+    assert seen == [f"order-{number}" for number in reversed(range(7))]
+
+
+def test_page_is_filtered_by_status_and_process_key(store: ProcessStore) -> None:
+    accept(store, "a", process_key="one")
+    store.settle(accept(store, "b", process_key="one").id, Ending(OK))
+    store.settle(accept(store, "c", process_key="two").id, Ending(OK))
+
+    def found(**query: Any) -> list[str]:
+        return [row.correlation_id for row in store.page(limit=10, **query)]
+
+    assert found(status=OK) == ["c", "b"]
+    assert found(process_key="one") == ["b", "a"]
+    assert found(status=OK, process_key="one") == ["b"]
+    assert found(process_key="ONE") == []
+
+
+def test_unstarted_rows_are_those_that_nothing_happens_to(store: ProcessStore, clock: Clock) -> None:
+    accept(store, "old")
+    claimed = accept(store, "claimed")
+    started(store, "running")
+    store.settle(accept(store, "ended").id, Ending(CANCELLED))
+    clock.advance(1)
+    store.claim(claimed.id, "token", for_s=100)
+    clock.advance(20)
+    accept(store, "new")
+
+    def unstarted() -> list[str]:
+        return [row.correlation_id for row in store.unstarted(untouched_for_s=15, limit=10)]
+
+    assert unstarted() == ["old"]
+    clock.advance(100)
+    assert unstarted() == ["old", "claimed", "new"]
+    assert len(store.unstarted(untouched_for_s=15, limit=2)) == 2
+
+
+def test_touched_row_counts_as_seen(store: ProcessStore, clock: Clock) -> None:
+    first, second = accept(store, "first"), accept(store, "second")
+    clock.advance(20)
+    store.touch([first.id])
+    store.touch([])
+    assert [row.id for row in store.unstarted(untouched_for_s=15, limit=10)] == [second.id]
+
+
+def test_counts_tell_rows_with_instance_from_rows_without(store: ProcessStore) -> None:
+    accept(store, "1")
+    accept(store, "2")
+    started(store, "3")
+    store.settle(started(store, "4").id, Ending(OK))
+    assert (store.count_unstarted(), store.count_running()) == (2, 1)
+
+
+def test_running_rows_come_in_order_behind_a_row(store: ProcessStore) -> None:
+    rows = [row_of(store, started(store, f"order-{number}")) for number in range(4)]
+    accept(store, "unstarted")
+    store.settle(rows[1].id, Ending(OK))
+    assert [row.seq for row in store.running(after_seq=0, limit=10)] == [rows[0].seq, rows[2].seq, rows[3].seq]
+    assert [row.seq for row in store.running(after_seq=rows[0].seq, limit=1)] == [rows[2].seq]
+
+
+def test_row_ended_from_outside_is_open_in_the_engine_until_closed(store: ProcessStore) -> None:
+    new = started(store)
+    store.settle(started(store, "other").id, Ending(OK))
+    store.settle(new.id, Ending(CANCELLED, engine_open=True))
+    assert [row.id for row in store.open_in_engine(limit=10)] == [new.id]
+    store.close_in_engine(new.id)
+    assert store.open_in_engine(limit=10) == []
+    assert row_of(store, new).status == CANCELLED
