@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -27,6 +28,8 @@ TRANSIENT_MSSQL = frozenset(
 )
 #: SQLSTATE classes of a lost, refused or timed out connection, and of a rolled back transaction.
 TRANSIENT_SQLSTATES = ("08", "40", "HYT")
+#: What SQLite says when it cannot write or read for now.
+_TRANSIENT_SQLITE = ("locked", "busy", "unable to open", "disk I/O", "disk is full", "readonly")
 
 
 class DatabaseAway(Exception):
@@ -149,17 +152,15 @@ def _is_transient(error: Exception) -> bool:
         return True
     original = error.orig
     if isinstance(original, sqlite3.Error):
-        return isinstance(error, OperationalError) and any(
-            word in str(original) for word in ("locked", "busy", "unable to open", "disk I/O", "readonly")
-        )
+        return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
     state = str(original.args[0]) if original is not None and original.args else ""
     return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
 
 
 def _mssql_numbers(original: BaseException | None) -> set[int]:
-    # pyodbc gives the native error number only inside the message: "[SQL Server]... (1205) (SQLExecDirectW)"
-    text = str(original)
-    return {int(part) for part in text.replace("(", " ").replace(")", " ").split() if part.isdigit()}
+    # pyodbc gives the native error number only inside the message, before the name of the call that failed. Other
+    # numbers in brackets may be values: "The duplicate key value is (1205). (2627) (SQLExecDirectW)".
+    return {int(number) for number in re.findall(r"\((\d+)\) \(SQL", str(original))}
 
 
 def _short(error: Exception) -> str:

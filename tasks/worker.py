@@ -13,7 +13,6 @@ import redis
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init
-from celery.worker import state
 
 from tasks import app
 from tasks.gate import Gate
@@ -22,6 +21,7 @@ from tasks.processes import registry
 from tasks.publish import BrokerAway, send_killed
 from tasks.room import forget_worker, send_heartbeat
 from tasks.runtime import runtime
+from tasks.shutdown import step_requests, watch
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class Heartbeat(bootsteps.StartStopStep):
     def _beat(self, consumer: Any, gate: Gate) -> None:
         try:
             if _runs_steps:
-                running = sum(request.name == "run_step" for request in list(state.reserved_requests))
-                send_heartbeat(runtime().redis, consumer.hostname, consumer.pool.num_processes, running)
+                slots = consumer.pool.num_processes
+                send_heartbeat(runtime().redis, consumer.hostname, slots, len(step_requests()))
             gate.look(runs_steps=_runs_steps)
         except redis.RedisError as error:
             log.debug("no heartbeat: %s", error)
@@ -94,6 +94,7 @@ class Queues(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         _note_queues()
+        watch(worker)
 
 
 app.steps["worker"].add(Queues)

@@ -1,0 +1,97 @@
+"""The end of a worker at SIGTERM: running steps have WORKER_GRACE_S to end, then they are cut off and given back.
+
+Celery's warm shutdown waits without limit; its soft shutdown kills children without a word to anybody. What was not
+begun goes back through the broker by kombu itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from celery.signals import worker_shutting_down
+from celery.worker import state
+
+from camunda_bridge.client import Engine
+from camunda_bridge.errors import BridgeError
+from tasks.messages import StepMessage
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+#: seconds that killed children have to be gone
+DEATH_S = 5.0
+
+_worker: Any = None
+
+
+def watch(worker: Any) -> None:
+    """Remember the worker whose end is to be limited."""
+    global _worker
+    _worker = worker
+
+
+def step_requests() -> list[Any]:
+    """The requests of steps that this worker has, begun or not. A request's own name is the one that Flower shows."""
+    return [request for request in list(state.reserved_requests) if request.task.name == "run_step"]
+
+
+@worker_shutting_down.connect
+def limit_grace(how: str = "", **_: Any) -> None:
+    """A warm shutdown has begun: cut it off after the grace time."""
+    if how == "Warm":
+        # Taken now: the closing consumer forgets its requests long before they end. One that ends within the grace
+        # time has no task left to unlock.
+        running = step_requests()
+        timer = threading.Timer(runtime().settings.worker_grace_s, cut_off, [running])
+        timer.daemon = True
+        timer.start()
+
+
+def cut_off(running: list[Any]) -> None:
+    """Kill what still runs, give its steps back to the engine once the children are dead, and end the process."""
+    log.warning("grace time is over: what still runs is cut off and given back")
+    children = [process.pid for process in _worker.pool._pool._pool]
+    for pid in children:
+        _kill(pid)
+    deadline = time.monotonic() + DEATH_S
+    while any(_is_alive(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    engine = Engine.from_settings(runtime().settings)
+    for request in running:
+        # A child that lives could still complete the step that another worker has by then; without a child, the step
+        # was not begun and its message went back to the broker.
+        if request.worker_pid is not None and not _is_alive(request.worker_pid):
+            _give_back(engine, StepMessage.load(request.args[0]))
+    logging.shutdown()
+    os._exit(0)
+
+
+def _give_back(engine: Engine, message: StepMessage) -> None:
+    try:
+        given = engine.unlock(message.task.id, message.token)
+    except BridgeError as error:
+        log.warning("%s not unlocked, its lock runs out: %s", message.task.topic, error)
+        return
+    log.warning("%s %s", message.task.topic, "unlocked" if given else "had ended or was another's already")
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    # The state stands behind the name in parentheses; a zombie runs no more code.
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
