@@ -11,7 +11,9 @@ _settings = get_settings()
 
 
 def _queue(name: str) -> Queue:
-    return Queue(name, Exchange(name), routing_key=name)
+    # Without acknowledgement: it would cost two more round trips a message, and what a dying worker takes with it comes
+    # back anyhow. The engine offers a step again, `reconcile` sends a start again, the next tick does the rest.
+    return Queue(name, Exchange(name), routing_key=name, no_ack=True)
 
 
 broker_url = _settings.redis_url
@@ -53,10 +55,6 @@ broker_transport_options = {
     "queue_order_strategy": "tasks.queue_order:UnderWayFirst",
     # one Redis list a queue instead of four: messages have no priorities of their own
     "priority_steps": [0],
-    # A message that was taken but not acknowledged is offered again after this time. Steps and starts are acknowledged
-    # when they begin and are offered again by the engine and by `reconcile`; this only covers a worker that died
-    # between taking and beginning.
-    "visibility_timeout": 3600,
 }
 result_backend_transport_options = {"retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}}
 redis_socket_connect_timeout = _socket_limits["socket_connect_timeout"]

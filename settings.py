@@ -26,7 +26,7 @@ def _setting(kind: str, default: Any, doc: str, *, secret: bool = False, **limit
     `kind` is the name of the environs parser; `limits` are `least`, `most` (numbers), `one_of` (texts) and `schemes`
     (URLs).
     """
-    return field(default=default, metadata={"kind": kind, "doc": doc, "secret": secret, **limits})
+    return field(default=default, repr=not secret, metadata={"kind": kind, "doc": doc, "secret": secret, **limits})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Settings:
         "redis://127.0.0.1:6379/0",
         "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS.",
         secret=True,
-        schemes=("redis", "rediss", "sentinel"),
+        schemes=("redis", "rediss"),
     )
     camunda_base_url: str = _setting(
         "str",
@@ -229,8 +229,18 @@ def _checks(limits: Any) -> list[Callable[[Any], None]]:
         check(lambda value: value not in limits["one_of"], "must be one of " + ", ".join(limits["one_of"]))
     if "schemes" in limits:
         starts = " or ".join(f"{scheme}://" for scheme in limits["schemes"])
-        check(lambda value: urlsplit(value).scheme not in limits["schemes"], f"must be a URL that begins with {starts}")
+        check(lambda value: not _is_url(value, limits["schemes"]), f"must be a URL that begins with {starts}")
     return checks
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        # A file has no host, and a database may be named without one; `port` raises when it is no number.
+        complete = not parts.scheme.startswith("http") or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
+    return complete and parts.scheme in schemes
 
 
 def _reasons(error: EnvValidationError | ValueError) -> str:

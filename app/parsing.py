@@ -11,6 +11,10 @@ from webargs.flaskparser import FlaskParser
 
 from app.problems import INVALID_FIELDS, INVALID_JSON, NOT_JSON, Problem
 
+#: levels of arrays and objects within each other; Python writes and reads about twice as many, from a shallow stack
+MAX_DEPTH = 500
+_TOO_DEEP = f"the document is nested more than {MAX_DEPTH} levels deep"
+
 
 class StrictParser(FlaskParser):
     """webargs' parser with this API's answers: 415 for another media type, 400 for bad JSON, 422 with the fields."""
@@ -25,11 +29,14 @@ class StrictParser(FlaskParser):
         try:
             text = req.get_data(cache=False).decode("utf-8")
             body = json.loads(text, parse_constant=_no_number)
-            json.dumps(body, ensure_ascii=False).encode("utf-8")
+            # A number such as 1e999 is read as infinite; that and a lone surrogate show when the body is written again.
+            json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
         except RecursionError:
-            raise Problem(INVALID_JSON, "the document is nested too deeply") from None
+            raise Problem(INVALID_JSON, _TOO_DEEP) from None
         except ValueError as error:
             raise Problem(INVALID_JSON, str(error)) from None
+        if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(body, MAX_DEPTH):
+            raise Problem(INVALID_JSON, _TOO_DEEP)
         if not isinstance(body, dict):
             raise Problem(INVALID_FIELDS, "the body must be an object", errors={"body": ["Must be an object."]})
         return body
@@ -46,6 +53,22 @@ class StrictParser(FlaskParser):
         """Every field at fault, with its path; webargs puts the place (json, query, headers) around them."""
         (errors,) = error.messages_dict.values()
         raise Problem(INVALID_FIELDS, "see errors", errors=errors)
+
+
+def _is_deeper(document: Any, levels: int) -> bool:
+    """True when arrays and objects stand in each other more than `levels` deep."""
+    within = [document]
+    for _ in range(levels):
+        inner: list[Any] = []
+        for node in within:
+            if isinstance(node, dict):
+                inner += node.values()
+            elif isinstance(node, list):
+                inner += node
+        within = [node for node in inner if isinstance(node, dict | list)]
+        if not within:
+            return False
+    return True
 
 
 def _no_number(name: str) -> NoReturn:

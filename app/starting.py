@@ -30,10 +30,13 @@ from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, Proc
 from tasks.catalogue import check_variables, find_process
 from tasks.publish import BrokerAway, send_start
 
-#: error types that a person has to mend; every other error is one of the process's own rules
-_TECHNICAL = frozenset({"incident", "lost"})
-_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[,;]|$)", re.IGNORECASE)
-_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:[,;=]|$)", re.IGNORECASE)
+#: error types and codes that a person has to mend; every other error is one of the process's own rules
+_TECHNICAL_TYPES = ("incident", "lost")
+_TECHNICAL_CODES = ("PROCESS_NOT_DEPLOYED", "START_REFUSED", "ENGINE_UNAUTHORIZED")
+#: one preference of a `Prefer` header, with its parameters; a comma within quotes ends none
+_PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+#: of a wait in seconds, more digits than anybody waits for
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,17 @@ def preference(settings: Settings, *, default_s: float | None = None) -> Prefere
 
     `default_s`: the wait without a preference, in seconds; the ceiling when None.
     """
-    given = ", ".join(request.headers.getlist("Prefer"))
+    preferences: dict[str, str] = {}
+    for text in _PREFERENCE.findall(", ".join(request.headers.getlist("Prefer"))):
+        name, _, value = text.partition(";")[0].partition("=")
+        # Of a preference that is given twice the first counts.
+        preferences.setdefault(name.strip().lower(), value.strip().strip('"'))
     ceiling = settings.sync_timeout_ms / 1000
-    wait = _WAIT.search(given)
-    if wait is not None:
-        seconds = int(wait.group(1))
+    wait = preferences.get("wait", "")
+    if wait.isascii() and wait.isdecimal() and len(wait) <= _MAX_DIGITS:
+        seconds = int(wait)
         return Preference(min(seconds, ceiling), f"wait={seconds}" if seconds <= ceiling else None)
-    if _ASYNC.search(given):
+    if "respond-async" in preferences:
         return Preference(0.0, "respond-async")
     return Preference(ceiling if default_s is None else default_s)
 
@@ -82,15 +89,17 @@ class Starter:
         """
         new = self._new_process(body, labels)
         preferred = preference(self._settings)
+        payload = None
         with self._waiters.waiting(new.id) as wait:
-            if not self._accept(new):
-                return self._join(new, preferred)
-            try:
-                send_start(new.id, process_key=new.process_key, correlation_id=new.correlation_id)
-                payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
-            except BrokerAway:
-                # The row is written: reconcile starts it when the broker is back.
-                payload = None
+            if accepted := self._accept(new):
+                try:
+                    send_start(new.id, process_key=new.process_key, correlation_id=new.correlation_id)
+                    payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
+                except BrokerAway:
+                    # The row is written: reconcile starts it when the broker is back.
+                    payload = None
+        if not accepted:
+            return self._join(new, preferred)
         return self._answer(payload, new.correlation_id, new.traceability_id, preferred)
 
     def wait_for(self, row: ProcessRow, preferred: Preference) -> ProcessRow:
@@ -211,7 +220,7 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
     kind = PROCESS_FAILED
     if payload["status"] == CANCELLED:
         kind = PROCESS_CANCELLED
-    elif error.get("type") in _TECHNICAL or error.get("code") in ("PROCESS_NOT_DEPLOYED", "START_REFUSED"):
+    elif error.get("type") in _TECHNICAL_TYPES or error.get("code") in _TECHNICAL_CODES:
         kind = PROCESS_ERROR
     return Problem(
         kind,

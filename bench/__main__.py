@@ -5,22 +5,30 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from bench import plot, report
 from bench.contestants import ALL
-from bench.plan import FULL, QUICK, SLOW_RATE
+from bench.plan import FULL, QUICK
 from bench.report import say
 from bench.session import Bench, with_options
-from bench.tools import RUN
-from bench.workloads import idle, latency, throughput
-from dev.children import ChildError
+from bench.tools import RUN, ToolMissing, node_folder, python_program
+from bench.workloads import far_database, idle, latency, other_tasks, reads, real_steps, throughput, topics, waiting
 
 #: workloads of every contestant, measured in interleaved rounds on one engine
 ROUNDS = {"A": latency.run, "B": throughput.run}
 #: workloads that start what they need themselves
-OWN: dict[str, Callable[[Bench], None]] = {"E": idle.run}
+OWN: dict[str, list[Callable[[Bench], None]]] = {
+    "C": [waiting.run],
+    "D": [reads.run, other_tasks.run, topics.run],
+    "E": [idle.run],
+    "F": [real_steps.run],
+    "G": [far_database.run],
+}
 
 
 def main() -> int:
@@ -34,26 +42,44 @@ def main() -> int:
         clients=options.clients,
         warm=options.warm,
     )
+    install(plan.contestants)
     begun = time.monotonic()
     now = datetime.now(UTC)
     bench = Bench(plan, RUN / f"run-{now:%Y%m%dT%H%M%S}")
     about = {"machine": report.machine(), "command": " ".join(["python -m bench", *sys.argv[1:]])}
-    failed = False
-    try:
-        if wanted := [letter for letter in ROUNDS if letter in plan.workloads]:
-            rounds(bench, wanted)
-        for letter, run in OWN.items():
-            if letter in plan.workloads:
-                run(bench)
-    except (ChildError, KeyboardInterrupt) as error:
-        failed = True
-        say(f"stopped: {type(error).__name__}: {error}")
+    failed = []
+    if wanted := [letter for letter in ROUNDS if letter in plan.workloads]:
+        failed += attempt(",".join(wanted), partial(rounds, bench, wanted))
+    for letter in (letter for letter in OWN if letter in plan.workloads):
+        for run in OWN[letter]:
+            failed += attempt(letter, partial(run, bench))
     about["seconds"] = round(time.monotonic() - begun)
     name = options.name or ("quick" if options.quick else f"{now:%Y-%m-%dT%H%M%S}")
     print(report.table(bench.samples))
     path = report.write(bench.samples, name, about)
     print(f"\n{about['seconds']} s; {path}{plot.draw(path)}")
+    if failed:
+        say(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def install(contestants: tuple[str, ...]) -> None:
+    """Install what the contestants need before the clock runs; what cannot be is said where it is missed."""
+    with suppress(ToolMissing):
+        python_program()
+    if {"js", "js-tuned"} & set(contestants):
+        with suppress(ToolMissing):
+            node_folder()
+
+
+def attempt(letters: str, run: Callable[[], None]) -> list[str]:
+    """Run workloads; what they are when they failed. The others are measured all the same."""
+    try:
+        run()
+    except Exception:
+        say(f"{letters} failed:\n{traceback.format_exc()}")
+        return [letters]
+    return []
 
 
 def rounds(bench: Bench, letters: list[str]) -> None:
@@ -61,8 +87,9 @@ def rounds(bench: Bench, letters: list[str]) -> None:
     plan = bench.plan
     with bench.engine() as engine:
         for number in range(1, plan.rounds + 1):
-            for name in plan.contestants:
-                if ALL[name].least_rate < SLOW_RATE and number > plan.slow_rounds:
+            # There and back: who comes early in a round meets a colder engine.
+            for name in plan.contestants[:: 1 if number % 2 else -1]:
+                if name in plan.few_rounds and number > plan.slow_rounds:
                     continue
                 say(f"round {number} of {plan.rounds}: {name}")
                 with bench.running(name, engine) as contestant:

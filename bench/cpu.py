@@ -69,3 +69,9 @@ def _resident_kb(pid: int) -> int:
     except OSError:
         return 0
     return 0
+
+
+def members(pid: int) -> list[int]:
+    """A process and its descendants."""
+    children, _ = _processes()
+    return _tree(pid, children)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
-
-from dev.local_engine import LocalEngine
-from dev.ports import free_port
 
 from bench.json_client import JsonClient
 from bench.loading import Load, run_load
+from dev.local_engine import LocalEngine
+from dev.ports import free_port
 
 PROCESSES = Path(__file__).with_name("processes")
 
@@ -59,6 +57,8 @@ class BenchEngine:
 
     def warm(self, processes: int) -> None:
         """Run processes by the bare loop: the engine's CPU a process falls tenfold while its code is compiled."""
+        if not processes:
+            return
         run_load(Load(runner="bare", url=self.url, clients=8, count=processes)).require_good()
 
     def finished(self, process_key: str = "bench-five") -> int:
@@ -90,14 +90,12 @@ class BenchEngine:
         deadline = time.monotonic() + SETTLE_S
         while not self._canary_lives():
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{SETTLE_S:.0f} s after the contestant was stopped somebody still fetches its tasks"
-                )
+                raise TimeoutError(f"{SETTLE_S:.0f} s after the contestant was stopped its tasks are still fetched")
         return deleted
 
-    def instances(self, process_key: str) -> Iterator[dict[str, Any]]:
-        """The running instances of a process."""
-        yield from self.rest.get(f"/process-instance?processDefinitionKey={process_key}")
+    def running(self, process_key: str) -> int:
+        """How many instances of a process run."""
+        return self._count("/process-instance/count", {"processDefinitionKey": process_key})
 
     def stop(self) -> None:
         """Stop the engine; its data are gone."""

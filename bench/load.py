@@ -1,4 +1,4 @@
-"""The load generator: a process of its own that runs processes in a closed or an open loop and tells how long each took.
+"""The load generator: a process that runs processes in a closed or an open loop and tells how long each took.
 
     python -m bench.load --runner http --url http://127.0.0.1:8000/api/process/start --clients 16 --seconds 10
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -20,7 +21,7 @@ RESULTS = Path(__file__).with_name("results")
 TITLES = {
     "A": "latency of a start until its answer",
     "B": "throughput, closed loop",
-    "C": "1,000 requests waiting at once",
+    "C": "requests waiting at once in one web process",
     "D": "growth",
     "E": "idle",
     "F": "real steps: each waits 200 ms on HTTP",
@@ -74,13 +75,11 @@ def write(samples: Samples, name: str, about: dict[str, Any]) -> Path:
 
 def _case(samples: Samples, workload: str, case: str) -> list[str]:
     metrics = [metric for metric in samples.metrics(workload, case) if not metric.startswith("cpu ")]
-    rows = [["", *metrics]]
-    for contestant in samples.contestants(workload, case):
-        cells = [contestant]
-        for metric in metrics:
-            cells.append(_cell(samples, workload, case, contestant, metric))
-        rows.append(cells)
-    lines = _aligned(rows)
+    rows = [
+        [contestant, *(_cell(samples, workload, case, contestant, metric) for metric in metrics)]
+        for contestant in samples.contestants(workload, case)
+    ]
+    lines = _aligned([["", *metrics], *rows])
     for contestant in samples.contestants(workload, case):
         parts = []
         for metric in samples.metrics(workload, case):
@@ -107,7 +106,7 @@ def _cell(samples: Samples, workload: str, case: str, contestant: str, metric: s
 
 
 def _number(value: float) -> str:
-    if value != value:  # noqa: PLR0124 - NaN
+    if math.isnan(value):
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 

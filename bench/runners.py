@@ -69,4 +69,14 @@ def bare(engine_url: str, process_key: str) -> RunOne:
     return run_one
 
 
-RUNNERS: dict[str, Callable[[str, str], RunOne]] = {"http": http_face, "bare": bare}
+def only_start(engine_url: str, process_key: str) -> RunOne:
+    """Start an instance and leave it alone."""
+    client = JsonClient(engine_url)
+
+    def run_one(business_key: str) -> None:
+        client.post(f"/process-definition/key/{process_key}/start", {"businessKey": business_key})
+
+    return run_one
+
+
+RUNNERS: dict[str, Callable[[str, str], RunOne]] = {"http": http_face, "bare": bare, "only-start": only_start}

@@ -88,34 +88,32 @@ class Samples:
 
     def document(self) -> dict[str, Any]:
         """Everything, for a JSON file: summaries first."""
-        summaries = []
-        for workload, case in self.cases():
-            for contestant in self.contestants(workload, case):
-                for metric in self.metrics(workload, case):
-                    if values := self.values(workload, case, contestant, metric):
-                        summaries.append(
-                            {
-                                "workload": workload,
-                                "case": case,
-                                "contestant": contestant,
-                                "metric": metric,
-                                "median": statistics.median(values),
-                                "least": min(values),
-                                "most": max(values),
-                                "ratioToBare": self.ratio(workload, case, contestant, metric),
-                            }
-                        )
+        summaries = [
+            self._summary(workload, case, contestant, metric)
+            for workload, case in self.cases()
+            for contestant in self.contestants(workload, case)
+            for metric in self.metrics(workload, case)
+            if self.values(workload, case, contestant, metric)
+        ]
         return {"summaries": summaries, "remarks": self.remarks, "samples": [asdict(item) for item in self.items]}
 
+    def _summary(self, workload: str, case: str, contestant: str, metric: str) -> dict[str, Any]:
+        values = self.values(workload, case, contestant, metric)
+        return {
+            "workload": workload,
+            "case": case,
+            "contestant": contestant,
+            "metric": metric,
+            "median": statistics.median(values),
+            "least": min(values),
+            "most": max(values),
+            "ratioToBare": self.ratio(workload, case, contestant, metric),
+        }
+
     def _of_round(self, workload: str, case: str, contestant: str, metric: str, number: int) -> float | None:
+        wanted = (workload, case, contestant, metric, number)
         for item in self.items:
-            if (item.workload, item.case, item.contestant, item.metric, item.round) == (
-                workload,
-                case,
-                contestant,
-                metric,
-                number,
-            ):
+            if (item.workload, item.case, item.contestant, item.metric, item.round) == wanted:
                 return item.value
         return None
 

@@ -33,9 +33,7 @@ def node_folder() -> Path:
         ToolMissing: there is no Node 18 or no npm, or the installation failed.
     """
     if not shutil.which("node") or not shutil.which("npm"):
-        raise ToolMissing(
-            "the JavaScript contestants need Node 18 or newer and npm (Debian: apt-get install nodejs npm)"
-        )
+        raise ToolMissing("the JavaScript contestants need Node 18 or newer and npm (apt-get install nodejs npm)")
     folder = RUN / "js"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "server.mjs"):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from camunda_bridge.errors import DefinitionError
 
 _BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+#: elements with a sequence of their own
+_SCOPES = (_BPMN + "subProcess", _BPMN + "transaction")
 _ENGINES = ("{http://camunda.org/schema/1.0/bpmn}", "{http://operaton.org/schema/1.0/bpmn}")
 
 
@@ -60,30 +62,31 @@ def parse(xml: str | bytes) -> Bpmn:
     codes = {error.get("id", ""): error.get("errorCode") for error in root.iter(_BPMN + "error")}
     bpmn = Bpmn(processes[0].get("id", ""))
     _read_scope(bpmn, processes[0], codes, around=set())
-    _read_pauses(bpmn, processes[0])
+    paths = _Paths(processes[0])
+    bpmn.pauses_after = {activity_id for activity_id in bpmn.topics if paths.pauses_after(activity_id)}
     return bpmn
 
 
 def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], around: set[str | None]) -> None:
     # An event sub-process with an error start event catches what is thrown anywhere in its scope.
-    caught_here = set(around)
+    handlers: dict[str, set[str | None]] = {}
     for sub in scope.findall(_BPMN + "subProcess"):
-        if sub.get("triggeredByEvent") == "true":
-            for start in sub.findall(_BPMN + "startEvent"):
-                caught_here |= _caught_codes(start, codes)
+        if _is_event_driven(sub):
+            starts = sub.findall(_BPMN + "startEvent")
+            handlers[sub.get("id", "")] = set().union(*(_caught_codes(start, codes) for start in starts))
     on_boundary: dict[str, set[str | None]] = {}
     for boundary in scope.findall(_BPMN + "boundaryEvent"):
         on_boundary.setdefault(boundary.get("attachedToRef", ""), set()).update(_caught_codes(boundary, codes))
     for node in scope:
         node_id = node.get("id", "")
-        caught = caught_here | on_boundary.get(node_id, set())
-        if node.tag in (_BPMN + "subProcess", _BPMN + "transaction"):
-            # What an event sub-process throws is not caught by itself, only by what is around its parent.
-            event_driven = node.get("triggeredByEvent") == "true"
-            _read_scope(bpmn, node, codes, around=set(around) if event_driven else caught)
+        # What an event sub-process throws is not caught by itself.
+        caught = around.union(*(found for handler, found in handlers.items() if handler != node_id))
+        caught |= on_boundary.get(node_id, set())
+        if node.tag in _SCOPES:
+            _read_scope(bpmn, node, codes, around=caught)
             continue
         bpmn._caught[node_id] = caught
-        if (topic := _engine_attribute(node, "topic")) and _engine_attribute(node, "type") == "external":
+        if (topic := _engine_attribute(node, "topic")) and _is_external(node):
             bpmn.topics[node_id] = topic
         if node.tag == _BPMN + "callActivity" and (called := node.get("calledElement")):
             bpmn.call_activities[node_id] = called
@@ -93,53 +96,74 @@ def _caught_codes(event: ET.Element, codes: dict[str, str | None]) -> set[str | 
     found: set[str | None] = set()
     for definition in event.findall(_BPMN + "errorEventDefinition"):
         reference = definition.get("errorRef")
-        # without a reference, or with an error that has no code, the event catches every code
-        found.add(codes.get(reference) if reference else None)
+        # Without a reference, or with an error that has no code, the event catches every code. A reference to an error
+        # that is not declared is itself the code (the engine's BpmnParse.parseBoundaryErrorEventDefinition).
+        found.add(codes.get(reference, reference) if reference else None)
     return found
 
 
-def _read_pauses(bpmn: Bpmn, process: ET.Element) -> None:
-    nodes = {node.get("id", ""): node for node in process.iter() if node.get("id")}
-    flows: dict[str, list[str]] = {}
-    for flow in process.iter(_BPMN + "sequenceFlow"):
-        flows.setdefault(flow.get("sourceRef", ""), []).append(flow.get("targetRef", ""))
-    parents = {child: parent for parent in process.iter() for child in parent}
-    for activity_id in bpmn.topics:
-        if any(_is_async(node, nodes[activity_id]) for node in _passed(nodes, flows, parents, nodes[activity_id])):
-            bpmn.pauses_after.add(activity_id)
+class _Paths:
+    """The ways that a token may take through a process."""
+
+    def __init__(self, process: ET.Element) -> None:
+        self._nodes = {node.get("id", ""): node for node in process.iter() if node.get("id")}
+        self._parents = {child: parent for parent in process.iter() for child in parent}
+        self._flows: dict[str, list[ET.Element]] = {}
+        for flow in process.iter(_BPMN + "sequenceFlow"):
+            if (target := self._nodes.get(flow.get("targetRef", ""))) is not None:
+                self._flows.setdefault(flow.get("sourceRef", ""), []).append(target)
+
+    def pauses_after(self, activity_id: str) -> bool:
+        """True when an asynchronous continuation may lie between this activity and the next external task."""
+        start = self._nodes[activity_id]
+        entering, leaving = list(self._on_error(start)), [start]
+        entered: set[ET.Element] = set()
+        left: set[ET.Element] = set()
+        while entering or leaving:
+            if entering:
+                node = entering.pop()
+                if node in entered:
+                    continue
+                entered.add(node)
+                if "true" in (_engine_attribute(node, "asyncBefore"), _engine_attribute(node, "async")):
+                    return True
+                if node.tag in _SCOPES:
+                    entering += node.findall(_BPMN + "startEvent")
+                elif not _is_external(node):
+                    leaving.append(node)
+                continue
+            node = leaving.pop()
+            if node in left:
+                continue
+            left.add(node)
+            if _engine_attribute(node, "asyncAfter") == "true":
+                return True
+            targets = self._flows.get(node.get("id", ""))
+            if targets:
+                entering += targets
+            elif (parent := self._parents[node]).tag in _SCOPES:
+                leaving.append(parent)
+        return False
+
+    def _on_error(self, start: ET.Element) -> Iterator[ET.Element]:
+        """The events that an error of this activity may go to: on its own boundary and in the scopes around it."""
+        node: ET.Element | None = start
+        while node is not None and (scope := self._parents.get(node)) is not None:
+            for event in scope.findall(_BPMN + "boundaryEvent"):
+                if event.get("attachedToRef") == node.get("id"):
+                    yield event
+            for sub in scope.findall(_BPMN + "subProcess"):
+                if _is_event_driven(sub) and sub is not node:
+                    yield from sub.findall(_BPMN + "startEvent")
+            node = scope
 
 
-def _passed(
-    nodes: dict[str, ET.Element],
-    flows: dict[str, list[str]],
-    parents: dict[ET.Element, ET.Element],
-    start: ET.Element,
-) -> Iterator[ET.Element]:
-    """The nodes that a token may reach from `start` (and from its boundary events) without another external task."""
-    seen: set[str] = set()
-    boundary = [node for node in nodes.values() if node.get("attachedToRef") == start.get("id")]
-    waiting = [start, *boundary]
-    while waiting:
-        node = waiting.pop()
-        node_id = node.get("id", "")
-        if node_id in seen:
-            continue
-        seen.add(node_id)
-        yield node
-        if node is not start and _engine_attribute(node, "type") == "external":
-            continue
-        waiting += [nodes[target] for target in flows.get(node_id, []) if target in nodes]
-        parent = parents.get(node)
-        if node.tag == _BPMN + "endEvent" and parent is not None and parent.tag == _BPMN + "subProcess":
-            waiting.append(parent)
-        elif node.tag == _BPMN + "subProcess" and not flows.get(node_id):
-            waiting += node.findall(_BPMN + "startEvent")
+def _is_event_driven(node: ET.Element) -> bool:
+    return node.get("triggeredByEvent") == "true"
 
 
-def _is_async(node: ET.Element, start: ET.Element) -> bool:
-    before = _engine_attribute(node, "asyncBefore") == "true" or _engine_attribute(node, "async") == "true"
-    after = _engine_attribute(node, "asyncAfter") == "true"
-    return after or (before and node is not start)
+def _is_external(node: ET.Element) -> bool:
+    return _engine_attribute(node, "type") == "external"
 
 
 def _engine_attribute(node: ET.Element, name: str) -> str | None:

@@ -20,7 +20,7 @@ import pycamunda.processinst
 
 from camunda_bridge.errors import EngineRefused, LockLost, NotFound
 from camunda_bridge.session import EngineSession, authorization_header
-from camunda_bridge.variables import Typed, format_date
+from camunda_bridge.variables import MAX_STRING, Typed, format_date
 from settings import Settings
 
 #: most entries asked of a history query in one call
@@ -274,7 +274,9 @@ class Engine:
         Raises:
             LockLost: another token holds the task, or it is gone.
         """
-        request = pycamunda.externaltask.HandleBPMNError(self._url, task_id, token, code, message)
+        # A boundary event may keep the message as a String variable, whose column holds 4,000 UTF-16 code units; with a
+        # longer one the engine answers 500, each time.
+        request = pycamunda.externaltask.HandleBPMNError(self._url, task_id, token, code, message[: MAX_STRING // 2])
         request.variables = dict(variables)
         self._about_lock(request)
 

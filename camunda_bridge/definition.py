@@ -175,10 +175,13 @@ class Registry:
         """Add a declared process.
 
         Raises:
-            DefinitionError: its key is taken.
+            DefinitionError: its key, or a topic of its steps, is taken.
         """
         if self.processes.get(process.key, process) is not process:
             raise DefinitionError(f"process {process.key!r} is declared twice")
+        for topic in process.steps:
+            if self._steps.get(topic, (process,))[0] is not process:
+                raise DefinitionError(f"topic {topic!r} belongs to two processes")
         self.processes[process.key] = process
         for step in process.steps.values():
             self._steps[step.topic] = (process, step)
@@ -265,10 +268,15 @@ def load_processes(packages: Iterable[str], into: Registry = registry) -> Regist
             package = importlib.import_module(package_name)
         except ModuleNotFoundError as error:
             raise DefinitionError(f"PROCESSES names {package_name!r}, which cannot be imported: {error}") from None
+        if not hasattr(package, "__path__"):
+            raise DefinitionError(f"PROCESSES names {package_name!r}, which is a module and no package")
         for item in pkgutil.iter_modules(package.__path__):
             if not item.ispkg:
                 continue
-            steps = importlib.import_module(f"{package_name}.{item.name}.steps")
+            try:
+                steps = importlib.import_module(f"{package_name}.{item.name}.steps")
+            except ModuleNotFoundError as error:
+                raise DefinitionError(f"{package_name}.{item.name}.steps cannot be imported: {error}") from error
             found = [value for value in vars(steps).values() if isinstance(value, ProcessDefinition)]
             if not found:
                 raise DefinitionError(f"{steps.__name__} declares no process")

@@ -96,8 +96,17 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
     try:
         returned = step.handler(given, context) if step.takes_context else step.handler(given)
     except BusinessRuleError as error:
-        return BusinessError(error.code, error.message, type(error).__name__, error.details)
+        return _business_error(step, error)
     return _checked(step, returned)
+
+
+def _business_error(step: StepDefinition, error: BusinessRuleError) -> Outcome:
+    try:
+        # plain JSON, as the event and the process's error keep it
+        plain, _ = to_document(to_engine({"message": error.message, "details": error.details}))
+    except VariableError as fault:
+        return Failed(f"business error {error.code} of {step.topic}: {fault}", _trace(error), final=True)
+    return BusinessError(error.code, plain["message"], type(error).__name__, plain["details"])
 
 
 def _checked(step: StepDefinition, returned: Any) -> Outcome:
@@ -107,7 +116,11 @@ def _checked(step: StepDefinition, returned: Any) -> Outcome:
     if not isinstance(output, Mapping):
         return Failed(f"{step.topic} returned a {type(returned).__name__}, not an object with fields", "", final=True)
     if step.output_schema is not None:
-        output = step.output_schema.dump(returned)
+        try:
+            output = step.output_schema.dump(returned)
+        except Exception as error:
+            # a number field given a word, for example: marshmallow validates what it loads, not what it dumps
+            return Failed(f"output of {step.topic} fails its schema: {_headline(error)}", _trace(error), final=True)
         if faults := step.output_schema.validate(output):
             return Failed(f"output of {step.topic} fails its schema: {faults}", "", final=True)
     try:
@@ -117,9 +130,14 @@ def _checked(step: StepDefinition, returned: Any) -> Outcome:
 
 
 def _headline(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
+    text = _storable(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-MAX_TRACE:]
+    return _storable("".join(traceback.format_exception(error)))[-MAX_TRACE:]
+
+
+def _storable(text: str) -> str:
+    # Neither a database nor a JSON takes lone surrogates, and an error's text may hold anything.
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -89,6 +89,10 @@ class LockKeeper:
             # away for the moment: try again soon, the lock still has half its time
             log.info("lock not extended: %s", error)
             pause = self._period_s / 8
+        except Exception:
+            # The one thread that keeps all locks of this process must outlive a fault of ours.
+            log.exception("fault while extending a lock")
+            pause = self._period_s / 8
         with self._guard:
             if key in self._held:
                 self._held[key] = time.monotonic() + pause

@@ -67,6 +67,8 @@ class PartnerClient:
             status_forcelist=RETRIED_STATUSES if repeatable else (),
             allowed_methods=None,
             raise_on_status=False,
+            # A partner that says "in an hour" must not hold a slot, and the step's lock, for an hour.
+            respect_retry_after_header=False,
             redirect=0,
         )
         try:

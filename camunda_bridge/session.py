@@ -22,6 +22,9 @@ from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthori
 
 log = logging.getLogger(__name__)
 
+#: what a gateway before the engine answers for it: request not received in time, too many requests
+_LATER = frozenset({408, 429})
+
 
 class Response:
     """An answer of the engine, in the shape that pycamunda expects."""
@@ -172,7 +175,7 @@ class EngineSession:
         if connection is not None and connection.sock is not None:
             # A kept connection that has something to say before we asked was closed by the other side. Sending on it
             # would fail without telling whether the engine saw the request.
-            if not select.select([connection.sock], [], [], 0)[0]:
+            if not _has_news(connection.sock):
                 return connection
             connection.close()
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
@@ -189,15 +192,20 @@ class EngineSession:
         return connection
 
     def _checked(self, response: Response) -> Response:
-        if response.status_code < 400:
+        if response.status_code < 300 and response.body.lstrip()[:1] in (b"", b"{", b"["):
             self._note_back()
             return response
+        if response.status_code < 400:
+            # A login page, a captive portal: no word of the engine that it has done what it was asked for.
+            raise EngineAway(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
         kind, message = _explanation(response)
         text = f"engine answered {response.status_code} {kind}: {message}"
         if response.status_code >= 500:
             # Among them the NullPointerException and OptimisticLockingException of fetches that met: transient. An
             # engine that explains its fault has rolled back; a gateway before it does not know.
             raise EngineAway(text, maybe_done=not kind)
+        if response.status_code in _LATER:
+            raise EngineAway(text, maybe_done=False)
         self._note_back()
         if response.status_code == 404:
             raise NotFound(text, status=404, type_=kind)
@@ -224,6 +232,13 @@ def authorization_header(kind: str, *, username: str = "", password: str = "", t
     if kind == "bearer":
         return f"Bearer {token}"
     return None
+
+
+def _has_news(sock: socket.socket) -> bool:
+    # poll, not select: a process with many waiting requests has file numbers that select cannot look at
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _explanation(response: Response) -> tuple[str, str]:

@@ -9,7 +9,7 @@
 | datetime | Date | `yyyy-MM-dd'T'HH:mm:ss.SSSZ`; without a zone it is taken as UTC |
 | bytes | Bytes | base64 on the wire |
 | :class:`File` | File | name, MIME type and encoding are kept |
-| :class:`Raw` | any other type | carried unchanged, both ways |
+| :class:`Raw` | any other type, Double without a number | carried unchanged, both ways |
 
 The format of Date and of typed values: https://docs.camunda.org/manual/7.24/reference/rest/overview/variables/
 """
@@ -63,7 +63,7 @@ def to_engine(values: Mapping[str, Any]) -> dict[str, Typed]:
     Raises:
         VariableError: names the variable whose value has no equal in the engine.
     """
-    return {name: _typed(name, value) for name, value in values.items()}
+    return {_checked_name(name): _typed(name, value) for name, value in values.items()}
 
 
 def from_engine(variables: Mapping[str, Typed]) -> dict[str, Any]:
@@ -94,6 +94,23 @@ def to_document(variables: Mapping[str, Typed]) -> tuple[dict[str, Any], bool]:
     return document, exact
 
 
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise VariableError(f"{name!r} is no name of a variable: it must be text")
+    _check_text(name, name)
+    return name
+
+
+def _check_text(name: str, text: str) -> None:
+    # The engine's REST API, like every JSON on a wire, is UTF-8, which has no lone surrogates.
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise VariableError(f"variable {name!r}: {error}") from None
+
+
 def _typed(name: str, value: Any) -> Typed:
     if isinstance(value, Enum):
         value = value.value
@@ -108,6 +125,7 @@ def _typed(name: str, value: Any) -> Typed:
             raise VariableError(f"variable {name!r}: {value!r} has no form in JSON")
         return {"type": "Double", "value": value}
     if isinstance(value, str):
+        _check_text(name, value)
         # Most texts are short enough in any encoding; only the others are measured as the engine does.
         if len(value) <= MAX_STRING // 2 or len(value.encode("utf-16-le", "surrogatepass")) <= MAX_STRING * 2:
             return {"type": "String", "value": value}
@@ -146,9 +164,11 @@ def _whole(name: str, value: int) -> Typed:
 
 def _json(name: str, value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
         raise VariableError(f"variable {name!r}: {error}") from None
+    _check_text(name, text)
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -185,8 +205,8 @@ def _value(name: str, typed: Typed) -> Any:
             return value
         if value is None and kind in ("Double", "Date", "Json", "Bytes"):
             return None
-        if kind == "Double":
-            return float(value)
+        if kind == "Double" and math.isfinite(number := float(value)):
+            return number
         if kind == "Json":
             return json.loads(value) if isinstance(value, str) else value
         if kind == "Date":
@@ -197,6 +217,6 @@ def _value(name: str, typed: Typed) -> Any:
             info = typed.get("valueInfo") or {}
             content = None if value is None else base64.b64decode(value)
             return File(info.get("filename", name), content, info.get("mimeType"), info.get("encoding"))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise VariableError(f"variable {name!r} is no {kind}: {error}") from None
     return Raw(str(kind), value, typed.get("valueInfo") or {})

@@ -28,6 +28,11 @@ _p = process_store.c
 # Written into the statement: neither database matches a filtered index with a parameter whose value it cannot see.
 _IS_PENDING = _p.status == sa.literal(PENDING, literal_execute=True)
 
+_MAY_RUN = sa.or_(
+    _IS_PENDING,
+    sa.and_(_p.status == sa.literal(ERROR, literal_execute=True), _p.incident_id.is_not(None)),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
@@ -327,9 +332,9 @@ class ProcessStore:
         return self._count(_p.process_instance_id.is_not(None))
 
     def running(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
-        """Pending rows with an instance, in order, for the reconciler's round."""
+        """Rows whose instance may run, in order, for the reconciler's round: pending, or standing on an incident."""
         return self._many(
-            _SELECT.where(_IS_PENDING, _p.process_instance_id.is_not(None), _p.seq > after_seq)
+            _SELECT.where(_MAY_RUN, _p.process_instance_id.is_not(None), _p.seq > after_seq)
             .order_by(_p.seq)
             .limit(limit)
         )

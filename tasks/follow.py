@@ -35,8 +35,7 @@ def follow(
 ) -> Followed:
     """Fetch the next steps of one process and enqueue them.
 
-    `slots`: slots that the caller leaves free when it returns (1 for a step or a start on a step worker). While ready
-    tasks wait in the engine, the slot goes to the oldest of them instead: nobody starves behind newer processes.
+    `slots`: slots that the caller leaves free when it returns (1 for a step, or for a start on a step worker).
     """
     room = gauge().read()
     allowed = slots + room.free
@@ -46,9 +45,23 @@ def follow(
     if allowed <= 0:
         gauge().mark_backlog()
         return Followed(0, asked=False)
-    if room.backlog or business_key is None:
+    if business_key is None:
+        # A called process that was given no business key: its steps cannot be asked for by name.
         return fetch(registry.topics(), max_tasks=1, confirm=confirm)
     return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
+
+
+def hand_on_slot() -> bool:
+    """Give the slot that the caller leaves free to the oldest task that waits in the engine, if any had to wait.
+
+    Whoever begins a process, or ends one, asks here first: nobody starves behind newer processes. True if it is taken.
+    """
+    if not gauge().read().backlog:
+        return False
+    fetched = fetch(registry.topics(), max_tasks=1)
+    if fetched.asked and not fetched.enqueued:
+        gauge().clear_backlog()
+    return fetched.enqueued > 0
 
 
 def fetch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from store.database import DatabaseAway
 from tasks.processes import registry
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime
+
+log = logging.getLogger(__name__)
 
 #: seconds for which an answer about the parts is trusted
 LIFETIME_S = 1.0
@@ -59,11 +62,16 @@ class Health:
 
     def _look(self, name: str, check: Callable[[], str]) -> Part:
         before = self._parts.get(name)
+        since = before.since if before is not None and not before.up else time.time()
         try:
             return Part(True, check())
         except (DatabaseAway, BridgeError, redis.RedisError, LookupError) as error:
-            since = before.since if before is not None and not before.up else time.time()
             return Part(False, str(error), since)
+        except Exception as error:
+            # A refused login, for example; its text may hold what is not for everybody.
+            if before is None or before.up:
+                log.exception("%s cannot be looked at", name)
+            return Part(False, type(error).__name__, since)
 
     def _database(self) -> str:
         self.runtime.database.ping()

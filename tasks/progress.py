@@ -11,7 +11,7 @@ from store.database import DatabaseAway
 from store.events import COMPLETED, AttemptKey
 from tasks import app
 from tasks.catching import deployed_bpmn
-from tasks.follow import follow
+from tasks.follow import follow, hand_on_slot
 from tasks.publish import BrokerAway, send_follow
 from tasks.runtime import runtime
 from tasks.settle import settle_from_history
@@ -31,6 +31,7 @@ def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
         _confirm(confirm)
     try:
         if _settle_if_ended(task.process_instance_id):
+            hand_on_slot()
             return
         pauses = task.activity_id in deployed_bpmn(task.process_definition_id).pauses_after
         if pauses and task.business_key:
@@ -41,6 +42,9 @@ def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
 
 def begin(instance_id: str, process_key: str, business_key: str, *, slots: int) -> None:
     """Follow an instance that was just started; one without any step has ended by then."""
+    if slots and hand_on_slot():
+        # What waits in the engine is older than this instance, whose first step now waits there in its turn.
+        slots = 0
     followed = follow(process_key, business_key, slots=slots)
     if followed.enqueued or not followed.asked:
         return

@@ -1,19 +1,26 @@
-"""Every message that this project sends, each under a name that says in Flower what it is about."""
+"""Every message that this project sends, each under a name that says in Flower what it is about.
+
+The messages are Celery's own (protocol 2, made by `app.amqp.as_task_v2`), put into the queue's Redis list in the form
+of kombu's virtual transport, over a connection that is kept. `app.send_task` would look up a producer, a channel and an
+exchange and make a new Redis client for each of them: three times the CPU time, and every step sends one.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 from typing import Any
 
-import kombu.exceptions
 import redis
 
 from tasks import app
 from tasks.messages import StepMessage
 from tasks.processes import registry
+from tasks.runtime import runtime
 
 #: what a broker that is away raises
-BROKER_AWAY = (kombu.exceptions.OperationalError, redis.RedisError, OSError)
+BROKER_AWAY = (redis.RedisError, OSError)
 
 
 class BrokerAway(Exception):
@@ -37,6 +44,23 @@ def send_start(process_id: uuid.UUID, *, process_key: str, correlation_id: str, 
     )
 
 
+def send_start_again(process_id: str, *, shadow: str | None, argsrepr: str | None) -> None:
+    """Put a start back at the head of its queue.
+
+    Raises:
+        BrokerAway: the message was not taken; `reconcile` sends it again.
+    """
+    _send(
+        "start_process",
+        [process_id],
+        queue="starts",
+        task_id=process_id,
+        shadow=shadow,
+        argsrepr=argsrepr,
+        first=True,
+    )
+
+
 def send_step(message: StepMessage) -> None:
     """Enqueue one attempt of a step.
 
@@ -55,7 +79,7 @@ def send_step(message: StepMessage) -> None:
         task_id=str(uuid.uuid4()),
         shadow=task.topic,
         argsrepr=f"({task.business_key})",
-        **({"time_limit": step.time_limit_s} if step.time_limit_s else {}),
+        time_limit=step.time_limit_s,
     )
 
 
@@ -93,8 +117,31 @@ def send_close(process_id: uuid.UUID) -> None:
     _send("close_instance", [str(process_id)], queue="settling")
 
 
-def _send(name: str, args: list[Any], **options: Any) -> None:
+def _send(
+    name: str, args: list[Any], *, queue: str, task_id: str | None = None, first: bool = False, **options: Any
+) -> None:
+    task_id = task_id or str(uuid.uuid4())
+    message = app.amqp.as_task_v2(
+        task_id, name, tuple(args), {}, kwargsrepr="", ignore_result=True, root_id=task_id, **options
+    )
+    body = json.dumps(message.body, ensure_ascii=False, separators=(",", ":")).encode()
+    envelope = {
+        "body": base64.b64encode(body).decode("ascii"),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": message.headers,
+        "properties": {
+            **message.properties,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid.uuid4()),
+        },
+    }
     try:
-        app.send_task(name, args, kwargsrepr="", ignore_result=True, **options)
+        text = json.dumps(envelope, separators=(",", ":"))
+        # Workers take from the right.
+        (runtime().redis.rpush if first else runtime().redis.lpush)(queue, text)
     except BROKER_AWAY as error:
         raise BrokerAway(f"{name} was not taken by the broker: {error}") from error

@@ -51,7 +51,7 @@ def retries_left(before: int | None, step: StepDefinition) -> int:
 
 def retry_pause_ms(left: int, step: StepDefinition) -> int:
     """Exponential back-off with jitter, in milliseconds: from `retry_base_s`, doubled with each failed attempt."""
-    failed_before = max(0, step.retries - left)
+    failed_before = min(max(0, step.retries - left), 60)  # beyond, the pause is the longest anyway
     pause_s: float = min(MAX_PAUSE_S, step.retry_base_s * 2.0**failed_before)
     return int(pause_s * random.uniform(0.75, 1.25) * 1000)
 

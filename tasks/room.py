@@ -69,6 +69,7 @@ class RoomGauge:
 
     def clear_backlog(self) -> None:
         """Say that everything ready was fetched."""
+        self._last = Room(self._last.free)
         try:
             self._redis.delete(BACKLOG_KEY)
         except redis.RedisError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 import uuid
+from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BridgeError, EngineAway, NotFound, Unauthorized
@@ -14,11 +16,15 @@ from store.database import DatabaseAway, retrying
 from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.progress import begin
-from tasks.publish import BrokerAway, send_start
+from tasks.publish import BrokerAway, send_start, send_start_again
+from tasks.room import gauge
 from tasks.runtime import runtime
 from tasks.settle import settle
 
 log = logging.getLogger(__name__)
+
+#: pause before a start is put back for lack of room, in seconds
+NO_ROOM_PAUSE_S = 0.05
 
 #: beyond the engine's time-out, in seconds: what the engine does with a start that it got late
 CLAIM_MARGIN_S = 20.0
@@ -29,9 +35,15 @@ RETRY_COUNTDOWN_S = (1.0, 4.0)
 
 
 @app.task(name="start_process", bind=True)
-def start_process(self: object, process_id: str) -> None:
+def start_process(self: Any, process_id: str) -> None:
     """Claim the row, start its instance, write down which one it is, fetch its first steps."""
     row_id = uuid.UUID(process_id)
+    if not own_slots() and gauge().read().free <= 0:
+        # Its first step would only wait in the engine. A worker that runs steps takes the start when it has a slot; the
+        # gate of this worker closes at its next look.
+        time.sleep(NO_ROOM_PAUSE_S)
+        _put_back(self.request, process_id)
+        return
     settings = runtime().settings
     token = new_token()
     try:
@@ -90,6 +102,13 @@ def _is_of(row: ProcessRow, instance: dict[str, str]) -> bool:
     variables = runtime().engine.historic_variables(instance["id"])
     context = variables.get(CONTEXT_VARIABLE, {}).get("value") or ""
     return str(row.id) in str(context)
+
+
+def _put_back(request: Any, process_id: str) -> None:
+    try:
+        send_start_again(process_id, shadow=request.shadow, argsrepr=request.argsrepr)
+    except BrokerAway as error:
+        log.info("start of %s left to reconcile: %s", process_id, error)
 
 
 def _put_off(row: ProcessRow, token: str) -> None:

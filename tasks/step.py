@@ -11,13 +11,13 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
-from camunda_bridge.variables import from_engine, to_engine
+from camunda_bridge.variables import Typed, from_engine, to_engine
 from store.database import DatabaseAway, retrying
 from store.events import (
     BPMN_ERROR,
@@ -34,6 +34,7 @@ from store.events import (
 from store.processes import ERROR, OK, Ending
 from tasks import app
 from tasks.catching import is_caught
+from tasks.follow import hand_on_slot
 from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.progress import go_on
@@ -42,6 +43,8 @@ from tasks.runtime import runtime
 from tasks.settle import settle_step
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)
@@ -76,7 +79,8 @@ class Attempt:
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
         self.correlation_id = self.context.correlation_id or self.task.business_key or self.task.process_instance_id
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
-        self.identifiers = {name: self.values[name] for name in process.identifiers if self.values.get(name)}
+        shown = _shown(self.values, self.task.variables)
+        self.identifiers = {name: shown[name] for name in process.identifiers if shown.get(name)}
 
     def run(self) -> None:
         """The whole attempt."""
@@ -123,10 +127,6 @@ class Attempt:
 
     def _deliver(self, execution: Execution) -> None:
         outcome = execution.outcome
-        if isinstance(outcome, BusinessError) and not is_caught(self.task, outcome.code):
-            outcome = Failed(
-                f"no event in the BPMN catches the error {outcome.code!r}: {outcome.message}", "", final=True
-            )
         try:
             if isinstance(outcome, Failed):
                 self._fail(outcome, execution)
@@ -177,6 +177,10 @@ class Attempt:
                 execution_time=execution.duration_ms,
             )
         )
+        if not self._tell(lambda: is_caught(self.task, outcome.code)):
+            text = f"no event in the BPMN catches the error {outcome.code!r}: {outcome.message}"
+            self._fail(Failed(text, "", final=True), execution)
+            return
         variables = to_engine(
             {
                 "errorCode": outcome.code,
@@ -225,13 +229,14 @@ class Attempt:
             ),
             for_s=runtime().settings.db_hold_s,
         )
+        hand_on_slot()
 
     def _write(self, progress: Progress) -> None:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
         if not retrying(lambda: runtime().events.progress(self.key, progress), for_s=runtime().settings.db_hold_s):
             raise LockLost("the attempt was resolved otherwise meanwhile")
 
-    def _tell(self, call: Callable[[], None]) -> None:
+    def _tell(self, call: Callable[[], T]) -> T:
         """Make the call until the engine answers, as long as a lock lasts, with back-off and jitter."""
         deadline = time.monotonic() + runtime().settings.lock_duration_ms / 1000
         pause = 0.1
@@ -271,7 +276,7 @@ class Attempt:
             process_name=step.process_name,
             step=step.order,
             step_name=step.name,
-            business_action_request=_shown(self.values),
+            business_action_request=_shown(self.values, self.task.variables),
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
@@ -285,12 +290,10 @@ def _readable(message: StepMessage) -> tuple[dict[str, Any], VariableError | Non
         return {}, error
 
 
-def _shown(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as an event keeps them: what JSON cannot hold, in the engine's typed form."""
+def _shown(values: dict[str, Any], typed: dict[str, Typed]) -> dict[str, Any]:
+    """Values as an event keeps them: what JSON cannot hold, in the typed form in which the engine sent it."""
     plain = (str, int, float, bool, list, dict, type(None))
-    return {
-        name: value if isinstance(value, plain) else to_engine({name: value})[name] for name, value in values.items()
-    }
+    return {name: value if isinstance(value, plain) else typed[name] for name, value in values.items()}
 
 
 def _stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:

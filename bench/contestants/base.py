@@ -9,7 +9,6 @@ from typing import Any
 
 from bench.loading import Load, LoadResult, run_load
 
-
 #: clients that warm a contestant up
 WARM_CLIENTS = 8
 
@@ -22,6 +21,7 @@ class Contestant(ABC):
         folder: for its files and logs.
         process: key of the process that is run.
         slow_url: root of the server that the steps of `bench-wait` ask.
+        slots: steps that it may run at once; None leaves its own setting.
     """
 
     #: name in tables and on the command line
@@ -34,12 +34,19 @@ class Contestant(ABC):
     least_rate = 20.0
 
     def __init__(
-        self, engine_url: str, folder: Path, *, process: str = "bench-five", slow_url: str = "http://127.0.0.1:9"
+        self,
+        engine_url: str,
+        folder: Path,
+        *,
+        process: str = "bench-five",
+        slow_url: str = "http://127.0.0.1:9",
+        slots: int | None = None,
     ) -> None:
         self.engine_url = engine_url
         self.folder = folder
         self.process = process
         self.slow_url = slow_url
+        self.slots = slots
 
     @abstractmethod
     def start(self) -> None:
@@ -83,9 +90,9 @@ class Contestant(ABC):
         """Start a process, wait for its end; milliseconds."""
         return self.run_load(count=1).require_good().percentile(50)
 
-    def warm(self, processes: int) -> None:
+    def warm(self, processes: int, clients: int = WARM_CLIENTS) -> None:
         """Run processes that nobody measures, so that connections are open and code is loaded."""
-        self.run_load(clients=WARM_CLIENTS, count=processes).require_good()
+        self.run_load(clients=clients, count=processes).require_good()
 
     @property
     def runner(self) -> str:

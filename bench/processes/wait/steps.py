@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from camunda_bridge import PartnerClient, define_process
+from camunda_bridge import PartnerClient, StepContext, define_process
 from settings import get_settings
 
 process = define_process("bench-wait", process_name="Five steps that wait on HTTP")
@@ -18,9 +18,9 @@ def slow_server() -> PartnerClient:
     return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
 
 
-def ask(variables: dict[str, Any]) -> dict[str, Any]:
+def ask(variables: dict[str, Any], context: StepContext) -> dict[str, Any]:
     """Wait for the slow server's answer."""
-    slow_server().post("/wait", {})
+    slow_server().post("/wait", {}, idempotency_key=context.idempotency_key)
     return {}
 
 
@@ -29,6 +29,6 @@ for number in range(1, 5):
 
 
 @process.step("s5", order=5, outcome="ok")
-def ask_last(variables: dict[str, Any]) -> dict[str, Any]:
+def ask_last(variables: dict[str, Any], context: StepContext) -> dict[str, Any]:
     """Wait for the slow server's answer; the result that the client waits for."""
-    return {"done": True, **ask(variables)}
+    return {"done": True, **ask(variables, context)}

@@ -1,0 +1,239 @@
+"""One attempt of a step on a real engine, run in the test's own process: what is written, and what the engine is told."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camunda_bridge.client import Engine
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.errors import BusinessRuleError, EngineAway
+from camunda_bridge.locks import new_token
+from camunda_bridge.variables import File, Raw, to_engine
+from dev.broker import Broker
+from dev.ports import free_port
+from settings import Settings
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, EventRow
+from tasks import step as step_module
+from tasks.messages import StepMessage
+from tasks.processes import registry
+from tasks.runtime import Runtime
+from tests.contract.bpmn import boundary, external, process
+from tests.unit.facade import Facade
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    broker = Broker(free_port(), tmp_path_factory.mktemp("broker"))
+    broker.start()
+    try:
+        broker.wait_ready()
+        yield broker
+    finally:
+        broker.stop()
+
+
+class Bench:
+    """A process of one test on the engine, its handler in the registry."""
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self.runtime = runtime
+        self.key = f"step-{uuid.uuid4().hex[:12]}"
+        self.definition = ProcessDefinition(self.key, folder / f"{self.key}.bpmn")
+        self.calls: list[dict[str, Any]] = []
+
+    @property
+    def engine(self) -> Engine:
+        return self.runtime.engine
+
+    def deploy(self, answer: Any, *parts: Any, **options: Any) -> None:
+        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it."""
+
+        def handler(given: dict[str, Any]) -> Any:
+            self.calls.append(given)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        self.definition.step("a", **options)(handler)
+        self.definition.bpmn_path.write_text(process(self.key, external("a"), *parts))
+        registry.add(self.definition)
+        self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
+
+    def fetch(self, lock_ms: int = 60_000) -> StepMessage:
+        token, begun = new_token(), time.time()
+        topic = self.definition.topic(self.definition.steps[f"{self.key}.a"])
+        (task,) = self.engine.fetch_and_lock([topic], token=token, lock_duration_ms=lock_ms, max_tasks=1)
+        return StepMessage(task, token, begun, lock_ms / 1000)
+
+    def start(self, **variables: Any) -> StepMessage:
+        self.engine.start(self.key, self.key, to_engine(variables))
+        return self.fetch()
+
+    def run(self, message: StepMessage) -> EventRow:
+        """Run the attempt; its event."""
+        step_module.run_step(message.dump())
+        (row,) = [row for row in self.events() if row.lock_token == message.token]
+        return row
+
+    def events(self) -> list[EventRow]:
+        return self.runtime.events.by_correlation_id(self.key)
+
+    def close(self) -> None:
+        registry.processes.pop(self.key, None)
+        for topic in self.definition.steps:
+            registry._steps.pop(topic, None)
+        for deployment in self.engine.session.get("/deployment", name=self.key):
+            url = f"{self.engine.session.base_url}/deployment/{deployment['id']}"
+            self.engine.session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})
+
+
+@pytest.fixture
+def bench(
+    engine_url: str, broker: Broker, tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
+    (tmp_path / "store.db").write_bytes(migrated_file.read_bytes())
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'store.db'}",
+        redis_url=broker.url,
+        camunda_base_url=engine_url,
+        camunda_timeout_ms=5_000,
+        lock_duration_ms=6_000,
+        db_hold_s=5,
+    )
+    facade = Facade(settings, monkeypatch)
+    bench = Bench(facade.runtime, tmp_path)
+    yield bench
+    bench.close()
+    facade.close()
+
+
+def test_step_completes_with_its_output(bench: Bench) -> None:
+    bench.deploy({"userId": "u", "n": 1}, external("b"))
+    row = bench.run(bench.start(x=1))
+    assert bench.calls == [{"x": 1}]
+    assert (row.phase, row.business_action_request) == (COMPLETED, {"x": 1})
+    assert (row.business_action_response, row.identifiers) == ({"userId": "u", "n": 1}, {"userId": "u"})
+    assert row.execution_time is not None
+
+
+def test_message_that_comes_twice_runs_once(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    message = bench.start()
+    bench.run(message)
+    bench.run(message)
+    assert len(bench.calls) == 1
+
+
+def test_message_that_is_too_old_is_dropped(bench: Bench) -> None:
+    bench.deploy({})
+    message = bench.start()
+    old = StepMessage(message.task, message.token, message.fetched_at - 3_600, message.lock_s)
+    step_module.run_step(old.dump())
+    assert (bench.calls, bench.events()) == ([], [])
+
+
+def test_variables_that_json_has_no_form_for_are_shown_typed(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    object_ = Raw(
+        "Object", "[1]", {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/json"}
+    )
+    row = bench.run(bench.start(file=File("a.txt", b"x", "text/plain"), at=moment, raw=b"\x00", list=object_))
+    assert bench.calls == [{"file": File("a.txt", None, "text/plain"), "at": moment, "raw": b"\x00", "list": object_}]
+    request = row.business_action_request
+    assert row.phase == COMPLETED
+    assert request["file"]["valueInfo"]["filename"] == "a.txt"
+    assert request["at"]["value"] == "2026-01-01T00:00:00.000+0000"
+    assert request["list"]["value"] == "[1]"
+
+
+def test_identifier_that_json_has_no_form_for_is_kept_typed(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    row = bench.run(bench.start(userId=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert row.phase == COMPLETED
+    assert row.identifiers is not None
+    assert row.identifiers["userId"]["type"] == "Date"
+
+
+def test_business_error_goes_to_the_event_that_catches_it(bench: Bench) -> None:
+    bench.deploy(BusinessRuleError("E", "m" * 10_000, {"n": 1}), boundary("a", external("b"), code="E"))
+    row = bench.run(bench.start())
+    assert row.phase == BPMN_ERROR
+    assert row.business_action_response == {"code": "E", "message": "m" * 10_000, "details": {"n": 1}}
+
+
+def test_business_error_that_nothing_catches_makes_an_incident(bench: Bench) -> None:
+    bench.deploy(BusinessRuleError("E", "message"), boundary("a", external("b"), code="OTHER"))
+    message = bench.start()
+    row = bench.run(message)
+    assert row.phase == FAILED
+    (incident,) = bench.engine.incidents_of(message.task.process_instance_id)
+    assert "no event in the BPMN catches the error 'E': message" in incident["incidentMessage"]
+
+
+def test_business_error_outlives_an_engine_that_is_away_when_asked_what_it_catches(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.deploy(BusinessRuleError("E", "message"), boundary("a", external("b"), code="E"))
+    message = bench.start()
+
+    def away(*_: object) -> bool:
+        raise EngineAway
+
+    real = step_module.is_caught
+    monkeypatch.setattr(step_module, "is_caught", away)
+    # as long as a lock lasts it is tried again
+    monkeypatch.setattr(bench.runtime, "settings", Settings(lock_duration_ms=500, camunda_timeout_ms=400))
+    assert bench.run(message).phase == COMPLETING
+    monkeypatch.setattr(step_module, "is_caught", real)
+    assert bench.engine.unlock(message.task.id, message.token)
+    assert bench.run(bench.fetch()).phase == BPMN_ERROR
+    assert len(bench.calls) == 1
+    assert [row.phase for row in bench.events()] == [LOST, BPMN_ERROR]
+
+
+@pytest.mark.parametrize("output", ["\ud800", float("nan"), object()])
+def test_output_that_cannot_be_carried_makes_an_incident(bench: Bench, output: Any) -> None:
+    bench.deploy({"x": output})
+    message = bench.start()
+    assert bench.run(message).phase == FAILED
+    assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1
+
+
+def test_failure_leaves_its_retries_to_the_engine(bench: Bench) -> None:
+    bench.deploy(ValueError("no"), retries=2, retry_base_s=0)
+    message = bench.start()
+    row = bench.run(message)
+    assert (row.phase, row.business_action_response) == (FAILED, {"message": "ValueError: no"})
+    assert row.error_details is not None
+    assert "Traceback" in row.error_details
+    assert bench.fetch().task.retries == 2
+
+
+def test_attempt_that_lost_its_lock_neither_completes_nor_says_so(bench: Bench) -> None:
+    bench.deploy({})
+    first = bench.start()
+    assert bench.engine.unlock(first.task.id, first.token)
+    second = bench.fetch()
+    assert bench.run(first).phase == LOST
+    assert bench.run(second).phase == COMPLETED
+
+
+def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
+    bench.deploy({})
+    message = bench.start()
+    for _ in range(bench.runtime.settings.step_max_lost):
+        attempt = step_module.Attempt(message, bench.definition, bench.definition.steps[f"{bench.key}.a"])
+        bench.runtime.events.begin(attempt._event())
+        assert bench.engine.unlock(message.task.id, message.token)
+        message = bench.fetch()
+    assert bench.run(message).phase == FAILED
+    assert bench.calls == []
+    assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1

@@ -1,0 +1,107 @@
+"""The HTTP facade in the test's own process, on a database and a broker of the test's choice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import kombu.pools
+import pytest
+from celery import Celery
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.services import Services
+from app.waiting import Waiters
+from settings import Settings
+from store.processes import ProcessRow
+from tasks import app as celery_app
+from tasks import runtime as runtime_module
+from tasks.runtime import Runtime
+
+#: variables that `onboard-user` takes
+USER = {
+    "userId": "user-1",
+    "email": "ada@example.org",
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "dateOfBirth": "1990-12-10",
+    "country": "GB",
+}
+
+
+class Facade:
+    """One web process without its server."""
+
+    def __init__(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patch = monkeypatch
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Begin anew with these settings."""
+        self.settings = settings
+        self.runtime = Runtime(settings)
+        # Threads that nobody stops are for a web process; test_waiting has some.
+        self._patch.setattr(Waiters, "_start", lambda _: None)
+        self._patch.setattr(runtime_module, "_runtime", self.runtime)
+        self._patch.setitem(celery_app.conf, "broker_url", settings.redis_url)
+        self._patch.setitem(celery_app.conf, "result_backend", settings.redis_url)
+        forget_connections(celery_app)
+        self.app = create_app(settings)
+        self.http = self.app.test_client()
+
+    def change(self, **settings: Any) -> None:
+        """Begin anew with some settings changed."""
+        self.close()
+        self.configure(replace(self.settings, **settings))
+
+    @property
+    def services(self) -> Services:
+        """What the views share."""
+        found: Services = self.app.extensions["services"]
+        return found
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.runtime.database.dispose()
+        forget_connections(celery_app)
+
+    def post(self, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> TestResponse:
+        """POST JSON, or `raw` as it is; `Content_Type` and others are headers."""
+        given = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        data = json.dumps(body, ensure_ascii=False).encode() if raw is None else raw
+        return self.http.post(path, data=data, headers=given)
+
+    def start(self, correlation_id: str | None = None, variables: Any = None, **headers: str) -> TestResponse:
+        """Start `onboard-user`."""
+        body = {"processKey": "onboard-user", "variables": USER if variables is None else variables}
+        if correlation_id is not None:
+            body["correlationId"] = correlation_id
+        return self.post("/api/process/start", body, **headers)
+
+    def rows(self) -> list[ProcessRow]:
+        """Every process row."""
+        return self.runtime.processes.page(limit=500)
+
+
+def forget_connections(app: Celery) -> None:
+    """Close the app's pools, so that the next message is sent by its present settings."""
+    kombu.pools.reset()
+    app._after_fork()
+    app._backend_cache = None
+    if hasattr(app._local, "backend"):
+        del app._local.backend
+
+
+def problem(response: TestResponse, status: int, kind: str) -> dict[str, Any]:
+    """The body of an error answer, which must be problem details of this kind."""
+    assert response.status_code == status, response.text
+    assert response.mimetype == "application/problem+json"
+    body: dict[str, Any] = json.loads(response.data, parse_constant=lambda name: pytest.fail(f"{name} in an answer"))
+    assert body["type"] == f"/problems/{kind}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert "Traceback" not in response.text
+    return body

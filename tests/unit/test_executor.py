@@ -1,0 +1,259 @@
+"""One attempt of one step: every row of the table of failures that is decided without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from marshmallow import Schema, fields, validate
+
+from camunda_bridge.context import StepContext, current_record
+from camunda_bridge.definition import define_process
+from camunda_bridge.errors import BusinessRuleError
+from camunda_bridge.executor import MAX_TRACE, BusinessError, Completed, Execution, Failed, execute
+from camunda_bridge.variables import File
+
+CONTEXT = StepContext("order-1", "trace", "pi", "charge", 2, "task-1")
+
+
+def run(handler: Callable[..., Any], values: dict[str, Any] | None = None, **options: Any) -> Execution:
+    process = define_process("order")
+    process.step("charge", **options)(handler)
+    return execute(process.steps["order.charge"], values or {}, CONTEXT)
+
+
+def completed(execution: Execution) -> Completed:
+    assert isinstance(execution.outcome, Completed), execution.outcome
+    return execution.outcome
+
+
+def failed(execution: Execution) -> Failed:
+    assert isinstance(execution.outcome, Failed), execution.outcome
+    return execution.outcome
+
+
+def business_error(execution: Execution) -> BusinessError:
+    assert isinstance(execution.outcome, BusinessError), execution.outcome
+    return execution.outcome
+
+
+def raising(error: BaseException) -> Callable[[Any], None]:
+    def handler(_: Any) -> None:
+        raise error
+
+    return handler
+
+
+class Amount(Schema):
+    amount = fields.Integer(required=True, validate=validate.Range(min=1))
+    items = fields.List(fields.Integer())
+    day = fields.Date()
+
+
+class Receipt(Schema):
+    number = fields.Integer(required=True)
+    total = fields.Decimal(as_string=True)
+
+
+# -- what the handler gets
+
+
+def test_handler_gets_the_loaded_input_without_unknown_fields() -> None:
+    seen: list[Any] = []
+    run(seen.append, {"amount": "5", "day": "2026-01-02", "surplus": 1}, input_schema=Amount)
+    assert seen == [{"amount": 5, "day": datetime(2026, 1, 2, tzinfo=UTC).date()}]
+
+
+def test_handler_without_schema_gets_everything() -> None:
+    seen: list[Any] = []
+    run(seen.append, {"x": 1})
+    assert seen == [{"x": 1}]
+
+
+def test_handler_with_two_parameters_gets_the_context() -> None:
+    def handler(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
+        return {"attempt": context.attempt, "key": context.idempotency_key}
+
+    assert completed(run(handler)).document == {"attempt": 2, "key": "task-1"}
+
+
+def test_handler_cannot_change_the_values_of_the_message() -> None:
+    values = {"amount": 5}
+    run(lambda given: given.clear(), values, input_schema=Amount)
+    assert values == {"amount": 5}
+
+
+# -- what it returns
+
+
+def test_returned_fields_are_variables_and_document() -> None:
+    outcome = completed(run(lambda _: {"n": 1, "list": [1, None]}))
+    assert outcome.variables == {"n": {"type": "Integer", "value": 1}, "list": {"type": "Json", "value": "[1,null]"}}
+    assert (outcome.document, outcome.exact) == ({"n": 1, "list": [1, None]}, True)
+
+
+def test_values_that_json_has_no_form_for_are_kept_typed() -> None:
+    outcome = completed(run(lambda _: {"at": datetime(2026, 1, 1, tzinfo=UTC), "file": File("f", b"x")}))
+    assert not outcome.exact
+    assert outcome.document["at"] == {"type": "Date", "value": "2026-01-01T00:00:00.000+0000"}
+
+
+def test_nothing_returned_is_an_empty_output() -> None:
+    assert completed(run(lambda _: None)).document == {}
+
+
+def test_dataclass_is_an_output() -> None:
+    @dataclass
+    class Result:
+        number: int
+        inner: Any
+
+    assert completed(run(lambda _: Result(1, Result(2, None)))).document == {
+        "number": 1,
+        "inner": {"number": 2, "inner": None},
+    }
+    assert completed(run(lambda _: Result(1, None), output_schema=Receipt)).document == {"number": 1}
+
+
+def test_output_is_dumped_by_its_schema() -> None:
+    outcome = completed(run(lambda _: {"number": 7, "total": Decimal("1.10"), "secret": "x"}, output_schema=Receipt))
+    assert outcome.document == {"number": 7, "total": "1.10"}
+
+
+# -- business errors
+
+
+def test_invalid_input_is_a_business_error_with_the_fields_at_fault() -> None:
+    calls: list[Any] = []
+    error = business_error(run(calls.append, {"amount": 0, "items": [1, "x"]}, input_schema=Amount))
+    assert (error.code, error.kind) == ("VALIDATION_ERROR", "ValidationError")
+    assert set(error.details["errors"]) == {"amount", "items"}
+    assert "order.charge" in error.message
+    assert calls == []
+
+
+def test_code_for_invalid_input_is_the_steps_own() -> None:
+    error = business_error(run(lambda _: None, {}, input_schema=Amount, invalid_input_code="NO_AMOUNT"))
+    assert error.code == "NO_AMOUNT"
+
+
+def test_business_rule_error_keeps_code_message_details_and_kind() -> None:
+    class TooPoor(BusinessRuleError):
+        """A process's own kind."""
+
+    error = business_error(run(raising(TooPoor("NO_MONEY", "too poor", {"missing": 5}))))
+    assert error == BusinessError("NO_MONEY", "too poor", "TooPoor", {"missing": 5})
+
+
+def test_details_are_plain_json_whatever_the_handler_gave() -> None:
+    details = {"at": datetime(2026, 1, 1, tzinfo=UTC), "amount": Decimal("1.10"), "pair": (1, 2)}
+    error = business_error(run(raising(BusinessRuleError("E", "m", details))))
+    assert error.details == {"at": "2026-01-01T00:00:00+00:00", "amount": "1.10", "pair": [1, 2]}
+
+
+@pytest.mark.parametrize("details", [{"o": object()}, {"s": "\ud800"}, {"n": float("nan")}, {"n": {1, 2}}])
+def test_business_rule_error_that_cannot_be_carried_fails_for_good(details: dict[str, Any]) -> None:
+    outcome = failed(run(raising(BusinessRuleError("NO_MONEY", "too poor", details))))
+    assert outcome.final
+    assert "NO_MONEY" in outcome.message
+
+
+# -- failures
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no"), KeyError("no"), MemoryError("no"), RecursionError("no"), AssertionError("no"), StopIteration("no")],
+)  # fmt: skip
+def test_any_other_exception_fails_and_is_tried_again(error: Exception) -> None:
+    outcome = failed(run(raising(error)))
+    assert not outcome.final
+    assert outcome.message.startswith(type(error).__name__)
+    assert "no" in outcome.message
+    assert "Traceback" in outcome.details
+    assert __file__ in outcome.details
+
+
+def test_message_is_one_line_and_may_be_empty() -> None:
+    assert failed(run(raising(ValueError("first\nsecond")))).message == "ValueError: first"
+    assert failed(run(raising(ValueError()))).message == "ValueError"
+
+
+def test_end_of_a_long_stack_trace_is_kept() -> None:
+    def deeper(_: Any) -> None:
+        deeper(_)
+
+    outcome = failed(run(raising(ValueError("x" * 2 * MAX_TRACE + "the end"))))
+    assert len(outcome.details) == MAX_TRACE
+    assert outcome.details.rstrip().endswith("the end")
+    assert failed(run(deeper)).message.startswith("RecursionError")
+
+
+def test_text_of_an_error_can_always_be_stored() -> None:
+    outcome = failed(run(raising(ValueError("half a pair: \ud83d"))))
+    assert outcome.message == "ValueError: half a pair: \\ud83d"
+    assert outcome.details.encode()
+
+
+def test_validation_error_of_the_handlers_own_is_a_failure_not_invalid_input() -> None:
+    def handler(_: Any) -> None:
+        Amount().load({})
+
+    assert not failed(run(handler, {"amount": 1}, input_schema=Amount)).final
+
+
+def test_fault_of_the_input_schema_itself_is_a_failure() -> None:
+    class Broken(Schema):
+        amount = fields.Integer(validate=lambda value: 1 / 0)
+
+    assert failed(run(lambda _: None, {"amount": 1}, input_schema=Broken)).message.startswith("ZeroDivisionError")
+
+
+@pytest.mark.parametrize("returned", ["text", 5, [1], True, object(), dict])
+def test_output_that_is_no_object_fails_for_good(returned: Any) -> None:
+    outcome = failed(run(lambda _: returned))
+    assert outcome.final
+    assert type(returned).__name__ in outcome.message
+
+
+@pytest.mark.parametrize("returned", [{}, None, {"number": None}, {"number": "many"}, {"number": 1, "total": "much"}])
+def test_output_that_fails_its_schema_fails_for_good(returned: Any) -> None:
+    outcome = failed(run(lambda _: returned, output_schema=Receipt))
+    assert outcome.final
+    assert "output of order.charge fails its schema" in outcome.message
+
+
+@pytest.mark.parametrize("value", [2**63, float("nan"), object(), "\ud800", {"deep": object()}])
+def test_output_that_cannot_be_carried_fails_for_good_by_name(value: Any) -> None:
+    outcome = failed(run(lambda _: {"amount": value}))
+    assert outcome.final
+    assert "'amount'" in outcome.message
+
+
+# -- what is known beside the outcome
+
+
+def test_duration_is_measured_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 11.2341])
+    monkeypatch.setattr("camunda_bridge.executor.time.monotonic", lambda: next(times))
+    assert run(lambda _: None).duration_ms == 1234
+
+
+def test_status_code_of_the_last_call_is_kept_and_belongs_to_one_attempt() -> None:
+    def calling(_: Any) -> None:
+        record = current_record()
+        assert record is not None
+        record.http_status_code = 201
+
+    def failing(_: Any) -> None:
+        calling(_)
+        raise ValueError
+
+    assert run(calling).http_status_code == 201
+    assert run(failing).http_status_code == 201
+    assert run(cast(Any, lambda _: None)).http_status_code is None
+    assert current_record() is None

@@ -1,0 +1,151 @@
+"""The lock keeper extends what is held, at half time, and lets go of what is not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from camunda_bridge.errors import EngineAway, EngineRefused, LockLost
+from camunda_bridge.locks import LockKeeper, new_token
+
+#: milliseconds that a lock lasts in these tests
+LOCK_MS = 80
+#: seconds that a test waits for what the keeper's thread does
+PATIENCE_S = 10
+
+
+class Extend:
+    """In the engine's place: remembers each extension, and raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, float]] = []
+        self.errors: dict[str, list[Exception]] = {}
+
+    def __call__(self, task_id: str, token: str) -> None:
+        self.calls.append((task_id, token, time.monotonic()))
+        if errors := self.errors.get(task_id):
+            raise errors.pop(0) if len(errors) > 1 else errors[0]
+
+    def count(self, task_id: str = "task") -> int:
+        return sum(called == task_id for called, _, _ in self.calls)
+
+
+@pytest.fixture
+def extend() -> Extend:
+    return Extend()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "did not come about"
+        time.sleep(0.002)
+
+
+def test_tokens_differ_and_name_the_host() -> None:
+    tokens = {new_token() for _ in range(100)}
+    assert len(tokens) == 100
+    assert max(len(token) for token in tokens) <= 128
+
+
+def test_held_lock_is_extended_again_and_again(extend: Extend) -> None:
+    with LockKeeper(extend, LOCK_MS).holding("task", "token", since=time.monotonic()):
+        eventually(lambda: extend.count() >= 5)
+    assert {(task, token) for task, token, _ in extend.calls} == {("task", "token")}
+
+
+def test_lock_is_extended_before_it_runs_out(extend: Extend) -> None:
+    since = time.monotonic()
+    with LockKeeper(extend, 1_000).holding("task", "token", since=since):
+        eventually(lambda: extend.count() >= 1)
+    assert 0.4 < extend.calls[0][2] - since < 0.9
+
+
+def test_lock_of_which_half_has_passed_is_extended_at_once(extend: Extend) -> None:
+    begun = time.monotonic()
+    with LockKeeper(extend, 60_000).holding("task", "token", since=begun - 31):
+        eventually(lambda: extend.count() == 1)
+    assert time.monotonic() - begun < PATIENCE_S
+
+
+def test_short_step_costs_no_extension(extend: Extend) -> None:
+    keeper = LockKeeper(extend, 60_000)
+    for _ in range(100):
+        with keeper.holding("task", "token", since=time.monotonic()) as is_lost:
+            assert not is_lost()
+    assert extend.calls == []
+
+
+def test_lock_is_not_extended_after_it_was_let_go(extend: Extend) -> None:
+    keeper = LockKeeper(extend, LOCK_MS)
+    with keeper.holding("task", "token", since=time.monotonic()):
+        eventually(lambda: extend.count() >= 1)
+    with keeper.holding("other", "token", since=time.monotonic()):
+        before = extend.count()
+        eventually(lambda: extend.count("other") >= 5)
+    # at most the extension that was under way when it was let go
+    assert extend.count() <= before + 1
+
+
+def test_lock_is_let_go_when_the_handler_raises(extend: Extend) -> None:
+    keeper = LockKeeper(extend, 60_000)
+    with pytest.raises(RuntimeError), keeper.holding("task", "token", since=time.monotonic()):
+        raise RuntimeError
+    assert keeper._held == {}
+
+
+def test_lost_lock_is_told_and_not_extended_again(extend: Extend) -> None:
+    extend.errors["task"] = [LockLost("another's")]
+    keeper = LockKeeper(extend, LOCK_MS)
+    with ExitStack() as stack:
+        is_lost = stack.enter_context(keeper.holding("task", "token", since=time.monotonic()))
+        is_other_lost = stack.enter_context(keeper.holding("other", "token", since=time.monotonic()))
+        eventually(is_lost)
+        eventually(lambda: extend.count("other") >= 5)
+        assert extend.count() == 1
+        assert not is_other_lost()
+
+
+def test_loss_is_of_one_token_only(extend: Extend) -> None:
+    extend.errors["task"] = [LockLost("another's")]
+    keeper = LockKeeper(extend, LOCK_MS)
+    with keeper.holding("task", "first", since=time.monotonic()) as is_lost:
+        eventually(is_lost)
+    extend.errors.clear()
+    with keeper.holding("task", "second", since=time.monotonic()) as is_lost:
+        eventually(lambda: extend.count() >= 3)
+        assert not is_lost()
+
+
+@pytest.mark.parametrize("error", [EngineAway("away"), EngineRefused("suspended"), ValueError("a fault of ours")])
+def test_extension_that_fails_is_tried_again_sooner(extend: Extend, error: Exception) -> None:
+    extend.errors["task"] = [error]
+    begun = time.monotonic()
+    with LockKeeper(extend, 800).holding("task", "token", since=begun - 0.4) as is_lost:
+        # the first at once, the next ones an eighth of half a lock later: long before the lock would run out
+        eventually(lambda: extend.count() >= 3)
+        assert extend.calls[2][2] - begun < 0.8
+        assert not is_lost()
+
+
+def test_many_locks_are_held_by_one_thread(extend: Extend) -> None:
+    keeper = LockKeeper(extend, LOCK_MS)
+    before = threading.active_count()
+    with ExitStack() as stack:
+        for number in range(50):
+            stack.enter_context(keeper.holding(f"task-{number}", "token", since=time.monotonic()))
+        eventually(lambda: all(extend.count(f"task-{number}") >= 2 for number in range(50)))
+        assert threading.active_count() == before + 1
+
+
+def test_keeper_that_slept_wakes_for_the_next_lock(extend: Extend) -> None:
+    keeper = LockKeeper(extend, LOCK_MS)
+    for round_number in range(1, 4):
+        with keeper.holding("task", f"token-{round_number}", since=time.monotonic()):
+            target = extend.count() + 2
+            eventually(lambda target=target: extend.count() >= target)  # type: ignore[misc]
+        eventually(lambda: not keeper._wake.is_set())

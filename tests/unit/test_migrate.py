@@ -1,0 +1,111 @@
+"""Migrations: once, however many try, up and down, and the same as the models."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from store.database import Database
+from store.migrate import ROOT, alembic_config, upgrade
+from store.models import metadata
+
+#: seconds that a migration may take
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'store.db'}", pool_size=2, timeout_ms=2_000)
+    yield database
+    database.dispose()
+
+
+def tables(database: Database) -> set[str]:
+    return set(sa.inspect(database.engine).get_table_names())
+
+
+def schema(database: Database) -> list[tuple[str, str]]:
+    with database.read() as connection:
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+        return sorted((name, " ".join(sql.split())) for name, sql in found if sql)
+
+
+def test_migrated_database_equals_the_models(database: Database) -> None:
+    upgrade(database)
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_indexes_constraints_and_types_are_those_of_the_models(database: Database, tmp_path: Path) -> None:
+    upgrade(database)
+    modelled = Database(f"sqlite:///{tmp_path / 'models.db'}", pool_size=2, timeout_ms=2_000)
+    with modelled.write() as connection:
+        metadata.create_all(connection)
+    migrated = [entry for entry in schema(database) if entry[0] != "alembic_version"]
+    assert migrated == schema(modelled)
+    modelled.dispose()
+
+
+def test_downgrade_to_base_and_up_again(database: Database) -> None:
+    upgrade(database)
+    before = schema(database)
+    command.downgrade(alembic_config(database), "base")
+    assert tables(database) == {"alembic_version"}
+    upgrade(database)
+    assert schema(database) == before
+
+
+def test_migrating_a_migrated_database_changes_nothing(database: Database) -> None:
+    upgrade(database)
+    with database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO bookmark VALUES ('n', 'v', '2026-01-01 00:00:00')")
+    upgrade(database)
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT value FROM bookmark").scalar_one() == "v"
+
+
+def migrator(path: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{path}"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "store.migrate"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_two_migrators_at_once_both_succeed(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "store.db"
+    migrators = [migrator(path) for _ in range(2)]
+    said = [process.communicate(timeout=PATIENCE_S)[0] for process in migrators]
+    assert [process.returncode for process in migrators] == [0, 0], said
+    assert all("database is at the newest schema" in text for text in said)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM process_store").fetchone() == (0,)
+
+
+def test_migrator_waits_for_whoever_holds_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA journal_mode=WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    process = migrator(path)
+    # It has reported nothing while the lock is held: it waits. Longer than one time-out of the database.
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=4)
+    holder.execute("COMMIT")
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, said
+    holder.close()

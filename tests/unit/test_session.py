@@ -1,0 +1,331 @@
+"""The session to the engine, against a real HTTP server: kept connections, time-outs, and what each answer means."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from camunda_bridge.errors import BridgeError, EngineAway, EngineRefused, NotFound, Unauthorized
+from camunda_bridge.session import EngineSession, authorization_header
+from tests.unit.scripted_server import (
+    Handler,
+    ScriptedServer,
+    breaks_off,
+    hangs_up,
+    in_turn,
+    says,
+    stays_silent,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def session(server: ScriptedServer) -> Iterator[EngineSession]:
+    session = EngineSession(f"{server.url}/engine-rest/", timeout_ms=5_000)
+    yield session
+    session.close()
+
+
+def away(session: EngineSession, path: str = "/version") -> EngineAway:
+    with pytest.raises(EngineAway) as caught:
+        session.get(path)
+    return caught.value
+
+
+# -- requests
+
+
+def test_get_asks_below_the_root_with_its_parameters(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = says(200, b'{"version": "7.24.0"}')
+    assert session.get("/version", key="a b&c", many=["1", "ü"]) == {"version": "7.24.0"}
+    (seen,) = server.seen
+    assert (seen.method, seen.path) == ("GET", "/engine-rest/version?key=a+b%26c&many=1&many=%C3%BC")
+    assert seen.headers["Accept"] == "application/json"
+
+
+def test_post_sends_json_in_utf_8(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = in_turn(says(200, '{"ä": "👍"}'.encode()), says(204))
+    assert session.post("/message", {"ä": "👍"}) == {"ä": "👍"}
+    assert session.post("/message", {}) is None
+    seen = server.seen[0]
+    assert seen.headers["Content-Type"] == "application/json"
+    assert json.loads(seen.body) == {"ä": "👍"}
+    assert "👍".encode() in seen.body
+
+
+def test_files_are_sent_as_a_form(server: ScriptedServer, session: EngineSession) -> None:
+    files = {"deployment-name": "x", "a.bpmn": ("a.bpmn", b"<xml/>")}
+    session.request("POST", f"{session.base_url}/deployment/create", files=files)  # type: ignore[arg-type]
+    (seen,) = server.seen
+    assert seen.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert b'name="a.bpmn"; filename="a.bpmn"' in seen.body
+    assert b"<xml/>" in seen.body
+
+
+def test_url_of_another_server_is_refused(session: EngineSession) -> None:
+    with pytest.raises(ValueError, match="is not below"):
+        session.request("GET", "http://elsewhere/engine-rest/version")
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "engine:8080", "http://"])
+def test_root_that_is_no_http_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="CAMUNDA_BASE_URL"):
+        EngineSession(url)
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"), [("none", None), ("basic", "Basic dXNlcjpwOsOk"), ("bearer", "Bearer t0ken")]
+)
+def test_every_request_authenticates(server: ScriptedServer, kind: str, header: str | None) -> None:
+    value = authorization_header(kind, username="user", password="p:ä", token="t0ken")
+    # RFC 7617 leaves the charset of `basic` to the server; UTF-8 is what servers take today
+    session = EngineSession(server.url, authorization=value)
+    session.get("/a")
+    EngineSession.like(session, timeout_ms=100).get("/b")
+    assert [seen.headers["Authorization"] for seen in server.seen] == [header, header]
+
+
+# -- connections
+
+
+def test_connection_is_kept(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = in_turn(says(200, b"{}"), says(404, b"{}"), says(500, b"{}"), says(204), says(200, b"{}"))
+    for _ in range(5):
+        try:
+            session.post("/x", {})
+        except BridgeError:
+            continue
+    assert len(server.seen) == 5
+    assert len({seen.connection for seen in server.seen}) == 1
+    assert session.requests_sent == 5
+
+
+def test_each_thread_has_a_connection_of_its_own(server: ScriptedServer, session: EngineSession) -> None:
+    threads = [threading.Thread(target=lambda: [session.get("/x") for _ in range(3)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(server.seen) == 12
+    assert len({seen.connection for seen in server.seen}) == 4
+
+
+def test_connection_that_the_engine_announces_to_close_is_not_used_again(
+    server: ScriptedServer, session: EngineSession
+) -> None:
+    server.answer = says(200, b"{}", Connection="close")
+    assert [session.get("/x"), session.get("/x")] == [{}, {}]
+    assert len({seen.connection for seen in server.seen}) == 2
+
+
+def test_connection_that_the_engine_closed_meanwhile_is_not_used(
+    server: ScriptedServer, session: EngineSession
+) -> None:
+    def answer_and_close(handler: Handler) -> None:
+        handler.send(200, b"{}")
+        hangs_up(handler)
+
+    server.answer = answer_and_close
+    for _ in range(3):
+        assert session.get("/x") == {}
+        wait_until_readable(session)
+    assert len(server.seen) == 3
+
+
+def test_connection_with_a_high_file_number_is_used(server: ScriptedServer) -> None:
+    # A web process with a thousand waiting requests has more files open than select() can look at.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 1_300:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1_300, hard), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        session = EngineSession(server.url)
+        assert [session.get("/x"), session.get("/x")] == [{}, {}]
+        assert len({seen.connection for seen in server.seen}) == 1
+        session.close()
+    finally:
+        for number in held:
+            os.close(number)
+
+
+def wait_until_readable(session: EngineSession) -> None:
+    """Wait until the engine's goodbye has arrived on the kept connection."""
+    kept: socket.socket = session._local.connection.sock
+    deadline = time.monotonic() + 5
+    kept.setblocking(False)
+    while time.monotonic() < deadline:
+        try:
+            kept.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            time.sleep(0.005)
+            continue
+        break
+    kept.settimeout(5)
+
+
+# -- an engine that is away
+
+
+def test_refused_connection_has_surely_done_nothing() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        session = EngineSession(f"http://127.0.0.1:{probe.getsockname()[1]}")
+        assert away(session).maybe_done is False
+
+
+def test_unknown_host_has_surely_done_nothing() -> None:
+    assert away(EngineSession("http://no-such-host.invalid")).maybe_done is False
+
+
+def test_connection_that_is_not_taken_in_time_has_surely_done_nothing() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        begun = time.monotonic()
+        error = away(EngineSession(f"http://127.0.0.1:{address[1]}", connect_timeout_ms=200, timeout_ms=5_000))
+        assert time.monotonic() - begun < 3
+        assert error.maybe_done is False
+        for filler in fillers:
+            filler.close()
+
+
+@pytest.mark.parametrize("answer", [stays_silent, hangs_up, breaks_off], ids=lambda answer: answer.__name__)
+def test_request_without_an_answer_may_be_done(server: ScriptedServer, answer: object) -> None:
+    server.answer = in_turn(answer, says(200, b"{}"))  # type: ignore[arg-type]
+    session = EngineSession(server.url, timeout_ms=300)
+    begun = time.monotonic()
+    error = away(session, "/start?secret=1")
+    assert time.monotonic() - begun < 3
+    assert error.maybe_done is True
+    assert "/start" in str(error)
+    assert "secret" not in str(error)
+    # the broken connection is not used again
+    assert session.get("/x") == {}
+
+
+def test_answer_that_is_no_http_is_away(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = lambda handler: (handler.wfile.write(b"hello\r\n\r\n"), hangs_up(handler))[0]  # type: ignore[func-returns-value]
+    assert away(session).maybe_done is True
+
+
+@pytest.mark.parametrize(
+    ("body", "maybe_done"),
+    [
+        (b'{"type": "OptimisticLockingException", "message": "m"}', False),
+        (b'{"timestamp": 1, "error": "Internal Server Error"}', True),
+        (b"<html>Bad Gateway</html>", True),
+        (b"[1]", True),
+        (b"", True),
+    ],
+)
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_server_fault_is_away_and_only_an_explained_one_has_surely_done_nothing(
+    server: ScriptedServer, session: EngineSession, status: int, body: bytes, maybe_done: bool
+) -> None:
+    server.answer = says(status, body)
+    error = away(session)
+    assert error.maybe_done is maybe_done
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_answer_that_says_later_is_away_and_has_surely_done_nothing(
+    server: ScriptedServer, session: EngineSession, status: int
+) -> None:
+    server.answer = says(status, b"slow down", "text/plain")
+    assert away(session).maybe_done is False
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<html>login</html>", "text/html"),
+        (b"OK", "text/plain"),
+        (b"<html>login</html>", "application/json"),
+        (b'{"half": ', "application/json"),
+        (b"\xff\xfe", "application/json"),
+    ],
+)
+def test_good_status_with_no_json_is_away(
+    server: ScriptedServer, session: EngineSession, body: bytes, content_type: str
+) -> None:
+    server.answer = says(200, body, content_type)
+    away(session)
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_call_without_an_expected_answer_is_not_done_by_a_page_of_someone_else(
+    server: ScriptedServer, session: EngineSession, status: int
+) -> None:
+    url = f"{session.base_url}/external-task/1/complete"
+    server.answer = says(200, b"<html>This is the hotel's network</html>", "text/html")
+    with pytest.raises(EngineAway):
+        session.request("POST", url, json={})
+    server.answer = says(status)
+    assert session.request("POST", url, json={}).status_code == status
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_away(server: ScriptedServer, session: EngineSession, status: int) -> None:
+    server.answer = says(status, Location="https://login.example.org/")
+    with pytest.raises(EngineAway):
+        session.request("POST", f"{session.base_url}/external-task/1/complete", json={})
+
+
+# -- an engine that refuses
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, EngineRefused), (404, NotFound), (401, Unauthorized), (403, Unauthorized), (409, EngineRefused)],
+)
+def test_refusal_has_the_engines_words(
+    server: ScriptedServer, session: EngineSession, status: int, kind: type[EngineRefused]
+) -> None:
+    server.answer = says(status, b'{"type": "RestException", "message": "no such thing"}')
+    with pytest.raises(EngineRefused) as caught:
+        session.get("/x")
+    assert type(caught.value) is kind
+    assert (caught.value.status, caught.value.type) == (status, "RestException")
+    assert "no such thing" in str(caught.value)
+
+
+def test_refusal_without_json_shows_its_beginning(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = says(400, b"x" * 10_000, "text/plain")
+    with pytest.raises(EngineRefused) as caught:
+        session.get("/x")
+    assert len(str(caught.value)) < 400
+
+
+# -- what is logged
+
+
+def test_absence_and_return_are_logged_once(
+    server: ScriptedServer, session: EngineSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer = in_turn(hangs_up, hangs_up, hangs_up, says(200, b"{}"), says(200, b"{}"))
+    with caplog.at_level(logging.INFO, "camunda_bridge.session"):
+        for _ in range(3):
+            away(session)
+        session.get("/x")
+        session.get("/x")
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["engine is away", "engine is back"]

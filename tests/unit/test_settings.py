@@ -1,0 +1,147 @@
+"""Settings: read once, checked once, each fault named by its variable."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from settings import Settings, SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours, and no `.env` file."""
+    for item in fields(Settings):
+        monkeypatch.delenv(item.name.upper(), raising=False)
+        monkeypatch.delenv(f"{item.name.upper()}_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def fault_of(**variables: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with pytest.raises(SettingsError) as error:
+            load()
+    return str(error.value)
+
+
+def test_without_variables_each_setting_has_its_default() -> None:
+    settings = load()
+    assert settings.sync_timeout_ms == 25_000
+    assert settings.database_url.startswith("sqlite:///")
+    assert list(settings.processes) == ["processes"]
+    assert not settings.is_production
+
+
+def test_every_setting_has_a_sentence() -> None:
+    for item in fields(Settings):
+        assert item.metadata["doc"].endswith("."), item.name
+
+
+def test_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_PORT", " 8123 ")
+    monkeypatch.setenv("PROCESSES", "one, two.three")
+    settings = load()
+    assert settings.web_port == 8123
+    assert [name.strip() for name in settings.processes] == ["one", "two.three"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("WEB_PORT", "x", "valid integer"),
+        ("WEB_PORT", "0", "at least 1"),
+        ("WEB_PORT", "65536", "at most 65535"),
+        ("WEB_PORT", "1.5", "valid integer"),
+        ("SYNC_TIMEOUT_MS", "-1", "at least 0"),
+        ("MAX_BODY_KB", "", ""),
+        ("APP_ENV", "staging", "development, production"),
+        ("LOG_LEVEL", "info", "DEBUG, INFO, WARNING, ERROR"),
+        ("CAMUNDA_AUTH", "digest", "none, basic, bearer"),
+        ("DATABASE_URL", "postgresql://db/x", "sqlite:// or mssql+pyodbc://"),
+        ("DATABASE_URL", "store.db", "sqlite:// or mssql+pyodbc://"),
+        ("REDIS_URL", "http://redis", "redis:// or rediss://"),
+        ("REDIS_URL", "sentinel://redis:26379", "redis:// or rediss://"),
+        ("CAMUNDA_BASE_URL", "camunda:8080", "http:// or https://"),
+        ("CAMUNDA_BASE_URL", "http://", "http:// or https://"),
+        ("CAMUNDA_BASE_URL", "http://[::1", "http:// or https://"),
+        ("CAMUNDA_BASE_URL", "http://camunda:port/engine-rest", "http:// or https://"),
+        ("PARTNER_BASE_URL", "", "http:// or https://"),
+        ("LOCK_DURATION_MS", "10", "at least 500"),
+    ],
+)
+def test_value_that_cannot_be_used_is_named_with_what_it_must_be(name: str, value: str, says: str) -> None:
+    fault = fault_of(**{name: value})
+    assert name in fault
+    assert says in fault
+
+
+def test_every_fault_is_named_at_once() -> None:
+    fault = fault_of(WEB_PORT="x", APP_ENV="y", DATABASE_URL="z")
+    assert all(name in fault for name in ("WEB_PORT", "APP_ENV", "DATABASE_URL"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({"CAMUNDA_AUTH": "basic", "CAMUNDA_USERNAME": "u"}, ["CAMUNDA_AUTH", "CAMUNDA_PASSWORD"]),
+        ({"CAMUNDA_AUTH": "basic", "CAMUNDA_PASSWORD": "p"}, ["CAMUNDA_AUTH", "CAMUNDA_USERNAME"]),
+        ({"CAMUNDA_AUTH": "bearer"}, ["CAMUNDA_AUTH", "CAMUNDA_TOKEN"]),
+        ({"CAMUNDA_TIMEOUT_MS": "20000", "LOCK_DURATION_MS": "20000"}, ["CAMUNDA_TIMEOUT_MS", "LOCK_DURATION_MS"]),
+        ({"APP_ENV": "production"}, ["FLOWER_BASIC_AUTH", "APP_ENV"]),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(variables: dict[str, str], names: list[str]) -> None:
+    fault = fault_of(**variables)
+    assert all(name in fault for name in names), fault
+
+
+def test_every_contradiction_is_named_at_once() -> None:
+    fault = fault_of(APP_ENV="production", CAMUNDA_AUTH="bearer", CAMUNDA_TIMEOUT_MS="120000")
+    assert all(name in fault for name in ("FLOWER_BASIC_AUTH", "CAMUNDA_TOKEN", "CAMUNDA_TIMEOUT_MS"))
+
+
+def test_secret_stands_in_no_message() -> None:
+    secret = "s3cret"
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        assert secret not in fault_of(**{name: f"wrong://user:{secret}@host/db"})
+    assert secret not in fault_of(CAMUNDA_AUTH="basic", CAMUNDA_PASSWORD=secret)
+
+
+def test_secret_stands_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mssql+pyodbc://user:s3cret@host/db")
+    monkeypatch.setenv("REDIS_URL", "redis://:s3cret@host/0")
+    for name in ("CAMUNDA_PASSWORD", "CAMUNDA_TOKEN", "FLOWER_BASIC_AUTH"):
+        monkeypatch.setenv(name, "s3cret")
+    settings = load()
+    assert "s3cret" not in repr(settings)
+    assert "sync_timeout_ms=25000" in repr(settings)
+
+
+def test_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-file\n")
+    monkeypatch.setenv("CAMUNDA_AUTH", "bearer")
+    monkeypatch.setenv("CAMUNDA_TOKEN_FILE", str(tmp_path / "token"))
+    assert load().camunda_token == "from-file"
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert "CAMUNDA_TOKEN_FILE" in fault_of(CAMUNDA_TOKEN_FILE=str(tmp_path / "missing"))
+    assert "CAMUNDA_TOKEN_FILE" in fault_of(CAMUNDA_TOKEN_FILE=str(tmp_path))
+
+
+def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WEB_PORT=8001\nFLOWER_PORT=8002\n")
+    monkeypatch.setenv("WEB_PORT", "9001")
+    settings = load()
+    assert (settings.web_port, settings.flower_port) == (9001, 8002)
+    assert "FLOWER_PORT" not in os.environ
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        load().web_port = 1  # type: ignore[misc]

@@ -1,0 +1,293 @@
+"""What the stores and the migrations say to SQL Server is T-SQL, of the types and with the predicates that it needs.
+
+Every method of the stores runs on SQLite while its statements are collected; each is then compiled for SQL Server.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import sqlglot
+from sqlalchemy.dialects import mssql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from store.bookmarks import BookmarkStore
+from store.database import Database
+from store.events import COMPLETED, OPS, AttemptKey, EventStore, NewEvent, Progress
+from store.migrate import ROOT, upgrade
+from store.models import metadata
+from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
+from store.types import BINARY_COLLATION
+
+#: seconds that alembic may take to write its script
+PATIENCE_S = 60
+
+
+def parsed(statement: str) -> list[Any]:
+    """The statement as sqlglot reads it; it raises ParseError for what is no T-SQL."""
+    return sqlglot.parse(statement, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
+
+
+def public_methods(store: type) -> set[str]:
+    return {name for name, value in vars(store).items() if callable(value) and not name.startswith("_")}
+
+
+class Calls:
+    """Calls methods of a store and notes which statements each sent."""
+
+    def __init__(self, database: Database) -> None:
+        self.sent: dict[str, list[str]] = {}
+        self._now: list[str] = []
+        sa.event.listen(database.engine, "before_execute", self._note)
+
+    def _note(self, _: object, element: Any, many: Any, one: dict[str, Any], _options: object) -> None:
+        values = one or (many[0] if many else {})
+        columns = list(values) if isinstance(element, sa.Insert) else None
+        compiled = element.compile(dialect=mssql.dialect(), column_keys=columns)
+        # with the lists of IN and the literals that are filled in when a statement is executed
+        self._now.append(compiled.construct_expanded_state(values).statement)
+
+    def __call__(self, method: Any, *args: Any, **named: Any) -> Any:
+        self._now = self.sent.setdefault(f"{type(method.__self__).__name__}.{method.__name__}", [])
+        return method(*args, **named)
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
+    """Method -> the statements that it sent, compiled for SQL Server."""
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('sql') / 'store.db'}", pool_size=2, timeout_ms=2_000)
+    upgrade(database)
+    calls = Calls(database)
+    walk_processes(calls, ProcessStore(database), database)
+    walk_events(calls, EventStore(database))
+    bookmarks = BookmarkStore(database)
+    calls(bookmarks.put, "sweep", "1")
+    calls(bookmarks.put, "sweep", "2")
+    calls(bookmarks.get, "sweep")
+    yield calls.sent
+    database.dispose()
+
+
+def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> None:
+    new = NewProcess(uuid.uuid4(), "order-1", "0" * 64, "p", {"n": None}, "trace")
+    other = NewProcess(uuid.uuid4(), "order-2", "0" * 64, "p", {}, "trace")
+    calls(store.accept, new)
+    calls(store.accept, other)
+    calls(store.claim, new.id, "token", for_s=30)
+    calls(store.release_claim, new.id, "token")
+    calls(store.claim, new.id, "token", for_s=30)
+    calls(store.record_instance, new.id, "token", "pi")
+    calls(store.by_id, new.id)
+    calls(store.by_correlation_id, "order-1")
+    calls(store.by_instance_id, "pi")
+    calls(store.by_ids, [new.id, other.id])
+    calls(store.by_instance_ids, ["pi", "pi-2"])
+    calls(store.running, after_seq=0, limit=10)
+    calls(store.unstarted, untouched_for_s=1, limit=10)
+    calls(store.count_unstarted)
+    calls(store.count_running)
+    calls(store.touch, [new.id, other.id])
+    calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
+    calls(store.reopen, new.id)
+    with database.write() as connection:
+        calls(store.settle, new.id, Ending(OK, result=[1]), connection=connection)
+    calls(store.page, limit=10)
+    calls(store.page, limit=10, before_seq=5, status=OK, process_key="p")
+    calls(store.open_in_engine, limit=10)
+    calls(store.close_in_engine, new.id)
+
+
+def walk_events(calls: Calls, store: EventStore) -> None:
+    first, second = (NewEvent("trace", "step", external_task_id="task", lock_token=token) for token in ("1", "2"))
+    calls(store.begin, first)
+    calls(store.progress, AttemptKey("task", "1"), Progress(COMPLETED, {"n": 1}))
+    calls(store.begin, second, confirm=AttemptKey("task", "1"))
+    calls(store.close, AttemptKey("task", "2"), COMPLETED)
+    calls(store.record, NewEvent("trace", "retry", OPS))
+    calls(store.by_traceability_id, "trace", after_seq=1)
+    calls(store.by_correlation_id, "order-1")
+    calls(store.open_attempts, untouched_for_s=1, limit=10)
+    calls(store.touch, [uuid.uuid4(), uuid.uuid4()])
+
+
+def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
+    expected = {
+        f"{store.__name__}.{name}"
+        for store in (ProcessStore, EventStore, BookmarkStore)
+        for name in public_methods(store)
+    }
+    assert set(sent) == expected
+    assert all(sent.values())
+
+
+def test_every_statement_is_t_sql(sent: dict[str, list[str]]) -> None:
+    for method, statements in sent.items():
+        for statement in statements:
+            assert len(parsed(statement)) == 1, (method, statement)
+
+
+def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) -> None:
+    for statement in (statement for statements in sent.values() for statement in statements):
+        assert not re.search(r"\b(LIMIT|RETURNING|ON CONFLICT|BOOLEAN|ILIKE)\b|\|\|", statement), statement
+        # OUTPUT would fail on tables with triggers, and costs where nobody reads the new key
+        assert "OUTPUT" not in statement, statement
+
+
+@pytest.mark.parametrize(
+    ("method", "predicate"),
+    [
+        ("ProcessStore.unstarted", "process_store.status = 'pending'"),
+        ("ProcessStore.unstarted", "process_store.process_instance_id IS NULL"),
+        ("ProcessStore.count_unstarted", "process_store.status = 'pending'"),
+        ("ProcessStore.count_unstarted", "process_store.process_instance_id IS NULL"),
+        ("ProcessStore.count_running", "process_store.status = 'pending'"),
+        ("ProcessStore.count_running", "process_store.process_instance_id IS NOT NULL"),
+        ("ProcessStore.running", "process_store.status = 'pending'"),
+        ("ProcessStore.open_in_engine", "process_store.engine_open = 1"),
+        ("EventStore.open_attempts", "event_log.phase IN ('started', 'completing')"),
+        ("EventStore.progress", "phase IN ('started', 'completing')"),
+        ("EventStore.close", "phase IN ('started', 'completing')"),
+        ("EventStore.touch", "phase IN ('started', 'completing')"),
+    ],
+)
+def test_predicates_of_filtered_indexes_stand_literally(
+    sent: dict[str, list[str]], method: str, predicate: str
+) -> None:
+    plain = [
+        " ".join(re.sub(r"\bN'", "'", statement).replace("[", "").replace("]", "").split())
+        for statement in sent[method]
+    ]
+    assert all(predicate in statement for statement in plain), plain
+
+
+def test_lookups_by_instance_and_task_imply_their_indexes_filters(sent: dict[str, list[str]]) -> None:
+    # `column = value` and `column IN (...)` imply IS NOT NULL, which is what these indexes are filtered on.
+    assert all("process_instance_id = :" in text for text in sent["ProcessStore.by_instance_id"])
+    assert all("process_instance_id IN (" in text for text in sent["ProcessStore.by_instance_ids"])
+    assert any("external_task_id = :" in text for text in sent["EventStore.begin"])
+
+
+def alembic(*arguments: str) -> str:
+    environment = {**os.environ, "DATABASE_URL": "sqlite:///:memory:"}
+    program = str(Path(sys.executable).parent / "alembic")
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def script() -> str:
+    """The migrations as a database administrator gets them."""
+    return alembic("-x", "dialect=mssql", "upgrade", "head", "--sql")
+
+
+def batches(script: str) -> list[str]:
+    return [batch.strip() for batch in re.split(r"^\s*GO\s*$", script, flags=re.MULTILINE) if batch.strip()]
+
+
+def flat(text: str) -> str:
+    return " ".join(text.replace("[", "").replace("]", "").split())
+
+
+def test_every_batch_of_the_migrations_is_t_sql(script: str) -> None:
+    found = batches(script)
+    assert len(found) > 10
+    for batch in found:
+        assert parsed(batch), batch
+
+
+def test_downgrade_script_is_t_sql() -> None:
+    script = alembic("-x", "dialect=mssql", "downgrade", "head:base", "--sql")
+    assert all(parsed(batch) for batch in batches(script))
+    assert {"DROP TABLE bookmark;", "DROP TABLE event_log;", "DROP TABLE process_store;"} <= set(
+        flat(script).replace("DROP", "\nDROP").replace(";", ";\n").splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "seq BIGINT NOT NULL IDENTITY",
+        "id UNIQUEIDENTIFIER NOT NULL",
+        f"correlation_id NVARCHAR(200) COLLATE {BINARY_COLLATION} NOT NULL",
+        f"process_key NVARCHAR(200) COLLATE {BINARY_COLLATION} NOT NULL",
+        f"status NVARCHAR(16) COLLATE {BINARY_COLLATION} NOT NULL",
+        "engine_open BIT NOT NULL",
+        "variables NVARCHAR(max) NOT NULL",
+        "result NVARCHAR(max) NULL",
+        "callback_url NVARCHAR(2000) NULL",
+        "started_at DATETIME2(3) NOT NULL",
+        "finished_at DATETIME2(3) NULL",
+        "execution_id UNIQUEIDENTIFIER NOT NULL",
+        f"external_task_id NVARCHAR(64) COLLATE {BINARY_COLLATION} NULL",
+        f"lock_token NVARCHAR(128) COLLATE {BINARY_COLLATION} NULL",
+        "business_action_response NVARCHAR(max) NULL",
+        "error_details NVARCHAR(max) NULL",
+        "execution_time INTEGER NULL",
+    ],
+)
+def test_column_has_the_type_that_it_needs(script: str, column: str) -> None:
+    assert column in flat(script)
+
+
+def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: str) -> None:
+    tables = [batch for batch in batches(script) if "CREATE TABLE" in batch and "alembic_version" not in batch]
+    assert len(tables) == 3
+    for table in tables:
+        assert not re.search(r"(?<!N)VARCHAR|(?<!N)TEXT\b|NTEXT|DATETIME\b(?!2)|DATETIME2(?!\(3\))|FLOAT", table), table
+
+
+@pytest.mark.parametrize(
+    ("index", "filtered"),
+    [
+        (
+            "INDEX ix_process_store_unstarted ON process_store (updated_at)",
+            "process_instance_id IS NULL AND status = 'pending'",
+        ),
+        ("INDEX ix_process_store_engine_open ON process_store (updated_at)", "engine_open = 1"),
+        (
+            "INDEX ix_process_store_process_instance_id ON process_store (process_instance_id)",
+            "process_instance_id IS NOT NULL",
+        ),
+        (
+            "UNIQUE INDEX uq_event_log_external_task_id_lock_token ON event_log (external_task_id, lock_token)",
+            "external_task_id IS NOT NULL",
+        ),
+        ("INDEX ix_event_log_open ON event_log (updated_at)", "phase IN ('started', 'completing')"),
+    ],
+)
+def test_index_is_filtered(script: str, index: str, filtered: str) -> None:
+    assert f"CREATE {index} WHERE {filtered}" in flat(script)
+
+
+def test_script_creates_what_the_models_say(script: str) -> None:
+    said = flat(script)
+    for table in metadata.sorted_tables:
+        for element in (CreateTable(table), *(CreateIndex(index) for index in table.indexes)):
+            statement = flat(str(element.compile(dialect=mssql.dialect())))
+            assert statement in said, statement
+
+
+def test_collation_comes_with_the_names_of_the_keys() -> None:
+    for table, column in (("process_store", "correlation_id"), ("bookmark", "name"), ("event_log", "lock_token")):
+        kind = metadata.tables[table].c[column].type.dialect_impl(mssql.dialect())
+        assert getattr(kind, "collation", None) == BINARY_COLLATION or BINARY_COLLATION in str(
+            metadata.tables[table].c[column].type.compile(mssql.dialect())
+        )

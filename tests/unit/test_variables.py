@@ -1,0 +1,249 @@
+"""Python values come back from the engine's typed variables as they went in."""
+
+from __future__ import annotations
+
+import base64
+import enum
+import json
+import math
+from collections import OrderedDict
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camunda_bridge.errors import VariableError
+from camunda_bridge.variables import (
+    MAX_STRING,
+    File,
+    Raw,
+    format_date,
+    from_engine,
+    parse_date,
+    to_document,
+    to_engine,
+)
+
+
+def round_trip(value: Any) -> Any:
+    # through the bytes that go over the wire, as the session writes them
+    wire = json.dumps(to_engine({"x": value}), ensure_ascii=False).encode()
+    return from_engine(json.loads(wire))["x"]
+
+
+def typed(value: Any) -> dict[str, Any]:
+    return to_engine({"x": value})["x"]
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+ROWS = [
+    (None, "Null"),
+    (True, "Boolean"),
+    (False, "Boolean"),
+    (1.5, "Double"),
+    (1.0, "Double"),
+    (-0.0, "Double"),
+    (1.7976931348623157e308, "Double"),
+    (5e-324, "Double"),
+    (0, "Integer"),
+    (2**31 - 1, "Integer"),
+    (-(2**31), "Integer"),
+    (2**31, "Long"),
+    (-(2**31) - 1, "Long"),
+    (2**63 - 1, "Long"),
+    (-(2**63), "Long"),
+    ("", "String"),
+    ("grüße 你好 👩‍👩‍👧 \u0000\n", "String"),
+    ("x" * MAX_STRING, "String"),
+    ("x" * (MAX_STRING + 1), "Json"),
+    ("x" * 5_000, "Json"),
+    ({}, "Json"),
+    ({"a": [1, None, {"b": True}], "é": "👍"}, "Json"),
+    ([], "Json"),
+    ([1, "2", None], "Json"),
+    (datetime(2026, 11, 24, 10, 30, 15, 123_000, UTC), "Date"),
+    (datetime(1, 1, 1, tzinfo=UTC), "Date"),
+    (datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC), "Date"),
+    (datetime(2026, 7, 1, tzinfo=timezone(timedelta(hours=-9, minutes=-30))), "Date"),
+    (b"", "Bytes"),
+    (bytes(range(256)), "Bytes"),
+    (File("a b.pdf", b"%PDF", "application/pdf", "utf-8"), "File"),
+    (File("a", b""), "File"),
+    (Raw("Object", "rO0AB", {"objectTypeName": "java.util.Date"}), "Object"),
+    (Raw("Xml", "<a/>", {}), "Xml"),
+]
+
+
+@pytest.mark.parametrize(("value", "kind"), ROWS, ids=lambda value: repr(value)[:40])
+def test_value_has_its_type_and_comes_back_as_it_was(value: Any, kind: str) -> None:
+    assert typed(value)["type"] == kind
+    back = round_trip(value)
+    assert back == value
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "back"),
+    [
+        ((1, (2,)), [1, [2]]),
+        (OrderedDict(a=1), {"a": 1}),
+        (MappingProxyType({"a": MappingProxyType({})}), {"a": {}}),
+        (date(2026, 2, 28), "2026-02-28"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Decimal("1.10"), "1.10"),
+        (Colour.RED, "red"),
+        ({"at": datetime(2026, 1, 1, tzinfo=UTC), "n": Decimal("1.10")}, {"at": "2026-01-01T00:00:00+00:00", "n": "1.10"}),
+        (datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)),  # noqa: DTZ001
+        (datetime(2026, 1, 1, microsecond=999_999, tzinfo=UTC), datetime(2026, 1, 1, microsecond=999_000, tzinfo=UTC)),
+    ],
+    ids=lambda value: repr(value)[:40],
+)  # fmt: skip
+def test_value_without_an_equal_comes_back_as_its_nearest(value: Any, back: Any) -> None:
+    assert round_trip(value) == back
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@given(json_values)
+def test_any_json_value_comes_back_as_it_was(value: Any) -> None:
+    assert round_trip(value) == value
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), json_values, max_size=5))
+def test_document_of_json_values_alone_gives_the_variables_back(values: dict[str, Any]) -> None:
+    variables = to_engine(values)
+    document, exact = to_document(variables)
+    assert exact
+    assert document == values
+    assert to_engine(json.loads(json.dumps(document))) == variables
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_any_time_comes_back_to_the_millisecond(value: datetime) -> None:
+    assert round_trip(value) == value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+@pytest.mark.parametrize(
+    "value", [datetime(2026, 1, 1, tzinfo=UTC), b"x", File("f", b"x"), Raw("Object", "x", {"objectTypeName": "T"})]
+)
+def test_document_of_other_values_keeps_their_types(value: Any) -> None:
+    variables = to_engine({"plain": 1, "x": value})
+    document, exact = to_document(variables)
+    assert not exact
+    assert document == {"plain": 1, "x": variables["x"]}
+    assert from_engine(json.loads(json.dumps({"x": document["x"]})))["x"] == value
+
+
+def test_string_is_measured_in_utf_16_as_the_engine_does() -> None:
+    # each emoji is two code units
+    assert typed("👍" * (MAX_STRING // 2))["type"] == "String"
+    assert typed("👍" * (MAX_STRING // 2) + "x")["type"] == "Json"
+    assert typed("ü" * MAX_STRING)["type"] == "String"
+    assert round_trip("👍" * MAX_STRING) == "👍" * MAX_STRING
+
+
+def test_date_is_written_as_the_engine_reads_it() -> None:
+    assert format_date(datetime(7, 3, 4, 5, 6, 7, 8_999, UTC)) == "0007-03-04T05:06:07.008+0000"
+    assert parse_date("2026-11-24T10:30:15.123+0130").utcoffset() == timedelta(hours=1, minutes=30)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**63,
+        -(2**63) - 1,
+        math.nan,
+        math.inf,
+        {"deep": [math.nan]},
+        {(1, 2): 3},
+        object(),
+        {1, 2},
+        {"deep": {"set": {1}}},
+        [b"bytes"],
+        "\ud800",
+        "x" * 5_000 + "\udfff",
+        {"deep": ["\ud800"]},
+        {"\ud800": 1},
+        File("only-a-name"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_value_that_cannot_be_carried_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(VariableError, match="'amount'"):
+        to_engine({"fine": 1, "amount": value})
+
+
+def test_value_nested_too_deeply_is_refused_by_name() -> None:
+    value: Any = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(VariableError, match="'tower'"):
+        to_engine({"tower": value})
+
+
+@pytest.mark.parametrize("name", [1, None, ("a",), "\ud800"])
+def test_name_that_is_no_text_is_refused(name: Any) -> None:
+    with pytest.raises(VariableError, match=r"name|variable"):
+        to_engine({name: 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("Json", "{"),
+        ("Json", ""),
+        ("Date", "yesterday"),
+        ("Date", 5),
+        ("Double", "many"),
+        ("Bytes", "x"),
+        ("Bytes", "not*base64!="),
+        ("File", "x"),
+    ],
+)
+def test_content_that_is_not_what_its_type_says_is_named(kind: str, value: Any) -> None:
+    with pytest.raises(VariableError, match=f"'amount' is no {kind}"):
+        from_engine({"amount": {"type": kind, "value": value}})
+
+
+@pytest.mark.parametrize("kind", ["Null", "String", "Boolean", "Integer", "Long", "Double", "Date", "Json", "Bytes"])
+def test_empty_variable_of_any_type_is_none(kind: str) -> None:
+    assert from_engine({"x": {"type": kind, "value": None, "valueInfo": {}}}) == {"x": None}
+
+
+def test_double_may_come_as_a_whole_number() -> None:
+    assert type(from_engine({"x": {"type": "Double", "value": 1}})["x"]) is float
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_double_that_json_has_no_form_for_survives_a_round_trip(text: str) -> None:
+    variable = {"type": "Double", "value": text, "valueInfo": {}}
+    assert to_engine(from_engine({"x": variable})) == {"x": variable}
+
+
+def test_file_of_a_fetched_task_has_metadata_and_no_content() -> None:
+    info = {"filename": "a.pdf", "mimeType": "application/pdf", "encoding": "utf-8"}
+    value = from_engine({"x": {"type": "File", "value": None, "valueInfo": info}})["x"]
+    assert value == File("a.pdf", None, "application/pdf", "utf-8")
+
+
+def test_object_of_a_java_class_survives_a_round_trip_unchanged() -> None:
+    info = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/x-java-serialized-object"}
+    variable = {"type": "Object", "value": base64.b64encode(b"\xac\xed").decode(), "valueInfo": info}
+    assert to_engine(from_engine({"x": variable})) == {"x": variable}
