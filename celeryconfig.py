@@ -39,7 +39,6 @@ task_routes = {
     "poll": {"queue": "polls"},
     "reconcile": {"queue": "settling"},
     "follow": {"queue": "settling"},
-    "settle": {"queue": "settling"},
     "close_instance": {"queue": "settling"},
     "report_killed": {"queue": "settling"},
 }
@@ -85,7 +84,11 @@ worker_concurrency = _settings.worker_concurrency
 # A message must not wait behind a busy slot while another worker idles.
 worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
-task_time_limit = _settings.step_time_limit_s + 30
+# A handler's own limit is kept by tasks/limits.py. This is the net for everything else that a task does: a handler may
+# have used its whole time, wait for the database, and then for the engine as long as a lock lasts.
+task_time_limit = max(
+    _settings.step_time_limit_s, *(step.time_limit_s or 0 for process in registry for step in process.steps.values()), 0
+) + (2 * _settings.db_hold_s + _settings.lock_duration_ms // 1000 + 60)
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

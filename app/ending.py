@@ -27,7 +27,8 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     ending = Ending(status, result=body["data"], error=error, engine_open=True)
     end_from_outside(row, ending)
     now = services().processes.by_id(row.id) or row
-    if (now.status, now.result, now.error) != (status, body["data"], error):
+    same = now.status == status and (body["data"] is None or now.result == body["data"])
+    if not same or (body["error"] is not None and now.error != body["error"]):
         raise Problem(
             ALREADY_ENDED,
             f"the process is {now.status} already",

@@ -32,7 +32,7 @@ from tasks.publish import BrokerAway, send_start
 
 #: error types and codes that a person has to mend; every other error is one of the process's own rules
 _TECHNICAL_TYPES = ("incident", "lost")
-_TECHNICAL_CODES = ("PROCESS_NOT_DEPLOYED", "START_REFUSED", "ENGINE_UNAUTHORIZED")
+_TECHNICAL_CODES = ("PROCESS_NOT_DEPLOYED", "START_REFUSED")
 #: one preference of a `Prefer` header, with its parameters; a comma within quotes ends none
 _PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 #: of a wait in seconds, more digits than anybody waits for

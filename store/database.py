@@ -79,8 +79,9 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction, committed at the end of the block, rolled back when it raises."""
         turn = self._turn
-        if turn is not None and not turn.acquire(timeout=self.timeout_ms / 1000):
-            raise DatabaseAway(f"no turn to write within {self.timeout_ms} ms")
+        # Half of the time for the turn within this process, half for the lock against others (see _create_sqlite).
+        if turn is not None and not turn.acquire(timeout=self.timeout_ms / 2000):
+            raise DatabaseAway(f"no turn to write within {self.timeout_ms // 2} ms")
         try:
             with self.translating(), self._engine.begin() as connection:
                 yield connection
@@ -195,7 +196,7 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
         Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": timeout_ms / 1000, "check_same_thread": False, "cached_statements": 256},
+        connect_args={"timeout": timeout_ms / 2000, "check_same_thread": False, "cached_statements": 256},
         poolclass=sa.pool.QueuePool,
         **options,
     )

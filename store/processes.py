@@ -281,6 +281,11 @@ class ProcessStore:
                 sa.update(process_store).where(_p.id == process_id).values(engine_open=False, updated_at=now())
             )
 
+    def postpone_close(self, process_id: uuid.UUID) -> None:
+        """Look at the other rows of :meth:`open_in_engine` first."""
+        with self._db.write() as connection:
+            connection.execute(sa.update(process_store).where(_p.id == process_id).values(updated_at=now()))
+
     def touch(self, process_ids: Sequence[uuid.UUID]) -> None:
         """Mark rows as seen now, so that they are not looked at again at once."""
         for start in range(0, len(process_ids), 500):

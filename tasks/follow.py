@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from camunda_bridge.client import Topic
-from camunda_bridge.errors import EngineAway
+from camunda_bridge.errors import EngineAway, Unauthorized
 from camunda_bridge.locks import new_token
 from store.events import AttemptKey
 from tasks.messages import StepMessage
@@ -84,7 +84,7 @@ def fetch(
             max_tasks=min(max_tasks, settings.poll_max_tasks),
             business_key=business_key,
         )
-    except EngineAway as error:
+    except (EngineAway, Unauthorized) as error:
         log.info("nothing fetched: %s", error)
         return Followed(0, asked=False)
     lock_s = settings.lock_duration_ms / 1000

@@ -71,7 +71,7 @@ def send_step(message: StepMessage) -> None:
     found = registry.find(task.topic)
     if found is None:
         raise LookupError(f"no handler for topic {task.topic!r}")
-    process, step = found
+    process, _ = found
     _send(
         "run_step",
         [message.dump()],
@@ -79,7 +79,6 @@ def send_step(message: StepMessage) -> None:
         task_id=str(uuid.uuid4()),
         shadow=task.topic,
         argsrepr=f"({task.business_key})",
-        time_limit=step.time_limit_s,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import redis
 
 from camunda_bridge.client import PAGE
-from camunda_bridge.errors import BridgeError
+from camunda_bridge.errors import BridgeError, EngineRefused
 from store.clock import now
 from store.database import DatabaseAway
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
@@ -142,7 +142,12 @@ def resolve_attempts() -> None:
 def close_ended() -> None:
     """Delete instances whose rows were ended from outside."""
     for row in runtime().processes.open_in_engine(limit=BATCH):
-        close_in_engine(row)
+        try:
+            close_in_engine(row)
+        except EngineRefused as error:
+            # One that the engine will not delete must not stand before all others.
+            log.warning("instance of %s not deleted: %s", row.correlation_id, error)
+            runtime().processes.postpone_close(row.id)
 
 
 def forget_workers() -> None:

@@ -39,7 +39,7 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
         retry_timeout_ms=retry_pause_ms(left, step),
     )
     if left == 0:
-        row = _row(message, context)
+        row = retrying(lambda: _row(message, context), for_s=runtime().settings.db_hold_s)
         if row is not None:
             settle_incident(row, failure.message, step.name)
 
@@ -58,10 +58,11 @@ def retry_pause_ms(left: int, step: StepDefinition) -> int:
 
 def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) -> None:
     """The row's process stands still on an incident: `error`, and the waiting client is told now."""
-    incident_id = None
+    # The row must say that it stands on an incident even if the engine cannot say on which.
+    incident_id = "unknown"
     try:
         incidents = runtime().engine.incidents_of(row.process_instance_id or "")
-        incident_id = incidents[0]["id"] if incidents else None
+        incident_id = incidents[0]["id"] if incidents else incident_id
     except BridgeError as error:
         log.info("incident of %s not found: %s", row.correlation_id, error)
     error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}

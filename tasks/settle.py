@@ -7,10 +7,9 @@ import logging
 import uuid
 from typing import Any
 
-from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import from_engine
 from store.events import OPS, AttemptKey, NewEvent, close
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks import app
 from tasks.publish import BROKER_AWAY
 from tasks.runtime import runtime
@@ -142,18 +141,3 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     # What JSON cannot hold is shown as text: a client reads it, nobody computes with it.
     loaded: dict[str, Any] = json.loads(json.dumps(values, ensure_ascii=False, default=str))
     return loaded
-
-
-@app.task(name="settle")
-def settle_instance(process_instance_id: str) -> None:
-    """Settle the row of an instance if it has ended."""
-    row = runtime().processes.by_instance_id(process_instance_id)
-    if row is None or row.status not in (PENDING, ERROR):
-        return
-    try:
-        instance = runtime().engine.historic_instance(process_instance_id)
-    except BridgeError as error:
-        log.info("not settled yet, reconcile tries again: %s", error)
-        return
-    if instance is not None:
-        settle_from_history(row, instance)

@@ -15,6 +15,7 @@ from camunda_bridge.variables import to_engine
 from store.database import DatabaseAway, retrying
 from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
 from tasks import app
+from tasks.gate import close_gate
 from tasks.progress import begin
 from tasks.publish import BrokerAway, send_start, send_start_again
 from tasks.room import gauge
@@ -62,6 +63,12 @@ def start_process(self: Any, process_id: str) -> None:
         log.info("start of %s put off: %s", row.correlation_id, error)
         if not error.maybe_done:
             _put_off(row, token)
+        return
+    except Unauthorized as error:
+        # Every other start would be refused too: they stay queued until the login is mended.
+        log.error("starts are put off: %s", error)
+        close_gate("the engine refuses our login")
+        _put_off(row, token)
         return
     except BridgeError as error:
         _give_up(row, error)
@@ -127,8 +134,6 @@ def _put_off(row: ProcessRow, token: str) -> None:
 
 def _give_up(row: ProcessRow, error: BridgeError) -> None:
     code = "PROCESS_NOT_DEPLOYED" if isinstance(error, NotFound) else "START_REFUSED"
-    if isinstance(error, Unauthorized):
-        code = "ENGINE_UNAUTHORIZED"
     log.error("start of %s refused: %s", row.correlation_id, error)
     settle(row, Ending(ERROR, error={"code": code, "message": str(error), "type": type(error).__name__}))
 

@@ -35,6 +35,7 @@ from store.processes import ERROR, OK, Ending
 from tasks import app
 from tasks.catching import is_caught
 from tasks.follow import hand_on_slot
+from tasks.limits import time_limit
 from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.progress import go_on
@@ -77,7 +78,9 @@ class Attempt:
         self.key = message.attempt
         self.values, self.unreadable = _readable(message)
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
-        self.correlation_id = self.context.correlation_id or self.task.business_key or self.task.process_instance_id
+        # A business key of somebody else's may be longer than a correlation id.
+        business_key = (self.task.business_key or "")[:200]
+        self.correlation_id = self.context.correlation_id or business_key or self.task.process_instance_id
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
         shown = _shown(self.values, self.task.variables)
         self.identifiers = {name: shown[name] for name in process.identifiers if shown.get(name)}
@@ -123,7 +126,8 @@ class Attempt:
             # The engine's task id stays the same in every attempt, and differs each time a loop comes by.
             idempotency_key=self.task.id,
         )
-        return execute(self.step, self.values, context)
+        with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
+            return execute(self.step, self.values, context)
 
     def _deliver(self, execution: Execution) -> None:
         outcome = execution.outcome
@@ -194,7 +198,7 @@ class Attempt:
                 self.task.id, self.message.token, outcome.code, outcome.message, variables
             )
         )
-        runtime().events.close(self.key, BPMN_ERROR)
+        retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
         go_on(self.task, confirm=None)
 
     def _fail(self, outcome: Failed, execution: Execution) -> None:

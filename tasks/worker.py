@@ -16,6 +16,7 @@ from celery.signals import setup_logging, task_failure, worker_process_init
 
 from tasks import app
 from tasks.gate import Gate
+from tasks.limits import SIGNAL_NAME
 from tasks.logs import configure_logging
 from tasks.processes import registry
 from tasks.publish import BrokerAway, send_killed
@@ -69,6 +70,8 @@ class Heartbeat(bootsteps.StartStopStep):
         self.stop(consumer)
 
     def _beat(self, consumer: Any, gate: Gate) -> None:
+        # The pool looks for dead children every 5 s by itself; a killed step is to be reported at once.
+        consumer.pool.maintain_pool()
         try:
             if _runs_steps:
                 slots = consumer.pool.num_processes
@@ -148,6 +151,9 @@ def report_killed_child(sender: Any = None, exception: BaseException | None = No
     if getattr(sender, "name", None) != "run_step" or not isinstance(exception, TimeLimitExceeded | WorkerLostError):
         return
     try:
-        send_killed(given["args"][0], f"{type(exception).__name__}: {exception}")
+        text = f"{type(exception).__name__}: {exception}"
+        if SIGNAL_NAME in text:
+            text = "TimeLimitExceeded: the handler ran longer than its time limit"
+        send_killed(given["args"][0], text)
     except BrokerAway as error:
         log.warning("killed step not reported, its lock runs out: %s", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,9 @@ def test_business_error_outlives_an_engine_that_is_away_when_asked_what_it_catch
     real = step_module.is_caught
     monkeypatch.setattr(step_module, "is_caught", away)
     # as long as a lock lasts it is tried again
-    monkeypatch.setattr(bench.runtime, "settings", Settings(lock_duration_ms=500, camunda_timeout_ms=400))
+    monkeypatch.setattr(
+        bench.runtime, "settings", replace(bench.runtime.settings, lock_duration_ms=500, camunda_timeout_ms=400)
+    )
     assert bench.run(message).phase == COMPLETING
     monkeypatch.setattr(step_module, "is_caught", real)
     assert bench.engine.unlock(message.task.id, message.token)

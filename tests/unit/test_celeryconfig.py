@@ -33,7 +33,7 @@ def test_every_task_has_a_queue_that_a_bare_worker_reads() -> None:
     routed = {name: celeryconfig.task_routes[name]["queue"] for name in own_tasks() - {"run_step"}}
     assert set(routed.values()) <= queues
     assert routed["start_process"] == "starts"
-    assert routed["settle"] == routed["reconcile"] == "settling"
+    assert routed["reconcile"] == "settling"
     assert routed["poll"] == "polls"
     # run_step is sent to the queue of its process
     assert {process.queue for process in registry} <= queues

@@ -135,7 +135,6 @@ def test_start_that_does_not_end_in_time_is_answered_202(facade: Facade) -> None
         (Ending(ERROR, error={"code": "INSTANCE_LOST", "message": "m", "type": "lost"}), 500, "process-error"),
         (Ending(ERROR, error={"code": "PROCESS_NOT_DEPLOYED", "message": "m"}), 500, "process-error"),
         (Ending(ERROR, error={"code": "START_REFUSED", "message": "m"}), 500, "process-error"),
-        (Ending(ERROR, error={"code": "ENGINE_UNAUTHORIZED", "message": "m"}), 500, "process-error"),
         (Ending(CANCELLED, error={"code": "CANCELLED", "message": "by ops"}), 409, "process-cancelled"),
     ],
     ids=lambda value: repr(value)[:60],

@@ -103,6 +103,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.page, limit=10)
     calls(store.page, limit=10, before_seq=5, status=OK, process_key="p")
     calls(store.open_in_engine, limit=10)
+    calls(store.postpone_close, new.id)
     calls(store.close_in_engine, new.id)
 
 

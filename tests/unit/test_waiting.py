@@ -51,6 +51,11 @@ def sweeping(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "SWEEP_AFTER_S", 0.05)
 
 
+def _drop_subscribers(client: redis.Redis) -> bool:
+    client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    return client.pubsub_numpat() == 0
+
+
 @pytest.fixture
 def make(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Waiters]]:
     """Makes waiters; after the test their subscribers are dropped and do not come back."""
@@ -72,8 +77,8 @@ def make(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., 
     for broker in brokers:
         # one that the test has stopped has no subscribers
         with suppress(redis.RedisError), redis.Redis.from_url(broker.url) as client:
-            client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-            eventually(lambda client=client: client.pubsub_numpat() == 0)  # type: ignore[misc]
+            # again and again: one may have been about to subscribe
+            eventually(lambda client=client: _drop_subscribers(client))  # type: ignore[misc]
 
 
 def eventually(condition: Callable[[], Any]) -> None:

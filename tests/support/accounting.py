@@ -1,0 +1,76 @@
+"""What must be true after any fault: everything that was accepted has ended once, and nothing is left over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import redis
+import requests
+
+from dev.stack import Stack
+from tests.support.api import Api, eventually
+
+
+def settle_all(api: Api, correlation_ids: Iterable[str], timeout_s: float = 90.0) -> dict[str, dict[str, Any]]:
+    """The ends of all these processes, by correlation id.
+
+    Raises:
+        AssertionError: one of them had not ended within `timeout_s` seconds.
+    """
+    return {item: api.wait_until_ended(item, timeout_s).body for item in correlation_ids}
+
+
+def check_books(stack: Stack, api: Api, correlation_ids: Iterable[str], process_key: str) -> None:
+    """Rows, instances, events and queues agree.
+
+    Raises:
+        AssertionError: says what is left over or missing.
+    """
+    ids = list(correlation_ids)
+    rows = settle_all(api, ids)
+    instances = _instances(stack, process_key)
+    for correlation_id, row in rows.items():
+        found = [item for item in instances if item["businessKey"] == correlation_id]
+        assert [item["id"] for item in found] == [row["processInstanceId"]], f"{correlation_id}: {found}"
+        if row["status"] == "ok":
+            _check_events(api, row)
+    eventually(lambda: _left_in_queues(stack) == {}, what=f"empty queues, not {_left_in_queues(stack)}")
+
+
+def attempts(notes: Path, what: str = "begin") -> Counter[str]:
+    """How often an attempt of `probe.work` noted that it began (or ended), by correlation id."""
+    lines = notes.read_text().splitlines() if notes.exists() else []
+    return Counter(line.split()[1] for line in lines if line.split()[0] == what)
+
+
+def _check_events(api: Api, row: dict[str, Any]) -> None:
+    def closed() -> bool:
+        return not any(event["phase"] in ("started", "completing") for event in api.events(row["traceabilityId"]))
+
+    eventually(closed, what=f"no open attempt of {row['correlationId']}: {api.events(row['traceabilityId'])}")
+    events = api.events(row["traceabilityId"])
+    successes = Counter(event["externalTaskId"] for event in events if event["phase"] == "completed")
+    tasks = {event["externalTaskId"] for event in events if event["externalTaskId"]}
+    assert set(successes) == tasks, f"a step without success: {events}"
+    assert set(successes.values()) == {1}, f"a step that succeeded more than once: {events}"
+
+
+def _instances(stack: Stack, process_key: str) -> list[dict[str, Any]]:
+    engine = stack.environment.get("CAMUNDA_BASE_URL")
+    found: list[dict[str, Any]] = requests.get(
+        f"{engine}/history/process-instance", params={"processDefinitionKey": process_key}, timeout=20
+    ).json()
+    return found
+
+
+def _left_in_queues(stack: Stack) -> dict[str, int]:
+    client = redis.Redis.from_url(stack.environment.get("REDIS_URL"), decode_responses=True)
+    try:
+        queues = ["starts", "settling", *client.keys("steps.*")]
+        lengths = {queue: client.llen(queue) for queue in queues if client.type(queue) in ("list", "none")}
+        return {queue: length for queue, length in lengths.items() if length}
+    finally:
+        client.close()
