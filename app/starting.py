@@ -142,7 +142,10 @@ class Starter:
                 f"{self._settings.max_pending_starts} starts wait already",
                 headers={"Retry-After": str(self._settings.retry_after_s)},
             )
-        return self._processes.accept(new)
+        accepted = self._processes.accept(new)
+        # Until the next count every accepted start counts as one that waits: a burst does not run past the bound.
+        self._unstarted += accepted
+        return accepted
 
     def _count_unstarted(self) -> int:
         now = time.monotonic()
