@@ -16,6 +16,7 @@ from celery.signals import setup_logging, task_failure, worker_process_init
 
 from tasks import app
 from tasks.gate import Gate
+from tasks.health import unhandled_topics
 from tasks.limits import SIGNAL_NAME
 from tasks.logs import configure_logging
 from tasks.processes import registry
@@ -126,6 +127,8 @@ class Queues(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         _note_queues()
         watch(worker)
+        for key, topics in unhandled_topics().items():
+            log.warning("process %s: nobody handles %s; not fetched", key, topics)
 
 
 app.steps["worker"].add(Queues)

@@ -14,6 +14,9 @@ from store import events, processes
 from store.database import Database
 from store.migrate import upgrade
 from store.models import metadata
+from tests.integration.step_bench import bench, broker
+
+__all__ = ["bench", "broker"]
 
 #: milliseconds that a test's database waits for a lock
 TIMEOUT_MS = 2_000

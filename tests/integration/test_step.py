@@ -2,117 +2,19 @@
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from camunda_bridge.client import Engine
-from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import BusinessRuleError, EngineAway
-from camunda_bridge.locks import new_token
-from camunda_bridge.variables import File, Raw, to_engine
-from dev.broker import Broker
-from dev.ports import free_port
-from settings import Settings
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, EventRow
+from camunda_bridge.variables import File, Raw
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST
 from tasks import step as step_module
 from tasks.messages import StepMessage
-from tasks.processes import registry
-from tasks.runtime import Runtime
-from tests.contract.bpmn import boundary, external, process
-from tests.unit.facade import Facade
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    broker = Broker(free_port(), tmp_path_factory.mktemp("broker"))
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker
-    finally:
-        broker.stop()
-
-
-class Bench:
-    """A process of one test on the engine, its handler in the registry."""
-
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
-        self.runtime = runtime
-        self.key = f"step-{uuid.uuid4().hex[:12]}"
-        self.definition = ProcessDefinition(self.key, folder / f"{self.key}.bpmn")
-        self.calls: list[dict[str, Any]] = []
-
-    @property
-    def engine(self) -> Engine:
-        return self.runtime.engine
-
-    def deploy(self, answer: Any, *parts: Any, **options: Any) -> None:
-        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it."""
-
-        def handler(given: dict[str, Any]) -> Any:
-            self.calls.append(given)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        self.definition.step("a", **options)(handler)
-        self.definition.bpmn_path.write_text(process(self.key, external("a"), *parts))
-        registry.add(self.definition)
-        self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
-
-    def fetch(self, lock_ms: int = 60_000) -> StepMessage:
-        token, begun = new_token(), time.time()
-        topic = self.definition.topic(self.definition.steps[f"{self.key}.a"])
-        (task,) = self.engine.fetch_and_lock([topic], token=token, lock_duration_ms=lock_ms, max_tasks=1)
-        return StepMessage(task, token, begun, lock_ms / 1000)
-
-    def start(self, **variables: Any) -> StepMessage:
-        self.engine.start(self.key, self.key, to_engine(variables))
-        return self.fetch()
-
-    def run(self, message: StepMessage) -> EventRow:
-        """Run the attempt; its event."""
-        step_module.run_step(message.dump())
-        (row,) = [row for row in self.events() if row.lock_token == message.token]
-        return row
-
-    def events(self) -> list[EventRow]:
-        return self.runtime.events.by_correlation_id(self.key)
-
-    def close(self) -> None:
-        registry.processes.pop(self.key, None)
-        for topic in self.definition.steps:
-            registry._steps.pop(topic, None)
-        for deployment in self.engine.session.get("/deployment", name=self.key):
-            url = f"{self.engine.session.base_url}/deployment/{deployment['id']}"
-            self.engine.session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})
-
-
-@pytest.fixture
-def bench(
-    engine_url: str, broker: Broker, tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Bench]:
-    (tmp_path / "store.db").write_bytes(migrated_file.read_bytes())
-    settings = Settings(
-        database_url=f"sqlite:///{tmp_path / 'store.db'}",
-        redis_url=broker.url,
-        camunda_base_url=engine_url,
-        camunda_timeout_ms=5_000,
-        lock_duration_ms=6_000,
-        db_hold_s=5,
-    )
-    facade = Facade(settings, monkeypatch)
-    bench = Bench(facade.runtime, tmp_path)
-    yield bench
-    bench.close()
-    facade.close()
+from tests.contract.bpmn import boundary, external
+from tests.integration.step_bench import Bench
 
 
 def test_step_completes_with_its_output(bench: Bench) -> None:

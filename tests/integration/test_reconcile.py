@@ -1,0 +1,142 @@
+"""The reconciler on a real engine: what it settles in one round, and how little it asks for it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from store.clock import now
+from store.models import process_store
+from store.processes import ERROR, OK, PENDING, NewProcess
+from tasks import reconcile
+from tests.contract.bpmn import external
+from tests.integration.step_bench import Bench
+
+MANY = 50_000
+
+
+def accept(bench: Bench, instance_id: str) -> uuid.UUID:
+    """A row whose instance is known."""
+    row = NewProcess(uuid.uuid4(), f"row-{uuid.uuid4()}", "h", bench.key, {}, "trace")
+    store = bench.runtime.processes
+    assert store.accept(row)
+    store.claim(row.id, "token", for_s=60)
+    assert store.record_instance(row.id, "token", instance_id)
+    return row.id
+
+
+def status(bench: Bench, process_id: uuid.UUID) -> str:
+    row = bench.runtime.processes.by_id(process_id)
+    assert row is not None
+    return row.status
+
+
+def seed(bench: Bench, number: int) -> None:
+    """Rows of long-running instances that the engine of this test does not have."""
+    moment = now()
+    values = [
+        {
+            "id": uuid.uuid4(),
+            "correlation_id": f"seed-{index}",
+            "request_hash": "h",
+            "process_key": bench.key,
+            "process_instance_id": f"gone-{index}",
+            "status": PENDING,
+            "engine_open": False,
+            "variables": {},
+            "traceability_id": "t",
+            "started_at": moment,
+            "updated_at": moment,
+        }
+        for index in range(number)
+    ]
+    with bench.runtime.database.write() as connection:
+        connection.execute(sa.insert(process_store), values)
+
+
+def finished_instance(bench: Bench) -> str:
+    """An instance that ended unseen."""
+    message = bench.start()
+    bench.engine.complete(message.task.id, message.token, {})
+    return message.task.process_instance_id
+
+
+def test_instance_that_ended_unseen_is_settled_in_one_round_beside_50_000_running_ones(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.deploy({})
+    seed(bench, MANY)
+    ended = accept(bench, finished_instance(bench))
+    bench.runtime.bookmarks.put("finished-after", (now() - timedelta(minutes=1)).isoformat())
+    before = bench.engine.session.requests_sent
+
+    reconcile.settle_finished()
+    reconcile.settle_incidents()
+    reconcile.sweep_running()
+
+    assert status(bench, ended) == OK
+    # history since the mark, its variables and activities, the incidents, and one turn of the sweep
+    pages = bench.engine.session.requests_sent - before
+    assert pages <= 2 * reconcile.PAGES + 2 + reconcile.SWEEP // reconcile.PAGE
+
+
+def test_sweep_goes_on_where_it_stopped_and_begins_anew_at_the_end(bench: Bench) -> None:
+    bench.deploy({})
+    first_page = reconcile.SWEEP + 10
+    seed(bench, first_page)
+    ended = accept(bench, finished_instance(bench))
+
+    reconcile.sweep_running()
+    assert status(bench, ended) == PENDING
+    reconcile.sweep_running()
+
+    assert status(bench, ended) == OK
+    assert bench.runtime.bookmarks.get("sweep") == "0"
+
+
+def test_instance_that_the_engine_has_forgotten_is_an_error_after_a_while(bench: Bench) -> None:
+    bench.deploy({})
+    lost = accept(bench, "nobody-knows-me")
+
+    reconcile.sweep_running()
+    assert status(bench, lost) == PENDING
+    with bench.runtime.database.write() as connection:
+        connection.execute(sa.update(process_store).values(updated_at=now() - timedelta(hours=1)))
+    reconcile.sweep_running()
+
+    assert status(bench, lost) == ERROR
+
+
+def test_incident_made_in_the_engine_reaches_the_row_and_stays_when_its_instance_is_deleted(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    message = bench.start()
+    row_id = accept(bench, message.task.process_instance_id)
+    bench.engine.failure(message.task.id, message.token, "broken", "", retries=0, retry_timeout_ms=0)
+
+    reconcile.settle_incidents()
+    row = bench.runtime.processes.by_id(row_id)
+    assert row is not None
+    assert (row.status, row.error["message"] if row.error else None) == (ERROR, "broken")
+    assert row.incident_id
+
+    bench.engine.delete_instance(message.task.process_instance_id, "given up")
+    reconcile.sweep_running()
+    assert status(bench, row_id) == ERROR
+
+
+def test_attempt_left_open_by_a_crash_is_resolved_by_the_engines_log(bench: Bench) -> None:
+    bench.deploy({"x": 1})
+    message = bench.start()
+    # The worker dies after the engine took the completion: the event still says `completing`.
+    bench.run(message)
+    with bench.runtime.database.write() as connection:
+        connection.execute(
+            sa.text("UPDATE event_log SET phase = 'completing', updated_at = '2020-01-01 00:00:00.000000'")
+        )
+
+    reconcile.resolve_attempts()
+
+    assert [event.phase for event in bench.events()] == ["completed"]
