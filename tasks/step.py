@@ -317,8 +317,19 @@ def _stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:
 
 
 def _count_undelivered(earlier: list[EarlierAttempt]) -> int:
-    return sum(attempt.phase in OPEN_OR_LOST and attempt.business_action_response is not None for attempt in earlier)
+    return sum(attempt.business_action_response is not None for attempt in _never_heard_of(earlier))
 
 
 def _count_lost(earlier: list[EarlierAttempt]) -> int:
-    return sum(attempt.phase in OPEN_OR_LOST and attempt.business_action_response is None for attempt in earlier)
+    return sum(attempt.business_action_response is None for attempt in _never_heard_of(earlier))
+
+
+def _never_heard_of(earlier: list[EarlierAttempt]) -> list[EarlierAttempt]:
+    """The attempts that the engine never heard of, since the last one that failed: a retry by ops begins anew."""
+    found = []
+    for attempt in reversed(earlier):
+        if attempt.phase == FAILED:
+            break
+        if attempt.phase in OPEN_OR_LOST:
+            found.append(attempt)
+    return found

@@ -10,7 +10,7 @@ import pytest
 
 from camunda_bridge.errors import BusinessRuleError, EngineAway
 from camunda_bridge.variables import File, Raw
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
 from tasks import step as step_module
 from tasks.messages import StepMessage
 from tests.contract.bpmn import boundary, external
@@ -142,3 +142,19 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
     assert bench.run(message).phase == FAILED
     assert bench.calls == []
     assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1
+
+
+def test_step_given_up_as_lost_runs_again_when_ops_retry_it(bench: Bench) -> None:
+    bench.deploy({"done": True})
+    message = bench.start()
+    event = NewEvent("trace", "a", correlation_id=bench.key, external_task_id=message.task.id)
+    for number in range(bench.runtime.settings.step_max_lost):
+        # attempts that began and never ended
+        assert bench.runtime.events.begin(replace(event, lock_token=f"killed-{number}")) is not None
+    assert bench.run(message).phase == FAILED
+    assert bench.calls == []
+
+    bench.engine.set_task_retries(message.task.id, 1)
+
+    assert bench.run(bench.fetch()).phase == COMPLETED
+    assert len(bench.calls) == 1
