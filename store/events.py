@@ -154,6 +154,7 @@ _PROGRESS = (
         }
     )
 )
+_PROGRESS_FROM_STARTED = _PROGRESS.where(_e.phase == sa.literal(STARTED, literal_execute=True))
 _CLOSE = (
     sa.update(event_log)
     .where(*_AN_ATTEMPT, _IS_OPEN)
@@ -194,8 +195,11 @@ class EventStore:
             raise
         return earlier
 
-    def progress(self, attempt: AttemptKey, progress: Progress) -> bool:
-        """Write what an open attempt has come to; False when it was resolved by someone else before."""
+    def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
+        """Write what an open attempt has come to; False when it was resolved by someone else before.
+
+        `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
+        """
         values = {
             "task": attempt.external_task_id,
             "token": attempt.lock_token,
@@ -209,8 +213,9 @@ class EventStore:
             "new_execution_time": progress.execution_time,
             "moment": now(),
         }
+        statement = _PROGRESS_FROM_STARTED if only_from_started else _PROGRESS
         with self._db.write() as connection:
-            return connection.execute(_PROGRESS, values).rowcount == 1
+            return connection.execute(statement, values).rowcount == 1
 
     def close(self, attempt: AttemptKey, phase: str) -> bool:
         """Give an open attempt its last phase; False when it has one."""

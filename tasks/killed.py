@@ -31,8 +31,9 @@ def report_killed(body: dict[str, Any], text: str) -> None:
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
     try:
         progress = Progress(FAILED, {"message": text}, result=step.error)
-        if not runtime().events.progress(message.attempt, progress):
-            # It had ended, or had not begun: there is nothing to report.
+        if not runtime().events.progress(message.attempt, progress, only_from_started=True):
+            # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
+            # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
         report_failure(message, step, Failed(text, ""), _context(message))
     except (BridgeError, DatabaseAway) as error:

@@ -36,7 +36,8 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
         failure.message,
         failure.details,
         retries=left,
-        retry_timeout_ms=retry_pause_ms(left, step),
+        # The pause is a lock to the engine: without a retry there is nothing to pause for, and ops need not wait.
+        retry_timeout_ms=retry_pause_ms(left, step) if left else 0,
     )
     if left == 0:
         row = retrying(lambda: _row(message, context), for_s=runtime().settings.db_hold_s)

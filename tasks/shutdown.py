@@ -55,8 +55,12 @@ def limit_grace(how: str = "", **_: Any) -> None:
 
 def cut_off(running: list[Any]) -> None:
     """Kill what still runs, give its steps back to the engine once the children are dead, and end the process."""
+    pool = _worker.pool._pool
+    if pool is None:
+        # Every child has ended; this process is about to.
+        return
     log.warning("grace time is over: what still runs is cut off and given back")
-    children = [process.pid for process in _worker.pool._pool._pool]
+    children = [process.pid for process in pool._pool]
     for pid in children:
         _kill(pid)
     deadline = time.monotonic() + DEATH_S
