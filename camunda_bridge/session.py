@@ -60,6 +60,21 @@ class Response:
             raise EngineAway(f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}") from None
 
 
+class _OneSend(http.client.HTTPConnection):
+    """A request in one piece: http.client sends head and body apart, and the engine would be woken twice for each."""
+
+    def _send_output(self, message_body: bytes | None = None, encode_chunked: bool = False) -> None:
+        self._buffer: list[bytes]
+        self._buffer.extend((b"", message_body or b""))
+        message = b"\r\n".join(self._buffer)
+        self._buffer.clear()
+        self.send(message)
+
+
+class _OneSecureSend(_OneSend, http.client.HTTPSConnection):
+    """The same over TLS."""
+
+
 class EngineSession:
     """Requests to one engine.
 
@@ -178,7 +193,7 @@ class EngineSession:
             if not _has_news(connection.sock):
                 return connection
             connection.close()
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        kind = _OneSecureSend if self._secure else _OneSend
         connection = kind(self._host, self._port, timeout=self._connect_timeout_s)
         try:
             connection.connect()

@@ -187,6 +187,12 @@ class Proxy:
         while data := await reader.read(CHUNK):
             await self._flowing.wait()
             line = data.partition(b"\r\n")[0]
+            if state.speaks_http and not line.endswith(b" HTTP/1.1"):
+                # the body of a request that came in pieces
+                upstream.write(data)
+                await upstream.drain()
+                continue
+            state.speaks_http = line.endswith(b" HTTP/1.1")
             if name := self._watched(line.decode("latin-1")):
                 self.requests[name] += 1
             if self._answer is not None:
@@ -221,6 +227,7 @@ class _Connection:
 
     hold: Hold | None = None
     resets: bool = False
+    speaks_http: bool = False
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
