@@ -1,13 +1,14 @@
-"""End a process from outside: the row first, then the instance, which `reconcile` deletes if we cannot."""
+"""What ops do to a process: end it from outside (the row first, then the instance), or retry what it stands on."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.problems import ALREADY_ENDED, INVALID_FIELDS, Problem
+from app.problems import ALREADY_ENDED, ENGINE_AWAY, INVALID_FIELDS, NO_INCIDENT, Problem
 from app.services import services
-from store.processes import ERROR, OK, Ending, ProcessRow
+from store.processes import ERROR, OK, PENDING, Ending, ProcessRow
 from tasks.ending import end_from_outside
+from tasks.retry import EngineUnavailable, retry_incidents
 
 
 def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
@@ -36,3 +37,20 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
             currentStatus=now.status,
         )
     return now
+
+
+def retry(row: ProcessRow) -> ProcessRow:
+    """Try the incident of `row` again; the row as it is then.
+
+    Raises:
+        Problem: it stands on none, or the engine is away.
+    """
+    try:
+        # A pending row may have an incident too, that no round of the reconciler has seen yet.
+        retried = retry_incidents(row, actor="api")
+    except EngineUnavailable as error:
+        headers = {"Retry-After": str(services().settings.retry_after_s)}
+        raise Problem(ENGINE_AWAY, str(error), headers=headers) from None
+    if not retried and row.status != PENDING:
+        raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
+    return services().processes.by_id(row.id) or row

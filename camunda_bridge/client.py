@@ -359,6 +359,15 @@ class Engine:
         found: list[dict[str, Any]] = self.session.get("/incident", processInstanceId=instance_id)
         return found
 
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        """One open incident.
+
+        Raises:
+            NotFound: it was resolved.
+        """
+        found: dict[str, Any] = self.session.get(f"/incident/{incident_id}")
+        return found
+
     def set_task_retries(self, task_id: str, retries: int) -> None:
         """Give an external task new retries; its incident goes away."""
         self.session.request("PUT", f"{self._url}/external-task/{task_id}/retries", json={"retries": retries})

@@ -68,9 +68,8 @@ def cut_off(running: list[Any]) -> None:
         time.sleep(0.02)
     engine = Engine.from_settings(runtime().settings)
     for request in running:
-        # A child that lives could still complete the step that another worker has by then; without a child, the step
-        # was not begun and its message went back to the broker.
-        if request.worker_pid is not None and not _is_alive(request.worker_pid):
+        # A child that lives could still complete the step that another worker has by then.
+        if request.worker_pid is None or not _is_alive(request.worker_pid):
             _give_back(engine, StepMessage.load(request.args[0]))
     logging.shutdown()
     os._exit(0)

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 
 from app import cursors
 from app.answers import answer
-from app.ending import complete
+from app.ending import complete, retry
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_CORRELATION_ID, Problem
 from app.schemas import (
@@ -101,6 +101,17 @@ class Complete(MethodView):
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """End a process from outside; the same end twice is answered alike"""
         return row_document(complete(find(body["correlationId"]), body))
+
+
+@blp.route("/<correlation_id>/retry")
+class Retry(MethodView):
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process does not stand on an incident")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; nothing was changed")
+    def post(self, correlation_id: str) -> dict[str, Any]:
+        """Try again what a process stands on; a process that is already being tried again is answered alike"""
+        return row_document(retry(find(correlation_id)))
 
 
 def find(correlation_id: str) -> ProcessRow:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import redis
 
-from tests.chaos.conftest import Load, MakeStack
+from tests.chaos.conftest import SETTINGS, Load, MakeStack
 from tests.support.accounting import check_books
 from tests.support.api import Api, eventually
+from tests.support.world import broken_world, threads_of
 
 
 def test_nothing_is_lost_when_redis_is_emptied_under_load(make_stack: MakeStack) -> None:
@@ -50,3 +52,25 @@ def test_redis_restarted_without_its_data_under_load(make_stack: MakeStack) -> N
     fresh = api.start("five-steps", {}, "after-redis-came-back")
     assert fresh.status == 200
     assert api.get("/health/ready").body["waitingRequests"] == 0
+
+
+def test_no_request_hangs_past_its_wait_while_redis_is_slow_or_silent(tmp_path: Path, engine_url: str) -> None:
+    with broken_world(tmp_path, engine_url, SETTINGS) as world:
+        warm = Load(world.api, "five-steps", {}, 20)
+        assert {answer.status for answer in warm.answers()} == {200}
+        threads = threads_of(world.stack["web"].pid)
+
+        world.redis.slow(0.1)
+        slow = Load(world.api, "five-steps", {}, 10, prefer="wait=3")
+        answers = slow.answers()
+        world.redis.freeze()
+        silent = Load(world.api, "five-steps", {}, 10, prefer="wait=3")
+        answers += silent.answers()
+        world.redis.cut()
+        world.redis.forward()
+
+        assert {answer.status for answer in answers} <= {200, 202}
+        # the wait, and one time-out of a publication
+        assert max(answer.seconds for answer in answers) < 3 + 4
+        check_books(world.stack, world.api, [*slow.ids, *silent.ids], "five-steps")
+        assert threads_of(world.stack["web"].pid) <= threads + 10

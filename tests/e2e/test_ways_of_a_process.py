@@ -114,6 +114,29 @@ def test_process_retried_in_the_engine_becomes_ok(api: Api, stack: Stack, tmp_pa
     assert healed
 
 
+def test_process_retried_through_the_api_becomes_ok(api: Api, stack: Stack, tmp_path: Path) -> None:
+    answer = api.start("probe", {"do": "fail"})
+    correlation_id = answer.body["correlationId"]
+    engine = stack.environment.get("CAMUNDA_BASE_URL")
+    requests.post(
+        f"{engine}/process-instance/{answer.body['processInstanceId']}/variables",
+        json={"modifications": {"do": {"type": "String", "value": "nothing"}}},
+        timeout=10,
+    ).raise_for_status()
+
+    retried = api.call("POST", f"/api/process/{correlation_id}/retry")
+    ended = api.wait_until_ended(correlation_id)
+    again = api.call("POST", f"/api/process/{correlation_id}/retry")
+
+    assert retried.status == 200
+    assert retried.body["status"] in ("pending", "ok")
+    assert (ended.body["status"], ended.body["error"], ended.body["incidentId"]) == ("ok", None, None)
+    assert (again.status, again.body["type"]) == (409, "/problems/no-incident")
+    assert api.start("probe", {"do": "fail"}, correlation_id).body["result"]["attempt"] == 4
+    ops = [event for event in api.events(answer.body["traceabilityId"]) if event["phase"] == "ops"]
+    assert [(event["stepName"], event["actor"]) for event in ops] == [("retry", "api")]
+
+
 def test_incident_of_the_engines_own_job_reaches_the_client(api: Api) -> None:
     answer = api.start("failing-job")
 
