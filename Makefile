@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick docs clean setup setup-dev setup-test setup-engine
+.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick clean setup setup-dev setup-test setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,6 @@ bench: setup-test ## the benchmark
 bench-quick: setup-test ## the benchmark's short form
 	$(PY) -m bench --quick
 
-docs: setup-dev ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
 
 clean: ## remove what was built and what the local stack has stored
 	rm -rf .run .venv engine/target site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -132,7 +132,8 @@ class Waiters:
                         log.warning("result subscription is back")
                     away, pause = False, 0.1
                     while True:
-                        # The time-out lets the health check of the connection notice a silent death.
+                        # A time-out, so that the connection is probed now and then. What one that died silently
+                        # misses meanwhile, the sweep finds.
                         message = pubsub.get_message(timeout=5.0)
                         if message is not None and message["type"] == "pmessage":
                             self._deliver(message["channel"], message["data"])

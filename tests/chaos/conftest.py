@@ -32,6 +32,17 @@ SETTINGS: dict[str, object] = {
 
 MakeStack = Callable[..., Stack]
 
+#: seconds that one test may take on a busy machine: it starts, breaks and mends a whole stack
+TEST_S = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """More time for the tests of this folder than for others."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_S))
+
 
 @pytest.fixture
 def make_stack(tmp_path: Path, engine_url: str) -> Iterator[MakeStack]:
