@@ -28,8 +28,17 @@ TRANSIENT_MSSQL = frozenset(
 )
 #: SQLSTATE classes of a lost, refused or timed out connection, and of a rolled back transaction.
 TRANSIENT_SQLSTATES = ("08", "40", "HYT")
-#: What SQLite says when it cannot write or read for now.
-_TRANSIENT_SQLITE = ("locked", "busy", "unable to open", "disk I/O", "disk is full", "readonly")
+#: What SQLite says when it cannot write or read for now; "locking protocol": no turn to read within its own 10 s.
+_TRANSIENT_SQLITE = (
+    "locked",
+    "locking protocol",
+    "locking protocol",
+    "busy",
+    "unable to open",
+    "disk I/O",
+    "disk is full",
+    "readonly",
+)
 
 
 class DatabaseAway(Exception):
