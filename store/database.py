@@ -32,7 +32,6 @@ TRANSIENT_SQLSTATES = ("08", "40", "HYT")
 _TRANSIENT_SQLITE = (
     "locked",
     "locking protocol",
-    "locking protocol",
     "busy",
     "unable to open",
     "disk I/O",
