@@ -144,6 +144,9 @@ class Attempt:
             # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
             # next delivers it without running the handler again.
             log.warning("outcome of %s not delivered: %s", self.task.topic, error)
+        except DatabaseAway as error:
+            # Longer than DB_HOLD_S: the lock runs out, and the next attempt or reconcile does what is left.
+            log.warning("outcome of %s not written down: database is away: %s", self.task.topic, error)
 
     def _complete(self, outcome: Completed, execution: Execution) -> None:
         document = outcome.document

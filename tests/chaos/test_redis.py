@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import uuid
 from pathlib import Path
 
 import redis
@@ -34,22 +34,21 @@ def test_redis_restarted_without_its_data_under_load(make_stack: MakeStack) -> N
     client = redis.Redis.from_url(stack.environment.get("REDIS_URL"))
     eventually(lambda: client.dbsize() > 0)
 
+    away_id = f"while-redis-is-away-{uuid.uuid4()}"
     stack["broker"].kill()
-    during = api.start("five-steps", {}, "while-redis-is-away")
+    during = api.start("five-steps", {}, away_id)
     stack["broker"].start()
-    back_at = time.monotonic()
 
-    # The row was written: accepted at once, started when the broker is back.
+    # Workers, web and beat are back within 10 s; the row was written: accepted at once, started when the broker is back.
     assert during.status == 202
     assert during.seconds < 12
-    eventually(lambda: api.get("/health/ready").body["status"] == "ready", timeout_s=20)
-    assert time.monotonic() - back_at < 20
+    eventually(lambda: api.get("/health/ready").body["status"] == "ready", timeout_s=10)
     assert {answer.status for answer in load.answers()} <= {200, 202}
     check_books(stack, api, load.ids, "probe")
-    check_books(stack, api, ["while-redis-is-away"], "five-steps")
+    check_books(stack, api, [away_id], "five-steps")
     for name in ("worker", "control", "web", "beat"):
         assert stack[name].is_running
-    fresh = api.start("five-steps", {}, "after-redis-came-back")
+    fresh = api.start("five-steps")
     assert fresh.status == 200
     assert api.get("/health/ready").body["waitingRequests"] == 0
 

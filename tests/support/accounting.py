@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,6 +39,12 @@ def check_books(stack: Stack, api: Api, correlation_ids: Iterable[str], process_
         if row["status"] == "ok":
             _check_events(api, row)
     eventually(lambda: _left_in_queues(stack) == {}, what=f"empty queues, not {_left_in_queues(stack)}")
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process, in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def attempts(notes: Path, what: str = "begin") -> Counter[str]:
