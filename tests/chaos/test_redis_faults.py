@@ -12,7 +12,7 @@ from tests.chaos.conftest import SETTINGS, Load
 from tests.support.accounting import attempts
 from tests.support.api import eventually
 from tests.support.ledger import check_all
-from tests.support.world import World, broken_world, children_of, threads_of
+from tests.support.world import World, broken_world
 
 #: tasks in flight when Redis goes, on two workers
 IN_FLIGHT = 50
@@ -23,7 +23,14 @@ BACK_S = 10.0
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[World]:
     """Two workers with 50 slots together."""
-    settings = {**SETTINGS, "WORKER_CONCURRENCY": IN_FLIGHT // 2, "SYNC_TIMEOUT_MS": 6_000, "LOCK_DURATION_MS": 6_000}
+    settings = {
+        **SETTINGS,
+        "WORKER_CONCURRENCY": IN_FLIGHT // 2,
+        "SYNC_TIMEOUT_MS": 6_000,
+        "LOCK_DURATION_MS": 6_000,
+        # Fifty starts and fifty children write to one SQLite file at once; that is not what is tested here.
+        "DB_TIMEOUT_MS": 10_000,
+    }
     with broken_world(tmp_path_factory.mktemp("redis-faults"), engine_url, settings) as made:
         made.stack.add("worker-2", like="worker")
         made.restart("worker-2")
@@ -71,23 +78,3 @@ def test_workers_are_back_within_10_s_with_50_steps_in_flight(world: World, tmp_
     # The consumers really consume again, not only beat.
     fresh = Load(world.api, "five-steps", {}, 10)
     assert {answer.status for answer in fresh.answers()} == {200}
-
-
-def test_slow_redis_hangs_nobody_and_leaks_no_thread(world: World) -> None:
-    (server,) = children_of(world.stack["web"].pid)
-    Load(world.api, "five-steps", {}, 20).answers()
-    before = threads_of(server)
-
-    world.redis.slow(0.3)
-    load = Load(world.api, "five-steps", {}, 20, prefer="wait=4")
-    answers = load.answers()
-    world.redis.forward()
-
-    assert {answer.status for answer in answers} <= {200, 202}
-    assert all(answer.seconds < 4 + 6 for answer in answers)
-    check_all(world, load.ids, "five-steps")
-    assert world.api.get("/health/ready").body["waitingRequests"] == 0
-    again = Load(world.api, "five-steps", {}, 20)
-    assert {answer.status for answer in again.answers()} == {200}
-    # gunicorn keeps the threads that it once needed: as many as there were requests at once, and none for Redis.
-    assert threads_of(server) <= before + 25
