@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 
 from camunda_bridge.errors import BridgeError, NotFound
-from store.events import OPS, NewEvent
 from store.processes import ProcessRow
 from tasks.publish import BrokerAway, send_follow
 from tasks.runtime import runtime
-from tasks.settle import reopen
+from tasks.settle import record_ops, reopen
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +37,12 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         return False
     # After the engine: if the step has ended well meanwhile, the row is `ok` and stays so.
     reopen(row)
-    runtime().events.record(
-        NewEvent(
-            traceability_id=row.traceability_id,
-            correlation_id=row.correlation_id,
-            process_instance_id=row.process_instance_id,
-            phase=OPS,
-            actor=actor,
-            step_name="retry",
-            result="the incident is tried again",
-            metadata={"incidentId": row.incident_id, "error": row.error},
-        )
+    record_ops(
+        row,
+        actor=actor,
+        step_name="retry",
+        result="the incident is tried again",
+        metadata={"incidentId": row.incident_id, "error": row.error},
     )
     try:
         send_follow(row.process_instance_id or "", row.process_key, row.correlation_id, tries=1, countdown_s=0)

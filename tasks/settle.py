@@ -99,16 +99,27 @@ def lost_race(process_id: uuid.UUID, ending: Ending) -> None:
     if row is None or row.status == ending.status:
         return
     log.warning("process %s is %s already, not %s", row.correlation_id, row.status, ending.status)
+    record_ops(
+        row,
+        actor="celery-camunda",
+        step_name="settle",
+        result=f"the process is {row.status} already; its end as {ending.status} came too late",
+        business_action_response={"status": ending.status, "result": ending.result, "error": ending.error},
+    )
+
+
+def record_ops(row: ProcessRow, *, actor: str, step_name: str, result: str, **columns: Any) -> None:
+    """Write an event about a process that is no attempt of a step: who did what."""
     runtime().events.record(
         NewEvent(
             traceability_id=row.traceability_id,
             correlation_id=row.correlation_id,
             process_instance_id=row.process_instance_id,
             phase=OPS,
-            actor="celery-camunda",
-            step_name="settle",
-            result=f"the process is {row.status} already; its end as {ending.status} came too late",
-            business_action_response={"status": ending.status, "result": ending.result, "error": ending.error},
+            actor=actor,
+            step_name=step_name,
+            result=result,
+            **columns,
         )
     )
 
