@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from pathlib import Path
 
-from tests.chaos.conftest import SETTINGS, Load, MakeStack
+from tests.chaos.conftest import Load, MakeStack
 from tests.support.accounting import check_books
 from tests.support.api import Api, eventually
-from tests.support.proxy import ANSWERS
-from tests.support.world import broken_world
 
 
 def test_engine_killed_and_restarted_on_its_data(make_stack: MakeStack) -> None:
@@ -48,22 +45,3 @@ def test_engine_frozen_for_longer_than_its_time_out(make_stack: MakeStack) -> No
 
     assert {answer.status for answer in load.answers()} <= {200, 202}
     check_books(stack, api, [*load.ids, *late.ids], "five-steps")
-
-
-def test_engine_that_is_slow_faulty_or_answers_nonsense(tmp_path: Path, engine_url: str) -> None:
-    with broken_world(tmp_path, engine_url, SETTINGS) as world:
-        faults = [lambda: world.engine.slow(0.3), world.engine.reset, world.engine.cut, world.engine.refuse]
-        faults += [lambda kind=kind: world.engine.answer(kind) for kind in ANSWERS]  # type: ignore[misc]
-        loads = []
-        for fault in faults:
-            loads.append(Load(world.api, "five-steps", {}, 10, prefer="wait=2"))
-            fault()
-            until = time.monotonic() + 1.5
-            eventually(lambda: time.monotonic() > until)  # noqa: B023
-            world.engine.forward()
-
-        for load in loads:
-            assert {answer.status for answer in load.answers()} <= {200, 202}
-        check_books(world.stack, world.api, [item for load in loads for item in load.ids], "five-steps")
-        for part in ("worker", "control", "web", "beat"):
-            assert world.stack[part].is_running

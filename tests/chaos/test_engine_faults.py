@@ -14,6 +14,7 @@ from tests.chaos.conftest import SETTINGS, Load
 from tests.support.accounting import attempts
 from tests.support.api import eventually
 from tests.support.ledger import check_all, work_phases
+from tests.support.proxy import ANSWERS
 from tests.support.world import World, broken_world
 
 #: seconds that each fault lasts, beyond the engine's time-out and short of the lock
@@ -37,8 +38,9 @@ def _for(seconds: float) -> None:
 def test_every_fault_of_the_engine_passes_and_no_handler_runs_twice(world: World, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     faults: list[Callable[[], None]] = [
-        *(lambda kind=kind: world.engine.answer(kind) for kind in ("500", "502", "garbage", "no-http")),  # type: ignore[misc]
+        *(lambda kind=kind: world.engine.answer(kind) for kind in ANSWERS),  # type: ignore[misc]
         world.engine.reset,
+        world.engine.cut,
         world.engine.refuse,
         world.engine.freeze,
         lambda: world.engine.slow(0.3),
@@ -59,6 +61,8 @@ def test_every_fault_of_the_engine_passes_and_no_handler_runs_twice(world: World
     ids = [correlation_id for load in loads for correlation_id in load.ids]
     check_all(world, ids, "patient", notes)
     assert {item: attempts(notes)[item] for item in ids} == dict.fromkeys(ids, 1)
+    for part in ("worker", "control", "web", "beat"):
+        assert world.stack[part].is_running
 
 
 def test_completion_that_did_not_get_through_is_delivered_later_and_the_handler_runs_once(
