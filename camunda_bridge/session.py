@@ -1,17 +1,15 @@
 """One process's HTTP way to the engine: a kept connection a thread, time-outs on every request, authentication.
 
-pycamunda asks its session only for ``request(method, url, params, json, files, auth)``. The standard library's client
-under it takes a fraction of the CPU time that requests takes, and every process makes two calls a step.
+pycamunda asks its session only for ``request(method, url, params, json, files, auth)``. A lean one under it takes a
+fraction of the CPU time that requests takes, and every process makes two calls a step.
 """
 
 from __future__ import annotations
 
 import base64
-import http.client
 import json as jsonlib
 import logging
-import select
-import socket
+import ssl
 import threading
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -19,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib3.filepost import encode_multipart_formdata
 
 from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthorized
+from camunda_bridge.wire import Connection
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +59,6 @@ class Response:
             raise EngineAway(f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}") from None
 
 
-class _OneSend(http.client.HTTPConnection):
-    """A request in one piece: http.client sends head and body apart, and the engine would be woken twice for each."""
-
-    def _send_output(self, message_body: bytes | None = None, encode_chunked: bool = False) -> None:
-        self._buffer: list[bytes]
-        self._buffer.extend((b"", message_body or b""))
-        message = b"\r\n".join(self._buffer)
-        self._buffer.clear()
-        self.send(message)
-
-
-class _OneSecureSend(_OneSend, http.client.HTTPSConnection):
-    """The same over TLS."""
-
-
 class EngineSession:
     """Requests to one engine.
 
@@ -101,15 +85,20 @@ class EngineSession:
         parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"CAMUNDA_BASE_URL={base_url!r} is no http(s) URL")
-        self._secure = parts.scheme == "https"
+        secure = parts.scheme == "https"
+        self._context = ssl.create_default_context() if secure else None
         self._host = parts.hostname
-        self._port = parts.port or (443 if self._secure else 80)
+        self._port = parts.port or (443 if secure else 80)
         self._root = f"{parts.scheme}://{parts.netloc}"
         self._timeout_s = timeout_ms / 1000
         self._connect_timeout_s = connect_timeout_ms / 1000
-        self._headers = {"Accept": "application/json"}
+        self._authorization = authorization
+        # User name and password of a URL are no part of the Host field (RFC 9110, 7.2).
+        self._head = f"Host: {parts.netloc.rpartition('@')[2]}\r\nAccept: application/json\r\n"
         if authorization:
-            self._headers["Authorization"] = authorization
+            if not authorization.isprintable():
+                raise ValueError("CAMUNDA_TOKEN, CAMUNDA_USERNAME or CAMUNDA_PASSWORD holds a control character")
+            self._head += f"Authorization: {authorization}\r\n"
         self._local = threading.local()
         self._away = False
         #: requests sent so far, for the benchmark's counts
@@ -122,7 +111,7 @@ class EngineSession:
             other.base_url,
             timeout_ms=timeout_ms,
             connect_timeout_ms=timeout_ms,
-            authorization=other._headers.get("Authorization"),
+            authorization=other._authorization,
         )
 
     def request(
@@ -140,16 +129,14 @@ class EngineSession:
         path = url[len(self._root) :] or "/"
         if params:
             path += "?" + urlencode(params, doseq=True)
-        headers = self._headers
-        body: bytes | None = None
+        body = b""
+        content_type = "application/json"
         if files:
             body, content_type = encode_multipart_formdata(files)
-            headers = {**headers, "Content-Type": content_type}
         elif json is not None and method != "GET":
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
-            headers = {**headers, "Content-Type": "application/json"}
         try:
-            response = self._exchange(method, path, body, headers)
+            response = self._exchange(method, path, body, content_type)
         except EngineAway as error:
             self._note_away(error)
             raise
@@ -166,43 +153,44 @@ class EngineSession:
 
     def close(self) -> None:
         """Close the connection of the calling thread."""
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
             self._local.connection = None
 
-    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Response:
+    def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:
+        if any(character <= " " for character in path):
+            raise ValueError(f"{path!r} is no path of a request")
         connection = self._connection()
         self.requests_sent += 1
+        head = f"{method} {path} HTTP/1.1\r\n{self._head}"
+        if method != "GET":
+            head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
         try:
-            connection.request(method, path, body=body, headers=headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
+            return Response(*connection.exchange(f"{head}\r\n".encode() + body))
+        except OSError as error:
             raise EngineAway(f"{method} {path.split('?', maxsplit=1)[0]}: {type(error).__name__}: {error}") from error
-        if answer.will_close:
-            self.close()
-        return Response(answer.status, content)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is not None and connection.sock is not None:
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and connection.is_open:
             # A kept connection that has something to say before we asked was closed by the other side. Sending on it
             # would fail without telling whether the engine saw the request.
-            if not _has_news(connection.sock):
+            if not connection.has_news():
                 return connection
             connection.close()
-        kind = _OneSecureSend if self._secure else _OneSend
-        connection = kind(self._host, self._port, timeout=self._connect_timeout_s)
         try:
-            connection.connect()
+            connection = Connection(
+                self._host,
+                self._port,
+                connect_timeout_s=self._connect_timeout_s,
+                timeout_s=self._timeout_s,
+                context=self._context,
+            )
         except OSError as error:
             raise EngineAway(
                 f"no connection to {self._host}:{self._port}: {type(error).__name__}: {error}", maybe_done=False
             ) from error
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sock.settimeout(self._timeout_s)
         self._local.connection = connection
         return connection
 
@@ -247,13 +235,6 @@ def authorization_header(kind: str, *, username: str = "", password: str = "", t
     if kind == "bearer":
         return f"Bearer {token}"
     return None
-
-
-def _has_news(sock: socket.socket) -> bool:
-    # poll, not select: a process with many waiting requests has file numbers that select cannot look at
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _explanation(response: Response) -> tuple[str, str]:
