@@ -123,12 +123,12 @@ _SETTLE = (
         sa.or_(
             _p.status == PENDING,
             # `error` is final only for itself: a retry may end well, and one that stood still on an incident may end
-            # in an error of its own.
+            # in an error of its own, or with its instance deleted.
             sa.and_(_p.status == ERROR, bindparam("new_status") == OK),
             sa.and_(
                 _p.status == ERROR,
                 _p.incident_id.is_not(None),
-                bindparam("new_status") == ERROR,
+                bindparam("new_status").in_([ERROR, CANCELLED]),
                 bindparam("new_incident_id", type_=sa.Unicode()).is_(None),
             ),
         ),

@@ -32,6 +32,9 @@ HEARTBEAT_S = 1.0
 #: seconds for which events for Flower are gathered
 EVENTS_EVERY_S = 0.3
 
+#: events after which a task's start is no news
+ENDS = frozenset({"task-succeeded", "task-failed", "task-retried"})
+
 _runs_steps = False
 
 
@@ -96,6 +99,7 @@ def _batch_events(consumer: Any) -> None:
         nonlocal waiting
         waiting = False
         if consumer.event_dispatcher is dispatcher:
+            _drop_overtaken(dispatcher._group_buffer["task"])
             dispatcher.flush()
 
     def flush_soon() -> None:
@@ -105,6 +109,15 @@ def _batch_events(consumer: Any) -> None:
             consumer.timer.call_after(EVENTS_EVERY_S, flush)
 
     dispatcher.on_send_buffered = flush_soon
+
+
+def _drop_overtaken(events: list[dict[str, Any]]) -> None:
+    """Leave out that a task has started where the same batch says how it ended.
+
+    Flower spends more CPU time on an event than a worker does, and shows such a task as ended either way.
+    """
+    ended = {event["uuid"] for event in events if event["type"] in ENDS}
+    events[:] = [event for event in events if event["type"] != "task-started" or event["uuid"] not in ended]
 
 
 def _note_queues() -> None:

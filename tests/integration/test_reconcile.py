@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from store.clock import now
+from store.events import OPS
 from store.models import process_store
-from store.processes import ERROR, OK, PENDING, NewProcess
+from store.processes import CANCELLED, ERROR, OK, PENDING, NewProcess
 from tasks import reconcile
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
@@ -110,7 +111,7 @@ def test_instance_that_the_engine_has_forgotten_is_an_error_after_a_while(bench:
     assert status(bench, lost) == ERROR
 
 
-def test_incident_made_in_the_engine_reaches_the_row_and_stays_when_its_instance_is_deleted(bench: Bench) -> None:
+def test_incident_made_in_the_engine_reaches_the_row_which_is_cancelled_with_its_instance(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     message = bench.start()
     row_id = accept(bench, message.task.process_instance_id)
@@ -123,8 +124,10 @@ def test_incident_made_in_the_engine_reaches_the_row_and_stays_when_its_instance
     assert row.incident_id
 
     bench.engine.delete_instance(message.task.process_instance_id, "given up")
-    reconcile.sweep_running()
-    assert status(bench, row_id) == ERROR
+    for _ in range(2):
+        reconcile.sweep_running()
+        assert status(bench, row_id) == CANCELLED
+    assert [event for event in bench.runtime.events.by_correlation_id(row.correlation_id) if event.phase == OPS] == []
 
 
 def test_attempt_left_open_by_a_crash_is_resolved_by_the_engines_log(bench: Bench) -> None:

@@ -241,9 +241,11 @@ BUSINESS_ERROR = Ending(ERROR, error={"code": "E"})
         (BUSINESS_ERROR, Ending(OK), True),
         (BUSINESS_ERROR, BUSINESS_ERROR, False),
         (BUSINESS_ERROR, INCIDENT, False),
+        (BUSINESS_ERROR, Ending(CANCELLED), False),
         (INCIDENT, Ending(OK), True),
         (INCIDENT, BUSINESS_ERROR, True),
         (INCIDENT, INCIDENT, False),
+        (INCIDENT, Ending(CANCELLED), True),
     ],
 )
 def test_ended_row_ends_again_only_where_its_state_allows(
