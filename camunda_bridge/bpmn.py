@@ -14,6 +14,9 @@ from camunda_bridge.errors import DefinitionError
 _BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 #: elements with a sequence of their own
 _SCOPES = (_BPMN + "subProcess", _BPMN + "transaction")
+#: what may give an activity variables that its process instance does not have
+_LOCAL_SCOPES = frozenset({*_SCOPES, _BPMN + "multiInstanceLoopCharacteristics"})
+_LOCAL_VARIABLES = frozenset({"inputParameter", "executionListener"})
 _ENGINES = ("{http://camunda.org/schema/1.0/bpmn}", "{http://operaton.org/schema/1.0/bpmn}")
 
 
@@ -28,6 +31,8 @@ class Bpmn:
     call_activities: dict[str, str] = field(default_factory=dict)
     #: activities behind which an asynchronous continuation comes
     pauses_after: set[str] = field(default_factory=set)
+    #: every activity sees the variables of its process instance and no others
+    is_flat: bool = True
     #: activity id -> error codes caught around it; None stands for any code
     _caught: dict[str, set[str | None]] = field(default_factory=dict)
 
@@ -64,7 +69,14 @@ def parse(xml: str | bytes) -> Bpmn:
     _read_scope(bpmn, processes[0], codes, around=set())
     paths = _Paths(processes[0])
     bpmn.pauses_after = {activity_id for activity_id in bpmn.topics if paths.pauses_after(activity_id)}
+    bpmn.is_flat = not any(_has_variables_of_its_own(node) for node in processes[0].iter())
     return bpmn
+
+
+def _has_variables_of_its_own(node: ET.Element) -> bool:
+    return node.tag in _LOCAL_SCOPES or any(
+        node.tag == namespace + name for namespace in _ENGINES for name in _LOCAL_VARIABLES
+    )
 
 
 def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], around: set[str | None]) -> None:

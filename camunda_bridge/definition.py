@@ -170,6 +170,7 @@ class Registry:
         self.processes: dict[str, ProcessDefinition] = {}
         self._steps: dict[str, tuple[ProcessDefinition, StepDefinition]] = {}
         self._families: dict[str, tuple[Topic, ...]] = {}
+        self._called: set[str] | None = None
 
     def add(self, process: ProcessDefinition) -> None:
         """Add a declared process.
@@ -186,6 +187,7 @@ class Registry:
         for step in process.steps.values():
             self._steps[step.topic] = (process, step)
         self._families.clear()
+        self._called = None
 
     def __iter__(self) -> Iterator[ProcessDefinition]:
         return iter(self.processes.values())
@@ -207,6 +209,14 @@ class Registry:
                 for step in self.processes[member].steps.values()
             )
         return self._families[key]
+
+    def is_called(self, key: str) -> bool:
+        """True when some registered process may start `key` by a call activity."""
+        if self._called is None:
+            called = set().union(*(process.bpmn().calls for process in self))
+            # An expression may name any process.
+            self._called = set(self.processes) if any("{" in name for name in called) else called
+        return key in self._called
 
     def _family(self, key: str, seen: set[str]) -> set[str]:
         if key in seen or key not in self.processes:

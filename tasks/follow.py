@@ -18,6 +18,7 @@ from tasks.processes import registry
 from tasks.publish import BrokerAway, send_step
 from tasks.room import gauge
 from tasks.runtime import runtime
+from tasks.ways import Way, Ways
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,22 @@ class Followed:
     asked: bool = True
 
 
+_ways = Ways()
+
+
 def follow(
-    process_key: str, business_key: str | None, *, confirm: AttemptKey | None = None, slots: int = 1
+    process_key: str,
+    business_key: str | None,
+    *,
+    flat_instance: str | None = None,
+    confirm: AttemptKey | None = None,
+    slots: int = 1,
 ) -> Followed:
     """Fetch the next steps of one process and enqueue them.
 
-    `slots`: slots that the caller leaves free when it returns (1 for a step, or for a start on a step worker).
+    `flat_instance`: the id of its instance, if that calls no others and its steps see its own variables alone: its
+    tasks may then be listed where a fetch has become slow. `slots`: slots that the caller leaves free when it returns
+    (1 for a step, or for a start on a step worker).
     """
     room = gauge().read()
     allowed = slots + room.free
@@ -48,7 +59,11 @@ def follow(
     if business_key is None:
         # A called process that was given no business key: its steps cannot be asked for by name.
         return fetch(registry.topics(), max_tasks=1, confirm=confirm)
-    return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
+    way = _ways.pick() if flat_instance else Way.BY_KEY
+    with _ways.timing(way):
+        if way is Way.BY_INSTANCE:
+            return fetch(topics, max_tasks=allowed, instance_id=flat_instance, confirm=confirm)
+        return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
 
 
 def hand_on_slot() -> bool:
@@ -69,21 +84,31 @@ def fetch(
     *,
     max_tasks: int,
     business_key: str | None = None,
+    instance_id: str | None = None,
     confirm: AttemptKey | None = None,
 ) -> Followed:
-    """Lock what is ready and enqueue each task; the first message carries `confirm`."""
+    """Lock what is ready, of one business key or of one instance if given, and enqueue each task.
+
+    The first message carries `confirm`.
+    """
     settings = runtime().settings
     token = new_token()
     # The lock is counted from before the call: the engine sets it somewhere within.
     fetched_at = time.time()
+    engine, most = runtime().engine, min(max_tasks, settings.poll_max_tasks)
     try:
-        tasks = runtime().engine.fetch_and_lock(
-            topics,
-            token=token,
-            lock_duration_ms=settings.lock_duration_ms,
-            max_tasks=min(max_tasks, settings.poll_max_tasks),
-            business_key=business_key,
-        )
+        if instance_id is not None:
+            tasks = engine.lock_ready(
+                instance_id, topics, token=token, lock_duration_ms=settings.lock_duration_ms, max_tasks=most
+            )
+        else:
+            tasks = engine.fetch_and_lock(
+                topics,
+                token=token,
+                lock_duration_ms=settings.lock_duration_ms,
+                max_tasks=most,
+                business_key=business_key,
+            )
     except (EngineAway, Unauthorized) as error:
         log.info("nothing fetched: %s", error)
         return Followed(0, asked=False)

@@ -12,6 +12,7 @@ from store.events import COMPLETED, AttemptKey
 from tasks import app
 from tasks.catching import deployed_bpmn
 from tasks.follow import follow, hand_on_slot
+from tasks.processes import registry
 from tasks.publish import BrokerAway, send_follow
 from tasks.runtime import runtime
 from tasks.settle import settle_from_history
@@ -24,7 +25,7 @@ LOOK_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
 
 def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
     """Follow the instance after one of its steps has ended; `confirm` is that step's attempt, if still open."""
-    followed = follow(task.process_definition_key, task.business_key, confirm=confirm)
+    followed = follow(task.process_definition_key, task.business_key, flat_instance=_flat(task), confirm=confirm)
     if followed.enqueued:
         return
     if confirm is not None:
@@ -86,6 +87,17 @@ def _settle_if_ended(instance_id: str) -> bool:
     if row is not None and row.status in ("pending", "error"):
         settle_from_history(row, instance)
     return True
+
+
+def _flat(task: LockedTask) -> str | None:
+    """The instance of a task, where all that can come next has its variables and is its own."""
+    try:
+        bpmn = deployed_bpmn(task.process_definition_id)
+    except BridgeError:
+        return None
+    # A called instance ends into its caller, whose next step is none of its own.
+    alone = bpmn.is_flat and not bpmn.calls and not registry.is_called(task.process_definition_key)
+    return task.process_instance_id if alone else None
 
 
 def _confirm(attempt: AttemptKey) -> None:

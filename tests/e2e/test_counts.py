@@ -6,8 +6,6 @@ next message to ride on, a renewed count of room). More than that is a change of
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bench.counts import Counts, count

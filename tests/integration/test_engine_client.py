@@ -125,6 +125,31 @@ def test_fetch_asks_for_the_named_variables_only(engine: Engine, key: str) -> No
     assert from_engine(task.variables) == {"x": 1}
 
 
+def test_tasks_of_one_instance_are_locked_as_a_fetch_would_have_locked_them(engine: Engine, key: str) -> None:
+    deploy(engine, key, external("a"))
+    topic = Topic(f"{key}.a", ("wanted", "missing"))
+    instance = engine.start(key, f"{key}-mine", to_engine({"wanted": {"deep": ["ü"]}, "unwanted": 1}))
+    other = engine.start(key, f"{key}-other", to_engine({}))
+
+    def lock(token: str, *, most: int = 10) -> list[LockedTask]:
+        return engine.lock_ready(instance, [topic], token=token, lock_duration_ms=60_000, max_tasks=most)
+
+    assert lock("t0", most=0) == []
+    (task,) = lock("t1")
+    assert lock("t2") == []
+    assert engine.holder(task.id) == "t1"
+    assert engine.unlock(task.id, "t1")
+    (fetched,) = engine.fetch_and_lock(
+        [topic], token="t3", lock_duration_ms=60_000, max_tasks=1, business_key=f"{key}-mine"
+    )
+    assert task == fetched
+    engine.failure(fetched.id, "t3", "m", "", retries=0, retry_timeout_ms=0)
+    assert lock("t4") == []
+    engine.complete(engine.lock_ready(other, [topic], token="t5", lock_duration_ms=9_000, max_tasks=1)[0].id, "t5", {})
+    engine.delete_instance(instance, "done")
+    assert lock("t6") == []
+
+
 def test_superseded_token_has_lost_the_lock_in_every_call(engine: Engine, key: str) -> None:
     deploy(engine, key, external("a"))
     task, _ = start_and_fetch(engine, key, "a")

@@ -269,3 +269,22 @@ def test_text_with_an_encoding_declaration_is_read() -> None:
     text = f'<?xml version="1.0" encoding="ISO-8859-1"?>{HEAD}<process id="p" isExecutable="true"/></definitions>'
     assert parse(text).key == "p"
     assert parse(text.encode("latin-1")).key == "p"
+
+
+# -- whose variables a step sees
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        subprocess("sub", task("b")),
+        '<serviceTask id="b"><multiInstanceLoopCharacteristics/></serviceTask>',
+        '<serviceTask id="b"><extensionElements><camunda:inputOutput><camunda:inputParameter name="x">1'
+        "</camunda:inputParameter></camunda:inputOutput></extensionElements></serviceTask>",
+        '<serviceTask id="b"><extensionElements><operaton:executionListener class="x" event="start"/>'
+        "</extensionElements></serviceTask>",
+    ],
+)
+def test_process_with_variables_of_single_activities_is_not_flat(part: str) -> None:
+    assert bpmn(task("a"), boundary("a")).is_flat
+    assert not bpmn(task("a"), part).is_flat
