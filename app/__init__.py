@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_smorest import Api
 
 from app import cli
-from app.api import event_log, health, process
+from app.api import definitions, event_log, health, process
 from app.docs import register_docs
+from app.openapi import DocumentedApi
 from app.problems import register_error_handlers
 from app.services import Services
 from settings import Settings, get_settings
 from tasks.logs import configure_logging
-
-
-class _Api(Api):
-    def _register_error_handlers(self) -> None:
-        """Left out: app.problems shapes every error."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -42,8 +37,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["services"] = Services(settings)
     register_error_handlers(app)
-    api = _Api(app)
-    for module in (process, event_log, health):
+    api = DocumentedApi(app)
+    for module in (process, definitions, event_log, health):
         api.register_blueprint(module.blp)
     register_docs(app)
     cli.register(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates
 
 from store.processes import ERROR, OK, STATUSES
 
@@ -13,7 +13,24 @@ CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 #: words that stand in the place of a correlation id in some route
 RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "."})
 
-_CORRELATION_ID_META = {"description": "1 to 200 of A-Z a-z 0-9 . _ : ~ -", "example": "order-4711"}
+
+
+def correlation_id_schema() -> dict[str, object]:
+    """JSON Schema of what :func:`check_correlation_id` takes."""
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 200,
+        "pattern": "^[A-Za-z0-9._:~-]{1,200}$",
+        "not": {"anyOf": [{"enum": sorted(RESERVED_WORDS)}, {"pattern": r"^\.+$"}]},
+    }
+
+
+_CORRELATION_ID_META = {
+    **correlation_id_schema(),
+    "description": "1 to 200 of A-Z a-z 0-9 . _ : ~ -",
+    "example": "order-4711",
+}
 
 
 def check_correlation_id(value: str) -> None:
@@ -26,6 +43,11 @@ def check_correlation_id(value: str) -> None:
         raise ValidationError("Must be 1 to 200 characters of A-Z a-z 0-9 . _ : ~ -")
     if value in RESERVED_WORDS or set(value) == {"."}:
         raise ValidationError(f"{value!r} is a word of the API's own.")
+
+
+def _label(meaning: str) -> dict[str, object]:
+    # No example: Swagger UI would send it.
+    return {**correlation_id_schema(), "description": f"Kept with every event: {meaning}."}
 
 
 class Strict(Schema):
@@ -53,9 +75,13 @@ class StartRequest(Strict):
 class StartHeaders(Schema):
     """What a caller may say about a start beside its body."""
 
-    traceability_id = fields.String(data_key="X-Traceability-Id", validate=check_correlation_id)
-    batch_id = fields.String(data_key="X-Batch-Id", validate=check_correlation_id)
-    application_id = fields.String(data_key="X-Application-Id", validate=check_correlation_id)
+    traceability_id = fields.String(
+        data_key="X-Traceability-Id", validate=check_correlation_id, metadata=_label("what all events are found by")
+    )
+    batch_id = fields.String(data_key="X-Batch-Id", validate=check_correlation_id, metadata=_label("a batch of starts"))
+    application_id = fields.String(
+        data_key="X-Application-Id", validate=check_correlation_id, metadata=_label("the calling application")
+    )
 
 
 class CompleteRequest(Strict):
@@ -170,12 +196,68 @@ class EventLogAnswer(Schema):
     nextCursor = fields.String(allow_none=True)
 
 
-class ProblemAnswer(Schema):
-    """RFC 9457 problem details."""
+class StepAnswer(Schema):
+    """A step of a process."""
 
-    type = fields.String()
-    title = fields.String()
-    status = fields.Integer()
-    detail = fields.String()
-    instance = fields.String()
-    errors = fields.Dict(metadata={"description": "Messages per field."})
+    name = fields.String()
+    topic = fields.String()
+    order = fields.Integer()
+    retries = fields.Integer(metadata={"description": "Attempts after the first."})
+    outcome = fields.String(
+        allow_none=True,
+        validate=validate.OneOf([OK, ERROR]),
+        metadata={"description": "Set for a step whose output is the process's result or error."},
+    )
+
+
+class DefinitionAnswer(Schema):
+    """A registered process."""
+
+    key = fields.String()
+    name = fields.String()
+    queue = fields.String(metadata={"description": "The Celery queue of its steps."})
+    steps = fields.List(fields.Nested(StepAnswer))
+    startSchema = fields.Dict(metadata={"description": "JSON Schema (2020-12) of a start's variables."})
+    example = fields.Dict(metadata={"description": "Variables of an example start."})
+
+
+class DefinitionsAnswer(Schema):
+    """Every registered process, by key."""
+
+    processes = fields.List(fields.Nested(DefinitionAnswer))
+
+
+class LiveAnswer(Schema):
+    """The web process is alive."""
+
+    status = fields.String(validate=validate.OneOf(["alive"]))
+
+
+class ReadyAnswer(Schema):
+    """Which parts are away, and since when."""
+
+    status = fields.String(validate=validate.OneOf(["ready", "degraded", "unavailable"]))
+    parts = fields.Dict(metadata={"description": "Each part by name: `up`, `detail`, and `since` when it is away."})
+    topicsWithoutHandler = fields.Dict(metadata={"description": "Topics that nobody handles, by process key."})
+    waitingRequests = fields.Integer()
+
+
+class ProblemAnswer(Schema):
+    """RFC 9457 problem details. `type` leads to a page that explains cause and cure."""
+
+    class Meta:
+        # RFC 9457, 3.2: clients ignore members that they do not know
+        unknown = INCLUDE
+
+    type = fields.String(required=True, metadata={"format": "uri-reference", "example": "/problems/invalid-fields"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True, validate=validate.Range(400, 599))
+    detail = fields.String(required=True)
+    instance = fields.String(required=True, metadata={"description": "The path that was asked for."})
+    errors = fields.Dict(metadata={"description": "Messages per field: a list, or an object for a field with fields."})
+    correlationId = fields.String()
+    traceabilityId = fields.String()
+    processInstanceId = fields.String()
+    statusUrl = fields.String(metadata={"description": "Where the status of the process is."})
+    currentStatus = fields.String(validate=validate.OneOf(STATUSES))
+    error = fields.Dict(metadata={"description": "The error in which the process ended: `code`, `message`, ..."})

@@ -12,13 +12,22 @@ from camunda_bridge.errors import VariableError
 from camunda_bridge.variables import to_engine
 from tasks.processes import registry
 
+__all__ = ["MAX_NAME", "RESERVED_VARIABLE", "ProcessDefinition", "all_processes", "check_variables", "find_process"]
+
 #: longest name of a variable; the engine's column holds 255 characters
 MAX_NAME = 200
+#: the variable that no client may set
+RESERVED_VARIABLE = CONTEXT_VARIABLE
 
 
 def find_process(key: str) -> ProcessDefinition | None:
     """The process with this key."""
     return registry.processes.get(key)
+
+
+def all_processes() -> list[ProcessDefinition]:
+    """Every registered process, by key."""
+    return sorted(registry, key=lambda process: process.key)
 
 
 def check_variables(process: ProcessDefinition, variables: dict[str, Any]) -> None:

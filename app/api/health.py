@@ -10,6 +10,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import answer
+from app.schemas import LiveAnswer, ReadyAnswer
 from app.services import services
 from tasks.health import Part, unhandled_topics
 
@@ -18,7 +19,7 @@ blp = Blueprint("health", __name__, url_prefix="/health", description="Liveness 
 
 @blp.route("/live")
 class Live(MethodView):
-    @blp.response(200)
+    @blp.response(200, LiveAnswer)
     def get(self) -> dict[str, str]:
         """Is this web process alive? Never depends on anything else"""
         return {"status": "alive"}
@@ -26,8 +27,8 @@ class Live(MethodView):
 
 @blp.route("/ready")
 class Ready(MethodView):
-    @blp.response(200)
-    @blp.alt_response(503, description="Starts cannot be accepted: the database is away")
+    @blp.response(200, ReadyAnswer)
+    @blp.alt_response(503, schema=ReadyAnswer, description="Starts cannot be accepted: the database is away")
     def get(self) -> Response:
         """Which parts are away, and since when
 

@@ -11,6 +11,7 @@ from flask_smorest import Blueprint
 from app import cursors
 from app.answers import answer
 from app.ending import complete, retry
+from app.openapi import LOCATION, REPLAYED
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_CORRELATION_ID, Problem
 from app.schemas import (
@@ -37,9 +38,10 @@ blp.ARGUMENTS_PARSER = StrictParser()
 class Start(MethodView):
     @blp.arguments(StartRequest)
     @blp.arguments(StartHeaders, location="headers")
-    @blp.response(200, StartAnswer)
-    @blp.alt_response(202, schema=PendingAnswer, description="Accepted; poll Location")
-    @blp.alt_response(409, schema=ProblemAnswer, description="The correlation id belongs to another start")
+    @blp.response(200, StartAnswer, headers=REPLAYED)
+    @blp.alt_response(202, schema=PendingAnswer, description="Accepted; poll Location", headers=REPLAYED | LOCATION)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No such process is known here")
+    @blp.alt_response(409, schema=ProblemAnswer, description="Another start has the correlation id, or it was cancelled")
     @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields, or the process ended in a business error")
     @blp.alt_response(500, schema=ProblemAnswer, description="The process stands still on a technical error")
     @blp.alt_response(503, schema=ProblemAnswer, description="Nothing was accepted; try again after Retry-After")

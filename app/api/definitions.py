@@ -1,0 +1,21 @@
+"""`/api/process/definitions`: which processes can be started, and with what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app.definitions import definitions
+from app.schemas import DefinitionsAnswer
+
+blp = Blueprint("definitions", __name__, url_prefix="/api/process", description="Which processes can be started")
+
+
+@blp.route("/definitions")
+class Definitions(MethodView):
+    @blp.response(200, DefinitionsAnswer)
+    def get(self) -> dict[str, Any]:
+        """List the registered processes: their steps, their queue, what a start must hold and an example"""
+        return {"processes": definitions()}

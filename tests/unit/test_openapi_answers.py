@@ -1,0 +1,279 @@
+"""Every status that `/openapi.json` documents is produced here, and no other: no promise without proof."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from werkzeug.test import TestResponse
+
+from app import ending
+from app.openapi import operations
+from store.processes import ERROR, OK, Ending
+from tests.unit.facade import USER, Facade
+
+Key = tuple[str, int]
+
+START = "POST /api/process/start"
+STATUS = "GET /api/process/status/{correlation_id}"
+LIST = "GET /api/process/status/all"
+COMPLETE = "POST /api/process/complete"
+RETRY = "POST /api/process/{correlation_id}/retry"
+LOG = "GET /api/process/event-log/{traceability_id}"
+DEFINITIONS = "GET /api/process/definitions"
+LIVE = "GET /health/live"
+READY = "GET /health/ready"
+
+#: how each answer that is an operation's own is brought about
+CASES: dict[Key, Callable[[Facade], TestResponse]] = {}
+
+
+def case(operation: str, status: int) -> Callable[[Callable[[Facade], TestResponse]], Callable[..., TestResponse]]:
+    """Note how an operation comes to answer a status."""
+
+    def note(make: Callable[[Facade], TestResponse]) -> Callable[[Facade], TestResponse]:
+        CASES[operation, status] = make
+        return make
+
+    return note
+
+
+def accept(facade: Facade) -> uuid.UUID:
+    """A pending process `order-1`."""
+    assert facade.start("order-1", Prefer="respond-async").status_code == 202
+    row = facade.runtime.processes.by_correlation_id("order-1")
+    assert row is not None
+    return row.id
+
+
+def end(facade: Facade, ending: Ending) -> None:
+    """A process `order-1` that has ended."""
+    facade.runtime.processes.settle(accept(facade), ending, process_instance_id="pi")
+
+
+@case(START, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK, result={"n": 1}))
+    return facade.start("order-1")
+
+
+@case(START, 202)
+def _(facade: Facade) -> TestResponse:
+    return facade.start(Prefer="respond-async")
+
+
+@case(START, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/start", {"processKey": "nobody-knows"})
+
+
+@case(START, 409)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.start("order-1", {**USER, "firstName": "Eve"})
+
+
+@case(STATUS, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK, result={"n": 1}))
+    return facade.http.get("/api/process/status/order-1")
+
+
+@case(STATUS, 202)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.http.get("/api/process/status/order-1", headers={"Prefer": "wait=0"})
+
+
+@case(STATUS, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/status/nobody")
+
+
+@case(LIST, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.http.get("/api/process/status/all")
+
+
+@case(LIST, 400)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/status/all?cursor=zzz")
+
+
+@case(LOG, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    facade.post("/api/process/complete", {"correlationId": "order-1", "status": "ok"})
+    return facade.http.get(f"/api/process/event-log/{facade.rows()[0].traceability_id}")
+
+
+@case(LOG, 400)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/event-log/trace?cursor=zzz")
+
+
+@case(LOG, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/event-log/nobody")
+
+
+@case(COMPLETE, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.post("/api/process/complete", {"correlationId": "order-1", "status": "ok", "data": {"n": 1}})
+
+
+@case(COMPLETE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/complete", {"correlationId": "nobody", "status": "ok"})
+
+
+@case(COMPLETE, 409)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK, result={"n": 1}))
+    return facade.post("/api/process/complete", {"correlationId": "order-1", "status": "ok", "data": {"n": 2}})
+
+
+@case(RETRY, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ending, "retry_incidents", lambda row, actor: True)
+        return facade.http.post("/api/process/order-1/retry")
+
+
+@case(RETRY, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/nobody/retry")
+
+
+@case(RETRY, 409)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(ERROR, error={"code": "E", "message": "m"}))
+    with pytest.MonkeyPatch.context() as patch:
+        # the engine's part is in tests/chaos; here it has no incident
+        patch.setattr(ending, "retry_incidents", lambda row, actor: False)
+        return facade.http.post("/api/process/order-1/retry")
+
+
+@case(DEFINITIONS, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/definitions")
+
+
+@case(LIVE, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/health/live")
+
+
+@case(READY, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/health/ready")
+
+
+@case(READY, 503)
+def _(facade: Facade) -> TestResponse:
+    away(facade)
+    return facade.http.get("/health/ready")
+
+
+# -- answers that follow from what an operation takes, made alike for all of them
+
+
+def away(facade: Facade) -> None:
+    """Take the database away."""
+    facade.change(database_url="sqlite:////nowhere/at/all/store.db")
+
+
+def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
+    """Ways to the answers that every operation of a kind gives."""
+    method, path = name.split()
+    url = path.format(correlation_id="order-1", traceability_id="trace-1")
+
+    def sent(body: bytes, kind: str = "application/json") -> TestResponse:
+        return facade.http.open(url, method=method, data=body, headers={"Content-Type": kind})
+
+    def valid() -> TestResponse:
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if body is None:
+            return facade.http.open(url, method=method)
+        return sent(json.dumps(VALID[name]).encode())
+
+    def fault() -> TestResponse:
+        def broken(**_: Any) -> None:
+            raise ZeroDivisionError
+
+        endpoint, _ = facade.app.url_map.bind("localhost").match(url, method=method)
+        monkeypatch.setitem(facade.app.view_functions, endpoint, broken)
+        return valid()
+
+    def without_store() -> TestResponse:
+        away(facade)
+        return valid()
+
+    ways: dict[int, Callable[[], TestResponse]] = {500: fault, 503: without_store}
+    if "requestBody" in operation:
+        ways |= {
+            400: lambda: sent(b"{"),
+            413: lambda: sent(b" " * (facade.settings.max_body_kb * 1024 + 1)),
+            415: lambda: sent(b"{}", "text/plain"),
+            422: lambda: sent(b'{"surplus": 1}'),
+        }
+    else:
+        ways[422] = lambda: facade.http.open(f"{url}?limit=x", method=method)
+    return {(name, status): way for status, way in ways.items()}
+
+
+#: a body that an operation takes
+VALID: dict[str, Any] = {
+    START: {"processKey": "onboard-user", "variables": USER},
+    COMPLETE: {"correlationId": "order-1", "status": "ok"},
+}
+
+
+def documented(facade: Facade) -> dict[str, dict[str, Any]]:
+    """Every operation of the document by name."""
+    document = facade.http.get("/openapi.json").json or {}
+    return {f"{method.upper()} {path}": operation for path, method, operation in operations(document)}
+
+
+def test_every_documented_status_is_produced_and_looks_as_documented(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    document = facade.http.get("/openapi.json").json
+    assert document is not None
+    pristine = Path(facade.settings.database_url.removeprefix("sqlite:///")).read_bytes()
+    wanted = {(name, int(status)) for name, op in documented(facade).items() for status in op["responses"]}
+    produced: set[Key] = set()
+
+    for number, (name, status) in enumerate(sorted(wanted)):
+        store = tmp_path / f"store-{number}.db"
+        store.write_bytes(pristine)
+        facade.change(database_url=f"sqlite:///{store}")
+        operation = documented(facade)[name]
+        with monkeypatch.context() as patch:
+            make = CASES.get((name, status))
+            way = implied(facade, name, operation, patch).get((name, status))
+            assert make or way, f"nothing here makes {name} answer {status}"
+            response = make(facade) if make else way()
+            assert response.status_code == status, (name, status, response.text)
+        check(document, operation["responses"][str(status)], response)
+        produced.add((name, status))
+
+    assert produced == wanted
+    assert set(CASES) <= wanted, "an answer that is not documented"
+
+
+def check(document: dict[str, Any], response: dict[str, Any], answer: TestResponse) -> None:
+    """Media type, headers and body are as documented."""
+    assert answer.mimetype in response["content"]
+    schema = {**response["content"][answer.mimetype]["schema"], "components": document["components"]}
+    Draft202012Validator(schema).validate(answer.json)
+    for name, header in response.get("headers", {}).items():
+        assert name in answer.headers or not header.get("required"), name
