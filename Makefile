@@ -4,10 +4,10 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick clean setup setup-dev setup-test setup-engine
+.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick bench-waiting clean setup setup-dev setup-test setup-browser setup-engine
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup-engine ## start everything on this machine, onboard a user, serve until Ctrl-C
 	@exec $(PY) -m dev.run
@@ -15,7 +15,7 @@ run: setup-engine ## start everything on this machine, onboard a user, serve unt
 demo: setup-engine ## the same once: exit code 0 only if the answer was 200 with status ok
 	@exec $(PY) -m dev.run --once
 
-test: setup-test ## the whole test suite; ARGS="..." goes to pytest
+test: setup-test setup-browser ## the whole test suite; ARGS="..." goes to pytest
 	$(PYTEST) $(ARGS)
 
 test-unit: setup-dev ## the tests that start nothing
@@ -46,6 +46,8 @@ bench: setup-test ## the benchmark
 bench-quick: setup-test ## the benchmark's short form
 	$(PY) -m bench --quick
 
+bench-waiting: setup-dev ## 1,000 and 2,000 requests that wait in one web process
+	$(PY) -m bench.waiters
 
 clean: ## remove what was built and what the local stack has stored
 	rm -rf .run .venv engine/target site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -59,6 +61,9 @@ setup-dev:
 
 setup-test:
 	@dev/bootstrap.sh dev java
+
+setup-browser:
+	@dev/bootstrap.sh browser
 
 setup-engine:
 	@dev/bootstrap.sh engine

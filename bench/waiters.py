@@ -1,0 +1,155 @@
+"""Requests that wait at once in one web process: Redis connections, memory, how soon each is answered, errors.
+
+    python -m bench.waiters                  # 1,000 and 2,000
+    python -m bench.waiters --count 1000
+
+Web server, broker and database are real; no worker and no engine run, for what is measured is the waiting: each process
+is started, its client waits, and it is then ended from outside, which wakes the client. See `bench.wakeups`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.connections import connections_to
+from bench.cpu import members, rss_mb
+from dev.environment import ROOT
+from dev.stack import Stack
+
+#: what must hold: Redis connections, MiB of memory at 2,000, milliseconds of the 99th percentile at 1,000
+MOST_CONNECTIONS = 3
+MOST_MB = 250.0
+MOST_WAKEUP_MS = 25.0
+#: seconds that starting, or ending, all of them may take
+PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run. Memory in MiB; wake-ups in milliseconds, from the publication in Redis to the answer at the client."""
+
+    count: int
+    answered: int
+    connections: int
+    rss_mb: float
+    pss_mb: float
+    idle_rss_mb: float
+    p50_ms: float
+    p99_ms: float
+    errors: list[str]
+
+    def misses(self) -> list[str]:
+        """What is not as it must be."""
+        found = [f"{len(self.errors)} errors, the first: {self.errors[0]}"] if self.errors else []
+        if self.answered != self.count:
+            found.append(f"{self.answered} of {self.count} were answered")
+        if self.connections > MOST_CONNECTIONS:
+            found.append(f"{self.connections} Redis connections, at most {MOST_CONNECTIONS} are allowed")
+        if self.rss_mb >= MOST_MB:
+            found.append(f"{self.rss_mb:.0f} MiB, less than {MOST_MB:.0f} are allowed")
+        if self.count <= 1000 and self.p99_ms >= MOST_WAKEUP_MS:
+            found.append(f"p99 {self.p99_ms:.1f} ms, less than {MOST_WAKEUP_MS:.0f} are allowed")
+        return found
+
+
+def main() -> int:
+    """Measure each count; 0 when everything is as it must be."""
+    parser = argparse.ArgumentParser(prog="python -m bench.waiters", description=__doc__)
+    parser.add_argument("--count", type=int, action="append", help="requests that wait; may be given several times")
+    parser.add_argument("--rate", type=float, default=50.0, help="processes that are ended a second")
+    options = parser.parse_args()
+    print(f"{'waiting':>8} {'answered':>9} {'Redis conn.':>12} {'RSS MiB':>9} {'PSS MiB':>9} {'idle RSS':>9}", end="")
+    print(f" {'wake-up p50':>12} {'p99 ms':>8} {'errors':>7}")
+    missed = []
+    for count in options.count or [1000, 2000]:
+        with tempfile.TemporaryDirectory(prefix="waiters-") as folder:
+            told = measure(Path(folder), count, options.rate)
+        print(
+            f"{told.count:>8} {told.answered:>9} {told.connections:>12} {told.rss_mb:>9.1f} {told.pss_mb:>9.1f} "
+            f"{told.idle_rss_mb:>9.1f} {told.p50_ms:>12.2f} {told.p99_ms:>8.2f} {len(told.errors):>7}",
+            flush=True,
+        )
+        missed += [f"{count}: {miss}" for miss in told.misses()]
+    for miss in missed:
+        print(f"missed: {miss}")
+    return 1 if missed else 0
+
+
+def measure(folder: Path, count: int, rate: float) -> Measured:
+    """One fresh web server with `count` waiting requests.
+
+    Args:
+        rate: processes that are ended a second.
+    """
+    settings = {
+        "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
+        "PROCESSES": "bench.processes",
+        "MAX_WAITING_REQUESTS": max(2000, count),
+        # so that all are there before the first is answered
+        "SYNC_TIMEOUT_MS": 600_000,
+    }
+    stack = Stack(folder, settings=settings, parts=("broker",))
+    try:
+        stack.start_parts(["broker"])
+        stack.run("migrate", [sys.executable, "-m", "store.migrate"])
+        stack.start_parts(["web"], wait=False)
+        stack.wait_ready(["web"])
+        return _measure(stack, count, rate)
+    finally:
+        stack.stop()
+
+
+def _measure(stack: Stack, count: int, rate: float) -> Measured:
+    web = stack["web"].pid
+    redis_url = stack.environment.get("REDIS_URL")
+    idle = rss_mb([web])
+    command = [sys.executable, "-m", "bench.wakeups", "--url", stack.url, "--redis", redis_url]
+    with subprocess.Popen(
+        [*command, "--count", str(count), "--rate", str(rate)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as clients:
+        try:
+            if clients.stdout is None or clients.stdout.readline() != "waiting\n":
+                raise RuntimeError("the waiting clients did not come up")
+            connections = connections_to(urlsplit(redis_url).port or 0, web)
+            memory, proportional = rss_mb([web]), _pss_mb(web)
+            told, _ = clients.communicate("go\n", timeout=PATIENCE_S)
+        finally:
+            clients.kill()
+    document = json.loads(told)
+    wakeups = document["wakeups_ms"] or [float("nan")]
+    return Measured(
+        count=count,
+        answered=len(document["completions_ms"]),
+        connections=connections,
+        rss_mb=memory,
+        pss_mb=proportional,
+        idle_rss_mb=idle,
+        p50_ms=wakeups[len(wakeups) // 2],
+        p99_ms=wakeups[min(len(wakeups) - 1, len(wakeups) * 99 // 100)],
+        errors=document["errors"],
+    )
+
+
+def _pss_mb(pid: int) -> float:
+    """Memory of a process and its descendants in MiB, each shared page counted in shares."""
+    total = 0
+    for member in members(pid):
+        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
