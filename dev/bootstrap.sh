@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Makes what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
-#   dev/bootstrap.sh [dev] [java | engine]
+#   dev/bootstrap.sh [dev] [java | engine] [browser]
 #     dev     the packages of tests and linters too
 #     java    a JDK and Maven for the local engine
 #     engine  the same, unless CAMUNDA_BASE_URL names another engine
+#     browser chromium and its driver, for the tests of the documentation's page
 # Does nothing, within a fraction of a second, when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ apt_install() {
         if command -v apt-get >/dev/null; then
             give_up "missing: $*. Install with:  sudo apt-get install --yes $*"
         fi
-        give_up "missing: $*. Install a JDK 17 or newer and Maven with your package manager, for example:  brew install openjdk@17 maven"
+        give_up "missing: $*. Install what is like them with your package manager, for example:  brew install openjdk@17 maven chromium chromedriver"
     fi
     say "installing $* (apt-get)"
     export DEBIAN_FRONTEND=noninteractive
@@ -100,4 +101,8 @@ if wants java || { wants engine && ! engine_is_named; }; then
     fi
     if [[ ${#missing[@]} -gt 0 ]]; then apt_install "${missing[@]}"; fi
     java_is_good || give_up "the local engine needs Java 17 or newer; set JAVA_HOME to one, or CAMUNDA_BASE_URL to an engine"
+fi
+
+if wants browser && ! { command -v chromium && command -v chromedriver; } >/dev/null; then
+    apt_install chromium chromium-driver
 fi

@@ -1,0 +1,74 @@
+"""schemathesis against a real web server: every request that `/openapi.json` allows or forbids is answered as it says.
+
+All checks are on. Two of them have nothing to look at: `use_after_free`, since nothing can be deleted, and
+`ignored_auth`, as long as no operation of the document asks for a key. The broker is real and nobody is behind it, so
+that starts are accepted and stay pending.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dev.stack import Stack
+
+#: examples an operation and phase; the phases of examples and coverage have as many as the schemas ask for
+EXAMPLES = 25
+#: seconds that the whole run may take on a busy machine
+RUN_S = 240
+
+COMMAND = [
+    sys.executable, "-m", "schemathesis.cli", "run",
+    "--checks", "all",
+    "--mode", "all",
+    "--phases", "examples,coverage,fuzzing,stateful",
+    "--max-examples", str(EXAMPLES),
+    "--seed", "20",
+    "--generation-deterministic",
+    "--generation-database", "none",
+    "--continue-on-failure",
+    "--suppress-health-check", "all",
+    "--request-timeout", "15",
+    "--no-color",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A web server with a broker and nobody behind it."""
+    settings = {
+        "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
+        "SYNC_TIMEOUT_MS": 0,
+        "MAX_PENDING_STARTS": 1_000_000,
+    }
+    stack = Stack(tmp_path_factory.mktemp("fuzz"), settings=settings, parts=("broker",))
+    try:
+        stack.start_parts(["broker"])
+        stack.run("migrate", [sys.executable, "-m", "store.migrate"])
+        stack.start_parts(["web"], wait=False)
+        stack.wait_ready(["web"])
+        yield stack.url
+    finally:
+        stack.stop()
+
+
+@pytest.mark.timeout(RUN_S + 60)
+def test_no_check_fails(url: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.ndjson"
+
+    run = subprocess.run(
+        [*COMMAND, f"{url}/openapi.json", "--report", "ndjson", "--report-ndjson-path", str(report)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]
+    assert report.stat().st_size > 0
