@@ -29,8 +29,11 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         EngineUnavailable: the engine is away or refuses us.
         DatabaseAway: the store is away; the engine may be at it already, and `reconcile` finds how it ends.
     """
+    if not row.process_instance_id:
+        # Not at the engine yet. An empty filter would find the incidents of every instance.
+        return False
     try:
-        retried = [_retry(incident["id"]) for incident in runtime().engine.incidents_of(row.process_instance_id or "")]
+        retried = [_retry(incident["id"]) for incident in runtime().engine.incidents_of(row.process_instance_id)]
     except BridgeError as error:
         raise EngineUnavailable(str(error)) from error
     if not any(retried):
@@ -45,7 +48,7 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         metadata={"incidentId": row.incident_id, "error": row.error},
     )
     try:
-        send_follow(row.process_instance_id or "", row.process_key, row.correlation_id, tries=1, countdown_s=0)
+        send_follow(row.process_instance_id, row.process_key, row.correlation_id, tries=1, countdown_s=0)
     except BrokerAway as error:
         log.info("retried step of %s left to the poll: %s", row.correlation_id, error)
     return True
