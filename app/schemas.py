@@ -14,7 +14,6 @@ CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "."})
 
 
-
 def correlation_id_schema() -> dict[str, object]:
     """JSON Schema of what :func:`check_correlation_id` takes."""
     return {

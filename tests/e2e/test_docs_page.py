@@ -74,7 +74,9 @@ class DocsPage:
 
     def choose_example(self, name: str) -> dict[str, Any]:
         """Fill the body with an example; what stands in the field then."""
-        chooser = self._see("#operations-process-postProcessStart .opblock-section-request-body .examples-select select")
+        chooser = self._see(
+            "#operations-process-postProcessStart .opblock-section-request-body .examples-select select"
+        )
         Select(chooser).select_by_value(name)
         area = "#operations-process-postProcessStart textarea.body-param__text"
         WebDriverWait(self._browser, PATIENCE_S).until(lambda _: name in str(self._see(area).get_property("value")))

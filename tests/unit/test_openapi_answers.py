@@ -108,8 +108,9 @@ def _(facade: Facade) -> TestResponse:
 
 @case(LOG, 200)
 def _(facade: Facade) -> TestResponse:
-    accept(facade)
-    facade.post("/api/process/complete", {"correlationId": "order-1", "status": "ok"})
+    end(facade, Ending(OK))
+    # too late, which is noted
+    facade.post("/api/process/complete", {"correlationId": "order-1", "status": "error"})
     return facade.http.get(f"/api/process/event-log/{facade.rows()[0].traceability_id}")
 
 
