@@ -1,7 +1,7 @@
 """`/openapi.json`: what the decorators of the views say, completed by what is true of every operation.
 
 A view says what is its own: its body, its answers, its headers. What follows from that is added here, once: the
-problems that any body, query or fault leads to, the `Prefer` header of what can wait, a start's body process by process.
+problems that any body, query or fault leads to, the `Prefer` header of what can wait, a start's body by process.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _PREFER = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "`wait=N`: wait N seconds at most. `respond-async`: do not wait. Anything else is ignored (RFC 7240).",
+    "description": "`wait=N`: wait N seconds at most. `respond-async`: do not wait. Others are ignored (RFC 7240).",
     "schema": {"type": "string"},
 }
 
@@ -61,16 +61,20 @@ _BODY = {
 }
 _FAULT = {500: "Something went wrong here; it was logged"}
 _AWAY = {503: "The store cannot be reached; nothing was accepted or changed"}
-#: parts of a path: any other text names nothing, and is answered 404
+#: Other text names nothing, and is answered 404. Words of the API's own are not excluded: they lead to another call.
+_PATH_ID = {name: part for name, part in correlation_id_schema().items() if name != "not"} | {
+    "not": {"pattern": r"^\.+$"}
+}
+#: parts of a path
 _PATH_PARAMETERS: dict[str, Document] = {
     "correlation_id": {
         "description": "What the start was given, or was answered.",
-        "schema": correlation_id_schema(),
+        "schema": _PATH_ID,
         "example": "order-4711",
     },
     "traceability_id": {
         "description": "What the start was given in X-Traceability-Id, or was answered.",
-        "schema": correlation_id_schema(),
+        "schema": _PATH_ID,
         "example": "trace-4711",
     },
 }
@@ -78,6 +82,11 @@ _PATH_PARAMETERS: dict[str, Document] = {
 _WITHOUT_STORE = frozenset({"/api/process/definitions", "/health/live", "/health/ready"})
 _PREFIX = "/api/"
 _START = "/api/process/start"
+#: what goes with which status when a process is ended from outside
+_ENDINGS: list[Document] = [
+    {"properties": {"status": {"const": "ok"}, "error": {"type": "null"}}},
+    {"properties": {"status": {"const": "error"}, "data": {"type": "null"}}},
+]
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
@@ -112,6 +121,7 @@ def complete(document: Document) -> Document:
         _add_problems(path, operation)
     _link_start(document)
     _type_starts(document)
+    schemas["CompleteRequest"]["anyOf"] = _ENDINGS
     for name, schema in schemas.items():
         if name.endswith("Answer") and not name.startswith("Problem"):
             # An answer has all its members, null where there is nothing to tell; clients must bear new ones.

@@ -89,7 +89,15 @@ class CompleteRequest(Strict):
     correlationId = fields.String(required=True, validate=check_correlation_id, metadata=_CORRELATION_ID_META)
     status = fields.String(required=True, validate=validate.OneOf([OK, ERROR]))
     data = fields.Raw(load_default=None, allow_none=True, metadata={"description": "The result, for status ok."})
-    error = fields.Dict(load_default=None, allow_none=True, metadata={"description": "For status error."})
+    error = fields.Dict(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "For status error.",
+            "required": ["message"],
+            "properties": {"message": {"type": "string"}},
+        },
+    )
 
     @validates("error")
     def _named(self, value: dict[str, object] | None, data_key: str) -> None:

@@ -41,9 +41,7 @@ class Start(MethodView):
     @blp.response(200, StartAnswer, headers=REPLAYED)
     @blp.alt_response(202, schema=PendingAnswer, description="Accepted; poll Location", headers=REPLAYED | LOCATION)
     @blp.alt_response(404, schema=ProblemAnswer, description="No such process is known here")
-    @blp.alt_response(
-        409, schema=ProblemAnswer, description="Another start has the correlation id, or it was cancelled"
-    )
+    @blp.alt_response(409, schema=ProblemAnswer, description="Another start has the id, or it was cancelled")
     @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields, or the process ended in a business error")
     @blp.alt_response(500, schema=ProblemAnswer, description="The process stands still on a technical error")
     @blp.alt_response(503, schema=ProblemAnswer, description="Nothing was accepted; try again after Retry-After")

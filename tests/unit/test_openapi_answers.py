@@ -189,7 +189,8 @@ def _(facade: Facade) -> TestResponse:
 
 def away(facade: Facade) -> None:
     """Take the database away."""
-    facade.change(database_url="sqlite:////nowhere/at/all/store.db")
+    folder = Path(facade.settings.database_url.removeprefix("sqlite:///")).parent
+    facade.change(database_url=f"sqlite:///{folder}")
 
 
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
