@@ -25,7 +25,7 @@ graceful_timeout = _settings.web_grace_s
 # The worker's main loop says that it lives, however long its threads wait.
 timeout = 60
 # Every header and the first line of a request in reasonable bounds
-limit_request_line = 4094
+limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True
 
