@@ -105,19 +105,28 @@ class CompleteRequest(Strict):
             raise ValidationError("Must have a message.")
 
 
+class QueryInteger(fields.Integer):
+    """A whole number as JSON writes it: Python's `int` would take `1_0`, and digits of other scripts, too."""
+
+    def _validated(self, value: object) -> int:
+        if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,18}", value):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class ListQuery(Strict):
     """Which processes to list."""
 
     status = fields.String(validate=validate.OneOf(STATUSES))
     processKey = fields.String(validate=validate.Length(1, 200))
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, 500))
+    limit = QueryInteger(load_default=50, validate=validate.Range(1, 500))
     cursor = fields.String(validate=validate.Length(1, 200))
 
 
 class EventQuery(Strict):
     """Which part of an event log to read."""
 
-    limit = fields.Integer(load_default=1000, validate=validate.Range(1, 1000))
+    limit = QueryInteger(load_default=1000, validate=validate.Range(1, 1000))
     cursor = fields.String(validate=validate.Length(1, 200))
 
 

@@ -93,6 +93,14 @@ def test_patterns_match_from_the_beginning(regex: str, pattern: str) -> None:
     assert ecma_pattern(regex) == pattern
 
 
+@pytest.mark.parametrize("limit", ["1_0", "\u0661", " 5", "+5", "1.0", "x"])
+def test_limit_is_a_number_as_json_writes_it(facade: Facade, limit: str) -> None:
+    answer = facade.http.get("/api/process/status/all", query_string={"limit": limit})
+
+    assert answer.status_code == 422, answer.text
+    assert "limit" in (answer.json or {})["errors"]
+
+
 def test_start_is_a_choice_by_process_key(facade: Facade) -> None:
     document = facade.http.get("/openapi.json").json or {}
     schemas = document["components"]["schemas"]
