@@ -100,8 +100,15 @@ class JsonClient:
 
     def _connect(self) -> None:
         # An idle connection that has something to say was closed by the server.
-        if self._connection.sock is not None and select.select([self._connection.sock], [], [], 0)[0]:
+        if self._connection.sock is not None and _readable(self._connection.sock):
             self.close()
         if self._connection.sock is None:
             self._connection.connect()
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _readable(sock: socket.socket) -> bool:
+    """True when something has come, or the other side has closed. `select` takes no descriptor above 1023."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
