@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from marshmallow import ValidationError
+
 from app.actor import actor
 from app.problems import (
     ALREADY_ENDED,
@@ -15,7 +17,8 @@ from app.problems import (
 )
 from app.services import services
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
-from tasks.correlation import UnfitVariables, correlate_message
+from tasks.catalogue import check_carried
+from tasks.correlation import correlate_message
 from tasks.ending import end_by_ops
 from tasks.retry import EngineUnavailable, retry_incidents
 
@@ -63,6 +66,10 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     Raises:
         Problem: it has ended, nothing in it waits for the message, a variable is unfit, or the engine is away.
     """
+    try:
+        check_carried(variables)
+    except ValidationError as error:
+        raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
     if row.status != PENDING and row.incident_id is None:
         raise _already_ended(row)
     retry_after = {"Retry-After": str(services().settings.retry_after_s)}
@@ -75,8 +82,6 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
         )
     try:
         delivered = correlate_message(row, name, variables, actor=actor())
-    except UnfitVariables as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"variables": [str(error)]}) from None
     except EngineUnavailable as error:
         detail = f"{error}; look at the status before sending the message again"
         raise Problem(ENGINE_AWAY, detail, headers=retry_after) from None

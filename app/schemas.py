@@ -14,9 +14,6 @@ CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 #: words that stand in the place of a correlation id in some route
 RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "."})
 
-#: a variable that this service itself gives to every process
-CONTEXT_VARIABLE = "executionContext"
-
 # What is beyond them cannot be turned into UTC without leaving the calendar.
 _TIME_RANGE = validate.Range(datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
 
@@ -98,15 +95,10 @@ class MessageRequest(Strict):
 
     messageName = fields.String(required=True, validate=validate.Length(1, 200), metadata={"example": "payment"})
     variables = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 200)),
+        keys=fields.String(),
         load_default=dict,
         metadata={"description": "Become variables of the process."},
     )
-
-    @validates("variables")
-    def _not_reserved(self, value: dict[str, object], data_key: str) -> None:
-        if CONTEXT_VARIABLE in value:
-            raise ValidationError({CONTEXT_VARIABLE: ["Is a variable of this service's own."]})
 
 
 class ListQuery(Strict):

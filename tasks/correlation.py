@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from camunda_bridge.errors import BridgeError, VariableError
+from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import to_engine
 from store.processes import ProcessRow
 from tasks.publish import BrokerAway, send_follow
@@ -16,10 +16,6 @@ from tasks.settle import record_ops
 log = logging.getLogger(__name__)
 
 
-class UnfitVariables(ValueError):
-    """The engine has no type for one of the variables."""
-
-
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
     """Deliver a message with variables to the instance of `row`, and have its next steps run at once.
 
@@ -28,18 +24,13 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
 
     Raises:
         EngineUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
-        UnfitVariables: a variable cannot be written in the engine's types.
         DatabaseAway: the message was delivered, but the event that says so was not written.
     """
     instance_id = row.process_instance_id
     if instance_id is None:
         return False
     try:
-        typed = to_engine(variables)
-    except VariableError as error:
-        raise UnfitVariables(str(error)) from error
-    try:
-        if not runtime().engine.correlate(message, instance_id=instance_id, variables=typed):
+        if not runtime().engine.correlate(message, instance_id=instance_id, variables=to_engine(variables)):
             return False
     except BridgeError as error:
         raise EngineUnavailable(str(error)) from error

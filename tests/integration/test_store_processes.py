@@ -244,6 +244,9 @@ BUSINESS_ERROR = Ending(ERROR, error={"code": "E"})
         (INCIDENT, Ending(OK), True),
         (INCIDENT, BUSINESS_ERROR, True),
         (INCIDENT, INCIDENT, False),
+        (INCIDENT, Ending(CANCELLED), True),
+        (BUSINESS_ERROR, Ending(CANCELLED), False),
+        (Ending(CANCELLED), Ending(CANCELLED), False),
     ],
 )
 def test_ended_row_ends_again_only_where_its_state_allows(
