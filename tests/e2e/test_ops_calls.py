@@ -95,8 +95,8 @@ def test_list_is_bounded_by_time(api: Api) -> None:
 
 
 def test_links_lead_somewhere(api: Api) -> None:
-    links = api.start("probe").body["correlationId"]
-    links = api.status(links).body["links"]
+    started = api.start("probe")
+    links = api.status(started.body["correlationId"]).body["links"]
 
     assert api.get(links["status"]).status == 200
     assert api.get(links["eventLog"]).status == 200
