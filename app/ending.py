@@ -1,13 +1,25 @@
-"""What ops do to a process: end it from outside (the row first, then the instance), or retry what it stands on."""
+"""What ops do to a process: end it (the row first, then the instance), retry what it stands on, send it a message."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.problems import ALREADY_ENDED, ENGINE_AWAY, INVALID_FIELDS, NO_INCIDENT, Problem
+from marshmallow import ValidationError
+
+from app.actor import actor
+from app.problems import (
+    ALREADY_ENDED,
+    ENGINE_AWAY,
+    INVALID_FIELDS,
+    MESSAGE_NOT_CORRELATED,
+    NO_INCIDENT,
+    Problem,
+)
 from app.services import services
-from store.processes import ERROR, OK, PENDING, Ending, ProcessRow
-from tasks.ending import end_from_outside
+from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from tasks.catalogue import check_carried
+from tasks.correlation import correlate_message
+from tasks.ending import end_by_ops
 from tasks.retry import EngineUnavailable, retry_incidents
 
 
@@ -26,17 +38,60 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     if status == ERROR and error is None:
         error = {"code": "COMPLETED_WITH_ERROR", "message": "ended from outside"}
     ending = Ending(status, result=body["data"], error=error, engine_open=True)
-    end_from_outside(row, ending)
+    end_by_ops(row, ending, actor=actor(), step_name="complete")
     now = services().processes.by_id(row.id) or row
     same = now.status == status and (body["data"] is None or now.result == body["data"])
     if not same or (body["error"] is not None and now.error != body["error"]):
-        raise Problem(
-            ALREADY_ENDED,
-            f"the process is {now.status} already",
-            correlationId=row.correlation_id,
-            currentStatus=now.status,
-        )
+        raise _already_ended(now)
     return now
+
+
+def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
+    """Cancel `row` and have its instance deleted; the row as it is then, also when it was cancelled before.
+
+    Raises:
+        Problem: it has ended otherwise. One that stands on an incident has not.
+    """
+    error = {"code": "CANCELLED", "message": reason or "cancelled through the API"}
+    end_by_ops(row, Ending(CANCELLED, error=error, engine_open=True), actor=actor(), step_name="cancel")
+    now = services().processes.by_id(row.id) or row
+    if now.status != CANCELLED:
+        raise _already_ended(now)
+    return now
+
+
+def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> ProcessRow:
+    """Deliver a message to `row`; the row as it is then.
+
+    Raises:
+        Problem: it has ended, nothing in it waits for the message, a variable is unfit, or the engine is away.
+    """
+    try:
+        check_carried(variables)
+    except ValidationError as error:
+        raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
+    if row.status != PENDING and row.incident_id is None:
+        raise _already_ended(row)
+    retry_after = {"Retry-After": str(services().settings.retry_after_s)}
+    if row.process_instance_id is None:
+        raise Problem(
+            MESSAGE_NOT_CORRELATED,
+            "the process has not begun in the engine yet",
+            headers=retry_after,
+            correlationId=row.correlation_id,
+        )
+    try:
+        delivered = correlate_message(row, name, variables, actor=actor())
+    except EngineUnavailable as error:
+        detail = f"{error}; look at the status before sending the message again"
+        raise Problem(ENGINE_AWAY, detail, headers=retry_after) from None
+    if not delivered:
+        raise Problem(
+            MESSAGE_NOT_CORRELATED,
+            f"no single place in the process waits for {name!r}",
+            correlationId=row.correlation_id,
+        )
+    return services().processes.by_id(row.id) or row
 
 
 def retry(row: ProcessRow) -> ProcessRow:
@@ -47,10 +102,19 @@ def retry(row: ProcessRow) -> ProcessRow:
     """
     try:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
-        retried = retry_incidents(row, actor="api")
+        retried = retry_incidents(row, actor=actor())
     except EngineUnavailable as error:
         headers = {"Retry-After": str(services().settings.retry_after_s)}
         raise Problem(ENGINE_AWAY, str(error), headers=headers) from None
     if not retried and row.status != PENDING:
         raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
     return services().processes.by_id(row.id) or row
+
+
+def _already_ended(row: ProcessRow) -> Problem:
+    return Problem(
+        ALREADY_ENDED,
+        f"the process is {row.status} already",
+        correlationId=row.correlation_id,
+        currentStatus=row.status,
+    )

@@ -24,6 +24,8 @@ class StrictParser(FlaskParser):
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         """The body as JSON (RFC 8259: no NaN, no Infinity; RFC 8259, 8.2: no lone surrogates)."""
+        if getattr(schema, "body_is_optional", False) and not req.get_data():
+            return {}
         if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
             raise Problem(NOT_JSON, f"the body came as {req.mimetype or 'nothing that was named'}")
         try:

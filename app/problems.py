@@ -41,6 +41,7 @@ PROCESS_FAILED = ProblemType("process-failed", 422, "The process ended in a busi
 PROCESS_CANCELLED = ProblemType("process-cancelled", 409, "The process was cancelled")
 PROCESS_ERROR = ProblemType("process-error", 500, "The process stands still on a technical error")
 NO_INCIDENT = ProblemType("no-incident", 409, "The process does not stand on an incident")
+MESSAGE_NOT_CORRELATED = ProblemType("message-not-correlated", 409, "Nothing in the process waits for this message")
 ENGINE_AWAY = ProblemType("engine-away", 503, "The engine cannot be reached; nothing was changed")
 DATABASE_AWAY = ProblemType("database-away", 503, "The store cannot be reached; nothing was accepted")
 TOO_MANY_STARTS = ProblemType("too-many-pending-starts", 503, "Too many starts are waiting; nothing was accepted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates
 
@@ -30,6 +31,9 @@ _CORRELATION_ID_META = {
     "description": "1 to 200 of A-Z a-z 0-9 . _ : ~ -",
     "example": "order-4711",
 }
+
+# What is beyond them cannot be turned into UTC without leaving the calendar.
+_TIME_RANGE = validate.Range(datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
 
 
 def check_correlation_id(value: str) -> None:
@@ -114,9 +118,42 @@ class QueryInteger(fields.Integer):
         return super()._validated(value)
 
 
+class CancelRequest(Strict):
+    """Why a process is cancelled."""
+
+    #: read by StrictParser: no body at all is an empty object
+    body_is_optional = True
+
+    reason = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 500),
+        metadata={"description": "Becomes the message of the process's error.", "example": "the order was withdrawn"},
+    )
+
+
+class MessageRequest(Strict):
+    """Deliver a message to a process that waits for it."""
+
+    messageName = fields.String(required=True, validate=validate.Length(1, 200), metadata={"example": "payment"})
+    variables = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata={"description": "Become variables of the process."},
+    )
+
+
 class ListQuery(Strict):
     """Which processes to list."""
 
+    startedAfter = fields.AwareDateTime(
+        format="iso",
+        validate=_TIME_RANGE,
+        metadata={"description": "Started at this time (ISO 8601 with zone) or later."},
+    )
+    startedBefore = fields.AwareDateTime(
+        format="iso", validate=_TIME_RANGE, metadata={"description": "Started before this time (ISO 8601 with zone)."}
+    )
     status = fields.String(validate=validate.OneOf(STATUSES))
     processKey = fields.String(validate=validate.Length(1, 200))
     limit = QueryInteger(load_default=50, validate=validate.Range(1, 500))
@@ -128,6 +165,14 @@ class EventQuery(Strict):
 
     limit = QueryInteger(load_default=1000, validate=validate.Range(1, 1000))
     cursor = fields.String(validate=validate.Length(1, 200))
+
+
+class Links(Schema):
+    """Paths to go on with."""
+
+    status = fields.String()
+    eventLog = fields.String()
+    cancel = fields.String()
 
 
 class StartAnswer(Schema):
@@ -147,6 +192,7 @@ class PendingAnswer(Schema):
     correlationId = fields.String()
     traceabilityId = fields.String()
     statusUrl = fields.String()
+    links = fields.Nested(Links)
 
 
 class StatusAnswer(Schema):
@@ -164,6 +210,7 @@ class StatusAnswer(Schema):
     startedAt = fields.String()
     updatedAt = fields.String()
     finishedAt = fields.String(allow_none=True)
+    links = fields.Nested(Links, metadata={"description": "Not in lists."})
 
 
 class PageAnswer(Schema):

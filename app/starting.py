@@ -10,10 +10,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Response, request
 from marshmallow import ValidationError
 
 from app.answers import answer
+from app.links import links, status_url
 from app.problems import (
     CORRELATION_ID_CONFLICT,
     INVALID_FIELDS,
@@ -187,6 +188,7 @@ class Starter:
                 "correlationId": correlation_id,
                 "traceabilityId": traceability_id,
                 "statusUrl": location,
+                "links": links(correlation_id, traceability_id),
             }
             return answer(body, 202, headers)
         if payload["status"] != OK:
@@ -211,11 +213,6 @@ def payload_of(row: ProcessRow) -> Payload:
         "result": row.result,
         "error": row.error,
     }
-
-
-def status_url(correlation_id: str) -> str:
-    """Where to poll."""
-    return url_for("process.ProcessStatus", correlation_id=correlation_id)
 
 
 def _failure(payload: Payload, correlation_id: str, traceability_id: str, headers: dict[str, str]) -> Problem:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.links import links
 from store.events import EventRow
 from store.processes import ProcessRow
 
@@ -27,6 +28,11 @@ def row_document(row: ProcessRow) -> dict[str, Any]:
         "updatedAt": _time(row.updated_at),
         "finishedAt": _time(row.finished_at),
     }
+
+
+def status_document(row: ProcessRow) -> dict[str, Any]:
+    """A process that was asked for by its name, with the ways to go on."""
+    return {**row_document(row), "links": links(row.correlation_id, row.traceability_id)}
 
 
 def event_document(row: EventRow) -> dict[str, Any]:

@@ -303,13 +303,23 @@ class ProcessStore:
         before_seq: int | None = None,
         status: str | None = None,
         process_key: str | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
     ) -> list[ProcessRow]:
-        """A page of rows, newest first, older than `before_seq`."""
+        """A page of rows, newest first, older than `before_seq`.
+
+        `started_after` is within the span of time, `started_before` is not: spans can stand side by side.
+        """
         query = _SELECT
         if status is not None:
             query = query.where(_p.status == status)
         if process_key is not None:
             query = query.where(_p.process_key == process_key)
+        # The order stays that of the key, which grows with time: the rows are read in order, none are sorted.
+        if started_after is not None:
+            query = query.where(_p.started_at >= started_after)
+        if started_before is not None:
+            query = query.where(_p.started_at < started_before)
         if before_seq is not None:
             query = query.where(_p.seq < before_seq)
         return self._many(query.order_by(_p.seq.desc()).limit(limit))

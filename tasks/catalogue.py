@@ -36,6 +36,17 @@ def check_variables(process: ProcessDefinition, variables: dict[str, Any]) -> No
     Raises:
         ValidationError: names each variable at fault.
     """
+    check_carried(variables)
+    if process.start_schema is not None:
+        process.start_schema.load(variables, unknown=RAISE)
+
+
+def check_carried(variables: dict[str, Any]) -> None:
+    """Check variables against what the engine can carry, and that none is the service's own.
+
+    Raises:
+        ValidationError: names a variable at fault.
+    """
     if CONTEXT_VARIABLE in variables:
         raise ValidationError({CONTEXT_VARIABLE: ["Reserved: set by the service itself."]})
     for name, value in variables.items():
@@ -45,5 +56,3 @@ def check_variables(process: ProcessDefinition, variables: dict[str, Any]) -> No
             to_engine({name: value})
         except VariableError as error:
             raise ValidationError({name: [str(error)]}) from None
-    if process.start_schema is not None:
-        process.start_schema.load(variables, unknown=RAISE)

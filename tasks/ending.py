@@ -9,7 +9,7 @@ from store.processes import PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.publish import BrokerAway, send_close
 from tasks.runtime import runtime
-from tasks.settle import settle
+from tasks.settle import record_ops, settle
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,20 @@ def end_from_outside(row: ProcessRow, ending: Ending) -> bool:
             send_close(row.id)
         except BrokerAway as error:
             log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
+    return won
+
+
+def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -> bool:
+    """:func:`end_from_outside`, with an event that says who did it; False when the row had ended before."""
+    won = end_from_outside(row, ending)
+    if won:
+        record_ops(
+            row,
+            actor=actor,
+            step_name=step_name,
+            result=f"the process was ended as {ending.status}",
+            metadata={"from": row.status, "error": ending.error},
+        )
     return won
 
 

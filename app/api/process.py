@@ -10,13 +10,15 @@ from flask_smorest import Blueprint
 
 from app import cursors
 from app.answers import answer
-from app.ending import complete, retry
+from app.ending import cancel, complete, retry, send_message
 from app.openapi import LOCATION, REPLAYED
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_CORRELATION_ID, Problem
 from app.schemas import (
+    CancelRequest,
     CompleteRequest,
     ListQuery,
+    MessageRequest,
     PageAnswer,
     PendingAnswer,
     ProblemAnswer,
@@ -27,7 +29,7 @@ from app.schemas import (
 )
 from app.services import services
 from app.starting import preference
-from app.views import row_document
+from app.views import row_document, status_document
 from store.processes import PENDING, ProcessRow
 
 blp = Blueprint("process", __name__, url_prefix="/api/process", description="Start processes and get their results")
@@ -66,6 +68,8 @@ class ProcessList(MethodView):
             before_seq=cursors.read(query.get("cursor")),
             status=query.get("status"),
             process_key=query.get("processKey"),
+            started_after=query.get("startedAfter"),
+            started_before=query.get("startedBefore"),
         )
         shown = rows[: query["limit"]]
         more = len(rows) > len(shown)
@@ -89,9 +93,9 @@ class ProcessStatus(MethodView):
         row = services().starter.wait_for(find(correlation_id), preferred)
         headers = {"Preference-Applied": preferred.applied} if preferred.applied else {}
         if row.status != PENDING:
-            return answer(row_document(row), 200, headers)
+            return answer(status_document(row), 200, headers)
         headers["Retry-After"] = str(services().settings.retry_after_s)
-        return answer(row_document(row), 202, headers)
+        return answer(status_document(row), 202, headers)
 
 
 @blp.route("/complete")
@@ -102,7 +106,7 @@ class Complete(MethodView):
     @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended otherwise")
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """End a process from outside; the same end twice is answered alike"""
-        return row_document(complete(find(body["correlationId"]), body))
+        return status_document(complete(find(body["correlationId"]), body))
 
 
 @blp.route("/<correlation_id>/retry")
@@ -113,7 +117,31 @@ class Retry(MethodView):
     @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; nothing was changed")
     def post(self, correlation_id: str) -> dict[str, Any]:
         """Try again what a process stands on; a process that is already being tried again is answered alike"""
-        return row_document(retry(find(correlation_id)))
+        return status_document(retry(find(correlation_id)))
+
+
+@blp.route("/<correlation_id>/cancel")
+class Cancel(MethodView):
+    @blp.arguments(CancelRequest, required=False)
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended otherwise")
+    def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
+        """Cancel a process and delete its instance; one that is cancelled already is answered alike"""
+        return status_document(cancel(find(correlation_id), body["reason"]))
+
+
+@blp.route("/<correlation_id>/message")
+class Message(MethodView):
+    @blp.arguments(MessageRequest)
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="Nothing waits for the message, or the process has ended")
+    @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away")
+    def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
+        """Deliver a message, with variables, to a process that waits for it"""
+        return status_document(send_message(find(correlation_id), body["messageName"], body["variables"]))
 
 
 def find(correlation_id: str) -> ProcessRow:

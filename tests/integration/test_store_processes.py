@@ -246,6 +246,7 @@ BUSINESS_ERROR = Ending(ERROR, error={"code": "E"})
         (INCIDENT, BUSINESS_ERROR, True),
         (INCIDENT, INCIDENT, False),
         (INCIDENT, Ending(CANCELLED), True),
+        (Ending(CANCELLED), Ending(CANCELLED), False),
     ],
 )
 def test_ended_row_ends_again_only_where_its_state_allows(

@@ -21,6 +21,7 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from store.bookmarks import BookmarkStore
+from store.clock import now
 from store.database import Database
 from store.events import COMPLETED, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import ROOT, upgrade
@@ -102,6 +103,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
         calls(store.settle, new.id, Ending(OK, result=[1]), connection=connection)
     calls(store.page, limit=10)
     calls(store.page, limit=10, before_seq=5, status=OK, process_key="p")
+    calls(store.page, limit=10, started_after=now(), started_before=now())
     calls(store.open_in_engine, limit=10)
     calls(store.postpone_close, new.id)
     calls(store.close_in_engine, new.id)
