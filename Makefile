@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick clean setup setup-dev setup-test setup-engine
+.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick bench-store clean setup setup-dev setup-test setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,13 @@ test-unit: setup-dev ## the tests that start nothing
 test-chaos: setup-test ## the tests that kill things
 	$(PYTEST) tests/chaos $(ARGS)
 
-lint: setup-dev ## ruff, mypy --strict, import-linter
+lint: setup-dev ## ruff, mypy --strict, import-linter, hadolint, compose.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 fmt: setup-dev ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
@@ -46,6 +48,8 @@ bench: setup-test ## the benchmark
 bench-quick: setup-test ## the benchmark's short form
 	$(PY) -m bench --quick
 
+bench-store: setup-dev ## rows a second of the store at a million rows; SQL Server too with MSSQL_TEST_URL
+	$(PY) -m bench.store
 
 clean: ## remove what was built and what the local stack has stored
 	rm -rf .run .venv engine/target site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

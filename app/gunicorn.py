@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from types import FrameType
 from typing import Any
 
 from settings import get_settings
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
 
 _settings = get_settings()
 
@@ -31,7 +35,8 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """At SIGTERM, let waiting requests be answered within the grace time."""
+    """Say which database is used; at SIGTERM, let waiting requests be answered within the grace time."""
+    log.info("database: %s", runtime().database.described)
     stop = signal.getsignal(signal.SIGTERM)
 
     def terminate(number: int, frame: FrameType | None) -> None:
