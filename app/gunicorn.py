@@ -8,7 +8,6 @@ from types import FrameType
 from typing import Any
 
 from settings import get_settings
-from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +35,8 @@ control_socket_disable = True
 
 def post_worker_init(worker: Any) -> None:
     """Say which database is used; at SIGTERM, let waiting requests be answered within the grace time."""
+    from tasks.runtime import runtime  # the tasks belong to the workers, not to the process that forks them
+
     log.info("database: %s", runtime().database.described)
     stop = signal.getsignal(signal.SIGTERM)
 

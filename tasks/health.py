@@ -81,7 +81,9 @@ class Health:
         if advice and not self._advised:
             log.warning("database: %s", advice)
         self._advised = bool(advice)
-        return f"{database.described}; {advice}" if advice else database.described
+        # Not where it is: that is nobody's business who may ask for this.
+        kind = str(database.url.get_backend_name()) + (f" through {database.driver.name}" if database.driver else "")
+        return f"{kind}; {advice}" if advice else kind
 
     def _broker(self) -> str:
         self.runtime.redis.ping()
