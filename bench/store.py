@@ -22,12 +22,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bench.seeding import EVENTS_A_TRACE, event_values, fill
+from dev.mssql_database import own_database
 from store.database import Database
 from store.events import EventStore, NewEvent
 from store.migrate import upgrade
 from store.models import event_log
 from store.processes import ProcessStore
-from dev.mssql_database import own_database
 
 #: rows of one batch, as seeds and imports write them
 BATCH = 1_000

@@ -1,7 +1,8 @@
 """Which ODBC driver speaks to SQL Server, and what its connection string must say.
 
-In this order: the driver that DATABASE_URL names (`?driver=`); one that is registered with unixODBC; the one inside
-the PyPI package `mssql-python-odbc`, which needs no registration. Microsoft's driver and FreeTDS have other keywords.
+In this order: the driver that DATABASE_URL names (`?driver=`); one of Microsoft's that is registered with unixODBC; the
+one inside the PyPI package `mssql-python-odbc`, which needs no registration; FreeTDS, if registered. Microsoft's
+drivers and FreeTDS have other keywords.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from types import ModuleType
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-#: registered drivers, the one we like best first
-PREFERRED = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server", "FreeTDS")
+#: registered drivers of Microsoft, the one we like best first
+MICROSOFT = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
+#: the name under which Debian's `tdsodbc` registers FreeTDS
+FREETDS = "FreeTDS"
 #: the PyPI package that holds Microsoft's driver as a plain shared library
 PACKAGE = "mssql-python-odbc"
 APPLICATION = "celery-camunda"
@@ -26,6 +29,8 @@ _WAYS_OUT = (
     f"install the PyPI package {PACKAGE}, or Microsoft's msodbcsql18, or FreeTDS (Debian: tdsodbc); "
     "or name a driver: mssql+pyodbc://.../database?driver=NAME"
 )
+#: what one and the same machine is called
+_ARCHITECTURES = ({"x86_64", "amd64", "x64"}, {"aarch64", "arm64"})
 _NO_MANAGER = "pyodbc cannot be loaded ({}); it needs unixODBC (Debian: libodbc2 and libodbcinst2)"
 #: what is asked for with Microsoft's `Encrypt` -> what FreeTDS calls it
 _FREETDS_ENCRYPTION = {
@@ -69,7 +74,7 @@ def parse_url(text: str) -> URL:
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
-        # Neither the text nor the parser's words: an unescaped `/` in a password puts half of it into them.
+        # Neither the text nor the parser's words: an unescaped `@` in a password puts half of it into them.
         raise BadUrl(
             "DATABASE_URL cannot be read: percent-encode special characters in user and password, and check the port"
         ) from None
@@ -98,13 +103,15 @@ def choose(url: URL) -> Driver:
         # A whole connection string or a data source: the driver is the business of whoever wrote it.
         return Driver("as DATABASE_URL says", "")
     registered = set(load_pyodbc().drivers())
-    for name in PREFERRED:
+    for name in MICROSOFT:
         if name in registered:
             return Driver(name, name)
     library = packaged_library()
-    if library is None:
-        raise NoDriver(f"no ODBC driver for SQL Server was found: {_WAYS_OUT}")
-    return Driver(f"{library.name} of {PACKAGE} {metadata.version(PACKAGE)}", str(library))
+    if library is not None:
+        return Driver(f"{library.name} of {PACKAGE} {metadata.version(PACKAGE)}", str(library))
+    if FREETDS in registered:
+        return Driver(FREETDS, FREETDS)
+    raise NoDriver(f"no ODBC driver for SQL Server was found: {_WAYS_OUT}")
 
 
 def packaged_library() -> Path | None:
@@ -127,7 +134,7 @@ def pick_library(files: Iterable[str], system: str, machine: str, distribution: 
         distribution: the ID and ID_LIKE of `/etc/os-release`.
     """
     libraries = [file for file in files if "msodbcsql" in Path(file).name and Path(file).suffix not in {".rll", ".txt"}]
-    architectures = {"aarch64", "arm64"} if machine.lower() in {"aarch64", "arm64"} else {"x86_64", "amd64", "x64"}
+    architectures: set[str] = next((names for names in _ARCHITECTURES if machine.lower() in names), set())
     folder = {"Darwin": "macos", "Windows": "windows"}.get(system, "linux")
     fitting = [file for file in libraries if folder in Path(file).parts and architectures & set(Path(file).parts)]
     if folder == "linux":

@@ -332,6 +332,12 @@ class ProcessStore:
                 _touch(connection, [row.id for row in rows], moment)
         return rows
 
+    def give_back(self, rows: Sequence[ProcessRow]) -> None:
+        """Undo :meth:`take_unstarted` for rows that could not be sent: the next round takes them again."""
+        with self._db.write() as connection:
+            for row in rows:
+                _touch(connection, [row.id], row.updated_at)
+
     def count_unstarted(self) -> int:
         """How many accepted starts have no instance yet."""
         return self._count(_p.process_instance_id.is_(None))
@@ -372,7 +378,7 @@ def _touch(connection: Connection, process_ids: Sequence[uuid.UUID], moment: dat
     for start in range(0, len(process_ids), BATCH):
         connection.execute(
             sa.update(process_store)
-            .where(_p.id.in_(process_ids[start : start + BATCH]), _p.status == PENDING)
+            .where(_p.id.in_(process_ids[start : start + BATCH]), _IS_PENDING, _p.process_instance_id.is_(None))
             .values(updated_at=moment)
         )
 

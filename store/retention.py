@@ -47,7 +47,7 @@ class Retention:
         self._db = database
 
     def purge(self, before: datetime) -> int:
-        """Delete some of the processes that ended before `before`, and their events; how many rows, 0 when none is left.
+        """Delete some of the processes that ended before `before`, with their events; how many rows, 0 for no more.
 
         A process goes with the last of its events, so that no event outlives its process because of a crash. Two may
         purge at once: each takes processes that the other has not.

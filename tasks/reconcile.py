@@ -55,12 +55,16 @@ def reconcile() -> None:
 
 def resend_starts() -> None:
     """Enqueue accepted starts that are in no queue: Redis was away when they came, or has lost them."""
-    # Redis first: rows that are taken while nothing can be sent would wait for the round after the next.
+    # Redis first: without it nothing needs to be taken.
     queued = _queued_starts()
     rows = runtime().processes.take_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
     missing = [row for row in rows if str(row.id) not in queued]
-    for row in missing:
-        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+    for position, row in enumerate(missing):
+        try:
+            send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+        except BrokerAway:
+            runtime().processes.give_back(missing[position:])
+            raise
     if missing:
         log.warning("%d starts sent again", len(missing))
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dev.mssql_database import own_database
 from store import events, processes
 from store.database import Database
 from store.migrate import upgrade
-from dev.mssql_database import own_database
 from tests.integration.step_bench import bench, broker
 
 __all__ = ["bench", "broker"]

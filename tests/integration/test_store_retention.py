@@ -17,6 +17,8 @@ from store.retention import Retention
 from tests.integration.conftest import Clock
 from tests.integration.threads import together
 
+DONE = Ending(OK)
+
 
 class Rows:
     """Processes with two events each."""
@@ -26,7 +28,7 @@ class Rows:
         self.processes = ProcessStore(database)
         self.events = EventStore(database)
 
-    def add(self, correlation_id: str, ending: Ending | None = Ending(OK), *, events: int = 2) -> None:
+    def add(self, correlation_id: str, ending: Ending | None = DONE, *, events: int = 2) -> None:
         new = NewProcess(uuid.uuid4(), correlation_id, "0" * 64, "p", {}, "shared trace")
         assert self.processes.accept(new)
         for number in range(events):

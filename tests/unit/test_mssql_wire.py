@@ -25,6 +25,7 @@ pyodbc = load_pyodbc()
 SERVER = {
     "ProductVersion": "16.0.4135.4",
     "schema_name": "dbo",
+    "sys.system_views": "dm_exec_sessions",
     "dm_exec_sessions": "READ COMMITTED",
     "nvarchar(max)": "x",
 }
@@ -126,7 +127,13 @@ def test_session_has_what_filtered_indexes_and_guarded_updates_need(wire: Wire) 
     ready(wire)
     session = wire.statements()[0]
     assert "QUOTED_IDENTIFIER ON" in session
-    for option in ("NOCOUNT OFF", "XACT_ABORT ON", "NUMERIC_ROUNDABORT OFF", "LOCK_TIMEOUT 2500", "TEXTSIZE 2147483647"):
+    for option in (
+        "NOCOUNT OFF",
+        "XACT_ABORT ON",
+        "NUMERIC_ROUNDABORT OFF",
+        "LOCK_TIMEOUT 2500",
+        "TEXTSIZE 2147483647",
+    ):
         assert f"SET {option}" in session
     assert wire.timeout == 2
     assert wire.commits >= 1
@@ -168,9 +175,7 @@ def test_ids_are_bound_as_uuids(wire: Wire) -> None:
 
 def test_guarded_update_is_one_statement_that_knows_its_types(wire: Wire) -> None:
     store = ProcessStore(ready(wire))
-    (statement,) = [
-        text for text in sent_by(wire, lambda: store.settle(uuid.uuid4(), Ending(OK))) if "UPDATE" in text
-    ]
+    (statement,) = [text for text in sent_by(wire, lambda: store.settle(uuid.uuid4(), Ending(OK))) if "UPDATE" in text]
     assert "? IS NULL" not in statement
     assert "coalesce(CAST(? AS NVARCHAR(max)), process_store.identifiers)" in statement
 

@@ -191,9 +191,7 @@ def test_predicates_of_filtered_indexes_stand_literally(
     assert all(predicate in statement for statement in asked), plain
 
 
-@pytest.mark.parametrize(
-    "method", ["ProcessStore.take_unstarted", "EventStore.take_open_attempts", "Retention.purge"]
-)
+@pytest.mark.parametrize("method", ["ProcessStore.take_unstarted", "EventStore.take_open_attempts", "Retention.purge"])
 def test_rows_are_taken_under_a_lock_that_passes_over_those_of_others(sent: dict[str, list[str]], method: str) -> None:
     first = " ".join(sent[method][0].split())
     assert re.search(r"SELECT TOP .* FROM (process_store|event_log) WITH \(UPDLOCK, READPAST, ROWLOCK\) WHERE", first)
@@ -202,7 +200,9 @@ def test_rows_are_taken_under_a_lock_that_passes_over_those_of_others(sent: dict
 
 def test_retention_deletes_a_bounded_number_of_rows_at_once(sent: dict[str, list[str]]) -> None:
     events, processes = (" ".join(statement.split()) for statement in sent["Retention.purge"][1:])
-    assert re.match(r"DELETE FROM event_log WHERE event_log.seq IN \(SELECT TOP \S+ old.seq FROM event_log AS old", events)
+    assert re.match(
+        r"DELETE FROM event_log WHERE event_log.seq IN \(SELECT TOP \S+ old.seq FROM event_log AS old", events
+    )
     assert re.match(r"DELETE FROM process_store WHERE process_store.seq IN \(", processes)
 
 
