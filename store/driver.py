@@ -10,9 +10,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -168,14 +168,15 @@ def with_driver(url: URL, driver: Driver) -> URL:
     return url.set(query={"driver": driver.place, **options})
 
 
-def load_pyodbc() -> ModuleType:
+def load_pyodbc() -> Any:
     """Pyodbc, with its own pooling off: SQLAlchemy's pool is the only one.
 
     Raises:
         NoDriver: unixODBC is not there.
     """
     try:
-        import pyodbc
+        # Its types lie where no checker finds them.
+        pyodbc: Any = import_module("pyodbc")
     except ImportError as error:
         raise NoDriver(_NO_MANAGER.format(error)) from error
     pyodbc.pooling = False

@@ -373,6 +373,14 @@ def test_row_that_was_taken_is_not_taken_again_at_once(store: ProcessStore, cloc
     assert len(store.take_unstarted(untouched_for_s=15, limit=10)) == 2
 
 
+def test_row_that_is_given_back_is_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
+    accept(store, "first")
+    clock.advance(20)
+    taken = store.take_unstarted(untouched_for_s=15, limit=10)
+    store.give_back(taken)
+    assert store.take_unstarted(untouched_for_s=15, limit=10) == taken
+
+
 def test_of_8_reconcilers_each_takes_other_rows(store: ProcessStore, clock: Clock) -> None:
     ids = [accept(store, f"order-{number}").id for number in range(40)]
     clock.advance(20)

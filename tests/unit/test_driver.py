@@ -69,7 +69,6 @@ def test_library_is_there_on_this_machine() -> None:
             "ODBC Driver 18 for SQL Server",
         ),
         (["FreeTDS", "ODBC Driver 17 for SQL Server"], "ODBC Driver 17 for SQL Server"),
-        (["SQLite3", "FreeTDS"], "FreeTDS"),
     ],
 )
 def test_registered_driver_is_preferred(monkeypatch: pytest.MonkeyPatch, registered: list[str], expected: str) -> None:
@@ -77,11 +76,20 @@ def test_registered_driver_is_preferred(monkeypatch: pytest.MonkeyPatch, registe
     assert odbc.choose(parse_url(URL.format(1433))).place == expected
 
 
-def test_without_a_registered_driver_the_package_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(odbc.load_pyodbc(), "drivers", list)
+@pytest.mark.parametrize("registered", [[], ["SQLite3", "FreeTDS"]])
+def test_without_a_registered_driver_of_microsoft_the_package_has_one(
+    monkeypatch: pytest.MonkeyPatch, registered: list[str]
+) -> None:
+    monkeypatch.setattr(odbc.load_pyodbc(), "drivers", lambda: registered)
     found = odbc.choose(parse_url(URL.format(1433)))
     assert Path(found.place) == odbc.packaged_library()
     assert found.name.endswith("of mssql-python-odbc 18.6.2.2")
+
+
+def test_freetds_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(odbc.load_pyodbc(), "drivers", lambda: ["SQLite3", "FreeTDS"])
+    monkeypatch.setattr(odbc, "packaged_library", lambda: None)
+    assert odbc.choose(parse_url(URL.format(1433))) == FREETDS
 
 
 def test_without_any_driver_the_ways_out_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,8 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.by_instance_ids, ["pi", "pi-2"])
     calls(store.running, after_seq=0, limit=10)
     with moved_clock():
-        calls(store.take_unstarted, untouched_for_s=1, limit=10)
+        taken = calls(store.take_unstarted, untouched_for_s=1, limit=10)
+    calls(store.give_back, taken)
     calls(store.count_unstarted)
     calls(store.count_running)
     calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
