@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick bench-waiting clean setup setup-dev setup-test setup-browser setup-engine
+.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-store clean setup setup-dev setup-test setup-browser setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,13 @@ test-unit: setup-dev ## the tests that start nothing
 test-chaos: setup-test ## the tests that kill things
 	$(PYTEST) tests/chaos $(ARGS)
 
-lint: setup-dev ## ruff, mypy --strict, import-linter
+lint: setup-dev ## ruff, mypy --strict, import-linter, hadolint, compose.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 fmt: setup-dev ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
@@ -48,6 +50,9 @@ bench-quick: setup-test ## the benchmark's short form
 
 bench-waiting: setup-dev ## 1,000 and 2,000 requests that wait in one web process
 	$(PY) -m bench.waiters
+
+bench-store: setup-dev ## rows a second of the store at a million rows; SQL Server too with MSSQL_TEST_URL
+	$(PY) -m bench.store
 
 clean: ## remove what was built and what the local stack has stored
 	rm -rf .run .venv engine/target site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -38,6 +38,7 @@ task_routes = {
     "start_process": {"queue": "starts"},
     "poll": {"queue": "polls"},
     "reconcile": {"queue": "settling"},
+    "purge": {"queue": "settling"},
     "follow": {"queue": "settling"},
     "close_instance": {"queue": "settling"},
     "report_killed": {"queue": "settling"},
@@ -106,5 +107,6 @@ beat_schedule = {
     for name, interval_ms in (
         ("poll", _settings.poll_interval_ms),
         ("reconcile", _settings.reconcile_interval_ms),
+        *([("purge", _settings.purge_interval_ms)] if _settings.retention_days else []),
     )
 }

@@ -158,6 +158,21 @@ class Settings:
         "int", 3_600, "How long Redis keeps a process's result for late waiters, in seconds.", least=60
     )
 
+    retention_days: int = _setting(
+        "int",
+        0,
+        "Days after its end at which a process and its events are deleted; 0 keeps everything.",
+        least=0,
+        most=36_500,
+    )
+    purge_interval_ms: int = _setting(
+        "int",
+        60_000,
+        "How often old rows are deleted, in milliseconds; each time for at most 10 s.",
+        least=20_000,
+        most=86_400_000,
+    )
+
     # -- ops
     log_level: str = _setting(
         "str", "INFO", "Least level that is logged.", one_of=("DEBUG", "INFO", "WARNING", "ERROR")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from types import FrameType
 from typing import Any
 
 from settings import get_settings
+
+log = logging.getLogger(__name__)
 
 _settings = get_settings()
 
@@ -31,7 +34,10 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """At SIGTERM, let waiting requests be answered within the grace time."""
+    """Say which database is used; at SIGTERM, let waiting requests be answered within the grace time."""
+    from tasks.runtime import runtime  # the tasks belong to the workers, not to the process that forks them
+
+    log.info("database: %s", runtime().database.described)
     stop = signal.getsignal(signal.SIGTERM)
 
     def terminate(number: int, frame: FrameType | None) -> None:

@@ -25,15 +25,19 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def main(wanted: int) -> None:
     """Fill both tables up to `wanted` rows each."""
-    database = Database.from_settings(get_settings())
+    fill(Database.from_settings(get_settings()), wanted)
+    print(wanted)
+
+
+def fill(database: Database, wanted: int) -> None:
+    """Fill both tables of `database` up to `wanted` rows each."""
     with database.read() as connection:
         there = int(connection.execute(sa.select(sa.func.count()).select_from(process_store)).scalar_one())
     for begin in range(there, wanted, BATCH):
         numbers = range(begin, min(begin + BATCH, wanted))
         with database.write() as connection:
             connection.execute(sa.insert(process_store), [_process(number) for number in numbers])
-            connection.execute(sa.insert(event_log), [_event(number) for number in numbers])
-    print(wanted)
+            connection.execute(sa.insert(event_log), [event_values(number) for number in numbers])
 
 
 def _process(number: int) -> dict[str, Any]:
@@ -55,7 +59,8 @@ def _process(number: int) -> dict[str, Any]:
     }
 
 
-def _event(number: int) -> dict[str, Any]:
+def event_values(number: int) -> dict[str, Any]:
+    """The columns of one event."""
     trace = f"seed-{number // EVENTS_A_TRACE}"
     at = BEGIN + timedelta(seconds=number)
     return {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import Database
+from store.database import Database, is_unique_violation
 from store.models import bookmark
 
 
@@ -33,6 +33,7 @@ class BookmarkStore:
         try:
             with self._db.write() as connection:
                 connection.execute(sa.insert(bookmark), {"name": name, **values})
-        except IntegrityError:
+        except DBAPIError as error:
             # Another reconciler wrote the first value between our two statements; both are as good.
-            return
+            if not is_unique_violation(error):
+                raise

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from settings import Settings
+from store import driver as odbc
+from store.mssql import create_mssql, reads_without_locks
 
 T = TypeVar("T")
 
@@ -51,13 +53,15 @@ class Database:
     committed rows, statement by statement.
 
     Raises:
+        BadUrl, NoDriver: when made (see :mod:`store.driver`).
         DatabaseAway: from any block, when the database cannot be reached or answers with a transient error.
     """
 
     def __init__(self, url: str, *, pool_size: int, timeout_ms: int) -> None:
-        self.url = make_url(url)
+        self.url = odbc.parse_url(url)
         self.timeout_ms = timeout_ms
-        self._engine = _create_engine(self.url, pool_size, timeout_ms)
+        self.driver = None if self.is_sqlite else odbc.choose(self.url)
+        self._engine = _create_engine(self.url, pool_size, timeout_ms, self.driver)
         self._reader = self._engine.execution_options(
             **({"begin": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
@@ -77,6 +81,11 @@ class Database:
     def is_sqlite(self) -> bool:
         """True on the development database."""
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def described(self) -> str:
+        """What and where it is and which driver speaks to it, without user and password: for logs and answers."""
+        return odbc.described(self.url) + (f" through {self.driver.name}" if self.driver else "")
 
     @property
     def engine(self) -> sa.Engine:
@@ -110,8 +119,15 @@ class Database:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
-                raise DatabaseAway(_short(error)) from error
+                raise DatabaseAway(self._short(error)) from error
             raise
+
+    def _short(self, error: Exception) -> str:
+        # Without the statement and its parameters: they may hold what must not be logged. No driver is known to quote
+        # the password; should one do it, it goes no further than here.
+        original = error.orig if isinstance(error, DBAPIError) else error
+        said = str(original).splitlines()[0][:300]
+        return said.replace(str(self.url.password), "***") if self.url.password else said
 
     def ping(self) -> None:
         """Ask for nothing, to see whether the database answers.
@@ -121,6 +137,17 @@ class Database:
         """
         with self.read() as connection:
             connection.execute(sa.text("SELECT 1"))
+
+    def advice(self) -> str:
+        """What its administrator should change, in words; empty when nothing.
+
+        Raises:
+            DatabaseAway: it cannot be asked.
+        """
+        if self.is_sqlite:
+            return ""
+        with self.read() as connection:
+            return "" if reads_without_locks(connection) else "READ_COMMITTED_SNAPSHOT is off: readers wait for writers"
 
     def dispose(self) -> None:
         """Close every pooled connection."""
@@ -167,36 +194,25 @@ def _is_transient(error: Exception) -> bool:
 
 
 def _mssql_numbers(original: BaseException | None) -> set[int]:
-    # pyodbc gives the native error number only inside the message, before the name of the call that failed. Other
-    # numbers in brackets may be values: "The duplicate key value is (1205). (2627) (SQLExecDirectW)".
-    return {int(number) for number in re.findall(r"\((\d+)\) \(SQL", str(original))}
+    # pyodbc gives the native error number only inside the message, at the end of each of the driver's records: before
+    # the name of the call that failed, the next record, or the end. Other numbers in brackets may be values: "The
+    # duplicate key value is (1205). (2627) (SQLExecDirectW)".
+    said = str(original.args[-1]) if original is not None and original.args else ""
+    return {int(number) for number in re.findall(r"\((\d+)\)(?= \(SQL|; \[\w{5}\] \[|\Z)", said)}
 
 
-def _short(error: Exception) -> str:
-    # Without the statement and its parameters: they may hold what must not be logged.
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return str(original).splitlines()[0][:300]
-
-
-def _create_engine(url: URL, pool_size: int, timeout_ms: int) -> sa.Engine:
+def _create_engine(url: URL, pool_size: int, timeout_ms: int, driver: odbc.Driver | None) -> sa.Engine:
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": timeout_ms / 1000,
         "pool_recycle": 1800,
-        "json_serializer": None,
+        # what a process was started with is in every statement; a logged error must not show it
+        "hide_parameters": True,
     }
-    if url.get_backend_name() == "sqlite":
+    if driver is None:
         return _create_sqlite(url, timeout_ms, options)
-    # the time-outs of connecting and of each statement, in whole seconds: pyodbc knows no finer
-    seconds = max(1, round(timeout_ms / 1000))
-    engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"timeout": seconds}, **options)
-
-    @sa.event.listens_for(engine, "connect")
-    def limit_statements(connection: Any, _record: object) -> None:
-        connection.timeout = seconds
-
-    return engine
+    return create_mssql(odbc.with_driver(url, driver), driver, timeout_ms, module=odbc.load_pyodbc(), **options)
 
 
 def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Engine:

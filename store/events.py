@@ -15,11 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
 from store.database import Database, is_unique_violation
 from store.models import event_log
+from store.types import for_update
 
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
@@ -130,7 +131,7 @@ class EventRow:
 
 
 _SELECT = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
-_INSERT = sa.insert(event_log)
+_INSERT = sa.insert(event_log).inline()  # nobody reads the new key: no SELECT scope_identity()
 _EARLIER = (
     sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers)
     .where(_e.external_task_id == bindparam("task"))
@@ -189,7 +190,7 @@ class EventStore:
                         close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
                 if confirm is not None:
                     close(connection, confirm, COMPLETED)
-        except IntegrityError as error:
+        except DBAPIError as error:
             if is_unique_violation(error):
                 return None
             raise
@@ -237,20 +238,29 @@ class EventStore:
         """The events of one process, in order."""
         return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
 
-    def open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
-        """Attempts that neither ended nor moved for a while, oldest first."""
-        return self._many(
-            _SELECT.where(_IS_OPEN, _e.updated_at < now() - timedelta(seconds=untouched_for_s))
+    def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
+        """Attempts that neither ended nor moved for a while, oldest first.
+
+        They count as moved from now on, so that of two reconcilers each gets other attempts.
+        """
+        moment = now()
+        query = (
+            for_update(_SELECT)
+            .where(_IS_OPEN, _e.updated_at < moment - timedelta(seconds=untouched_for_s))
             .order_by(_e.updated_at)
             .limit(limit)
         )
-
-    def touch(self, execution_ids: Sequence[uuid.UUID]) -> None:
-        """Mark attempts as looked at now."""
         with self._db.write() as connection:
-            connection.execute(
-                sa.update(event_log).where(_e.execution_id.in_(list(execution_ids)), _IS_OPEN).values(updated_at=now())
-            )
+            rows = [EventRow(*row) for row in connection.execute(query)]
+            if rows:
+                _touch(connection, [row.execution_id for row in rows], moment)
+        return rows
+
+    def give_back(self, rows: Sequence[EventRow]) -> None:
+        """Undo :meth:`take_open_attempts` for attempts that could not be looked at: the next round takes them again."""
+        with self._db.write() as connection:
+            for row in rows:
+                _touch(connection, [row.execution_id], row.updated_at)
 
     def _many(self, query: sa.Select[Any]) -> list[EventRow]:
         with self._db.read() as connection:
@@ -264,6 +274,12 @@ def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
         {"task": attempt.external_task_id, "token": attempt.lock_token, "new_phase": phase, "moment": now()},
     )
     return done.rowcount == 1
+
+
+def _touch(connection: Connection, execution_ids: Sequence[uuid.UUID], moment: datetime) -> None:
+    connection.execute(
+        sa.update(event_log).where(_e.execution_id.in_(execution_ids), _IS_OPEN).values(updated_at=moment)
+    )
 
 
 def _values(event: NewEvent) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from alembic.config import Config
 
 from settings import get_settings
 from store.database import Database, DatabaseAway, retrying
+from store.driver import BadUrl, NoDriver
+from store.mssql import OtherMigration
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,18 +35,24 @@ def upgrade(database: Database) -> None:
 
 
 def _upgrade(database: Database) -> None:
-    with database.translating():
-        command.upgrade(alembic_config(database), "head")
+    try:
+        with database.translating():
+            command.upgrade(alembic_config(database), "head")
+    except OtherMigration as error:
+        raise DatabaseAway(str(error)) from error
 
 
 def main() -> None:
     """Migrate and say so."""
-    database = Database.from_settings(get_settings())
+    try:
+        database = Database.from_settings(get_settings())
+    except (BadUrl, NoDriver) as error:
+        raise SystemExit(str(error)) from None
     try:
         upgrade(database)
     except DatabaseAway as error:
         raise SystemExit(f"the database of DATABASE_URL cannot be migrated: {error}") from error
-    print(f"database is at the newest schema: {database.url.render_as_string(hide_password=True)}")
+    print(f"database is at the newest schema: {database.described}")
 
 
 if __name__ == "__main__":

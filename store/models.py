@@ -68,6 +68,12 @@ process_store = sa.Table(
         mssql_where=sa.text("engine_open = 1"),
         sqlite_where=sa.text("engine_open = 1"),
     ),
+    sa.Index(
+        "ix_process_store_finished",
+        "finished_at",
+        mssql_where=sa.text("finished_at IS NOT NULL"),
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+    ),
     implicit_returning=False,
 )
 

@@ -14,13 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
 from store.database import Database, is_unique_violation
 from store.models import process_store
+from store.types import for_update, text, typed
 
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
+#: ids in one statement; SQL Server takes 2,100 parameters
+BATCH = 500
+
 STATUSES = (PENDING, OK, ERROR, CANCELLED)
 
 _p = process_store.c
@@ -95,7 +99,8 @@ _SELECT = sa.select(*_COLUMNS)
 _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
-_INSERT = sa.insert(process_store)
+_INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
+_INSTANCE_ID = text(64)
 _CLAIM = (
     sa.update(process_store)
     .where(
@@ -129,13 +134,13 @@ _SETTLE = (
                 _p.status == ERROR,
                 _p.incident_id.is_not(None),
                 bindparam("new_status").in_([ERROR, CANCELLED]),
-                bindparam("new_incident_id", type_=sa.Unicode()).is_(None),
+                typed("new_incident_id", _INSTANCE_ID).is_(None),
             ),
         ),
         sa.or_(
-            bindparam("pid", type_=sa.Unicode()).is_(None),
+            typed("pid", _INSTANCE_ID).is_(None),
             _p.process_instance_id.is_(None),
-            _p.process_instance_id == bindparam("pid", type_=sa.Unicode()),
+            _p.process_instance_id == bindparam("pid"),
         ),
     )
     .values(
@@ -143,8 +148,8 @@ _SETTLE = (
         result=bindparam("new_result"),
         error=bindparam("new_error"),
         incident_id=bindparam("new_incident_id"),
-        identifiers=sa.func.coalesce(bindparam("new_identifiers", type_=_p.identifiers.type), _p.identifiers),
-        process_instance_id=sa.func.coalesce(_p.process_instance_id, bindparam("pid", type_=sa.Unicode())),
+        identifiers=sa.func.coalesce(typed("new_identifiers", _p.identifiers.type), _p.identifiers),
+        process_instance_id=sa.func.coalesce(_p.process_instance_id, bindparam("pid")),
         engine_open=bindparam("new_engine_open"),
         finished_at=bindparam("moment"),
         updated_at=bindparam("moment"),
@@ -171,7 +176,7 @@ class ProcessStore:
         try:
             with self._db.write() as connection:
                 connection.execute(_INSERT, values)
-        except IntegrityError as error:
+        except DBAPIError as error:
             if is_unique_violation(error):
                 return False
             raise
@@ -193,16 +198,16 @@ class ProcessStore:
         """The rows with these ids, those that exist; asked in batches that SQL Server's 2,100 parameters allow."""
         ids = list(process_ids)
         rows: list[ProcessRow] = []
-        for start in range(0, len(ids), 500):
-            rows += self._many(_SELECT.where(_p.id.in_(ids[start : start + 500])))
+        for start in range(0, len(ids), BATCH):
+            rows += self._many(_SELECT.where(_p.id.in_(ids[start : start + BATCH])))
         return rows
 
     def by_instance_ids(self, instance_ids: Iterable[str]) -> list[ProcessRow]:
         """The rows of these root instances."""
         ids = list(instance_ids)
         rows: list[ProcessRow] = []
-        for start in range(0, len(ids), 500):
-            rows += self._many(_SELECT.where(_p.process_instance_id.in_(ids[start : start + 500])))
+        for start in range(0, len(ids), BATCH):
+            rows += self._many(_SELECT.where(_p.process_instance_id.in_(ids[start : start + BATCH])))
         return rows
 
     def claim(self, process_id: uuid.UUID, token: str, *, for_s: float) -> tuple[ProcessRow | None, bool]:
@@ -286,16 +291,6 @@ class ProcessStore:
         with self._db.write() as connection:
             connection.execute(sa.update(process_store).where(_p.id == process_id).values(updated_at=now()))
 
-    def touch(self, process_ids: Sequence[uuid.UUID]) -> None:
-        """Mark rows as seen now, so that they are not looked at again at once."""
-        for start in range(0, len(process_ids), 500):
-            with self._db.write() as connection:
-                connection.execute(
-                    sa.update(process_store)
-                    .where(_p.id.in_(process_ids[start : start + 500]), _p.status == PENDING)
-                    .values(updated_at=now())
-                )
-
     def page(
         self,
         *,
@@ -324,11 +319,15 @@ class ProcessStore:
             query = query.where(_p.seq < before_seq)
         return self._many(query.order_by(_p.seq.desc()).limit(limit))
 
-    def unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
-        """Pending rows without an instance that nothing has happened to for a while, oldest first."""
+    def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
+        """Pending rows without an instance that nothing has happened to for a while, oldest first.
+
+        They count as touched from now on, so that of two reconcilers each gets other rows.
+        """
         moment = now()
-        return self._many(
-            _SELECT.where(
+        query = (
+            for_update(_SELECT)
+            .where(
                 _IS_PENDING,
                 _p.process_instance_id.is_(None),
                 _p.updated_at < moment - timedelta(seconds=untouched_for_s),
@@ -337,6 +336,17 @@ class ProcessStore:
             .order_by(_p.updated_at)
             .limit(limit)
         )
+        with self._db.write() as connection:
+            rows = [ProcessRow(*row) for row in connection.execute(query)]
+            if rows:
+                _touch(connection, [row.id for row in rows], moment)
+        return rows
+
+    def give_back(self, rows: Sequence[ProcessRow]) -> None:
+        """Undo :meth:`take_unstarted` for rows that could not be sent: the next round takes them again."""
+        with self._db.write() as connection:
+            for row in rows:
+                _touch(connection, [row.id], row.updated_at)
 
     def count_unstarted(self) -> int:
         """How many accepted starts have no instance yet."""
@@ -372,6 +382,15 @@ class ProcessStore:
     def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
         with self._db.read() as connection:
             return [ProcessRow(*row) for row in connection.execute(query)]
+
+
+def _touch(connection: Connection, process_ids: Sequence[uuid.UUID], moment: datetime) -> None:
+    for start in range(0, len(process_ids), BATCH):
+        connection.execute(
+            sa.update(process_store)
+            .where(_p.id.in_(process_ids[start : start + BATCH]), _IS_PENDING, _p.process_instance_id.is_(None))
+            .values(updated_at=moment)
+        )
 
 
 def _row(connection: Connection, query: sa.Select[Any], **values: Any) -> ProcessRow | None:

@@ -12,6 +12,8 @@ from sqlalchemy.engine import Dialect
 
 #: SQL Server's default collation folds case and ignores trailing spaces; keys are compared code point by code point.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
+#: Lock what is read until the transaction ends, row by row, and pass over what others have locked.
+CLAIM_HINT = "WITH (UPDLOCK, READPAST, ROWLOCK)"
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:
@@ -27,6 +29,19 @@ def text(length: int) -> sa.types.TypeEngine[str]:
 def long_text() -> sa.types.TypeEngine[str]:
     """Unicode text of any length: NVARCHAR(MAX)."""
     return sa.UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
+
+
+def typed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
+    """A parameter whose type stands in the statement: where it may be NULL, SQL Server cannot tell it by itself."""
+    return sa.cast(sa.bindparam(name, type_=kind), kind)
+
+
+def for_update(query: sa.Select[Any]) -> sa.Select[Any]:
+    """`query` locks the rows that it reads and leaves out those that another transaction has locked.
+
+    SQLite needs no hint: its writing transactions follow one another.
+    """
+    return query.with_hint(query.get_final_froms()[0], CLAIM_HINT, "mssql")
 
 
 def big_id() -> sa.types.TypeEngine[int]:

@@ -19,6 +19,7 @@ app = Celery(
         "tasks.settle",
         "tasks.ending",
         "tasks.reconcile",
+        "tasks.purge",
         "tasks.worker",
     ],
 )

@@ -43,6 +43,7 @@ class Health:
     _parts: dict[str, Part] = field(default_factory=dict)
     _looked_at: float = float("-inf")
     _probe: Engine | None = None
+    _advised: bool = False
 
     def parts(self) -> dict[str, Part]:
         """Every part by name."""
@@ -74,8 +75,15 @@ class Health:
             return Part(False, type(error).__name__, since)
 
     def _database(self) -> str:
-        self.runtime.database.ping()
-        return str(self.runtime.database.url.get_backend_name())
+        database = self.runtime.database
+        database.ping()
+        advice = database.advice()
+        if advice and not self._advised:
+            log.warning("database: %s", advice)
+        self._advised = bool(advice)
+        # Not where it is: that is nobody's business who may ask for this.
+        kind = str(database.url.get_backend_name()) + (f" through {database.driver.name}" if database.driver else "")
+        return f"{kind}; {advice}" if advice else kind
 
     def _broker(self) -> str:
         self.runtime.redis.ping()

@@ -55,14 +55,16 @@ def reconcile() -> None:
 
 def resend_starts() -> None:
     """Enqueue accepted starts that are in no queue: Redis was away when they came, or has lost them."""
-    rows = runtime().processes.unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
-    if not rows:
-        return
+    # Redis first: without it nothing needs to be taken.
     queued = _queued_starts()
+    rows = runtime().processes.take_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
     missing = [row for row in rows if str(row.id) not in queued]
-    for row in missing:
-        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
-    runtime().processes.touch([row.id for row in missing])
+    for position, row in enumerate(missing):
+        try:
+            send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+        except BrokerAway:
+            runtime().processes.give_back(missing[position:])
+            raise
     if missing:
         log.warning("%d starts sent again", len(missing))
 
@@ -130,13 +132,15 @@ def sweep_running() -> None:
 def resolve_attempts() -> None:
     """Find out from the engine what became of attempts that a crash left open."""
     lock_s = runtime().settings.lock_duration_ms / 1000
-    rows = runtime().events.open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
-    for row in rows:
-        phase = _what_became_of(row)
+    rows = runtime().events.take_open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
+    for position, row in enumerate(rows):
+        try:
+            phase = _what_became_of(row)
+        except BridgeError:
+            runtime().events.give_back(rows[position:])
+            raise
         if phase is not None:
             runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
-    if rows:
-        runtime().events.touch([row.execution_id for row in rows])
 
 
 def close_ended() -> None:

@@ -140,6 +140,8 @@ class Queues(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         _note_queues()
         watch(worker)
+        # Naming it connects to nothing: this process must not touch the database.
+        log.info("database: %s", runtime().database.described)
         for key, topics in unhandled_topics().items():
             log.warning("process %s: nobody handles %s; not fetched", key, topics)
 

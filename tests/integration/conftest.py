@@ -1,4 +1,4 @@
-"""A migrated database for each test: a SQLite file, and SQL Server too when MSSQL_TEST_URL names one."""
+"""A migrated database for each test: a SQLite file, and one on SQL Server too when MSSQL_TEST_URL names a server."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from dev.mssql_database import own_database
 from store import events, processes
 from store.database import Database
 from store.migrate import upgrade
-from store.models import metadata
 from tests.integration.step_bench import bench, broker
 
 __all__ = ["bench", "broker"]
 
 #: milliseconds that a test's database waits for a lock
 TIMEOUT_MS = 2_000
+
+#: the same over a network; FreeTDS and pyodbc know whole seconds only
+MSSQL_TIMEOUT_MS = 10_000
 
 KINDS = ["sqlite", *(["mssql"] if os.environ.get("MSSQL_TEST_URL") else [])]
 
@@ -49,19 +52,20 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
-    """An empty, migrated database."""
+    """An empty, migrated database of the test's own."""
     if request.param == "sqlite":
         shutil.copy(migrated_file, tmp_path / "store.db")
         found = Database(f"sqlite:///{tmp_path / 'store.db'}", pool_size=8, timeout_ms=TIMEOUT_MS)
-    else:
-        found = Database(os.environ["MSSQL_TEST_URL"], pool_size=8, timeout_ms=TIMEOUT_MS)
-        upgrade(found)
-    yield found
-    if request.param != "sqlite":
-        with found.write() as connection:
-            for table in metadata.sorted_tables:
-                connection.execute(table.delete())
-    found.dispose()
+        yield found
+        found.dispose()
+        return
+    with own_database(os.environ["MSSQL_TEST_URL"]) as url:
+        found = Database(url, pool_size=8, timeout_ms=MSSQL_TIMEOUT_MS)
+        try:
+            upgrade(found)
+            yield found
+        finally:
+            found.dispose()
 
 
 @pytest.fixture

@@ -227,11 +227,19 @@ def test_open_attempts_are_those_that_did_not_move_for_a_while(store: EventStore
     clock.advance(40)
     store.begin(attempt("new"))
 
-    def found(limit: int = 10) -> list[str | None]:
-        return [row.external_task_id for row in store.open_attempts(untouched_for_s=30, limit=limit)]
+    (first,) = store.take_open_attempts(untouched_for_s=30, limit=1)
+    (second,) = store.take_open_attempts(untouched_for_s=30, limit=10)
+    assert {first.external_task_id, second.external_task_id} == {"started", "completing"}
+    assert store.take_open_attempts(untouched_for_s=30, limit=10) == []
+    store.give_back([first])
+    assert store.take_open_attempts(untouched_for_s=30, limit=10) == [first]
 
-    assert found() == ["started", "completing"]
-    assert found(limit=1) == ["started"]
-    store.touch([store.open_attempts(untouched_for_s=30, limit=1)[0].execution_id])
-    assert found() == ["completing"]
-    store.touch([])
+
+def test_attempt_that_was_resolved_meanwhile_is_not_given_back(store: EventStore, clock: Clock) -> None:
+    store.begin(attempt())
+    clock.advance(40)
+    (taken,) = store.take_open_attempts(untouched_for_s=30, limit=10)
+    store.close(AttemptKey("task-1", "token-1"), COMPLETED)
+    moved = all_of(store)[0].updated_at
+    store.give_back([taken])
+    assert all_of(store)[0].updated_at == moved

@@ -356,20 +356,37 @@ def test_unstarted_rows_are_those_that_nothing_happens_to(store: ProcessStore, c
     accept(store, "new")
 
     def unstarted() -> list[str]:
-        return [row.correlation_id for row in store.unstarted(untouched_for_s=15, limit=10)]
+        return [row.correlation_id for row in store.take_unstarted(untouched_for_s=15, limit=10)]
 
     assert unstarted() == ["old"]
     clock.advance(100)
-    assert unstarted() == ["old", "claimed", "new"]
-    assert len(store.unstarted(untouched_for_s=15, limit=2)) == 2
+    assert sorted(unstarted()) == ["claimed", "new", "old"]
 
 
-def test_touched_row_counts_as_seen(store: ProcessStore, clock: Clock) -> None:
+def test_row_that_was_taken_is_not_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
     first, second = accept(store, "first"), accept(store, "second")
     clock.advance(20)
-    store.touch([first.id])
-    store.touch([])
-    assert [row.id for row in store.unstarted(untouched_for_s=15, limit=10)] == [second.id]
+    (taken,) = store.take_unstarted(untouched_for_s=15, limit=1)
+    (other,) = store.take_unstarted(untouched_for_s=15, limit=10)
+    assert {taken.id, other.id} == {first.id, second.id}
+    assert store.take_unstarted(untouched_for_s=15, limit=10) == []
+    clock.advance(16)
+    assert len(store.take_unstarted(untouched_for_s=15, limit=10)) == 2
+
+
+def test_row_that_is_given_back_is_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
+    accept(store, "first")
+    clock.advance(20)
+    taken = store.take_unstarted(untouched_for_s=15, limit=10)
+    store.give_back(taken)
+    assert store.take_unstarted(untouched_for_s=15, limit=10) == taken
+
+
+def test_of_8_reconcilers_each_takes_other_rows(store: ProcessStore, clock: Clock) -> None:
+    ids = [accept(store, f"order-{number}").id for number in range(40)]
+    clock.advance(20)
+    taken = together(8, lambda _: [row.id for row in store.take_unstarted(untouched_for_s=15, limit=5)])
+    assert sorted(one for some in taken for one in some) == sorted(ids)
 
 
 def test_counts_tell_rows_with_instance_from_rows_without(store: ProcessStore) -> None:

@@ -41,6 +41,7 @@ def test_every_task_has_a_queue_that_a_bare_worker_reads() -> None:
 
 def test_every_route_and_tick_is_of_a_task_that_exists() -> None:
     assert set(celeryconfig.task_routes) <= own_tasks()
+    # `purge` ticks only where RETENTION_DAYS is set
     assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} == {"poll", "reconcile"}
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from store.database import Database
 from store.migrate import ROOT, alembic_config, upgrade
@@ -63,6 +64,17 @@ def test_downgrade_to_base_and_up_again(database: Database) -> None:
     assert tables(database) == {"alembic_version"}
     upgrade(database)
     assert schema(database) == before
+
+
+def test_each_migration_can_be_undone_and_done_again(database: Database) -> None:
+    config = alembic_config(database)
+    for revision in reversed(list(ScriptDirectory.from_config(config).walk_revisions())):
+        command.upgrade(config, revision.revision)
+        after = schema(database)
+        command.downgrade(config, "-1")
+        assert schema(database) != after
+        command.upgrade(config, revision.revision)
+        assert schema(database) == after
 
 
 def test_migrating_a_migrated_database_changes_nothing(database: Database) -> None:

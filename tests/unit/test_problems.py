@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from dev.ports import free_port
+from store.database import Database
 from store.processes import CANCELLED, ERROR, OK, Ending
 from tests.unit.facade import USER, Facade, problem
 
@@ -274,6 +275,19 @@ def test_health_tells_which_part_is_away(facade: Facade) -> None:
         "database": True, "broker": True, "engine": False, "workers": False, "beat": False,
     }  # fmt: skip
     assert body["parts"]["engine"]["since"].endswith("+00:00")
+
+
+def test_health_names_the_driver_but_neither_host_nor_password(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "mssql+pyodbc://app:geheim-4711@sql.example.org/processes"
+    database = Database(url, pool_size=1, timeout_ms=1_000)
+    monkeypatch.setattr(database, "ping", lambda: None)
+    monkeypatch.setattr(database, "advice", lambda: "")
+    monkeypatch.setattr(facade.runtime, "database", database)
+    response = facade.http.get("/health/ready")
+    assert response.json is not None
+    assert database.driver is not None
+    assert response.json["parts"]["database"]["detail"] == f"mssql through {database.driver.name}"
+    assert not [word for word in ("geheim-4711", "sql.example.org") if word in response.text]
 
 
 def test_health_without_a_database_is_unavailable(facade: Facade, tmp_path: Path) -> None:

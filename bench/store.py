@@ -1,0 +1,128 @@
+"""`python -m bench.store`: rows a second of the store with a million rows in it; `--rows N` for fewer.
+
+On SQLite in a folder of its own, and on the server of MSSQL_TEST_URL too when it is set, in a database of its own that
+is dropped at the end. One process; `threads` writers and readers where it says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bench.seeding import EVENTS_A_TRACE, event_values, fill
+from dev.mssql_database import own_database
+from store.database import Database
+from store.events import EventStore, NewEvent
+from store.migrate import upgrade
+from store.models import event_log
+from store.processes import ProcessStore
+
+#: rows of one batch, as seeds and imports write them
+BATCH = 1_000
+#: seconds for which each kind of work is measured
+SECONDS = 5.0
+THREADS = 4
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    options = parser.parse_args()
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(f"| database | work | threads | rows a second |\n|{'---|' * 4}")
+    for name, place in places():
+        with place() as url:
+            database = Database(url, pool_size=THREADS * 2, timeout_ms=30_000)
+            try:
+                measure(name, database, options.rows, options.seconds)
+            finally:
+                database.dispose()
+
+
+def places() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Name and URL of each database."""
+    yield "SQLite", sqlite_file
+    if server := os.environ.get("MSSQL_TEST_URL"):
+        yield "SQL Server", partial(own_database, server)
+
+
+@contextmanager
+def sqlite_file() -> Iterator[str]:
+    """A file that is deleted afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{Path(folder) / 'store.db'}"
+
+
+def measure(name: str, database: Database, rows: int, seconds: float) -> None:
+    """One line a kind of work."""
+    upgrade(database)
+    begun = time.perf_counter()
+    fill(database, rows)
+    say(name, f"seed both tables to {rows:,} rows, in batches", 1, 2 * rows / (time.perf_counter() - begun))
+    processes, events = ProcessStore(database), EventStore(database)
+
+    def insert_one() -> int:
+        events.begin(NewEvent(f"bench-{uuid.uuid4()}", "s", external_task_id=str(uuid.uuid4()), lock_token="t"))
+        return 1
+
+    def insert_batch() -> int:
+        with database.write() as connection:
+            connection.execute(sa.insert(event_log), [event_values(number) for number in range(BATCH)])
+        return BATCH
+
+    def read_status() -> int:
+        if processes.by_correlation_id(f"seed-{random.randrange(rows)}") is None:
+            raise LookupError("a seeded row is missing")
+        return 1
+
+    def read_events() -> int:
+        return len(events.by_traceability_id(f"seed-{random.randrange(rows // EVENTS_A_TRACE)}"))
+
+    for what, work, threads in (
+        ("insert an event", insert_one, 1),
+        ("insert an event", insert_one, THREADS),
+        (f"insert {BATCH:,} events at once", insert_batch, 1),
+        ("read a status", read_status, 1),
+        ("read a status", read_status, THREADS),
+        (f"read an event log of {EVENTS_A_TRACE}", read_events, 1),
+    ):
+        say(name, what, threads, rate(work, threads, seconds))
+
+
+def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
+    """Rows a second that `threads` loops of `work` come to."""
+    deadline = time.perf_counter() + seconds
+
+    def loop(_: int) -> int:
+        done = 0
+        while time.perf_counter() < deadline:
+            done += work()
+        return done
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(pool.map(loop, range(threads)))
+    return done / (time.perf_counter() - begun)
+
+
+def say(name: str, what: str, threads: int, rows_a_second: float) -> None:
+    """A line of the table."""
+    print(f"| {name} | {what} | {threads} | {rows_a_second:,.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

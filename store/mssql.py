@@ -1,0 +1,97 @@
+"""The engine of SQL Server: what each connection is told, and how parameters are bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection
+
+from store.driver import Driver
+
+#: What the driver, the login or the server may have set otherwise. Filtered indexes need the ANSI ones: without them
+#: SQL Server neither uses such an index nor lets anybody write to its table (error 1934). Row counts decide races;
+#: XACT_ABORT leaves no half transaction behind a statement that ran out of time; FreeTDS may cut long texts.
+SESSION = (
+    "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON; "
+    "SET NUMERIC_ROUNDABORT OFF; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {}"
+)
+#: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of
+#: its own in the server's cache.
+TEXT_LENGTH = 4000
+
+#: Two migrators at once: the second waits this long for the first, in milliseconds.
+MIGRATION_LOCK_MS = 30_000
+#: Longest statement of a migration, in seconds: an index of a hundred million rows takes its time.
+MIGRATION_STATEMENT_S = 3_600
+
+# A lock of the session, not of the transaction: the drivers begin transactions late, and in ways of their own.
+_LOCK = sa.text(
+    "SET NOCOUNT ON; DECLARE @granted INT; "
+    "EXEC @granted = sp_getapplock @Resource = 'celery-camunda-migration', @LockMode = 'Exclusive', "
+    f"@LockOwner = 'Session', @LockTimeout = {MIGRATION_LOCK_MS}; "
+    "SET NOCOUNT OFF; SELECT @granted;"
+)
+
+
+class OtherMigration(Exception):
+    """Another migration is running."""
+
+
+def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> sa.Engine:
+    """An engine whose connections are checked before use and wait no longer than `timeout_ms` for anything."""
+    # The time-outs of connecting and of each statement, in whole seconds: pyodbc knows no finer. Locks do.
+    seconds = max(1, round(timeout_ms / 1000))
+    engine = sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"timeout": seconds},
+        # FreeTDS takes long texts only under the type that pyodbc chooses for them itself.
+        use_setinputsizes=not driver.is_freetds,
+        **options,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.timeout = seconds
+        cursor = connection.cursor()
+        cursor.execute(SESSION.format(timeout_ms))
+        cursor.close()
+        connection.commit()
+
+    @sa.event.listens_for(engine, "do_setinputsizes")
+    def bind_at_one_length(sizes: dict[Any, Any], _cursor: Any, _sent: str, _values: Any, _context: Any) -> None:
+        for parameter, size in sizes.items():
+            # NVARCHAR(MAX) comes as a tuple already
+            if isinstance(parameter.type.dialect_impl(engine.dialect), sa.Unicode) and not isinstance(size, tuple):
+                sizes[parameter] = (size, TEXT_LENGTH, 0)
+
+    return engine
+
+
+def reads_without_locks(connection: Connection) -> bool:
+    """True when READ_COMMITTED_SNAPSHOT is on: readers and writers then do not wait for each other."""
+    query = sa.text("SELECT is_read_committed_snapshot_on FROM sys.databases WHERE database_id = DB_ID()")
+    return bool(connection.execute(query).scalar_one_or_none())
+
+
+@contextmanager
+def alone(engine: sa.Engine) -> Iterator[Connection]:
+    """A connection of its own for a migration: no other one runs meanwhile, and its statements may take long.
+
+    Raises:
+        OtherMigration: another one held the lock for :data:`MIGRATION_LOCK_MS`.
+    """
+    with engine.connect() as connection:
+        # Out of the pool: closed at the end, and the lock, which is the session's, with it.
+        connection.detach()
+        driver_connection: Any = connection.connection.dbapi_connection
+        driver_connection.timeout = MIGRATION_STATEMENT_S
+        connection.exec_driver_sql(f"SET LOCK_TIMEOUT {MIGRATION_LOCK_MS}")
+        granted = connection.execute(_LOCK).scalar_one()
+        connection.commit()
+        if granted < 0:
+            raise OtherMigration("another migration is running")
+        yield connection

@@ -1,0 +1,66 @@
+"""Deleting what is older than it has to be kept: ended processes and their events, a few rows a transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from store.database import Database
+from store.models import event_log, process_store
+from store.processes import PENDING
+from store.types import for_update
+
+#: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.
+PROCESSES, EVENTS = 50, 500
+
+_p = process_store.c
+_older_events = event_log.alias("old")
+
+# `finished_at < ...` implies the filter of the index; a row that stands on an incident, or whose instance may still
+# run, is not over yet.
+_IS_OVER = (
+    _p.finished_at < bindparam("before"),
+    _p.status != sa.literal(PENDING, literal_execute=True),
+    _p.incident_id.is_(None),
+    _p.engine_open == sa.literal(False, literal_execute=True),
+)
+_TAKE: sa.Select[Any] = (
+    for_update(sa.select(_p.seq, _p.correlation_id)).where(*_IS_OVER).order_by(_p.finished_at).limit(PROCESSES)
+)
+_DELETE_EVENTS = sa.delete(event_log).where(
+    event_log.c.seq.in_(
+        sa.select(_older_events.c.seq)
+        .where(_older_events.c.correlation_id.in_(bindparam("cids", expanding=True)))
+        .limit(EVENTS)
+    )
+)
+_DELETE_PROCESSES = sa.delete(process_store).where(_p.seq.in_(bindparam("seqs", expanding=True)))
+
+
+class Retention:
+    """The old rows of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def purge(self, before: datetime) -> int:
+        """Delete some of the processes that ended before `before`, with their events; how many rows, 0 for no more.
+
+        A process goes with the last of its events, so that no event outlives its process because of a crash. Two may
+        purge at once: each takes processes that the other has not.
+
+        Raises:
+            DatabaseAway: the database cannot be reached, or others hold what is needed; nothing is deleted.
+        """
+        with self._db.write() as connection:
+            taken = connection.execute(_TAKE, {"before": before}).all()
+            if not taken:
+                return 0
+            events = connection.execute(_DELETE_EVENTS, {"cids": [row.correlation_id for row in taken]}).rowcount
+            if events >= EVENTS:
+                return events
+            processes = connection.execute(_DELETE_PROCESSES, {"seqs": [row.seq for row in taken]}).rowcount
+            return events + processes

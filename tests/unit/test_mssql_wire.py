@@ -1,0 +1,246 @@
+"""What reaches the driver: SQLAlchemy's own dialect with pyodbc's constants, on a connection that only writes down.
+
+`test_sql_server.py` compiles statements; this sees what is added when they are executed: parameter types, session
+settings, transactions, locks.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from store.driver import Driver, load_pyodbc, parse_url
+from store.events import AttemptKey, EventStore, NewEvent, Progress
+from store.migrate import alembic_config
+from store.models import event_log
+from store.mssql import MIGRATION_STATEMENT_S, OtherMigration, alone, create_mssql, reads_without_locks
+from store.processes import OK, Ending, NewProcess, ProcessStore
+
+pyodbc = load_pyodbc()
+
+#: what SQLAlchemy asks of a new server -> the answer of a SQL Server 2022
+SERVER = {
+    "ProductVersion": "16.0.4135.4",
+    "schema_name": "dbo",
+    "sys.system_views": "dm_exec_sessions",
+    "dm_exec_sessions": "READ COMMITTED",
+    "nvarchar(max)": "x",
+}
+
+
+class Wire:
+    """A connection to nobody: notes what is sent; `answers` holds one value for each part of a statement."""
+
+    def __init__(self, answers: dict[str, Any] | None = None) -> None:
+        self.sent: list[tuple[str, tuple[Any, ...]]] = []
+        self.sizes: list[list[Any]] = []
+        self.timeout = 0
+        self.autocommit = False
+        self.closed = False
+        self.commits = 0
+        self.answers = {**SERVER, **(answers or {})}
+
+    def cursor(self) -> Cursor:
+        return Cursor(self)
+
+    def commit(self) -> None:
+        self.commits += 1
+
+    def rollback(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def add_output_converter(self, *_: Any) -> None: ...
+
+    def statements(self) -> list[str]:
+        return [" ".join(text.split()) for text, _ in self.sent]
+
+
+class Cursor:
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.description: list[tuple[Any, ...]] | None = None
+        self.rowcount = 1
+        self.rows: list[tuple[Any, ...]] = []
+
+    def setinputsizes(self, sizes: list[Any]) -> None:
+        self.wire.sizes.append(sizes)
+
+    def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> Cursor:
+        self.wire.sent.append((statement, tuple(parameters)))
+        if "SELECT" in statement and not statement.startswith(("UPDATE", "INSERT", "DELETE")):
+            self.description = [(f"c{number}", str, None, None, None, None, True) for number in range(40)][:1]
+            self.rows = [(value,) for part, value in self.wire.answers.items() if part.lower() in statement.lower()][:1]
+        return self
+
+    def executemany(self, statement: str, many: list[tuple[Any, ...]]) -> None:
+        raise AssertionError(f"one round trip a row: {statement}")
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self.rows.pop(0) if self.rows else None
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        rows, self.rows = self.rows, []
+        return rows
+
+    def nextset(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+class OnWire:
+    """The part of :class:`store.database.Database` that the stores use, on a wire."""
+
+    def __init__(self, wire: Wire, driver: str = "ODBC Driver 18 for SQL Server") -> None:
+        url = parse_url("mssql+pyodbc://app:x@server/db")
+        self.engine = create_mssql(url, Driver(driver, driver), 2_500, module=pyodbc, creator=lambda: wire)
+        self.write = self.engine.begin
+        self.read = self.engine.execution_options(isolation_level="AUTOCOMMIT").connect
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+def sent_by(wire: Wire, work: Any) -> list[str]:
+    """The statements of `work`, after those of the connection."""
+    before = len(wire.sent)
+    work()
+    return wire.statements()[before:]
+
+
+def ready(wire: Wire, driver: str = "ODBC Driver 18 for SQL Server") -> Any:
+    database = OnWire(wire, driver)
+    with database.engine.connect():
+        pass
+    wire.sizes.clear()
+    return database
+
+
+def test_session_has_what_filtered_indexes_and_guarded_updates_need(wire: Wire) -> None:
+    ready(wire)
+    (session,) = [text for text in wire.statements() if "QUOTED_IDENTIFIER ON" in text]
+    for option in (
+        "NOCOUNT OFF",
+        "XACT_ABORT ON",
+        "NUMERIC_ROUNDABORT OFF",
+        "LOCK_TIMEOUT 2500",
+        "TEXTSIZE 2147483647",
+    ):
+        assert f"SET {option}" in session
+    assert wire.timeout == 2
+    assert wire.commits >= 1
+
+
+def test_insert_reads_no_key_back(wire: Wire) -> None:
+    store = ProcessStore(ready(wire))
+    new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {"n": 1}, "trace")
+    (statement,) = [text for text in sent_by(wire, lambda: store.accept(new)) if "INSERT" in text]
+    assert "scope_identity" not in statement
+    assert "OUTPUT" not in statement
+
+
+def test_texts_are_bound_at_one_length_whatever_their_value(wire: Wire) -> None:
+    store = ProcessStore(ready(wire))
+    for text in ("a", "a longer one"):
+        store.by_correlation_id(text)
+    assert [size for size in wire.sizes if size] == [[(pyodbc.SQL_WVARCHAR, 4000, 0)]] * 2
+
+
+def test_json_is_bound_without_a_length(wire: Wire) -> None:
+    store = EventStore(ready(wire))
+    store.progress(AttemptKey("task", "token"), Progress("completing", {"n": 1}))
+    (sizes,) = [size for size in wire.sizes if size]
+    assert (pyodbc.SQL_WVARCHAR, 0, 0) in sizes
+    assert (pyodbc.SQL_WVARCHAR, 4000, 0) in sizes
+
+
+def test_freetds_chooses_the_types_itself(wire: Wire) -> None:
+    EventStore(ready(wire, "FreeTDS")).progress(AttemptKey("task", "token"), Progress("completing", {"n": 1}))
+    assert wire.sizes == []
+
+
+def test_ids_are_bound_as_uuids(wire: Wire) -> None:
+    process_id = uuid.uuid4()
+    ProcessStore(ready(wire)).close_in_engine(process_id)
+    assert process_id in wire.sent[-1][1]
+
+
+def test_guarded_update_is_one_statement_that_knows_its_types(wire: Wire) -> None:
+    store = ProcessStore(ready(wire))
+    (statement,) = [text for text in sent_by(wire, lambda: store.settle(uuid.uuid4(), Ending(OK))) if "UPDATE" in text]
+    assert "? IS NULL" not in statement
+    assert "coalesce(CAST(? AS NVARCHAR(max)), process_store.identifiers)" in statement
+
+
+def test_batch_is_written_in_few_statements(wire: Wire) -> None:
+    database = ready(wire)
+    rows = [{"name": f"n{number}"} for number in range(300)]
+    table = sa.table("t", sa.column("name", sa.Unicode(10)))
+    with database.write() as connection:
+        sent = sent_by(wire, lambda: connection.execute(sa.insert(table), rows))
+    assert len(sent) == 1
+    assert sent[0].count("(?)") == 300
+
+
+def test_event_batches_stay_below_2100_parameters(wire: Wire) -> None:
+    database = ready(wire)
+    value = {"execution_id": uuid.uuid4(), "traceability_id": "t", "phase": "ops", "step_name": "s"}
+    with database.write() as connection:
+        before = len(wire.sent)
+        connection.execute(sa.insert(event_log), [value] * 1_000)
+    assert max(len(parameters) for _, parameters in wire.sent[before:]) < 2_100
+
+
+def test_reads_open_no_transaction(wire: Wire) -> None:
+    database = ready(wire)
+    with database.read():
+        assert wire.autocommit
+    with database.write():
+        assert not wire.autocommit
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(True, True), (1, True), (0, False), (None, False)])
+def test_read_committed_snapshot_is_looked_for(answer: Any, expected: bool) -> None:
+    database = ready(Wire({"is_read_committed_snapshot_on": answer}))
+    with database.read() as connection:
+        assert reads_without_locks(connection) is expected
+
+
+def test_migration_holds_a_lock_of_its_session_and_has_time() -> None:
+    wire = Wire({"sp_getapplock": 0})
+    database = ready(wire)
+    with alone(database.engine):
+        assert wire.timeout == MIGRATION_STATEMENT_S
+        assert not wire.closed
+        (lock,) = [text for text in wire.statements() if "sp_getapplock" in text]
+        assert "@LockOwner = 'Session'" in lock
+    assert wire.closed
+
+
+def test_migration_gives_way_to_another() -> None:
+    wire = Wire({"sp_getapplock": -1})
+    with pytest.raises(OtherMigration), alone(ready(wire).engine):
+        pytest.fail("ran beside another migration")
+    assert wire.closed
+
+
+def test_alembic_has_one_line_of_migrations() -> None:
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(alembic_config())
+    assert len(script.get_heads()) == 1
+    assert len(script.get_bases()) == 1
+
+
+def test_begin_writes_in_one_transaction(wire: Wire) -> None:
+    store = EventStore(ready(wire))
+    commits = wire.commits
+    store.begin(NewEvent("t", "s", external_task_id="task", lock_token="token"), confirm=AttemptKey("task", "0"))
+    assert wire.commits == commits + 1
