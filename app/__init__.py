@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_smorest import Api
 
-from app import cli
+from app import auth, cli, http, problem_pages, rate_limits
 from app.api import event_log, health, process
 from app.docs import register_docs
 from app.problems import register_error_handlers
@@ -42,9 +42,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["services"] = Services(settings)
     register_error_handlers(app)
+    http.install(app, settings)
+    rate_limits.install(app, settings)
+    auth.install(app, settings)
     api = _Api(app)
     for module in (process, event_log, health):
         api.register_blueprint(module.blp)
+    auth.document(api.spec, settings)
+    problem_pages.register(app)
     register_docs(app)
     cli.register(app)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.auth import current_actor
 from app.problems import ALREADY_ENDED, ENGINE_AWAY, INVALID_FIELDS, NO_INCIDENT, Problem
 from app.services import services
 from store.processes import ERROR, OK, PENDING, Ending, ProcessRow
@@ -47,7 +48,7 @@ def retry(row: ProcessRow) -> ProcessRow:
     """
     try:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
-        retried = retry_incidents(row, actor="api")
+        retried = retry_incidents(row, actor=current_actor())
     except EngineUnavailable as error:
         headers = {"Retry-After": str(services().settings.retry_after_s)}
         raise Problem(ENGINE_AWAY, str(error), headers=headers) from None

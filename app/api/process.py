@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 
 from app import cursors
 from app.answers import answer
+from app.auth import requires
 from app.ending import complete, retry
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_CORRELATION_ID, Problem
@@ -35,6 +36,7 @@ blp.ARGUMENTS_PARSER = StrictParser()
 
 @blp.route("/start")
 class Start(MethodView):
+    @requires("process:start")
     @blp.arguments(StartRequest)
     @blp.arguments(StartHeaders, location="headers")
     @blp.response(200, StartAnswer)
@@ -54,6 +56,7 @@ class Start(MethodView):
 
 @blp.route("/status/all")
 class ProcessList(MethodView):
+    @requires("process:read")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, PageAnswer)
     @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")
@@ -75,6 +78,7 @@ class ProcessList(MethodView):
 
 @blp.route("/status/<correlation_id>")
 class ProcessStatus(MethodView):
+    @requires("process:read")
     @blp.response(200, StatusAnswer)
     @blp.alt_response(202, schema=StatusAnswer, description="Not ended yet; ask again after Retry-After")
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
@@ -94,6 +98,7 @@ class ProcessStatus(MethodView):
 
 @blp.route("/complete")
 class Complete(MethodView):
+    @requires("process:complete")
     @blp.arguments(CompleteRequest)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
@@ -105,6 +110,7 @@ class Complete(MethodView):
 
 @blp.route("/<correlation_id>/retry")
 class Retry(MethodView):
+    @requires("process:admin")
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(409, schema=ProblemAnswer, description="The process does not stand on an incident")
