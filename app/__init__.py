@@ -45,10 +45,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     http.install(app, settings)
     rate_limits.install(app, settings)
     auth.install(app, settings)
-    api = _Api(app)
+    api = _Api(app, spec_kwargs={"extra_plugins": auth.spec_plugins(settings)})
     for module in (process, event_log, health):
         api.register_blueprint(module.blp)
-    auth.document(api.spec, settings)
+    auth.document(api.spec)
     problem_pages.register(app)
     register_docs(app)
     cli.register(app)

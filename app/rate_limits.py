@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, request
 from flask_limiter import HeaderNames, Limiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.auth import current_principal
 from app.problems import Problem
@@ -27,7 +29,12 @@ def install(app: Flask, settings: Settings) -> None:
         app=app,
         application_limits=[settings.rate_limit],
         storage_uri=settings.redis_url,
-        storage_options={"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S},  # type: ignore[dict-item]
+        storage_options={
+            "socket_timeout": REDIS_TIMEOUT_S,  # type: ignore[dict-item]
+            "socket_connect_timeout": REDIS_TIMEOUT_S,  # type: ignore[dict-item]
+            # The memory of the process counts instead: to ask again would only hold the request up.
+            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]
+        },
         key_prefix="rate",
         strategy="fixed-window",
         in_memory_fallback_enabled=True,

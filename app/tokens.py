@@ -109,7 +109,8 @@ class KeyRing:
             if answer.status != 200 or len(content) > MOST_BYTES:
                 raise ValueError(f"answer {answer.status} of {len(content)} bytes")
         finally:
-            answer.release_conn()
+            # What was not read must not stand before the next answer: the next fetch is minutes away anyway.
+            answer.close()
         document = json.loads(content)
         keys = jwt.PyJWKSet.from_dict(document if isinstance(document, dict) else {}).keys
         found = {key.key_id: key for key in keys if key.key_type != "oct" and key.public_key_use in ("sig", None)}
@@ -148,8 +149,11 @@ class TokenChecker:
             )
         except jwt.ExpiredSignatureError:
             raise TokenRefused("it has expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            # A header may be nested deeper than the JSON parser follows.
             raise TokenRefused(_reason(error)) from None
+        if not claims["sub"]:
+            raise TokenRefused("its subject is empty")
         return Token(str(claims["sub"]), _scopes(claims.get(self._settings.jwt_scope_claim)))
 
 

@@ -1,6 +1,7 @@
 """Large JSON answers are compressed for clients that take gzip (RFC 9110, 12.5.3).
 
-Flask-Compress was tried and left: it compresses for a client that says `gzip;q=0`, and brings two more codecs along.
+Done here rather than by a library: it is one condition and one call, and nothing else is wanted of a library (other
+codecs, streams, a cache).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -55,6 +56,7 @@ class Issuer:
     def token(self, **changes: Any) -> str:
         ((kid, key),) = self.keys.items()
         claims = {"sub": "ada", "iss": "us", "aud": "it", "exp": time.time() + 60, "scope": "process:read", **changes}
+        claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, key, algorithm="ES256", headers={"kid": kid})
 
 
@@ -115,6 +117,31 @@ def test_unsigned_and_shared_secret_tokens_are_refused(issuer: Issuer, checker: 
         with pytest.raises(TokenRefused, match="kind"):
             checker.check(forged)
     assert issuer.fetches == 0
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", "\x00", "." * 9])
+def test_what_is_no_token_is_refused(checker: TokenChecker, token: str) -> None:
+    with pytest.raises(TokenRefused):
+        checker.check(token)
+
+
+def test_header_nested_without_end_is_refused(checker: TokenChecker) -> None:
+    header = base64.urlsafe_b64encode(b'{"alg":' + b"[" * 5_000).decode().rstrip("=")
+    with pytest.raises(TokenRefused):
+        checker.check(f"{header}.e30.c2ln")
+
+
+@pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub"])
+def test_token_without_a_needed_claim_is_refused(issuer: Issuer, checker: TokenChecker, claim: str) -> None:
+    with pytest.raises(TokenRefused):
+        checker.check(issuer.token(**{claim: None}))
+
+
+def test_token_signed_with_another_key_is_refused(issuer: Issuer, checker: TokenChecker) -> None:
+    checker.check(issuer.token())
+    issuer.rotate("first")
+    with pytest.raises(TokenRefused, match="signature"):
+        checker.check(issuer.token())
 
 
 def test_new_key_is_fetched_when_a_token_names_it(issuer: Issuer, checker: TokenChecker, clock: Clock) -> None:
