@@ -239,6 +239,9 @@ def load() -> Settings:
         env.seal()
     except (EnvValidationError, ValueError) as error:
         raise SettingsError(_reasons(error)) from None
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = [entry.strip() for entry in value if entry.strip()]
     settings = Settings(**values)
     if contradictions := _contradictions(settings):
         raise SettingsError("; ".join(contradictions))

@@ -136,7 +136,9 @@ def current_actor() -> str:
 class NoSecurity(BasePlugin):
     """Takes out of the OpenAPI document what `requires` says: with `AUTH=off` no call asks for credentials."""
 
-    def operation_helper(self, operations: dict[str, Any] | None = None, **_: Any) -> None:
+    def operation_helper(
+        self, path: str | None = None, operations: dict[Any, Any] | None = None, **kwargs: Any
+    ) -> None:
         """Called by apispec for each path."""
         for operation in (operations or {}).values():
             operation.pop("security", None)

@@ -142,6 +142,17 @@ class Client:
         response.begin()
         return response.status, response.read()
 
+    def text_until(self, is_enough: Callable[[bytes], bool]) -> bytes:
+        """What comes, until it is enough; `answer` would read past the end of the first of two answers."""
+        found = b""
+        deadline = time.monotonic() + GIVE_UP_S
+        while not is_enough(found):
+            assert time.monotonic() < deadline, found
+            chunk = self._socket.recv(65_536)
+            assert chunk, found
+            found += chunk
+        return found
+
     def rest(self) -> bytes:
         """What still comes until the server closes."""
         found = b""
@@ -221,12 +232,7 @@ def test_pipelined_requests_are_each_answered(web: Stack) -> None:
     body = b'{"processKey": "nobody"}'
     with Client(web.url) as client:
         client.send((_head(len(body)) + body) * 2)
-        # Each answer is read by its own length: one reader would swallow both.
-        text = b""
-        deadline = time.monotonic() + GIVE_UP_S
-        while text.count(b"HTTP/1.1 404") < 2:
-            assert time.monotonic() < deadline, text
-            text += client._socket.recv(65_536)
+        assert client.text_until(lambda text: text.count(b"HTTP/1.1 404") == 2)
 
 
 def test_dribbling_clients_keep_nobody_else_waiting(web: Stack, api: Api) -> None:

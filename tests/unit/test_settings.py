@@ -47,7 +47,7 @@ def test_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSES", "one, two.three")
     settings = load()
     assert settings.web_port == 8123
-    assert [name.strip() for name in settings.processes] == ["one", "two.three"]
+    assert settings.processes == ["one", "two.three"]
 
 
 @pytest.mark.parametrize(
