@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import signal
 import socket
 import threading
 import time
@@ -283,8 +284,13 @@ def test_requests_pass_while_redis_is_away(web: Stack) -> None:
     left = [counting.get(PATH).headers["ratelimit-remaining"] for _ in range(2)]
     assert left == [str(MOST - 1), str(MOST - 2)]
 
+    # First silent, then gone
+    web["broker"].signal(signal.SIGSTOP)
+    answer = counting.get(PATH)
+    assert (answer.status, answer.seconds < 3) == (404, True)
+
     web["broker"].kill()
-    for _ in range(MOST):
+    for _ in range(MOST - 1):
         answer = counting.get(PATH)
         assert (answer.status, answer.seconds < 3) == (404, True)
     assert counting.get(PATH).status == 429
