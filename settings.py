@@ -7,6 +7,7 @@ environment wins) or, for secrets that are mounted as files, from the file that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -14,6 +15,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from environs import EnvValidationError, FileAwareEnv, ValidationError
+
+#: one entry of API_KEYS: the key's name, the SHA-256 of the key in hexadecimal, its scopes
+API_KEY_ENTRY = re.compile(
+    r"(?P<name>[A-Za-z0-9._-]{1,100}):(?P<digest>[0-9a-f]{64}):"
+    r"(?P<scopes>process:(?:start|read|admin|complete)(?:\+process:(?:start|read|admin|complete))*)\Z"
+)
+#: a rate limit: requests for each period
+RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")
 
 
 class SettingsError(Exception):
@@ -100,6 +109,37 @@ class Settings:
     web_workers: int = _setting("int", 1, "Web server processes.", least=1, most=256)
     web_grace_s: int = _setting(
         "int", 30, "After SIGTERM, how long the web server lets waiting requests end, in seconds.", least=1
+    )
+    client_timeout_s: int = _setting(
+        "int", 15, "How long a client may take to send its headers, and its body, in seconds.", least=1, most=600
+    )
+
+    # -- who may call
+    auth: str = _setting(
+        "str",
+        "off",
+        "`on`: callers need an API key or a token, whichever is set up below. `off` lets everybody in; refused in "
+        "production.",
+        one_of=("off", "on"),
+    )
+    api_keys: list[str] = _setting(
+        "list",
+        (),
+        "API keys, comma separated: `name:sha256-of-the-key:scope+scope`. `flask auth new-key` makes one.",
+        secret=True,
+    )
+    jwt_jwks_url: str = _setting("str", "", "Where the public keys of token issuers are (JWKS); empty for no tokens.")
+    jwt_issuer: str = _setting("str", "", "Issuer that a token must name (`iss`).")
+    jwt_audience: str = _setting("str", "", "Audience that a token must name (`aud`): this service.")
+    jwt_leeway_s: int = _setting(
+        "int", 30, "How far the clocks of issuer and service may differ, in seconds.", least=0, most=300
+    )
+    jwt_scope_claim: str = _setting("str", "scope", "Claim that lists a token's scopes: words in a text, or a list.")
+    rate_limit: str = _setting(
+        "str", "", "Requests that one key, or one address with `AUTH=off`, may make: `600/minute`. Empty for no limit."
+    )
+    cors_origins: list[str] = _setting(
+        "list", (), "Origins whose pages may call this API, comma separated; `*` for all. Empty: none."
     )
 
     # -- the steps
@@ -214,6 +254,9 @@ def load() -> Settings:
         env.seal()
     except (EnvValidationError, ValueError) as error:
         raise SettingsError(_reasons(error)) from None
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = [entry.strip() for entry in value if entry.strip()]
     settings = Settings(**values)
     if contradictions := _contradictions(settings):
         raise SettingsError("; ".join(contradictions))
@@ -275,4 +318,34 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
     if settings.is_production and not settings.flower_basic_auth:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
+    if settings.is_production and settings.auth == "off":
+        found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
+    return found + _auth_faults(settings)
+
+
+def _auth_faults(settings: Settings) -> list[str]:
+    found = []
+    for place, entry in enumerate(settings.api_keys, 1):
+        # The entry itself may be a key that was pasted here by mistake: it is not shown.
+        if not API_KEY_ENTRY.match(entry):
+            found.append(f"API_KEYS: entry {place} is not name:sha256-hex:scope+scope")
+    names = [entry.partition(":")[0] for entry in settings.api_keys]
+    if len(set(names)) < len(names):
+        found.append("API_KEYS: two entries have the same name")
+    if settings.auth == "on" and not (settings.api_keys or settings.jwt_jwks_url):
+        found.append("AUTH=on needs API_KEYS or JWT_JWKS_URL")
+    if settings.jwt_jwks_url:
+        schemes = ("https",) if settings.is_production else ("http", "https")
+        if not _is_url(settings.jwt_jwks_url, schemes):
+            found.append("JWT_JWKS_URL: must be a URL that begins with " + " or ".join(f"{it}://" for it in schemes))
+        if not (settings.jwt_issuer and settings.jwt_audience):
+            found.append("JWT_JWKS_URL needs JWT_ISSUER and JWT_AUDIENCE")
+    if settings.rate_limit and not RATE.match(settings.rate_limit):
+        found.append("RATE_LIMIT: must be like 600/minute (second, minute, hour or day)")
+    if any(origin != "*" and not _is_origin(origin) for origin in settings.cors_origins):
+        found.append("CORS_ORIGINS: must be * or origins such as https://portal.example.org, without a path")
     return found
+
+
+def _is_origin(text: str) -> bool:
+    return _is_url(text, ("http", "https")) and text == f"{urlsplit(text).scheme}://{urlsplit(text).netloc}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app import cli
+from app import auth, cli, http, problem_pages, rate_limits
 from app.api import definitions, event_log, health, process
 from app.docs import register_docs
 from app.openapi import DocumentedApi
@@ -37,9 +37,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["services"] = Services(settings)
     register_error_handlers(app)
-    api = DocumentedApi(app)
+    http.install(app, settings)
+    rate_limits.install(app, settings)
+    auth.install(app, settings)
+    api = DocumentedApi(app, spec_kwargs={"extra_plugins": auth.spec_plugins(settings)})
     for module in (process, definitions, event_log, health):
         api.register_blueprint(module.blp)
+    auth.document(api.spec)
+    problem_pages.register(app)
     register_docs(app)
     cli.register(app)
     return app

@@ -1,4 +1,4 @@
-"""`flask process ...`: what ops and developers do from a shell."""
+"""`flask process ...` and `flask auth ...`: what ops and developers do from a shell."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
+from app.api_keys import new_entry
+from app.auth import SCOPES
 from tasks.deploy import DeployError, deploy_all
 from tasks.health import unhandled_topics
 
@@ -24,6 +26,25 @@ def deploy() -> None:
         click.echo(f"{key}: no handler for {', '.join(topics)}; these topics are not fetched", err=True)
 
 
+auth_group = AppGroup("auth", help="API keys.")
+
+
+@auth_group.command("new-key")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(SCOPES)), help="Repeatable.")
+def new_key(name: str, scopes: tuple[str, ...]) -> None:
+    """Make an API key for NAME; it is shown once, the settings keep its hash."""
+    try:
+        key, entry = new_entry(name, scopes)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("The key, for the caller; it is shown this once:", err=True)
+    click.echo(key)
+    click.echo("Add this entry to API_KEYS:", err=True)
+    click.echo(entry)
+
+
 def register(app: Flask) -> None:
     """Add the commands to the app."""
     app.cli.add_command(group)
+    app.cli.add_command(auth_group)

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from app.actor import actor
+from app.auth import current_actor
 from app.problems import (
     ALREADY_ENDED,
     ENGINE_AWAY,
@@ -38,7 +38,7 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     if status == ERROR and error is None:
         error = {"code": "COMPLETED_WITH_ERROR", "message": "ended from outside"}
     ending = Ending(status, result=body["data"], error=error, engine_open=True)
-    end_by_ops(row, ending, actor=actor(), step_name="complete")
+    end_by_ops(row, ending, actor=current_actor(), step_name="complete")
     now = services().processes.by_id(row.id) or row
     same = now.status == status and (body["data"] is None or now.result == body["data"])
     if not same or (body["error"] is not None and now.error != body["error"]):
@@ -53,7 +53,7 @@ def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
         Problem: it has ended otherwise. One that stands on an incident has not.
     """
     error = {"code": "CANCELLED", "message": reason or "cancelled through the API"}
-    end_by_ops(row, Ending(CANCELLED, error=error, engine_open=True), actor=actor(), step_name="cancel")
+    end_by_ops(row, Ending(CANCELLED, error=error, engine_open=True), actor=current_actor(), step_name="cancel")
     now = services().processes.by_id(row.id) or row
     if now.status != CANCELLED:
         raise _already_ended(now)
@@ -81,7 +81,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
             correlationId=row.correlation_id,
         )
     try:
-        delivered = correlate_message(row, name, variables, actor=actor())
+        delivered = correlate_message(row, name, variables, actor=current_actor())
     except EngineUnavailable as error:
         detail = f"{error}; look at the status before sending the message again"
         raise Problem(ENGINE_AWAY, detail, headers=retry_after) from None
@@ -102,7 +102,7 @@ def retry(row: ProcessRow) -> ProcessRow:
     """
     try:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
-        retried = retry_incidents(row, actor=actor())
+        retried = retry_incidents(row, actor=current_actor())
     except EngineUnavailable as error:
         headers = {"Retry-After": str(services().settings.retry_after_s)}
         raise Problem(ENGINE_AWAY, str(error), headers=headers) from None

@@ -7,6 +7,8 @@ import signal
 from types import FrameType
 from typing import Any
 
+from gunicorn.http import wsgi
+
 from settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -16,9 +18,13 @@ _settings = get_settings()
 #: threads beside those that wait: health checks, polls and quick refusals are answered however many requests wait
 SPARE_THREADS = 64
 
+# Which server this is, is nobody's business; its settings cannot say so.
+wsgi.SERVER = "celery-camunda"
+
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
-worker_class = "gthread"
+# gthread, with a bound on slow clients
+worker_class = "app.web_worker.WebWorker"
 threads = _settings.max_waiting_requests + SPARE_THREADS
 # connections: the threads', and kept-alive ones between two requests
 worker_connections = threads * 2

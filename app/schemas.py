@@ -195,7 +195,7 @@ class PendingAnswer(Schema):
     links = fields.Nested(Links)
 
 
-class StatusAnswer(Schema):
+class ListedAnswer(Schema):
     """What is known of a process. Times are RFC 3339, in UTC."""
 
     status = fields.String(validate=validate.OneOf(STATUSES))
@@ -210,13 +210,18 @@ class StatusAnswer(Schema):
     startedAt = fields.String()
     updatedAt = fields.String()
     finishedAt = fields.String(allow_none=True)
-    links = fields.Nested(Links, metadata={"description": "Not in lists."})
+
+
+class StatusAnswer(ListedAnswer):
+    """What is known of a process, and where to go on. Times are RFC 3339, in UTC."""
+
+    links = fields.Nested(Links)
 
 
 class PageAnswer(Schema):
     """A page of processes, newest first; `nextCursor` is null on the last one."""
 
-    processes = fields.List(fields.Nested(StatusAnswer))
+    processes = fields.List(fields.Nested(ListedAnswer))
     nextCursor = fields.String(allow_none=True)
 
 

@@ -14,6 +14,7 @@ from flask import Response, request
 from marshmallow import ValidationError
 
 from app.answers import answer
+from app.http.tracing import current_traceparent
 from app.links import links, status_url
 from app.problems import (
     CORRELATION_ID_CONFLICT,
@@ -94,7 +95,12 @@ class Starter:
         with self._waiters.waiting(new.id) as wait:
             if accepted := self._accept(new):
                 try:
-                    send_start(new.id, process_key=new.process_key, correlation_id=new.correlation_id)
+                    send_start(
+                        new.id,
+                        process_key=new.process_key,
+                        correlation_id=new.correlation_id,
+                        traceparent=current_traceparent(),
+                    )
                     payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
                 except BrokerAway:
                     # The row is written: reconcile starts it when the broker is back.

@@ -21,6 +21,8 @@ class ExecutionContext:
     traceability_id: str | None = None
     batch_id: str | None = None
     application_id: str | None = None
+    #: W3C Trace Context of the start, for the calls that steps make
+    traceparent: str | None = None
 
     def to_variable(self) -> dict[str, str]:
         """As the value of the process variable."""
@@ -30,6 +32,7 @@ class ExecutionContext:
             "traceabilityId": self.traceability_id,
             "batchId": self.batch_id,
             "applicationId": self.application_id,
+            "traceparent": self.traceparent,
         }
         return {name: value for name, value in names.items() if value is not None}
 
@@ -44,6 +47,7 @@ class ExecutionContext:
             value.get("traceabilityId"),
             value.get("batchId"),
             value.get("applicationId"),
+            value.get("traceparent"),
         )
 
 
@@ -61,22 +65,24 @@ class StepContext:
     step: str
     attempt: int
     idempotency_key: str
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """What the partner calls of an attempt leave for its event: the last HTTP status code."""
+    """What the partner calls of an attempt pass on, and what they leave for its event: the last HTTP status code."""
 
     http_status_code: int | None = None
+    traceparent: str | None = None
 
 
 _record: ContextVar[CallRecord | None] = ContextVar("call_record", default=None)
 
 
 @contextmanager
-def recording_calls() -> Iterator[CallRecord]:
-    """Collect what partner calls leave, inside the block."""
-    record = CallRecord()
+def recording_calls(traceparent: str | None = None) -> Iterator[CallRecord]:
+    """Collect what partner calls leave, inside the block; they send `traceparent` on."""
+    record = CallRecord(traceparent=traceparent)
     reset = _record.set(record)
     try:
         yield record

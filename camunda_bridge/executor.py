@@ -78,7 +78,7 @@ def execute(step: StepDefinition, values: Mapping[str, Any], context: StepContex
     `values` are the task's variables as Python values.
     """
     begun = time.monotonic()
-    with recording_calls() as calls:
+    with recording_calls(context.traceparent) as calls:
         try:
             outcome = _attempt(step, values, context)
         except Exception as error:

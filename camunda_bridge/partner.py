@@ -59,6 +59,9 @@ class PartnerClient:
 
     def _call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> Any:
         record = current_record()
+        if record is not None and record.traceparent is not None:
+            given = options.get("headers", self._pool.headers)
+            options["headers"] = {**given, "traceparent": record.traceparent}
         policy = urllib3.Retry(
             total=self._retries if repeatable else 0,
             backoff_factor=0.1,

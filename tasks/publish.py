@@ -27,15 +27,24 @@ class BrokerAway(Exception):
     """The broker did not take the message."""
 
 
-def send_start(process_id: uuid.UUID, *, process_key: str, correlation_id: str, countdown_s: float = 0) -> None:
+def send_start(
+    process_id: uuid.UUID,
+    *,
+    process_key: str,
+    correlation_id: str,
+    countdown_s: float = 0,
+    traceparent: str | None = None,
+) -> None:
     """Enqueue the start of a process; the row's id is the Celery task id.
+
+    `traceparent` travels in the message alone: a start that `reconcile` sends again has none.
 
     Raises:
         BrokerAway: the message was not taken; `reconcile` sends it again.
     """
     _send(
         "start_process",
-        [str(process_id)],
+        [str(process_id), *([traceparent] if traceparent else [])],
         queue="starts",
         task_id=str(process_id),
         shadow=f"start {process_key}",
@@ -44,7 +53,9 @@ def send_start(process_id: uuid.UUID, *, process_key: str, correlation_id: str, 
     )
 
 
-def send_start_again(process_id: str, *, shadow: str | None, argsrepr: str | None) -> None:
+def send_start_again(
+    process_id: str, *, shadow: str | None, argsrepr: str | None, traceparent: str | None = None
+) -> None:
     """Put a start back at the head of its queue.
 
     Raises:
@@ -52,7 +63,7 @@ def send_start_again(process_id: str, *, shadow: str | None, argsrepr: str | Non
     """
     _send(
         "start_process",
-        [process_id],
+        [process_id, *([traceparent] if traceparent else [])],
         queue="starts",
         task_id=process_id,
         shadow=shadow,

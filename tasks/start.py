@@ -36,14 +36,14 @@ RETRY_COUNTDOWN_S = (1.0, 4.0)
 
 
 @app.task(name="start_process", bind=True)
-def start_process(self: Any, process_id: str) -> None:
+def start_process(self: Any, process_id: str, traceparent: str | None = None) -> None:
     """Claim the row, start its instance, write down which one it is, fetch its first steps."""
     row_id = uuid.UUID(process_id)
     if not own_slots() and gauge().read().free <= 0:
         # Its first step would only wait in the engine. A worker that runs steps takes the start when it has a slot; the
         # gate of this worker closes at its next look.
         time.sleep(NO_ROOM_PAUSE_S)
-        _put_back(self.request, process_id)
+        _put_back(self.request, process_id, traceparent)
         return
     settings = runtime().settings
     token = new_token()
@@ -58,17 +58,17 @@ def start_process(self: Any, process_id: str) -> None:
         return
     try:
         # A claim before ours may have started an instance that nobody wrote down.
-        instance_id = (row.claim_token and _adopt(row)) or _start(row)
+        instance_id = (row.claim_token and _adopt(row)) or _start(row, traceparent)
     except EngineAway as error:
         log.info("start of %s put off: %s", row.correlation_id, error)
         if not error.maybe_done:
-            _put_off(row, token)
+            _put_off(row, token, traceparent)
         return
     except Unauthorized as error:
         # Every other start would be refused too: they stay queued until the login is mended.
         log.error("starts are put off: %s", error)
         close_gate("the engine refuses our login")
-        _put_off(row, token)
+        _put_off(row, token, traceparent)
         return
     except BridgeError as error:
         _give_up(row, error)
@@ -87,8 +87,10 @@ def own_slots() -> int:
     return 1 if runs_steps() else 0
 
 
-def _start(row: ProcessRow) -> str:
-    context = ExecutionContext(str(row.id), row.correlation_id, row.traceability_id, row.batch_id, row.application_id)
+def _start(row: ProcessRow, traceparent: str | None) -> str:
+    context = ExecutionContext(
+        str(row.id), row.correlation_id, row.traceability_id, row.batch_id, row.application_id, traceparent
+    )
     variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})
     return runtime().engine.start(row.process_key, row.correlation_id, variables)
 
@@ -111,14 +113,14 @@ def _is_of(row: ProcessRow, instance: dict[str, str]) -> bool:
     return str(row.id) in str(context)
 
 
-def _put_back(request: Any, process_id: str) -> None:
+def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
     try:
-        send_start_again(process_id, shadow=request.shadow, argsrepr=request.argsrepr)
+        send_start_again(process_id, shadow=request.shadow, argsrepr=request.argsrepr, traceparent=traceparent)
     except BrokerAway as error:
         log.info("start of %s left to reconcile: %s", process_id, error)
 
 
-def _put_off(row: ProcessRow, token: str) -> None:
+def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
     """The engine has surely not started anything: free the row and try again soon."""
     try:
         runtime().processes.release_claim(row.id, token)
@@ -127,6 +129,7 @@ def _put_off(row: ProcessRow, token: str) -> None:
             process_key=row.process_key,
             correlation_id=row.correlation_id,
             countdown_s=random.uniform(*RETRY_COUNTDOWN_S),
+            traceparent=traceparent,
         )
     except (DatabaseAway, BrokerAway) as error:
         log.info("start of %s left to reconcile: %s", row.correlation_id, error)

@@ -125,6 +125,7 @@ class Attempt:
             attempt=attempt,
             # The engine's task id stays the same in every attempt, and differs each time a loop comes by.
             idempotency_key=self.task.id,
+            traceparent=self.context.traceparent,
         )
         with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
             return execute(self.step, self.values, context)

@@ -7,6 +7,7 @@ from typing import Any
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
+from app.auth import requires
 from app.definitions import definitions
 from app.schemas import DefinitionsAnswer
 
@@ -15,6 +16,7 @@ blp = Blueprint("definitions", __name__, url_prefix="/api/process", description=
 
 @blp.route("/definitions")
 class Definitions(MethodView):
+    @requires("process:read")
     @blp.response(200, DefinitionsAnswer)
     def get(self) -> dict[str, Any]:
         """List the registered processes: their steps, their queue, what a start must hold and an example"""

@@ -8,6 +8,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app import cursors
+from app.auth import requires
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_TRACEABILITY_ID, Problem
 from app.schemas import EventLogAnswer, EventQuery, ProblemAnswer
@@ -20,6 +21,7 @@ blp.ARGUMENTS_PARSER = StrictParser()
 
 @blp.route("/event-log/<traceability_id>")
 class EventLog(MethodView):
+    @requires("process:read")
     @blp.arguments(EventQuery, location="query")
     @blp.response(200, EventLogAnswer)
     @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")

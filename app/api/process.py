@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 
 from app import cursors
 from app.answers import answer
+from app.auth import requires
 from app.ending import cancel, complete, retry, send_message
 from app.openapi import LOCATION, REPLAYED
 from app.parsing import StrictParser
@@ -38,6 +39,7 @@ blp.ARGUMENTS_PARSER = StrictParser()
 
 @blp.route("/start")
 class Start(MethodView):
+    @requires("process:start")
     @blp.arguments(StartRequest)
     @blp.arguments(StartHeaders, location="headers")
     @blp.response(200, StartAnswer, headers=REPLAYED)
@@ -58,6 +60,7 @@ class Start(MethodView):
 
 @blp.route("/status/all")
 class ProcessList(MethodView):
+    @requires("process:read")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, PageAnswer)
     @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")
@@ -81,6 +84,7 @@ class ProcessList(MethodView):
 
 @blp.route("/status/<correlation_id>")
 class ProcessStatus(MethodView):
+    @requires("process:read")
     @blp.response(200, StatusAnswer)
     @blp.alt_response(202, schema=StatusAnswer, description="Not ended yet; ask again after Retry-After")
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
@@ -100,6 +104,7 @@ class ProcessStatus(MethodView):
 
 @blp.route("/complete")
 class Complete(MethodView):
+    @requires("process:complete")
     @blp.arguments(CompleteRequest)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
@@ -111,6 +116,7 @@ class Complete(MethodView):
 
 @blp.route("/<correlation_id>/retry")
 class Retry(MethodView):
+    @requires("process:admin")
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(409, schema=ProblemAnswer, description="The process does not stand on an incident")
@@ -122,6 +128,7 @@ class Retry(MethodView):
 
 @blp.route("/<correlation_id>/cancel")
 class Cancel(MethodView):
+    @requires("process:admin")
     @blp.arguments(CancelRequest, required=False)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
@@ -133,6 +140,7 @@ class Cancel(MethodView):
 
 @blp.route("/<correlation_id>/message")
 class Message(MethodView):
+    @requires("process:admin")
     @blp.arguments(MessageRequest)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")

@@ -36,6 +36,13 @@ def test_joining_a_running_process_waits_for_its_result(api: Api, correlation_id
     assert len({answer.body["processInstanceId"] for answer in answers}) == 1
 
 
+def test_trace_of_the_caller_reaches_the_steps(api: Api) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert api.start("probe", {"do": "tell-trace"}, traceparent=trace).body["result"]["traceparent"] == trace
+    for invalid in ("00-" + "0" * 32 + "-b7ad6b7169203331-01", "made up"):
+        assert api.start("probe", {"do": "tell-trace"}, traceparent=invalid).body["result"]["traceparent"] is None
+
+
 def test_other_content_under_the_same_correlation_id_conflicts(api: Api, correlation_id: str) -> None:
     api.start("probe", {"do": "nothing"}, correlation_id)
 

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
-from app import ending
+from app import api_keys, ending
 from app.openapi import operations
 from store.processes import ERROR, OK, Ending
 from tests.unit.facade import USER, Facade
@@ -24,6 +24,8 @@ STATUS = "GET /api/process/status/{correlation_id}"
 LIST = "GET /api/process/status/all"
 COMPLETE = "POST /api/process/complete"
 RETRY = "POST /api/process/{correlation_id}/retry"
+CANCEL = "POST /api/process/{correlation_id}/cancel"
+MESSAGE = "POST /api/process/{correlation_id}/message"
 LOG = "GET /api/process/event-log/{traceability_id}"
 DEFINITIONS = "GET /api/process/definitions"
 LIVE = "GET /health/live"
@@ -163,6 +165,49 @@ def _(facade: Facade) -> TestResponse:
         return facade.http.post("/api/process/order-1/retry")
 
 
+@case(CANCEL, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.post("/api/process/order-1/cancel", {"reason": "withdrawn"})
+
+
+@case(CANCEL, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/nobody/cancel")
+
+
+@case(CANCEL, 409)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK))
+    return facade.http.post("/api/process/order-1/cancel")
+
+
+def send(facade: Facade, correlation_id: str, *, taken: bool) -> TestResponse:
+    """Send a message; the engine's part is in tests/e2e/test_ops_calls.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ending, "correlate_message", lambda *given, **named: taken)
+        return facade.post(f"/api/process/{correlation_id}/message", VALID[MESSAGE])
+
+
+@case(MESSAGE, 200)
+def _(facade: Facade) -> TestResponse:
+    process_id = accept(facade)
+    assert facade.runtime.processes.claim(process_id, "token", for_s=30)[1]
+    assert facade.runtime.processes.record_instance(process_id, "token", "pi")
+    return send(facade, "order-1", taken=True)
+
+
+@case(MESSAGE, 404)
+def _(facade: Facade) -> TestResponse:
+    return send(facade, "nobody", taken=True)
+
+
+@case(MESSAGE, 409)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK))
+    return send(facade, "order-1", taken=False)
+
+
 @case(DEFINITIONS, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/definitions")
@@ -219,7 +264,15 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
         away(facade)
         return valid()
 
+    def with_key(*, sent: bool) -> TestResponse:
+        key, entry = api_keys.new_entry("caller", ["process:read" if method == "POST" else "process:start"])
+        facade.change(auth="on", api_keys=[entry])
+        return facade.http.open(url, method=method, headers={"X-API-Key": key} if sent else {})
+
     ways: dict[int, Callable[[], TestResponse]] = {500: fault, 503: without_store}
+    if path.startswith("/api/"):
+        # a key whose scope is another call's
+        ways |= {401: lambda: with_key(sent=False), 403: lambda: with_key(sent=True)}
     if "requestBody" in operation:
         ways |= {
             400: lambda: sent(b"{"),
@@ -236,6 +289,8 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
 VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
+    CANCEL: {},
+    MESSAGE: {"messageName": "payment", "variables": {"amount": 1}},
 }
 
 

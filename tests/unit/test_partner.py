@@ -183,3 +183,15 @@ def test_call_outside_of_an_attempt_records_nothing(client: PartnerClient) -> No
         pass
     check(client, "u")
     assert record.http_status_code is None
+
+
+def test_trace_is_sent_on_beside_the_callers_own_headers(server: ScriptedServer) -> None:
+    server.answer = says(200, b"{}")
+    client = PartnerClient(server.url, timeout_ms=2_000)
+    with recording_calls("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+        check(client, "u", "key-1")
+    check(client, "u", "key-2")
+    traced, untraced = (seen.headers for seen in server.seen)
+    assert traced["traceparent"] == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert untraced["traceparent"] is None
+    assert set(traced) == {*untraced, "traceparent"}

@@ -47,7 +47,7 @@ def test_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSES", "one, two.three")
     settings = load()
     assert settings.web_port == 8123
-    assert [name.strip() for name in settings.processes] == ["one", "two.three"]
+    assert settings.processes == ["one", "two.three"]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,40 @@ def test_every_fault_is_named_at_once() -> None:
         ({"CAMUNDA_AUTH": "bearer"}, ["CAMUNDA_AUTH", "CAMUNDA_TOKEN"]),
         ({"CAMUNDA_TIMEOUT_MS": "20000", "LOCK_DURATION_MS": "20000"}, ["CAMUNDA_TIMEOUT_MS", "LOCK_DURATION_MS"]),
         ({"APP_ENV": "production"}, ["FLOWER_BASIC_AUTH", "APP_ENV"]),
+        ({"APP_ENV": "production"}, ["AUTH=off", "API_KEYS", "JWT_JWKS_URL"]),
+        ({"AUTH": "on"}, ["AUTH=on", "API_KEYS", "JWT_JWKS_URL"]),
+        ({"API_KEYS": "ck_pasted"}, ["API_KEYS", "entry 1"]),
+        ({"API_KEYS": f"a:{'0' * 64}:process:read,a:{'1' * 64}:process:read"}, ["API_KEYS", "same name"]),
+        ({"API_KEYS": f"a:{'0' * 64}:process:own"}, ["API_KEYS", "entry 1"]),
+        ({"JWT_JWKS_URL": "https://issuer/jwks", "JWT_ISSUER": "us"}, ["JWT_JWKS_URL", "JWT_AUDIENCE"]),
+        ({"JWT_JWKS_URL": "issuer/jwks"}, ["JWT_JWKS_URL", "https://"]),
+        ({"RATE_LIMIT": "many"}, ["RATE_LIMIT", "600/minute"]),
+        ({"CORS_ORIGINS": "https://portal.example.org/path"}, ["CORS_ORIGINS"]),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(variables: dict[str, str], names: list[str]) -> None:
     fault = fault_of(**variables)
     assert all(name in fault for name in names), fault
+
+
+def test_production_takes_keys_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "APP_ENV": "production",
+        "FLOWER_BASIC_AUTH": "ops:password",
+        "AUTH": "on",
+        "API_KEYS": f"a:{'0' * 64}:process:read, b:{'1' * 64}:process:start+process:read",
+        "JWT_JWKS_URL": "https://issuer/jwks",
+        "JWT_ISSUER": "us",
+        "JWT_AUDIENCE": "it",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert load().is_production
+    assert "JWT_JWKS_URL" in fault_of(JWT_JWKS_URL="http://issuer/jwks")
+
+
+def test_pasted_key_is_not_shown() -> None:
+    assert "ck_pasted" not in fault_of(API_KEYS="ck_pasted")
 
 
 def test_every_contradiction_is_named_at_once() -> None:

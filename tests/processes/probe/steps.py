@@ -19,7 +19,8 @@ def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
     _note(given, f"begin {context.correlation_id} {context.idempotency_key} {context.attempt}")
     _behave(given, context)
     _note(given, f"end {context.correlation_id} {context.idempotency_key} {context.attempt}")
-    return {"worked": True, "attempt": context.attempt, **given.get("gives", {})}
+    trace = {"traceparent": context.traceparent} if given.get("do") == "tell-trace" else {}
+    return {"worked": True, "attempt": context.attempt, **trace, **given.get("gives", {})}
 
 
 @process.step("respond", order=2, outcome="ok")

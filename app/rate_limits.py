@@ -1,0 +1,63 @@
+"""How many requests a caller may make: counted in Redis for all web processes together."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+from flask_limiter import HeaderNames, Limiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.auth import current_principal
+from app.problems import Problem
+from settings import Settings
+
+#: longest wait for Redis, in seconds: counting must not hold requests up
+REDIS_TIMEOUT_S = 0.25
+#: what monitors and readers of the documentation ask for; never counted
+OPEN_PATHS = ("/health/", "/docs", "/problems", "/openapi.json", "/metrics")
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Count requests if `RATE_LIMIT` says so; without it nothing is added to a request.
+
+    While Redis is away each web process counts for itself, and asks for Redis again with growing pauses.
+    """
+    if not settings.rate_limit:
+        return
+    limiter = Limiter(
+        _caller,
+        app=app,
+        application_limits=[settings.rate_limit],
+        storage_uri=settings.redis_url,
+        storage_options={
+            "socket_timeout": REDIS_TIMEOUT_S,  # type: ignore[dict-item]
+            "socket_connect_timeout": REDIS_TIMEOUT_S,  # type: ignore[dict-item]
+            # The memory of the process counts instead: to ask again would only hold the request up.
+            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]
+        },
+        key_prefix="rate",
+        strategy="fixed-window",
+        in_memory_fallback_enabled=True,
+        swallow_errors=True,
+        headers_enabled=True,
+        header_name_mapping={
+            HeaderNames.LIMIT: "RateLimit-Limit",
+            HeaderNames.REMAINING: "RateLimit-Remaining",
+            HeaderNames.RESET: "RateLimit-Reset",
+        },
+        retry_after="delta-seconds",
+    )
+    limiter.request_filter(_is_open)
+
+
+def _caller() -> str:
+    try:
+        principal = current_principal()
+    except Problem:
+        # Strangers are counted by their address: made-up keys give nobody more requests.
+        principal = None
+    return f"key:{principal.name}" if principal is not None else f"address:{request.remote_addr}"
+
+
+def _is_open() -> bool:
+    return request.path.startswith(OPEN_PATHS)

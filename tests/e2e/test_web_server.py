@@ -1,0 +1,302 @@
+"""The real web server, before strangers, slow clients and a broker that goes away: a broker and gunicorn are enough."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app import api_keys
+from app.gunicorn import SPARE_THREADS
+from app.tokens import REFETCH_INTERVAL_S
+from dev.stack import Stack
+from tests.support.api import Answer, Api, eventually
+
+#: how long a client may take, in seconds
+CLIENT_S = 1
+#: seconds after which a dribbling client gives up: the server has not kept its bound
+GIVE_UP_S = 8.0
+#: requests of a stranger in an hour
+MOST = 5
+
+KEY, ENTRY = api_keys.new_entry("portal", ["process:read", "process:start"])
+PATH = "/api/process/status/nobody"
+
+
+class Issuer:
+    """Signs tokens, and shows its public key as a key server does."""
+
+    def __init__(self) -> None:
+        self.rotate("first")
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                content = json.dumps({"keys": [issuer.public()]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks"
+
+    def rotate(self, kid: str) -> None:
+        self._kid, self._key = kid, ec.generate_private_key(ec.SECP256R1())
+
+    def public(self) -> dict[str, Any]:
+        return {**jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True), "kid": self._kid}
+
+    def token(self) -> str:
+        claims = {"sub": "ada", "iss": "us", "aud": "it", "exp": time.time() + 60, "scope": "process:read"}
+        return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._kid})
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    yield issuer
+    issuer.server.shutdown()
+    issuer.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Stack]:
+    """One web server that asks who calls, and one that counts requests; nobody is behind them."""
+    settings: dict[str, object] = {
+        "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
+        "PARTNER_BASE_URL": "http://127.0.0.1:9",
+        "SYNC_TIMEOUT_MS": 0,
+        "CLIENT_TIMEOUT_S": CLIENT_S,
+        "MAX_WAITING_REQUESTS": 1,
+        "AUTH": "on",
+        "API_KEYS": ENTRY,
+        "JWT_JWKS_URL": issuer.url,
+        "JWT_ISSUER": "us",
+        "JWT_AUDIENCE": "it",
+    }
+    stack = Stack(tmp_path_factory.mktemp("web"), settings=settings, parts=("broker",))
+    try:
+        stack.start_parts(["broker"])
+        stack.run("migrate", ["python", "-m", "store.migrate"])
+        stack.add("counting", like="web", settings={"AUTH": "off", "RATE_LIMIT": f"{MOST}/hour"})
+        stack.start_parts(["web", "counting"])
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="module")
+def api(web: Stack) -> Api:
+    return Api(web.url)
+
+
+class Client:
+    """A client that sends what, and as slowly as, the test says."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=GIVE_UP_S)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, content: bytes) -> None:
+        self._socket.sendall(content)
+
+    def dribble(self, next_bytes: Callable[[], bytes]) -> float:
+        """Send a little now and then until the server closes or answers; seconds until then."""
+        begun = time.monotonic()
+        self._socket.settimeout(0.1)
+        while (seconds := time.monotonic() - begun) < GIVE_UP_S:
+            try:
+                self._socket.sendall(next_bytes())
+                self._socket.recv(1, socket.MSG_PEEK)
+            except TimeoutError:
+                continue
+            except OSError:
+                pass
+            break
+        self._socket.settimeout(GIVE_UP_S)
+        return seconds
+
+    def answer(self) -> tuple[int, bytes]:
+        """The status and the body of one answer."""
+        response = http.client.HTTPResponse(self._socket)
+        response.begin()
+        return response.status, response.read()
+
+    def text_until(self, is_enough: Callable[[bytes], bool]) -> bytes:
+        """What comes, until it is enough; `answer` would read past the end of the first of two answers."""
+        found = b""
+        deadline = time.monotonic() + GIVE_UP_S
+        while not is_enough(found):
+            assert time.monotonic() < deadline, found
+            chunk = self._socket.recv(65_536)
+            assert chunk, found
+            found += chunk
+        return found
+
+    def rest(self) -> bytes:
+        """What still comes until the server closes."""
+        found = b""
+        try:
+            while chunk := self._socket.recv(65_536):
+                found += chunk
+        except ConnectionResetError:
+            pass
+        return found
+
+
+def _head(length: int) -> bytes:
+    return (
+        f"POST /api/process/start HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def test_headers_that_dribble_in_close_the_connection(web: Stack) -> None:
+    with Client(web.url) as client:
+        client.send(b"GET /health/live HTTP/1.1\r\nX-Slow: ")
+        seconds = client.dribble(lambda: b"a")
+        assert CLIENT_S * 0.5 < seconds < CLIENT_S * 4
+        assert client.rest() == b""
+
+
+def test_body_that_dribbles_in_is_answered_408(web: Stack) -> None:
+    with Client(web.url) as client:
+        client.send(_head(10_000))
+        seconds = client.dribble(lambda: b" ")
+        assert CLIENT_S * 0.5 < seconds < CLIENT_S * 4
+        status, body = client.answer()
+        assert (status, json.loads(body)["type"]) == (408, "/problems/request-timeout")
+        assert client.rest() == b""
+
+
+def test_body_that_stops_is_answered_408(web: Stack) -> None:
+    with Client(web.url) as client:
+        client.send(_head(10_000) + b"{")
+        assert client.answer()[0] == 408
+
+
+def test_chunks_that_dribble_in_are_answered_408(web: Stack) -> None:
+    with Client(web.url) as client:
+        client.send(_head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+        client.dribble(lambda: b"1\r\n \r\n")
+        assert client.answer()[0] == 408
+
+
+def test_stranger_whose_body_dribbles_in_gets_one_answer(web: Stack) -> None:
+    with Client(web.url) as client:
+        client.send(_head(10_000).replace(KEY.encode(), b"nobody"))
+        assert client.answer()[0] == 401
+        # Nobody reads this body: gunicorn discards it for a while, and closes.
+        client.dribble(lambda: b" ")
+        assert client.rest() == b""
+
+
+def test_slow_but_steady_request_is_answered(web: Stack) -> None:
+    body = b'{"processKey": "nobody"}'
+    with Client(web.url) as client:
+        for part in (_head(len(body))[:40], _head(len(body))[40:], body[:9], body[9:]):
+            client.send(part)
+            time.sleep(CLIENT_S * 0.3)
+        assert client.answer()[0] == 404
+
+
+def test_pause_between_two_requests_counts_for_neither(web: Stack) -> None:
+    with Client(web.url) as client:
+        for _ in range(3):
+            client.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.answer()[0] == 200
+            time.sleep(CLIENT_S * 1.2)
+
+
+def test_pipelined_requests_are_each_answered(web: Stack) -> None:
+    body = b'{"processKey": "nobody"}'
+    with Client(web.url) as client:
+        client.send((_head(len(body)) + body) * 2)
+        assert client.text_until(lambda text: text.count(b"HTTP/1.1 404") == 2)
+
+
+def test_more_slow_clients_than_threads_hold_others_up_for_their_time_at_most(web: Stack, api: Api) -> None:
+    clients = [Client(web.url) for _ in range(SPARE_THREADS + 11)]
+    try:
+        for client in clients:
+            client.send(b"GET / HTTP/1.1\r\nX-Slow: a")
+        answer = api.get("/health/live")
+        assert (answer.status, answer.seconds < CLIENT_S * 4) == (200, True)
+    finally:
+        for client in clients:
+            client.__exit__()
+
+
+def test_large_answer_comes_compressed(web: Stack) -> None:
+    with Client(web.url) as client:
+        client.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
+        status, body = client.answer()
+    assert status == 200
+    assert json.loads(gzip.decompress(body))["openapi"]
+
+
+def test_answers_name_no_version_of_the_server(api: Api) -> None:
+    assert api.get("/health/live").headers["server"] == "celery-camunda"
+
+
+def _with_token(api: Api, token: str) -> Answer:
+    return api.get(PATH, Authorization=f"Bearer {token}")
+
+
+def test_keys_and_strangers(api: Api) -> None:
+    assert api.get(PATH).status == 401
+    assert api.get(PATH, Authorization=f"Bearer {KEY}").status == 404
+    assert _with_token(api, "a.b.c").status == 401
+
+
+def test_tokens_go_on_when_the_issuer_rotates_its_key(api: Api, issuer: Issuer) -> None:
+    old = issuer.token()
+    assert _with_token(api, old).status == 404
+    issuer.rotate("second")
+    eventually(lambda: _with_token(api, issuer.token()).status == 404, REFETCH_INTERVAL_S * 2, "the new key is known")
+    assert _with_token(api, old).status == 401
+    assert _with_token(api, issuer.token()).status == 404
+
+
+def test_requests_pass_while_redis_is_away(web: Stack) -> None:
+    counting = Api(web.url_of("counting"))
+    left = [counting.get(PATH).headers["ratelimit-remaining"] for _ in range(2)]
+    assert left == [str(MOST - 1), str(MOST - 2)]
+
+    # First silent, then gone
+    web["broker"].signal(signal.SIGSTOP)
+    answer = counting.get(PATH)
+    assert (answer.status, answer.seconds < 3) == (404, True)
+
+    web["broker"].kill()
+    for _ in range(MOST - 1):
+        answer = counting.get(PATH)
+        assert (answer.status, answer.seconds < 3) == (404, True)
+    assert counting.get(PATH).status == 429
+
+    web["counting"].kill()
+    web.start_parts(["counting"])
+    assert counting.get(PATH).status == 404

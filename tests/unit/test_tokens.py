@@ -1,0 +1,174 @@
+"""Tokens: which are taken, how keys rotate, and what an attacker cannot make the service do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.tokens import KEYS_LIFETIME_S, REFETCH_INTERVAL_S, KeyRing, KeysAway, TokenChecker, TokenRefused
+from settings import Settings
+
+
+class Issuer:
+    """An issuer with a key server of its own."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self.fetches = 0
+        self.away = False
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.fetches += 1
+                content = json.dumps({"keys": issuer.public()}).encode()
+                self.send_response(503 if issuer.away else 200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks"
+
+    def public(self) -> list[dict[str, Any]]:
+        algorithm = jwt.algorithms.ECAlgorithm
+        return [
+            {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "alg": "ES256"}
+            for kid, key in self.keys.items()
+        ]
+
+    def rotate(self, kid: str) -> None:
+        self.keys = {kid: ec.generate_private_key(ec.SECP256R1())}
+
+    def token(self, **changes: Any) -> str:
+        ((kid, key),) = self.keys.items()
+        claims = {"sub": "ada", "iss": "us", "aud": "it", "exp": time.time() + 60, "scope": "process:read", **changes}
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, key, algorithm="ES256", headers={"kid": kid})
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    issuer.rotate("first")
+    yield issuer
+    issuer.server.shutdown()
+    issuer.server.server_close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def checker(issuer: Issuer, clock: Clock) -> TokenChecker:
+    settings = Settings(jwt_jwks_url=issuer.url, jwt_issuer="us", jwt_audience="it", jwt_leeway_s=5)
+    return TokenChecker(settings, KeyRing(issuer.url, clock=clock))
+
+
+def test_good_token_says_who_and_what(issuer: Issuer, checker: TokenChecker) -> None:
+    token = checker.check(issuer.token())
+    assert (token.subject, token.scopes) == ("ada", {"process:read"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"exp": 1}, "expired"),
+        ({"aud": "another"}, "audience"),
+        ({"iss": "another"}, "issuer"),
+        ({"nbf": 99_999_999_999}, "not valid yet"),
+    ],
+)
+def test_token_of_another_time_or_place_is_refused(
+    issuer: Issuer, checker: TokenChecker, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(TokenRefused, match=says):
+        checker.check(issuer.token(**changes))
+
+
+def test_unsigned_and_shared_secret_tokens_are_refused(issuer: Issuer, checker: TokenChecker) -> None:
+    claims = {"sub": "ada", "iss": "us", "aud": "it", "exp": time.time() + 60}
+    for forged in (
+        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode(claims, "s" * 64, algorithm="HS256", headers={"kid": "first"}),
+    ):
+        with pytest.raises(TokenRefused, match="kind"):
+            checker.check(forged)
+    assert issuer.fetches == 0
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", "\x00", "." * 9])
+def test_what_is_no_token_is_refused(checker: TokenChecker, token: str) -> None:
+    with pytest.raises(TokenRefused):
+        checker.check(token)
+
+
+def test_header_nested_without_end_is_refused(checker: TokenChecker) -> None:
+    header = base64.urlsafe_b64encode(b'{"alg":' + b"[" * 5_000).decode().rstrip("=")
+    with pytest.raises(TokenRefused):
+        checker.check(f"{header}.e30.c2ln")
+
+
+@pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub"])
+def test_token_without_a_needed_claim_is_refused(issuer: Issuer, checker: TokenChecker, claim: str) -> None:
+    with pytest.raises(TokenRefused):
+        checker.check(issuer.token(**{claim: None}))
+
+
+def test_token_signed_with_another_key_is_refused(issuer: Issuer, checker: TokenChecker) -> None:
+    checker.check(issuer.token())
+    issuer.rotate("first")
+    with pytest.raises(TokenRefused, match="signature"):
+        checker.check(issuer.token())
+
+
+def test_new_key_is_fetched_when_a_token_names_it(issuer: Issuer, checker: TokenChecker, clock: Clock) -> None:
+    checker.check(issuer.token())
+    issuer.rotate("second")
+    clock.now += REFETCH_INTERVAL_S
+    assert checker.check(issuer.token()).subject == "ada"
+
+
+def test_made_up_key_ids_cannot_flood_the_key_server(issuer: Issuer, checker: TokenChecker) -> None:
+    checker.check(issuer.token())
+    issuer.rotate("made-up")
+    for _ in range(20):
+        with pytest.raises(TokenRefused, match="no such key"):
+            checker.check(issuer.token())
+    assert issuer.fetches == 1
+
+
+def test_last_keys_stay_good_while_the_key_server_is_away(issuer: Issuer, checker: TokenChecker, clock: Clock) -> None:
+    checker.check(issuer.token())
+    issuer.away = True
+    clock.now += KEYS_LIFETIME_S * 3
+    assert checker.check(issuer.token()).subject == "ada"
+    assert issuer.fetches == 2
+
+
+def test_without_any_key_a_token_cannot_be_checked(issuer: Issuer, checker: TokenChecker) -> None:
+    issuer.away = True
+    with pytest.raises(KeysAway):
+        checker.check(issuer.token())
