@@ -1,1 +1,1 @@
-"""The workloads of issue 5, a module each."""
+"""The workloads, a module each."""

@@ -312,7 +312,7 @@ def test_every_documented_status_is_produced_and_looks_as_documented(
     for number, (name, status) in enumerate(sorted(wanted)):
         store = tmp_path / f"store-{number}.db"
         store.write_bytes(pristine)
-        facade.change(database_url=f"sqlite:///{store}")
+        facade.change(database_url=f"sqlite:///{store}", auth="off", api_keys=[])
         operation = documented(facade)[name]
         with monkeypatch.context() as patch:
             make = CASES.get((name, status))
