@@ -88,7 +88,7 @@ def _document(process: ProcessDefinition) -> dict[str, Any]:
 
 def _variables(process: ProcessDefinition) -> Described:
     if process.start_schema is None:
-        return Described(_FREE)
+        return Described(FREE_VARIABLES)
     described = describe(process.start_schema, f"Variables.{_NOT_IN_NAMES.sub('_', process.key)}")
     # Whatever the schema's own Meta says: a start refuses variables that it does not name.
     root = {**described.root, "additionalProperties": False}
@@ -97,7 +97,8 @@ def _variables(process: ProcessDefinition) -> Described:
     return Described(root, described.parts)
 
 
-_FREE: JsonSchema = {
+#: what can be carried where no schema of a process says more
+FREE_VARIABLES: JsonSchema = {
     "type": "object",
     "description": "Any variables: the process checks them itself. Whole numbers must fit into 64 bits.",
     "propertyNames": {"minLength": 1, "maxLength": MAX_NAME, "not": {"const": RESERVED_VARIABLE}},

@@ -16,7 +16,7 @@ from typing import Any
 from flask import Response
 from flask_smorest import Api
 
-from app.definitions import typed_starts
+from app.definitions import FREE_VARIABLES, typed_starts
 from app.problems import MEDIA_TYPE
 from app.schemas import correlation_id_schema
 
@@ -122,6 +122,10 @@ def complete(document: Document) -> Document:
     _link_start(document)
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
+    schemas["MessageRequest"]["properties"]["variables"] = {
+        **FREE_VARIABLES,
+        "description": "Become variables of the process.",
+    }
     for name, schema in schemas.items():
         if name.endswith("Answer") and not name.startswith("Problem"):
             # An answer has all its members, null where there is nothing to tell; clients must bear new ones.

@@ -32,8 +32,8 @@ _CORRELATION_ID_META = {
     "example": "order-4711",
 }
 
-# What is beyond them cannot be turned into UTC without leaving the calendar.
-_TIME_RANGE = validate.Range(datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
+# No process is older or younger; what is beyond them may have no equal in UTC within the calendar.
+_FIRST_TIME, _LAST_TIME = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def check_correlation_id(value: str) -> None:
@@ -143,17 +143,19 @@ class MessageRequest(Strict):
     )
 
 
+class BoundOfTime(fields.AwareDateTime):
+    """A time that bounds a list, brought into the years in which processes may have been started."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> datetime:
+        moment: datetime = super()._deserialize(value, attr, data, **given)
+        return min(max(moment, _FIRST_TIME), _LAST_TIME)
+
+
 class ListQuery(Strict):
     """Which processes to list."""
 
-    startedAfter = fields.AwareDateTime(
-        format="iso",
-        validate=_TIME_RANGE,
-        metadata={"description": "Started at this time (ISO 8601 with zone) or later."},
-    )
-    startedBefore = fields.AwareDateTime(
-        format="iso", validate=_TIME_RANGE, metadata={"description": "Started before this time (ISO 8601 with zone)."}
-    )
+    startedAfter = BoundOfTime(metadata={"description": "Started at this time (ISO 8601 with zone) or later."})
+    startedBefore = BoundOfTime(metadata={"description": "Started before this time (ISO 8601 with zone)."})
     status = fields.String(validate=validate.OneOf(STATUSES))
     processKey = fields.String(validate=validate.Length(1, 200))
     limit = QueryInteger(load_default=50, validate=validate.Range(1, 500))
