@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import to_engine
 from store.processes import ProcessRow
-from tasks.publish import BrokerAway, send_follow
-from tasks.retry import EngineUnavailable
+from tasks.retry import EngineUnavailable, follow_at_once
 from tasks.runtime import runtime
 from tasks.settle import record_ops
-
-log = logging.getLogger(__name__)
 
 
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
@@ -34,10 +30,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
             return False
     except BridgeError as error:
         raise EngineUnavailable(str(error)) from error
-    try:
-        send_follow(instance_id, row.process_key, row.correlation_id, tries=1, countdown_s=0)
-    except BrokerAway as error:
-        log.info("steps of %s after a message left to the poll: %s", row.correlation_id, error)
+    follow_at_once(row, instance_id)
     record_ops(
         row,
         actor=actor,

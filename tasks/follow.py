@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from camunda_bridge.client import Topic
 from camunda_bridge.errors import EngineAway, Unauthorized
@@ -59,11 +60,9 @@ def follow(
     if business_key is None:
         # A called process that was given no business key: its steps cannot be asked for by name.
         return fetch(registry.topics(), max_tasks=1, confirm=confirm)
-    way = _ways.pick() if flat_instance else Way.BY_KEY
-    with _ways.timing(way):
-        if way is Way.BY_INSTANCE:
-            return fetch(topics, max_tasks=allowed, instance_id=flat_instance, confirm=confirm)
-        return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
+    if flat_instance and _ways.pick() is Way.BY_INSTANCE:
+        return fetch(topics, max_tasks=allowed, instance_id=flat_instance, confirm=confirm)
+    return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
 
 
 def hand_on_slot() -> bool:
@@ -96,19 +95,17 @@ def fetch(
     # The lock is counted from before the call: the engine sets it somewhere within.
     fetched_at = time.time()
     engine, most = runtime().engine, min(max_tasks, settings.poll_max_tasks)
+    lock: dict[str, Any] = {"token": token, "lock_duration_ms": settings.lock_duration_ms, "max_tasks": most}
     try:
+        # The engine's part alone is timed, and a call that fails says nothing about its way.
         if instance_id is not None:
-            tasks = engine.lock_ready(
-                instance_id, topics, token=token, lock_duration_ms=settings.lock_duration_ms, max_tasks=most
-            )
+            with _ways.timing(Way.BY_INSTANCE):
+                tasks = engine.lock_ready(instance_id, topics, **lock)
+        elif business_key is not None:
+            with _ways.timing(Way.BY_KEY):
+                tasks = engine.fetch_and_lock(topics, business_key=business_key, **lock)
         else:
-            tasks = engine.fetch_and_lock(
-                topics,
-                token=token,
-                lock_duration_ms=settings.lock_duration_ms,
-                max_tasks=most,
-                business_key=business_key,
-            )
+            tasks = engine.fetch_and_lock(topics, **lock)
     except (EngineAway, Unauthorized) as error:
         log.info("nothing fetched: %s", error)
         return Followed(0, asked=False)

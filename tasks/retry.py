@@ -47,11 +47,16 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         result="the incident is tried again",
         metadata={"incidentId": row.incident_id, "error": row.error},
     )
-    try:
-        send_follow(row.process_instance_id, row.process_key, row.correlation_id, tries=1, countdown_s=0)
-    except BrokerAway as error:
-        log.info("retried step of %s left to the poll: %s", row.correlation_id, error)
+    follow_at_once(row, row.process_instance_id)
     return True
+
+
+def follow_at_once(row: ProcessRow, instance_id: str) -> None:
+    """Have what ops set going in an instance run without waiting for a poll, which finds it if the broker is away."""
+    try:
+        send_follow(instance_id, row.process_key, row.correlation_id, tries=1, countdown_s=0)
+    except BrokerAway as error:
+        log.info("next steps of %s left to the poll: %s", row.correlation_id, error)
 
 
 def _retry(incident_id: str) -> bool:
