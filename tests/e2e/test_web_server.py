@@ -7,22 +7,18 @@ import http.client
 import json
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from app import api_keys
 from app.gunicorn import SPARE_THREADS
 from app.tokens import REFETCH_INTERVAL_S
 from dev.stack import Stack
 from tests.support.api import Answer, Api, eventually
+from tests.support.issuer import Issuer
 
 #: how long a client may take, in seconds
 CLIENT_S = 1
@@ -35,42 +31,10 @@ KEY, ENTRY = api_keys.new_entry("portal", ["process:read", "process:start"])
 PATH = "/api/process/status/nobody"
 
 
-class Issuer:
-    """Signs tokens, and shows its public key as a key server does."""
-
-    def __init__(self) -> None:
-        self.rotate("first")
-        issuer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                content = json.dumps({"keys": [issuer.public()]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks"
-
-    def rotate(self, kid: str) -> None:
-        self._kid, self._key = kid, ec.generate_private_key(ec.SECP256R1())
-
-    def public(self) -> dict[str, Any]:
-        return {**jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True), "kid": self._kid}
-
-    def token(self) -> str:
-        claims = {"sub": "ada", "iss": "us", "aud": "it", "exp": time.time() + 60, "scope": "process:read"}
-        return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._kid})
-
-
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
+    issuer = Issuer(names_alg=False)
+    issuer.rotate("first")
     yield issuer
     issuer.server.shutdown()
     issuer.server.server_close()
