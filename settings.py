@@ -8,9 +8,11 @@ environment wins) or, for secrets that are mounted as files, from the file that 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,13 @@ API_KEY_ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9._-]{1,100}):(?P<digest>[0-9a-f]{64}):"
     r"(?P<scopes>process:(?:start|read|admin|complete)(?:\+process:(?:start|read|admin|complete))*)\Z"
 )
+#: one entry of CALLBACK_HOSTS: a host (`.example.com`: any below it), with a port or `*` for any
+CALLBACK_HOST = re.compile(
+    r"(?:(?P<scheme>https?)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|\.?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)"
+    r"(?::(?P<port>[0-9]{1,5}|\*))?\Z"
+)
+#: one entry of CALLBACK_SECRETS, as Standard Webhooks has it: 24 to 64 bytes in base64
+CALLBACK_SECRET = re.compile(r"whsec_(?P<key>[A-Za-z0-9+/]{32,86}={0,2})\Z")
 #: a rate limit: requests for each period
 RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")
 
@@ -140,6 +149,45 @@ class Settings:
     )
     cors_origins: list[str] = _setting(
         "list", (), "Origins whose pages may call this API, comma separated; `*` for all. Empty: none."
+    )
+
+    # -- webhooks
+    callback_hosts: list[str] = _setting(
+        "list",
+        (),
+        "Hosts that a `callbackUrl` may name, comma separated: `hooks.example.com`, `.example.com` for any below it, "
+        "`host:8443` for another port (`*` for any), `http://host` for one without TLS. Empty: no webhooks.",
+    )
+    callback_networks: list[str] = _setting(
+        "list",
+        (),
+        "Networks that such a host may have its address in although they are not public: `10.1.0.0/16`.",
+    )
+    callback_secrets: list[str] = _setting(
+        "list",
+        (),
+        "Secrets that sign webhooks, comma separated: `whsec_` and 24 to 64 bytes in base64. Each signs, for rotation.",
+        secret=True,
+    )
+    callback_source: str = _setting("str", "celery-camunda", "`source` of the CloudEvents that webhooks carry.")
+    callback_timeout_ms: int = _setting(
+        "int",
+        10_000,
+        "Longest wait for a receiver's connection, and for its answer, in milliseconds.",
+        least=100,
+        most=60_000,
+    )
+    callback_max_attempts: int = _setting("int", 10, "Attempts to deliver a webhook.", least=1, most=50)
+    callback_retry_base_ms: int = _setting(
+        "int",
+        10_000,
+        "Pause before a webhook's second attempt, in milliseconds; four times as long before each further one, at most "
+        "6 hours.",
+        least=100,
+        most=3_600_000,
+    )
+    callback_interval_ms: int = _setting(
+        "int", 5_000, "How often beat looks for webhooks that are due, in milliseconds.", least=200, most=60_000
     )
 
     # -- the steps
@@ -320,7 +368,7 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
-    return found + _auth_faults(settings)
+    return found + _auth_faults(settings) + _callback_faults(settings)
 
 
 def _auth_faults(settings: Settings) -> list[str]:
@@ -349,3 +397,32 @@ def _auth_faults(settings: Settings) -> list[str]:
 
 def _is_origin(text: str) -> bool:
     return _is_url(text, ("http", "https")) and text == f"{urlsplit(text).scheme}://{urlsplit(text).netloc}"
+
+
+def _callback_faults(settings: Settings) -> list[str]:
+    found = [
+        f"CALLBACK_HOSTS: {entry!r} is not [scheme://]host[:port]"
+        for entry in settings.callback_hosts
+        if not CALLBACK_HOST.match(entry)
+    ]
+    for entry in settings.callback_networks:
+        try:
+            ip_network(entry)
+        except ValueError:
+            found.append(f"CALLBACK_NETWORKS: {entry!r} is no network like 10.1.0.0/16")
+    for place, entry in enumerate(settings.callback_secrets, 1):
+        match = CALLBACK_SECRET.match(entry)
+        if not match or not _is_base64_of(match["key"], range(24, 65)):
+            found.append(f"CALLBACK_SECRETS: entry {place} is not whsec_ and 24 to 64 bytes in base64")
+    if settings.callback_hosts and not settings.callback_secrets:
+        found.append("CALLBACK_HOSTS needs CALLBACK_SECRETS: nobody could tell our webhooks from forged ones")
+    if settings.callback_hosts and not settings.callback_source:
+        found.append("CALLBACK_SOURCE must not be empty")
+    return found
+
+
+def _is_base64_of(text: str, lengths: range) -> bool:
+    try:
+        return len(b64decode(text, validate=True)) in lengths
+    except ValueError:
+        return False

@@ -131,6 +131,36 @@ event_log = sa.Table(
     implicit_returning=False,
 )
 
+#: One row a thing to tell a receiver: how a process with a callback ended, and what came of telling it.
+webhook_delivery = sa.Table(
+    "webhook_delivery",
+    metadata,
+    sa.Column("seq", big_id(), sa.Identity(), primary_key=True),
+    sa.Column("id", sa.Uuid(), nullable=False),  # also the id of the event, the same in every attempt
+    sa.Column("process_id", sa.Uuid(), nullable=False),
+    sa.Column("correlation_id", key_text(200), nullable=False),
+    sa.Column("url", text(2000), nullable=False),
+    sa.Column("payload", Json()),  # the process as it ended; NULL once nothing more is sent
+    sa.Column("status", key_text(16), nullable=False),
+    sa.Column("attempt", sa.Integer(), nullable=False),
+    sa.Column("next_at", UtcTime()),  # nobody but the holder of the token touches a pending row before
+    sa.Column("claim_token", key_text(64)),
+    sa.Column("last_status_code", sa.Integer()),
+    sa.Column("last_error", text(500)),
+    sa.Column("created_at", UtcTime(), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    sa.UniqueConstraint("id"),
+    sa.CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status"),
+    sa.Index("ix_webhook_delivery_process_id_seq", "process_id", "seq"),
+    sa.Index(
+        "ix_webhook_delivery_due",
+        "next_at",
+        mssql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    ),
+    implicit_returning=False,
+)
+
 #: How far a reconciler has read something, so that a restart goes on where the last one stopped.
 bookmark = sa.Table(
     "bookmark",

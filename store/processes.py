@@ -182,8 +182,10 @@ class ProcessStore:
             raise
         return True
 
-    def by_id(self, process_id: uuid.UUID) -> ProcessRow | None:
-        """The row with this id."""
+    def by_id(self, process_id: uuid.UUID, *, connection: Connection | None = None) -> ProcessRow | None:
+        """The row with this id; in a transaction, with `connection`, as that has left it."""
+        if connection is not None:
+            return _row(connection, _BY_ID, the_id=process_id)
         return self._one(_BY_ID, the_id=process_id)
 
     def by_correlation_id(self, correlation_id: str) -> ProcessRow | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from store.database import Database
-from store.models import event_log, process_store
+from store.models import event_log, process_store, webhook_delivery
 from store.processes import PENDING
 from store.types import for_update
 
@@ -28,7 +28,7 @@ _IS_OVER = (
     _p.engine_open == sa.literal(False, literal_execute=True),
 )
 _TAKE: sa.Select[Any] = (
-    for_update(sa.select(_p.seq, _p.correlation_id)).where(*_IS_OVER).order_by(_p.finished_at).limit(PROCESSES)
+    for_update(sa.select(_p.seq, _p.id, _p.correlation_id)).where(*_IS_OVER).order_by(_p.finished_at).limit(PROCESSES)
 )
 _DELETE_EVENTS = sa.delete(event_log).where(
     event_log.c.seq.in_(
@@ -36,6 +36,10 @@ _DELETE_EVENTS = sa.delete(event_log).where(
         .where(_older_events.c.correlation_id.in_(bindparam("cids", expanding=True)))
         .limit(EVENTS)
     )
+)
+# A process has one or two.
+_DELETE_DELIVERIES = sa.delete(webhook_delivery).where(
+    webhook_delivery.c.process_id.in_(bindparam("ids", expanding=True))
 )
 _DELETE_PROCESSES = sa.delete(process_store).where(_p.seq.in_(bindparam("seqs", expanding=True)))
 
@@ -47,7 +51,7 @@ class Retention:
         self._db = database
 
     def purge(self, before: datetime) -> int:
-        """Delete some of the processes that ended before `before`, with their events; how many rows, 0 for no more.
+        """Delete some of what ended before `before`, with its events and webhooks; how many rows, 0 for no more.
 
         A process goes with the last of its events, so that no event outlives its process because of a crash. Two may
         purge at once: each takes processes that the other has not.
@@ -62,5 +66,6 @@ class Retention:
             events = connection.execute(_DELETE_EVENTS, {"cids": [row.correlation_id for row in taken]}).rowcount
             if events >= EVENTS:
                 return events
+            deliveries = connection.execute(_DELETE_DELIVERIES, {"ids": [row.id for row in taken]}).rowcount
             processes = connection.execute(_DELETE_PROCESSES, {"seqs": [row.seq for row in taken]}).rowcount
-            return events + processes
+            return events + deliveries + processes

@@ -1,0 +1,230 @@
+"""Every statement about `webhook_delivery`: write down, take what is due, begin an attempt, record what came of it.
+
+A pending row belongs to whoever holds its `claim_token`, until `next_at`. After that anybody may take it: its message
+was lost, or the worker that was at it has died.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.engine import Connection
+
+from store.clock import now
+from store.database import Database
+from store.models import webhook_delivery
+from store.types import for_update
+
+PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
+
+_d = webhook_delivery.c
+# Written into the statement: see store/processes.py.
+_IS_PENDING = _d.status == sa.literal(PENDING, literal_execute=True)
+_HELD = (_d.id == bindparam("the_id"), _d.claim_token == bindparam("token"), _IS_PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to one attempt: which delivery, and the token that says so."""
+
+    id: uuid.UUID
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of `webhook_delivery`, as the attempt or the reader sees it."""
+
+    id: uuid.UUID
+    process_id: uuid.UUID
+    correlation_id: str
+    url: str
+    payload: Any
+    status: str
+    attempt: int
+    next_at: datetime | None
+    last_status_code: int | None
+    last_error: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attempt. `status` is pending when there is to be another one, at `next_at`.
+
+    `counted`: False when nothing was sent, so that it was no attempt.
+    """
+
+    status: str
+    next_at: datetime | None = None
+    status_code: int | None = None
+    error: str | None = None
+    counted: bool = True
+
+
+_SELECT = sa.select(
+    _d.id,
+    _d.process_id,
+    _d.correlation_id,
+    _d.url,
+    _d.payload,
+    _d.status,
+    _d.attempt,
+    _d.next_at,
+    _d.last_status_code,
+    _d.last_error,
+    _d.created_at,
+)
+_BEGIN = (
+    sa.update(webhook_delivery)
+    .where(*_HELD)
+    .values(
+        attempt=_d.attempt + 1,
+        claim_token=bindparam("new_token"),
+        next_at=bindparam("until"),
+        updated_at=bindparam("moment"),
+    )
+)
+_END = (
+    sa.update(webhook_delivery)
+    .where(*_HELD)
+    .values(
+        status=bindparam("new_status"),
+        payload=None,
+        claim_token=None,
+        next_at=None,
+        last_status_code=bindparam("code"),
+        last_error=bindparam("error"),
+        updated_at=bindparam("moment"),
+    )
+)
+_AGAIN = (
+    sa.update(webhook_delivery)
+    .where(*_HELD)
+    .values(
+        claim_token=None,
+        next_at=bindparam("until"),
+        last_status_code=bindparam("code"),
+        last_error=bindparam("error"),
+        updated_at=bindparam("moment"),
+    )
+)
+_NOT_BEGUN = (
+    sa.update(webhook_delivery)
+    .where(*_HELD)
+    .values(attempt=_d.attempt - 1, claim_token=None, next_at=bindparam("until"), updated_at=bindparam("moment"))
+)
+
+
+class WebhookStore:
+    """The deliveries of one database.
+
+    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(
+        self,
+        connection: Connection,
+        *,
+        process_id: uuid.UUID,
+        correlation_id: str,
+        url: str,
+        payload: Any,
+        for_s: float,
+    ) -> Claim:
+        """Write a delivery in the caller's transaction; its first attempt is the caller's to send, for `for_s` seconds."""
+        claim = Claim(uuid.uuid4(), uuid.uuid4().hex)
+        moment = now()
+        connection.execute(
+            sa.insert(webhook_delivery).inline(),
+            {
+                "id": claim.id,
+                "process_id": process_id,
+                "correlation_id": correlation_id,
+                "url": url,
+                "payload": payload,
+                "status": PENDING,
+                "attempt": 0,
+                "next_at": moment + timedelta(seconds=for_s),
+                "claim_token": claim.token,
+                "created_at": moment,
+                "updated_at": moment,
+            },
+        )
+        return claim
+
+    def take_due(self, *, limit: int, for_s: float) -> list[Claim]:
+        """Deliveries whose time has come, longest due first; they are the caller's to send for `for_s` seconds."""
+        moment = now()
+        token = uuid.uuid4().hex
+        query = for_update(sa.select(_d.id)).where(_IS_PENDING, _d.next_at <= moment).order_by(_d.next_at).limit(limit)
+        with self._db.write() as connection:
+            ids = list(connection.execute(query).scalars())
+            if ids:
+                connection.execute(
+                    sa.update(webhook_delivery)
+                    .where(_d.id.in_(ids), _IS_PENDING)
+                    .values(claim_token=token, next_at=moment + timedelta(seconds=for_s), updated_at=moment)
+                )
+        return [Claim(one, token) for one in ids]
+
+    def begin(self, claim: Claim, *, for_s: float) -> tuple[Delivery, Claim] | None:
+        """Begin an attempt that ends within `for_s` seconds: the delivery and the claim to record its outcome with.
+
+        None when the claim is spent: its message came twice, or too late.
+        """
+        moment = now()
+        mine = Claim(claim.id, uuid.uuid4().hex)
+        with self._db.write() as connection:
+            values = {
+                "the_id": claim.id,
+                "token": claim.token,
+                "new_token": mine.token,
+                "until": moment + timedelta(seconds=for_s),
+                "moment": moment,
+            }
+            if connection.execute(_BEGIN, values).rowcount != 1:
+                return None
+            row = connection.execute(_SELECT.where(_d.id == bindparam("the_id")), {"the_id": claim.id}).one()
+            return Delivery(*row), mine
+
+    def record(self, claim: Claim, outcome: Outcome) -> bool:
+        """Write down what came of an attempt; False when the claim is no longer ours."""
+        values: dict[str, Any] = {"the_id": claim.id, "token": claim.token, "moment": now()}
+        if outcome.status != PENDING:
+            statement = _END
+            values |= {"new_status": outcome.status, "code": outcome.status_code, "error": outcome.error}
+        elif outcome.counted:
+            statement = _AGAIN
+            values |= {"until": outcome.next_at, "code": outcome.status_code, "error": outcome.error}
+        else:
+            statement = _NOT_BEGUN
+            values |= {"until": outcome.next_at}
+        with self._db.write() as connection:
+            return connection.execute(statement, values).rowcount == 1
+
+    def give_back(self, claims: list[Claim]) -> None:
+        """Undo :meth:`take_due` for deliveries that could not be sent: the next round takes them again."""
+        moment = now()
+        with self._db.write() as connection:
+            for claim in claims:
+                connection.execute(
+                    sa.update(webhook_delivery)
+                    .where(_d.id == claim.id, _d.claim_token == claim.token, _IS_PENDING)
+                    .values(claim_token=None, next_at=moment)
+                )
+
+    def latest(self, process_id: uuid.UUID) -> Delivery | None:
+        """The last delivery of a process: one that ended in an error and then well has two."""
+        query = _SELECT.where(_d.process_id == process_id).order_by(_d.seq.desc()).limit(1)
+        with self._db.read() as connection:
+            found = connection.execute(query).first()
+        return None if found is None else Delivery(*found)
