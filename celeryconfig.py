@@ -29,6 +29,7 @@ task_queues = [
     _queue("settling"),
     _queue("polls"),
     *(_queue(process.queue) for process in registry),
+    _queue("webhooks"),
     _queue("starts"),
 ]
 task_default_queue = "starts"
@@ -42,6 +43,8 @@ task_routes = {
     "follow": {"queue": "settling"},
     "close_instance": {"queue": "settling"},
     "report_killed": {"queue": "settling"},
+    "webhooks": {"queue": "settling"},
+    "deliver_webhook": {"queue": "webhooks"},
 }
 
 _socket_limits = {
@@ -108,5 +111,6 @@ beat_schedule = {
         ("poll", _settings.poll_interval_ms),
         ("reconcile", _settings.reconcile_interval_ms),
         *([("purge", _settings.purge_interval_ms)] if _settings.retention_days else []),
+        *([("webhooks", _settings.callback_interval_ms)] if _settings.callback_hosts else []),
     )
 }

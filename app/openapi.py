@@ -13,7 +13,7 @@ from copy import deepcopy
 from functools import cached_property
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
 from flask_smorest import Api
 
 from app.definitions import FREE_VARIABLES, typed_starts
@@ -101,14 +101,21 @@ class DocumentedApi(Api):
 
     @cached_property
     def _document(self) -> str:
-        return json.dumps(complete(self.spec.to_dict()), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            complete(self.spec.to_dict(), callbacks=bool(current_app.config["SETTINGS"].callback_hosts)),
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
 
     def _openapi_json(self) -> Response:
         return Response(self._document, mimetype="application/json")
 
 
-def complete(document: Document) -> Document:
-    """`document` with everything that the decorators do not say."""
+def complete(document: Document, *, callbacks: bool) -> Document:
+    """`document` with everything that the decorators do not say.
+
+    `callbacks`: a start may name a callback here. Which hosts it may have is nobody's business.
+    """
     # Its parts belong to the decorators, which serve other apps of this process too.
     document = deepcopy(document)
     schemas = document["components"]["schemas"]
@@ -120,6 +127,8 @@ def complete(document: Document) -> Document:
         _add_parameters(operation)
         _add_problems(path, operation)
     _link_start(document)
+    if not callbacks:
+        del schemas["StartRequest"]["properties"]["callbackUrl"]
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
     schemas["MessageRequest"]["properties"]["variables"] = {

@@ -71,7 +71,7 @@ CORRELATION_ID_CONFLICT = ProblemType(
     "correlation-id-conflict",
     409,
     "The correlation id belongs to another start",
-    "The correlation id came before with another process or with other variables.",
+    "The correlation id came before with another process, other variables or another callback.",
     "Choose a new correlation id, or send exactly what the first start sent to join it.",
 )
 ALREADY_ENDED = ProblemType(
@@ -101,6 +101,13 @@ INVALID_FIELDS = ProblemType(
     "Some fields are not as they must be",
     "Fields of the body, the query or the headers are missing, unknown or have wrong values.",
     "`errors` names each field and what it must be. The same request fails every time.",
+)
+INVALID_CALLBACK = ProblemType(
+    "invalid-callback",
+    422,
+    "Webhooks do not go to this callback URL",
+    "`callbackUrl` is no URL that a webhook may go to: webhooks are off, or `CALLBACK_HOSTS` does not list its host.",
+    "`errors` says which. Ask whoever runs the service to list the host, or start without `callbackUrl` and poll.",
 )
 PROCESS_FAILED = ProblemType(
     "process-failed",

@@ -73,6 +73,13 @@ class StartRequest(Strict):
         load_default=dict,
         metadata={"description": "Input of the process; each process has a schema of its own."},
     )
+    callbackUrl = fields.String(
+        validate=validate.Length(1, 2000),
+        metadata={
+            "format": "uri",
+            "description": "Is told how the process ended, by a signed webhook; hosts must be allowed here.",
+        },
+    )
 
 
 class StartHeaders(Schema):
@@ -214,9 +221,25 @@ class ListedAnswer(Schema):
     finishedAt = fields.String(allow_none=True)
 
 
+class CallbackAnswer(Schema):
+    """What became of telling the callback how the process ended last."""
+
+    url = fields.String(metadata={"description": "Without its query."})
+    webhookId = fields.String(allow_none=True)
+    status = fields.String(
+        validate=validate.OneOf(["waiting", "pending", "delivered", "failed"]),
+        metadata={"description": "`waiting` for the end, `pending` until delivered or given up."},
+    )
+    attempts = fields.Integer()
+    nextAt = fields.String(allow_none=True, metadata={"description": "When it is tried again."})
+    lastStatusCode = fields.Integer(allow_none=True)
+    lastError = fields.String(allow_none=True)
+
+
 class StatusAnswer(ListedAnswer):
     """What is known of a process, and where to go on. Times are RFC 3339, in UTC."""
 
+    callback = fields.Nested(CallbackAnswer, allow_none=True)
     links = fields.Nested(Links)
 
 

@@ -14,6 +14,7 @@ from flask import Response, request
 from marshmallow import ValidationError
 
 from app.answers import answer
+from app.callbacks import check_callback
 from app.http.tracing import current_traceparent
 from app.links import links, status_url
 from app.problems import (
@@ -129,15 +130,18 @@ class Starter:
             check_variables(process, body["variables"])
         except ValidationError as error:
             raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
+        callback_url = body.get("callbackUrl")
+        check_callback(callback_url, self._settings)
         return NewProcess(
             id=uuid.uuid4(),
             correlation_id=body.get("correlationId") or str(uuid.uuid4()),
-            request_hash=_hash(process.key, body["variables"]),
+            request_hash=_hash(process.key, body["variables"], callback_url),
             process_key=process.key,
             variables=body["variables"],
             traceability_id=labels.get("traceability_id") or str(uuid.uuid4()),
             batch_id=labels.get("batch_id"),
             application_id=labels.get("application_id"),
+            callback_url=callback_url,
         )
 
     def _accept(self, new: NewProcess) -> bool:
@@ -166,7 +170,7 @@ class Starter:
         if row is None or row.request_hash != new.request_hash:
             raise Problem(
                 CORRELATION_ID_CONFLICT,
-                "the same correlation id came before with another process or other variables",
+                "the same correlation id came before with another process, other variables or another callback",
                 correlationId=new.correlation_id,
                 statusUrl=status_url(new.correlation_id),
             )
@@ -240,6 +244,7 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
     )
 
 
-def _hash(process_key: str, variables: dict[str, Any]) -> str:
-    content = json.dumps([process_key, variables], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def _hash(process_key: str, variables: dict[str, Any], callback_url: str | None) -> str:
+    asked = [process_key, variables, *([callback_url] if callback_url is not None else [])]
+    content = json.dumps(asked, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()

@@ -7,32 +7,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.callbacks import callback_document
 from app.links import links
 from store.events import EventRow
 from store.processes import ProcessRow
+from tasks.documents import rfc3339, row_document
 
-
-def row_document(row: ProcessRow) -> dict[str, Any]:
-    """A process as `GET /status` shows it."""
-    return {
-        "status": row.status,
-        "correlationId": row.correlation_id,
-        "processKey": row.process_key,
-        "processInstanceId": row.process_instance_id,
-        "traceabilityId": row.traceability_id,
-        "data": row.result,
-        "error": row.error,
-        "identifiers": row.identifiers,
-        "incidentId": row.incident_id,
-        "startedAt": _time(row.started_at),
-        "updatedAt": _time(row.updated_at),
-        "finishedAt": _time(row.finished_at),
-    }
+__all__ = ["event_document", "row_document", "status_document"]
 
 
 def status_document(row: ProcessRow) -> dict[str, Any]:
     """A process that was asked for by its name, with the ways to go on."""
-    return {**row_document(row), "links": links(row.correlation_id, row.traceability_id)}
+    return {
+        **row_document(row),
+        "callback": callback_document(row),
+        "links": links(row.correlation_id, row.traceability_id),
+    }
 
 
 def event_document(row: EventRow) -> dict[str, Any]:
@@ -51,10 +41,5 @@ def _camel(name: str) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return _time(value)
+        return rfc3339(value)
     return str(value) if isinstance(value, UUID) else value
-
-
-def _time(value: datetime | None) -> str | None:
-    # RFC 3339, milliseconds: what the store keeps
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"

@@ -23,6 +23,8 @@ class ExecutionContext:
     application_id: str | None = None
     #: W3C Trace Context of the start, for the calls that steps make
     traceparent: str | None = None
+    #: somebody is to be told the end: whoever settles need not ask the row
+    has_callback: bool = False
 
     def to_variable(self) -> dict[str, str]:
         """As the value of the process variable."""
@@ -33,6 +35,7 @@ class ExecutionContext:
             "batchId": self.batch_id,
             "applicationId": self.application_id,
             "traceparent": self.traceparent,
+            "callback": "true" if self.has_callback else None,
         }
         return {name: value for name, value in names.items() if value is not None}
 
@@ -48,6 +51,7 @@ class ExecutionContext:
             value.get("batchId"),
             value.get("applicationId"),
             value.get("traceparent"),
+            value.get("callback") == "true",
         )
 
 

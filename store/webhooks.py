@@ -140,7 +140,7 @@ class WebhookStore:
         payload: Any,
         for_s: float,
     ) -> Claim:
-        """Write a delivery in the caller's transaction; its first attempt is the caller's to send, for `for_s` seconds."""
+        """Write a delivery in the caller's transaction; for `for_s` seconds its first attempt is the caller's."""
         claim = Claim(uuid.uuid4(), uuid.uuid4().hex)
         moment = now()
         connection.execute(

@@ -20,6 +20,7 @@ app = Celery(
         "tasks.ending",
         "tasks.reconcile",
         "tasks.purge",
+        "tasks.webhooks.delivering",
         "tasks.worker",
     ],
 )

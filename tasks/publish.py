@@ -14,6 +14,7 @@ from typing import Any
 
 import redis
 
+from store.webhooks import Claim
 from tasks import app
 from tasks.messages import StepMessage
 from tasks.processes import registry
@@ -21,6 +22,10 @@ from tasks.runtime import runtime
 
 #: what a broker that is away raises
 BROKER_AWAY = (redis.RedisError, OSError)
+
+
+#: the queue of webhooks
+WEBHOOKS_QUEUE = "webhooks"
 
 
 class BrokerAway(Exception):
@@ -125,6 +130,15 @@ def send_close(process_id: uuid.UUID) -> None:
         BrokerAway: the message was not taken; `reconcile` does it.
     """
     _send("close_instance", [str(process_id)], queue="settling")
+
+
+def send_delivery(claim: Claim) -> None:
+    """Have one attempt made to deliver a webhook.
+
+    Raises:
+        BrokerAway: the message was not taken; the claim runs out and beat's tick sends it again.
+    """
+    _send("deliver_webhook", [str(claim.id), claim.token], queue=WEBHOOKS_QUEUE, argsrepr=f"({claim.id})")
 
 
 def _send(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class UnderWayFirst:
-    """settling, polls, steps (the processes in turn), starts. A cycle in the form that kombu asks for."""
+    """settling, polls, steps (the processes in turn), webhooks, starts. A cycle in the form that kombu asks for."""
 
     def __init__(self, queues: Iterable[str] = ()) -> None:
         self._first: list[str] = []
@@ -22,7 +22,7 @@ class UnderWayFirst:
         """Begin anew with these queues."""
         names = sorted(queues)
         self._steps = [name for name in names if name.startswith("steps.")]
-        self._last = [name for name in names if name == "starts"]
+        self._last = [name for name in ("webhooks", "starts") if name in names]
         # Everything else is short: settling, polls.
         self._first = [name for name in names if name not in self._steps and name not in self._last]
 

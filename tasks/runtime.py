@@ -14,6 +14,7 @@ from store.bookmarks import BookmarkStore
 from store.database import Database
 from store.events import EventStore
 from store.processes import ProcessStore
+from store.webhooks import WebhookStore
 
 #: every key of ours in Redis begins with this
 KEY_PREFIX = "celery-camunda:"
@@ -39,6 +40,11 @@ class Runtime:
     def events(self) -> EventStore:
         """The audit events."""
         return EventStore(self.database)
+
+    @cached_property
+    def webhooks(self) -> WebhookStore:
+        """What callbacks are to be told."""
+        return WebhookStore(self.database)
 
     @cached_property
     def bookmarks(self) -> BookmarkStore:

@@ -13,6 +13,7 @@ from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks import app
 from tasks.publish import BROKER_AWAY
 from tasks.runtime import runtime
+from tasks.webhooks.outbox import enqueue, write_delivery
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,12 @@ def settle_step(
     traceability_id: str,
     confirm: AttemptKey,
     confirmed_phase: str,
+    has_callback: bool = False,
 ) -> bool:
-    """End the row of a response step's process, and the step's attempt, in one transaction; then wake the waiters."""
+    """End the row of a response step's process, and the step's attempt, in one transaction; then wake the waiters.
+
+    `has_callback`: somebody else is to be told too, which is written down in the same transaction.
+    """
     with runtime().database.write() as connection:
         close(connection, confirm, confirmed_phase)
         won = runtime().processes.settle(
@@ -42,19 +47,27 @@ def settle_step(
             process_instance_id=process_instance_id,
             connection=connection,
         )
+        claim = write_delivery(connection, process_id) if won and has_callback else None
     if won:
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
     else:
         lost_race(process_id, ending)
+    if claim is not None:
+        enqueue(claim)
     return won
 
 
 def settle(row: ProcessRow, ending: Ending) -> bool:
     """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost."""
-    if not runtime().processes.settle(row.id, ending):
+    with runtime().database.write() as connection:
+        won = runtime().processes.settle(row.id, ending, connection=connection)
+        claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None
+    if not won:
         lost_race(row.id, ending)
         return False
     wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
+    if claim is not None:
+        enqueue(claim)
     return True
 
 

@@ -234,6 +234,7 @@ class Attempt:
                 traceability_id=self.traceability_id,
                 confirm=self.key,
                 confirmed_phase=COMPLETED,
+                has_callback=self.context.has_callback,
             ),
             for_s=runtime().settings.db_hold_s,
         )

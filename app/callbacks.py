@@ -1,0 +1,52 @@
+"""Callbacks of processes, for the facade: whether a URL may be one, and what became of telling it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.problems import INVALID_CALLBACK, Problem
+from settings import Settings
+from store.processes import ProcessRow
+from tasks.documents import rfc3339
+from tasks.runtime import runtime
+from tasks.webhooks.urls import RefusedUrl, check, shown
+
+
+def check_callback(url: str | None, settings: Settings) -> None:
+    """Refuse a `callbackUrl` that webhooks do not go to. Its addresses are checked when a webhook is sent.
+
+    Raises:
+        Problem: says why.
+    """
+    if url is None:
+        return
+    try:
+        check(url, settings)
+    except RefusedUrl as error:
+        raise Problem(INVALID_CALLBACK, "see errors", errors={"callbackUrl": [str(error)]}) from None
+
+
+def callback_document(row: ProcessRow) -> dict[str, Any] | None:
+    """What became of telling the callback how the process ended last; None when it has none."""
+    if row.callback_url is None:
+        return None
+    delivery = runtime().webhooks.latest(row.id)
+    found: dict[str, Any] = {
+        "url": shown(row.callback_url),
+        "webhookId": None,
+        "status": "waiting",
+        "attempts": 0,
+        "nextAt": None,
+        "lastStatusCode": None,
+        "lastError": None,
+    }
+    if delivery is not None:
+        found |= {
+            "webhookId": str(delivery.id),
+            "status": delivery.status,
+            "attempts": delivery.attempt,
+            "nextAt": None if delivery.next_at is None else rfc3339(delivery.next_at),
+            "lastStatusCode": delivery.last_status_code,
+            "lastError": delivery.last_error,
+        }
+    return found

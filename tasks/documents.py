@@ -1,0 +1,31 @@
+"""A process as clients see it: in answers and in webhooks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from store.processes import ProcessRow
+
+
+def row_document(row: ProcessRow) -> dict[str, Any]:
+    """A process as `GET /status` shows it."""
+    return {
+        "status": row.status,
+        "correlationId": row.correlation_id,
+        "processKey": row.process_key,
+        "processInstanceId": row.process_instance_id,
+        "traceabilityId": row.traceability_id,
+        "data": row.result,
+        "error": row.error,
+        "identifiers": row.identifiers,
+        "incidentId": row.incident_id,
+        "startedAt": rfc3339(row.started_at),
+        "updatedAt": rfc3339(row.updated_at),
+        "finishedAt": None if row.finished_at is None else rfc3339(row.finished_at),
+    }
+
+
+def rfc3339(value: datetime) -> str:
+    """A time in UTC with milliseconds: what the store keeps."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"

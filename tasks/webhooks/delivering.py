@@ -1,0 +1,118 @@
+"""The tasks of webhooks: beat's tick takes what is due and enqueues it, one `deliver_webhook` makes one attempt."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+import uuid
+from datetime import timedelta
+
+import redis
+from celery.exceptions import SoftTimeLimitExceeded
+
+from settings import get_settings
+from store.clock import now
+from store.database import DatabaseAway, retrying
+from store.webhooks import FAILED, PENDING, Claim, Delivery, Outcome
+from tasks import app
+from tasks.publish import WEBHOOKS_QUEUE, BrokerAway, send_delivery
+from tasks.runtime import runtime
+from tasks.ticks import is_first_tick
+from tasks.webhooks.outbox import queued_for_s
+from tasks.webhooks.posting import Answer, post
+from tasks.webhooks.receivers import Receivers
+from tasks.webhooks.schedule import outcome_of
+from tasks.webhooks.signing import MEDIA_TYPE, event, signed_headers
+from tasks.webhooks.urls import RefusedUrl, check, shown
+
+log = logging.getLogger(__name__)
+
+#: deliveries that one tick enqueues, and messages that may stand in the queue
+BATCH, MAX_QUEUED = 200, 1_000
+#: seconds that an attempt may take, DNS and dripping answers included; then seconds until its process is killed
+ATTEMPT_S = 2 * math.ceil(get_settings().callback_timeout_ms / 1000) + 1
+KILL_S = ATTEMPT_S + 2
+#: seconds after which an attempt that said nothing is given up
+HELD_FOR_S = KILL_S + 1
+#: seconds that a database may be away before an outcome is forgotten, and the webhook is sent again
+RECORD_S = 1.0
+#: pause before a delivery is looked at again that a slow receiver was spared, in seconds
+SPARED_S = (5.0, 15.0)
+
+
+@app.task(name="webhooks")
+def webhooks() -> None:
+    """One tick: enqueue what is due, at once and without countdown."""
+    if not is_first_tick("webhooks", runtime().settings.callback_interval_ms):
+        return
+    try:
+        enqueue_due()
+    except (DatabaseAway, BrokerAway, redis.RedisError) as error:
+        log.warning("webhooks not enqueued, the next tick does it: %s", error)
+
+
+def enqueue_due() -> int:
+    """Enqueue the deliveries whose time has come, as many as the queue has room for; how many."""
+    queued = int(runtime().redis.llen(WEBHOOKS_QUEUE))  # type: ignore[arg-type]
+    room = min(BATCH, MAX_QUEUED - queued)
+    if room <= 0:
+        return 0
+    claims = runtime().webhooks.take_due(limit=room, for_s=queued_for_s())
+    for position, claim in enumerate(claims):
+        try:
+            send_delivery(claim)
+        except BrokerAway:
+            runtime().webhooks.give_back(claims[position:])
+            raise
+    return len(claims)
+
+
+@app.task(name="deliver_webhook", soft_time_limit=ATTEMPT_S, time_limit=KILL_S)
+def deliver_webhook(delivery_id: str, token: str) -> None:
+    """One attempt. A worker that dies here has told the receiver or not: it is told again, under the same id."""
+    try:
+        begun = runtime().webhooks.begin(Claim(uuid.UUID(delivery_id), token), for_s=HELD_FOR_S)
+    except DatabaseAway as error:
+        log.warning("webhook %s put off: database is away: %s", delivery_id, error)
+        return
+    if begun is None:
+        log.info("webhook %s is not ours to deliver", delivery_id)
+        return
+    delivery, claim = begun
+    outcome = _attempt(delivery)
+    try:
+        retrying(lambda: runtime().webhooks.record(claim, outcome), for_s=RECORD_S)
+    except DatabaseAway as error:
+        log.warning("outcome of webhook %s not written down, it is sent again: %s", delivery_id, error)
+
+
+def _attempt(delivery: Delivery) -> Outcome:
+    settings = runtime().settings
+    if delivery.attempt > settings.callback_max_attempts:
+        return Outcome(FAILED, error="what came of the last attempt is not known")
+    try:
+        target = check(delivery.url, settings)
+    except RefusedUrl as error:
+        return Outcome(FAILED, error=f"the URL is not allowed any more: {error}")
+    receivers = Receivers(runtime().redis)
+    if not receivers.may_call(target, for_s=HELD_FOR_S):
+        return Outcome(PENDING, next_at=now() + timedelta(seconds=random.uniform(*SPARED_S)), counted=False)
+    begun = time.monotonic()
+    try:
+        body = event(delivery, settings.callback_source)
+        headers = signed_headers(
+            str(delivery.id), body, secrets=settings.callback_secrets, timestamp=int(now().timestamp())
+        )
+        answer = post(target, body, {**headers, "Content-Type": MEDIA_TYPE, "User-Agent": "celery-camunda"}, settings)
+    except SoftTimeLimitExceeded:
+        answer = Answer(error=f"no answer within {ATTEMPT_S} s")
+    receivers.note(target, took_s=time.monotonic() - begun)
+    outcome = outcome_of(answer, delivery.attempt, settings, now())
+    if outcome.status != PENDING or answer.error:
+        log.info(
+            "webhook %s to %s, attempt %d: %s", delivery.id, shown(delivery.url), delivery.attempt,
+            answer.error or outcome.status,
+        )  # fmt: skip
+    return outcome

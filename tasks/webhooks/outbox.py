@@ -1,0 +1,43 @@
+"""Write down, in the transaction that ends a process, that its callback is to be told; enqueue it after the commit."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from sqlalchemy.engine import Connection
+
+from store.webhooks import Claim
+from tasks.documents import row_document
+from tasks.publish import BrokerAway, send_delivery
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+
+def write_delivery(connection: Connection, process_id: uuid.UUID) -> Claim | None:
+    """Write the delivery of a process that `connection` has just ended, as it ended; None when it has no callback."""
+    row = runtime().processes.by_id(process_id, connection=connection)
+    if row is None or row.callback_url is None:
+        return None
+    return runtime().webhooks.add(
+        connection,
+        process_id=row.id,
+        correlation_id=row.correlation_id,
+        url=row.callback_url,
+        payload=row_document(row),
+        for_s=queued_for_s(),
+    )
+
+
+def enqueue(claim: Claim) -> None:
+    """Send the first attempt on its way. Broker away: beat's tick finds it when its claim is over."""
+    try:
+        send_delivery(claim)
+    except BrokerAway as error:
+        log.info("webhook %s left to the next tick: %s", claim.id, error)
+
+
+def queued_for_s() -> float:
+    """Seconds for which a message may wait in its queue before it is sent again."""
+    return float(runtime().settings.resend_after_s)
