@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,10 @@ import pytest
 
 from dev.stack import Stack
 from tests.support.api import Api
+
+
+#: signs the webhooks of the stack
+CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +28,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator
         "LOCK_DURATION_MS": 4_000,
         "CAMUNDA_TIMEOUT_MS": 3_000,
         "MAX_BODY_KB": 2_048,
+        # Lost messages and dead workers are waited for here: be quick about them.
+        "RESEND_AFTER_S": 4,
+        "CALLBACK_HOSTS": "http://127.0.0.1:*,http://localhost:*",
+        "CALLBACK_SECRETS": CALLBACK_SECRET,
+        "CALLBACK_TIMEOUT_MS": 1_000,
+        "CALLBACK_RETRY_BASE_MS": 300,
+        "CALLBACK_INTERVAL_MS": 300,
     }
     parts = ("broker", "partner", "web", "worker", "control", "beat")
     with Stack(tmp_path_factory.mktemp("stack"), settings=settings, parts=parts) as running:

@@ -23,7 +23,7 @@ import sqlglot
 from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from store import events, processes
+from store import events, processes, webhooks
 from store.bookmarks import BookmarkStore
 from store.clock import now
 from store.database import Database
@@ -33,6 +33,7 @@ from store.models import metadata
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
 from store.retention import Retention
 from store.types import BINARY_COLLATION
+from store.webhooks import DELIVERED, PENDING, Outcome, WebhookStore
 
 #: seconds that alembic may take to write its script
 PATIENCE_S = 60
@@ -71,7 +72,7 @@ class Calls:
 def moved_clock() -> Iterator[None]:
     """The stores' clock stands far in the future: whatever is in the tables is old."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (events, processes):
+        for module in (events, processes, webhooks):
             patch.setattr(module, "now", lambda: datetime(2100, 1, 1, tzinfo=UTC))
         yield
 
@@ -88,6 +89,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     calls(bookmarks.put, "sweep", "1")
     calls(bookmarks.put, "sweep", "2")
     calls(bookmarks.get, "sweep")
+    walk_webhooks(calls, WebhookStore(database), database)
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
@@ -140,10 +142,29 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     calls(store.give_back, taken)
 
 
+def walk_webhooks(calls: Calls, store: WebhookStore, database: Database) -> None:
+    process_id = uuid.uuid4()
+    with database.write() as connection:
+        given = {"process_id": process_id, "correlation_id": "order-1", "url": "https://h/", "payload": {"n": None}}
+        claim = calls(store.add, connection, **given, for_s=1)
+    with moved_clock():
+        (claim,) = calls(store.take_due, limit=10, for_s=1)
+    calls(store.give_back, [claim])
+    with moved_clock():
+        (claim,) = store.take_due(limit=10, for_s=1)
+    for outcome in (Outcome(PENDING, now(), counted=False), Outcome(PENDING, now(), 500, "e"), Outcome(DELIVERED)):
+        _, held = calls(store.begin, claim, for_s=1)
+        assert calls(store.record, held, outcome)
+        if outcome.status == PENDING:
+            with moved_clock():
+                (claim,) = store.take_due(limit=10, for_s=1)
+    calls(store.latest, process_id)
+
+
 def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
     expected = {
         f"{store.__name__}.{name}"
-        for store in (ProcessStore, EventStore, BookmarkStore, Retention)
+        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore)
         for name in public_methods(store)
     }
     assert set(sent) == expected
@@ -177,6 +198,7 @@ def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) ->
         ("ProcessStore.running", "process_store.status = 'pending'"),
         ("ProcessStore.open_in_engine", "process_store.engine_open = 1"),
         ("EventStore.take_open_attempts", "event_log.phase IN ('started', 'completing')"),
+        ("WebhookStore.take_due", "webhook_delivery.status = 'pending'"),
         ("EventStore.progress", "phase IN ('started', 'completing')"),
         ("EventStore.close", "phase IN ('started', 'completing')"),
         ("EventStore.give_back", "phase IN ('started', 'completing')"),
@@ -194,18 +216,25 @@ def test_predicates_of_filtered_indexes_stand_literally(
     assert all(predicate in statement for statement in asked), plain
 
 
-@pytest.mark.parametrize("method", ["ProcessStore.take_unstarted", "EventStore.take_open_attempts", "Retention.purge"])
+@pytest.mark.parametrize(
+    "method",
+    ["ProcessStore.take_unstarted", "EventStore.take_open_attempts", "Retention.purge", "WebhookStore.take_due"],
+)
 def test_rows_are_taken_under_a_lock_that_passes_over_those_of_others(sent: dict[str, list[str]], method: str) -> None:
     first = " ".join(sent[method][0].split())
-    assert re.search(r"SELECT TOP .* FROM (process_store|event_log) WITH \(UPDLOCK, READPAST, ROWLOCK\) WHERE", first)
+    assert re.search(
+        r"SELECT TOP .* FROM (process_store|event_log|webhook_delivery) WITH \(UPDLOCK, READPAST, ROWLOCK\) WHERE",
+        first,
+    )
     assert len(sent[method]) > 1, "what was taken is not marked or deleted"
 
 
 def test_retention_deletes_a_bounded_number_of_rows_at_once(sent: dict[str, list[str]]) -> None:
-    events, processes = (" ".join(statement.split()) for statement in sent["Retention.purge"][1:])
+    events, deliveries, processes = (" ".join(statement.split()) for statement in sent["Retention.purge"][1:])
     assert re.match(
         r"DELETE FROM event_log WHERE event_log.seq IN \(SELECT TOP \S+ old.seq FROM event_log AS old", events
     )
+    assert re.match(r"DELETE FROM webhook_delivery WHERE webhook_delivery.process_id IN \(", deliveries)
     assert re.match(r"DELETE FROM process_store WHERE process_store.seq IN \(", processes)
 
 
@@ -306,7 +335,7 @@ def test_column_has_the_type_that_it_needs(script: str, column: str) -> None:
 
 def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: str) -> None:
     tables = [batch for batch in batches(script) if "CREATE TABLE" in batch and "alembic_version" not in batch]
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         assert not re.search(r"(?<!N)VARCHAR|(?<!N)TEXT\b|NTEXT|DATETIME\b(?!2)|DATETIME2(?!\(3\))|FLOAT", table), table
 
@@ -328,6 +357,7 @@ def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: st
             "UNIQUE INDEX uq_event_log_external_task_id_lock_token ON event_log (external_task_id, lock_token)",
             "external_task_id IS NOT NULL",
         ),
+        ("INDEX ix_webhook_delivery_due ON webhook_delivery (next_at)", "status = 'pending'"),
         ("INDEX ix_event_log_open ON event_log (updated_at)", "phase IN ('started', 'completing')"),
     ],
 )
