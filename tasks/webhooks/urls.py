@@ -72,6 +72,8 @@ def parse(url: str) -> Target:
         raise RefusedUrl("Must be a URL.") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise RefusedUrl("Must be a URL that begins with https:// and names a host.")
+    if "[" in parts.netloc and ":" not in parts.hostname:
+        raise RefusedUrl("Must hold nothing but an IPv6 address in brackets.")
     if "@" in parts.netloc:
         raise RefusedUrl("Must hold no user name and no password.")
     if port == 0:

@@ -12,7 +12,6 @@ import pytest
 from dev.stack import Stack
 from tests.support.api import Api
 
-
 #: signs the webhooks of the stack
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 

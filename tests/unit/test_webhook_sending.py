@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import ssl
 from collections.abc import Iterator
@@ -66,7 +65,7 @@ def test_guide_verifies_what_is_signed_with_any_of_the_secrets() -> None:
         ([SECRET], {**headers, "webhook-timestamp": str(stamp - 1)}, body),
         ([SECRET], signed_headers("1", body, secrets=[SECRET], timestamp=stamp - 600), body),
     ):
-        with pytest.raises(ValueError, match="no signature|too old"):
+        with pytest.raises(ValueError, match=r"no signature|too old"):
             verify(secrets, given, content)
 
 
@@ -114,7 +113,6 @@ def test_name_is_asked_once_and_the_checked_address_is_used(receiver: ScriptedSe
 
 
 def test_name_that_is_public_first_and_then_leads_inside_is_refused(receiver: ScriptedServer) -> None:
-    # 192.0.0.170 would not be public; 240/4 neither. The first answer is an address of the internet.
     answers = [["8.8.8.8"], ["127.0.0.1"]]
     settings = Settings(callback_timeout_ms=200)
 
@@ -236,7 +234,3 @@ def test_receivers_are_called_while_redis_is_away() -> None:
     target = parse("https://hooks.example.com/")
     away.note(target, took_s=5)
     assert away.may_call(target, for_s=10)
-
-
-def test_addresses_of_the_tests_are_what_they_seem() -> None:
-    assert ipaddress.ip_address("8.8.8.8").is_global

@@ -63,7 +63,7 @@ def test_what_is_not_listed_is_refused(url: str) -> None:
         "https://hooks.example.com /", "https://hooks.example.com/\r\nX: y", "https://hooks.example.com\t/", "https://b\u00fccher.example/",
         "https://hooks\u3002example.com/", "https://\uff11\uff12\uff17.0.0.1/", "https://hooks.example.com:0/",
         "https://hooks.example.com:65536/", "https://hooks.example.com:x/", "https://[::1", "https://[fe80::1%25eth0]/",
-        "https://[v1.x]/", "https://hooks..example.com/", "https://-a.example/", "https://a_b.example/", "https://hooks%2eexample.com/",
+        "https://[v1.x]/", "http://[127.0.0.1]/", "https://[hooks.example.com]/", "https://hooks..example.com/", "https://-a.example/", "https://a_b.example/", "https://hooks%2eexample.com/",
         "https://hooks.example.com/" + "x" * 2000,
     ],
 )  # fmt: skip
