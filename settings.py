@@ -400,11 +400,11 @@ def _is_origin(text: str) -> bool:
 
 
 def _callback_faults(settings: Settings) -> list[str]:
-    found = [
-        f"CALLBACK_HOSTS: {entry!r} is not [scheme://]host[:port]"
-        for entry in settings.callback_hosts
-        if not CALLBACK_HOST.match(entry)
-    ]
+    found = []
+    for entry in settings.callback_hosts:
+        named = CALLBACK_HOST.match(entry)
+        if named is None or int((named["port"] or "443").replace("*", "443")) not in range(1, 65_536):
+            found.append(f"CALLBACK_HOSTS: {entry!r} is not [scheme://]host[:port]")
     for entry in settings.callback_networks:
         try:
             ip_network(entry)
@@ -416,7 +416,7 @@ def _callback_faults(settings: Settings) -> list[str]:
             found.append(f"CALLBACK_SECRETS: entry {place} is not whsec_ and 24 to 64 bytes in base64")
     if settings.callback_hosts and not settings.callback_secrets:
         found.append("CALLBACK_HOSTS needs CALLBACK_SECRETS: nobody could tell our webhooks from forged ones")
-    if settings.callback_hosts and not settings.callback_source:
+    if settings.callback_hosts and not settings.callback_source.strip():
         found.append("CALLBACK_SOURCE must not be empty")
     return found
 

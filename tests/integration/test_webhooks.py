@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,7 +23,7 @@ URL = "https://hooks.example.com/a?token=1"
 
 
 @pytest.fixture
-def sent(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Claim]]:
+def sent(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[Claim]:
     """What settling enqueues; the stores are on the test's database and clock."""
     found: list[Claim] = []
     monkeypatch.setattr(webhooks, "now", clock)
@@ -33,7 +32,7 @@ def sent(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(runtime_module, "_runtime", mine)
     monkeypatch.setattr(settling, "wake", lambda *_: None)
     monkeypatch.setattr(settling, "enqueue", found.append)
-    yield found
+    return found
 
 
 @pytest.fixture

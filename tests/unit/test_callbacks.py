@@ -58,6 +58,7 @@ def test_process_without_callback_shows_none_and_asks_nothing(facade: Facade) ->
         ({"CALLBACK_HOSTS": "a.example"}, "CALLBACK_HOSTS needs CALLBACK_SECRETS"),
         ({"CALLBACK_HOSTS": "https://a.example/path"}, "CALLBACK_HOSTS: 'https://a.example/path'"),
         ({"CALLBACK_HOSTS": "ftp://a.example"}, "CALLBACK_HOSTS: 'ftp://a.example'"),
+        ({"CALLBACK_HOSTS": "a.example:70000"}, "CALLBACK_HOSTS: 'a.example:70000'"),
         ({"CALLBACK_HOSTS": "a b"}, "CALLBACK_HOSTS: 'a b'"),
         ({"CALLBACK_NETWORKS": "10.0.0.1/8"}, "CALLBACK_NETWORKS: '10.0.0.1/8'"),
         ({"CALLBACK_SECRETS": "secret-text"}, "CALLBACK_SECRETS: entry 1"),
