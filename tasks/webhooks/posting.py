@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 
 #: addresses of one name that are tried when a connection cannot be made
 MAX_ADDRESSES = 3
+
+_posting: ContextVar[bool] = ContextVar("posting", default=False)
+# urllib3 logs whole URLs; the query of a callback may hold a secret.
+logging.getLogger("urllib3.connectionpool").addFilter(lambda _: not _posting.get())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def _post_to(address: str, target: Target, body: bytes, headers: dict[str, str],
         )
     else:
         pool = urllib3.HTTPConnectionPool(address, target.port, timeout=limits)
-    with pool:
+    quiet = _posting.set(True)
+    try:
         answer = pool.urlopen(
             "POST",
             target.path,
@@ -79,6 +85,9 @@ def _post_to(address: str, target: Target, body: bytes, headers: dict[str, str],
             preload_content=False,
         )
         answer.close()
+    finally:
+        _posting.reset(quiet)
+        pool.close()
     if 200 <= answer.status < 300:
         return Answer(answer.status)
     said = "is a redirect, which is not followed" if 300 <= answer.status < 400 else "is no success"
