@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from settings import Settings, SettingsError, load
 from store.processes import OK, Ending
@@ -36,6 +37,8 @@ def test_callback_is_kept_shown_without_its_query_and_part_of_the_request(facade
     assert "secret" not in str(shown)
     document = facade.http.get("/openapi.json").json or {}
     assert "hooks.example.com" not in str(document)
+    schema = {"$ref": "#/components/schemas/StatusAnswer", "components": document["components"]}
+    Draft202012Validator(schema).validate(shown)
     assert "callbackUrl" in document["components"]["schemas"]["Start.onboard-user"]["properties"]
 
 
