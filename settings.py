@@ -202,6 +202,13 @@ class Settings:
         "int", 1_000, "How often beat polls the engine for external tasks, in milliseconds.", least=100, most=60_000
     )
     poll_max_tasks: int = _setting("int", 100, "Most external tasks that one fetch locks.", least=1, most=1_000)
+    fetch_slow_ms: int = _setting(
+        "int",
+        12,
+        "Fetches of a process's next steps that take longer, in milliseconds, are given up for listing its tasks and "
+        "locking each, while that is quicker.",
+        least=1,
+    )
     step_time_limit_s: int = _setting(
         "int", 300, "Longest run of a step handler, in seconds, unless the step says otherwise.", least=1
     )

@@ -60,7 +60,7 @@ def follow(
     if business_key is None:
         # A called process that was given no business key: its steps cannot be asked for by name.
         return fetch(registry.topics(), max_tasks=1, confirm=confirm)
-    if flat_instance and _ways.pick() is Way.BY_INSTANCE:
+    if flat_instance and _ways.pick(slow_s=runtime().settings.fetch_slow_ms / 1000) is Way.BY_INSTANCE:
         return fetch(topics, max_tasks=allowed, instance_id=flat_instance, confirm=confirm)
     return fetch(topics, max_tasks=allowed, business_key=business_key, confirm=confirm)
 

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-#: a fetch that takes less is never worth three calls, in seconds
-WORTH_S = 0.012
 #: how often the way that was the slower one is tried again, in follows
 TRY_AGAIN = 40
 #: weight of the newest measurement
@@ -33,10 +31,10 @@ class Ways:
         self._took_s: dict[Way, float] = {}
         self._follows = 0
 
-    def pick(self) -> Way:
-        """The way to go now."""
+    def pick(self, *, slow_s: float) -> Way:
+        """The way to go now; a fetch that takes less than `slow_s` seconds is never worth three calls."""
         by_key = self._took_s.get(Way.BY_KEY, 0.0)
-        if by_key < WORTH_S:
+        if by_key < slow_s:
             return Way.BY_KEY
         cheaper = Way.BY_INSTANCE if self._took_s.get(Way.BY_INSTANCE, 0.0) < by_key else Way.BY_KEY
         self._follows += 1

@@ -26,7 +26,7 @@ def test_each_step_and_the_start_are_one_message(counts: Counts) -> None:
 
 
 def test_redis_commands_of_a_process_are_few(counts: Counts) -> None:
-    assert counts.redis_commands <= 60, counts.redis_detail
+    assert counts.redis_commands <= 32, counts.redis_detail
 
 
 def test_a_step_takes_two_transactions(counts: Counts) -> None:
