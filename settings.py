@@ -102,6 +102,12 @@ class Settings:
     max_pending_starts: int = _setting(
         "int", 10_000, "Accepted starts that have no instance yet; past it a start is answered 503.", least=1
     )
+    max_streams: int = _setting(
+        "int", 100, "Event streams that may be open at once in one web process; more are answered 503.", least=1
+    )
+    stream_max_s: int = _setting(
+        "int", 300, "Longest event stream, in seconds; its client comes back by itself.", least=1, most=86_400
+    )
     max_body_kb: int = _setting("int", 4_096, "Largest request body, in KiB; a larger one is answered 413.", least=1)
     retry_after_s: int = _setting("int", 2, "`Retry-After` of a 202 or 503 answer, in seconds.", least=1, most=3_600)
     web_host: str = _setting("str", "127.0.0.1", "Address that the web server listens on.")

@@ -24,9 +24,9 @@ def row_document(row: ProcessRow) -> dict[str, Any]:
         "error": row.error,
         "identifiers": row.identifiers,
         "incidentId": row.incident_id,
-        "startedAt": _time(row.started_at),
-        "updatedAt": _time(row.updated_at),
-        "finishedAt": _time(row.finished_at),
+        "startedAt": time_text(row.started_at),
+        "updatedAt": time_text(row.updated_at),
+        "finishedAt": time_text(row.finished_at),
     }
 
 
@@ -51,10 +51,11 @@ def _camel(name: str) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return _time(value)
+        return time_text(value)
     return str(value) if isinstance(value, UUID) else value
 
 
-def _time(value: datetime | None) -> str | None:
+def time_text(value: datetime | None) -> str | None:
+    """A time as answers show it."""
     # RFC 3339, milliseconds: what the store keeps
     return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
