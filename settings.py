@@ -227,6 +227,12 @@ class Settings:
     flower_port: int = _setting("int", 5555, "Port of Flower.", least=1, most=65_535)
     flower_basic_auth: str = _setting("str", "", "`user:password` for Flower; required in production.", secret=True)
 
+    # -- the commands that call the API
+    process_api_url: str = _setting(
+        "str", "", "Root of the server that `flask process start` and its like call; empty for WEB_HOST and WEB_PORT."
+    )
+    process_api_key: str = _setting("str", "", "API key or token that they send; empty for none.", secret=True)
+
     # -- the examples
     partner_base_url: str = _setting(
         "str",
@@ -237,6 +243,13 @@ class Settings:
     partner_timeout_ms: int = _setting(
         "int", 5_000, "Longest wait for an answer of a partner service, in milliseconds.", least=50
     )
+
+    @property
+    def client_url(self) -> str:
+        """Root of the server that the commands call."""
+        # A server that listens on every address is reached at this one.
+        host = "127.0.0.1" if self.web_host.strip("0.:") == "" else self.web_host
+        return self.process_api_url or f"http://{host}:{self.web_port}"
 
     @property
     def is_production(self) -> bool:
@@ -324,6 +337,8 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
     if settings.is_production and not settings.flower_basic_auth:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
+    if settings.process_api_url and not _is_url(settings.process_api_url, ("http", "https")):
+        found.append("PROCESS_API_URL: must be a URL that begins with http:// or https://")
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
     return found + _auth_faults(settings)
