@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,11 @@ class ClientSocket:
         if self._socket is None:
             return False
         try:
-            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
+            # Asked first: a socket with a time-out would wait for it, whatever the flags of `recv` say.
+            asked = select.poll()
+            asked.register(self._socket, select.POLLIN)
+            return bool(asked.poll(0)) and self._socket.recv(1, socket.MSG_PEEK) == b""
+        except (OSError, ValueError):
             return True
 
     @contextmanager

@@ -159,6 +159,7 @@ class Running:
         self.hub = Hub(lambda: facade.runtime.redis, lambda: None, limit=limit)
         self.facade, self.row, self.for_s = facade, row, for_s
         self.away = False
+        self.found_away = threading.Event()
         self.text = ""
         self.closed = threading.Event()
         watcher = self.hub.open(row.correlation_id, str(row.id))
@@ -176,6 +177,7 @@ class Running:
 
     def _row(self) -> ProcessRow:
         if self.away:
+            self.found_away.set()
             raise DatabaseAway("told so")
         return self.facade.runtime.processes.by_id(self.row.id) or self.row
 
@@ -230,6 +232,7 @@ def test_database_away_holds_the_stream_up_and_does_not_end_it(facade: Facade, s
     running = Running(facade, accept(facade))
     running.wait_for("retry")
     running.away = True
+    assert running.found_away.wait(5)
     begin(facade)
     assert not running.closed.wait(0.3)
     assert "started" not in running.text
@@ -267,9 +270,12 @@ def test_stream_ends_after_its_longest_time_and_at_once_when_the_server_stops(
 def test_client_that_went_is_noticed_and_one_that_does_not_read_is_given_up() -> None:
     ours, theirs = socket.socketpair()
     client = ClientSocket({"gunicorn.socket": ours})
-    assert not client.is_gone
-    with client.reads_within(0.2), pytest.raises(TimeoutError):
-        ours.sendall(b" " * 10_000_000)
+    with client.reads_within(0.2):
+        begun = time.monotonic()
+        assert not client.is_gone
+        assert time.monotonic() - begun < 0.1, "a look waits for nobody"
+        with pytest.raises(TimeoutError):
+            ours.sendall(b" " * 10_000_000)
     assert ours.gettimeout() is None
 
     theirs.close()
