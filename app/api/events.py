@@ -17,6 +17,7 @@ from app.schemas import ProblemAnswer
 from app.services import services
 from app.streams import sse
 from app.streams.client_socket import ClientSocket
+from app.streams.document import EVENT_SCHEMA
 from app.streams.feed import Feed, end_event
 from app.streams.stream import RETRY_MS, Stream
 from store.processes import PENDING, ProcessRow
@@ -34,7 +35,7 @@ _HEADERS = {
 class Events(MethodView):
     @requires("process:read")
     @blp.doc(parameters=[LAST_EVENT_ID])
-    @blp.response(200, {"type": "string"}, content_type=sse.MEDIA_TYPE, description="Events, until the process ends")
+    @blp.response(200, EVENT_SCHEMA, content_type=sse.MEDIA_TYPE, description="Events, until the process ends")
     @blp.alt_response(204, description="The client has seen the end: there is nothing to come back for", success=True)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(503, schema=ProblemAnswer, description="Too many streams are open, or the store is away")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sseclient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
@@ -346,6 +347,12 @@ def test_every_documented_status_is_produced_and_looks_as_documented(
     assert set(CASES) <= wanted, "an answer that is not documented"
 
 
+def streamed(answer: TestResponse) -> list[dict[str, str]]:
+    """The events of a stream."""
+    events = sseclient.SSEClient(iter([answer.data])).events()
+    return [{"id": event.id, "event": event.event, "data": event.data} for event in events]
+
+
 def check(document: dict[str, Any], response: dict[str, Any], answer: TestResponse) -> None:
     """Media type, headers and body are as documented."""
     if "content" not in response:
@@ -353,6 +360,9 @@ def check(document: dict[str, Any], response: dict[str, Any], answer: TestRespon
         return
     assert answer.mimetype in response["content"]
     schema = {**response["content"][answer.mimetype]["schema"], "components": document["components"]}
-    Draft202012Validator(schema).validate(answer.json if answer.is_json else answer.text)
+    documents = [answer.json] if answer.is_json else streamed(answer)
+    assert documents
+    for document_sent in documents:
+        Draft202012Validator(schema).validate(document_sent)
     for name, header in response.get("headers", {}).items():
         assert name in answer.headers or not header.get("required"), name

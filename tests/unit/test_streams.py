@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import redis
 import sseclient
+from jsonschema import Draft202012Validator
 
 from app.streams import stream as stream_module
 from app.streams.client_socket import ClientSocket
+from app.streams.document import EVENT_SCHEMA
 from app.streams.feed import PAGE, Feed, end_event
 from app.streams.hub import Hub
 from app.streams.sse import Event
@@ -337,6 +339,22 @@ def test_process_that_has_ended_is_told_at_once_and_whole(facade: Facade) -> Non
     told = json.loads(end.data)
     assert (told["status"], told["incidentId"], told["error"]) == ("error", "inc-1", error)
     assert told["links"]["status"] == "/api/process/status/order-1"
+
+
+def test_every_event_is_as_the_document_says(facade: Facade) -> None:
+    row = accept(facade)
+    facade.runtime.events.close(begin(facade), COMPLETED)
+    facade.runtime.events.progress(begin(facade, "task-2"), Progress(FAILED, {"message": "told to"}))
+    assert facade.post("/api/process/order-1/cancel", {}).status_code == 200
+
+    events = read(get(facade).text)
+
+    assert {event.event for event in events} == {"started", "completed", "failed", "ops", "end"}
+    documented = {each["properties"].get("event", {}).get("const"): each for each in EVENT_SCHEMA["anyOf"]}
+    for event in events:
+        schema = documented[event.event]["properties"]["data"]["contentSchema"]
+        Draft202012Validator(schema).validate(json.loads(event.data))
+    assert row.correlation_id == json.loads(events[-1].data)["correlationId"]
 
 
 def test_large_stream_of_an_ended_process_is_not_compressed(facade: Facade) -> None:
