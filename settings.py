@@ -111,6 +111,12 @@ class Settings:
     max_pending_starts: int = _setting(
         "int", 10_000, "Accepted starts that have no instance yet; past it a start is answered 503.", least=1
     )
+    max_streams: int = _setting(
+        "int", 100, "Event streams that may be open at once in one web process; more are answered 503.", least=1
+    )
+    stream_max_s: int = _setting(
+        "int", 300, "Longest event stream, in seconds; its client comes back by itself.", least=1, most=86_400
+    )
     max_body_kb: int = _setting("int", 4_096, "Largest request body, in KiB; a larger one is answered 413.", least=1)
     retry_after_s: int = _setting("int", 2, "`Retry-After` of a 202 or 503 answer, in seconds.", least=1, most=3_600)
     web_host: str = _setting("str", "127.0.0.1", "Address that the web server listens on.")
@@ -276,6 +282,12 @@ class Settings:
     flower_port: int = _setting("int", 5555, "Port of Flower.", least=1, most=65_535)
     flower_basic_auth: str = _setting("str", "", "`user:password` for Flower; required in production.", secret=True)
 
+    # -- the commands that call the API
+    process_api_url: str = _setting(
+        "str", "", "Root of the server that `flask process start` and its like call; empty for WEB_HOST and WEB_PORT."
+    )
+    process_api_key: str = _setting("str", "", "API key or token that they send; empty for none.", secret=True)
+
     # -- the examples
     partner_base_url: str = _setting(
         "str",
@@ -286,6 +298,13 @@ class Settings:
     partner_timeout_ms: int = _setting(
         "int", 5_000, "Longest wait for an answer of a partner service, in milliseconds.", least=50
     )
+
+    @property
+    def client_url(self) -> str:
+        """Root of the server that the commands call."""
+        # A server that listens on every address is reached at this one.
+        host = "127.0.0.1" if self.web_host.strip("0.:") == "" else self.web_host
+        return self.process_api_url or f"http://{host}:{self.web_port}"
 
     @property
     def is_production(self) -> bool:
@@ -373,6 +392,8 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
     if settings.is_production and not settings.flower_basic_auth:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
+    if settings.process_api_url and not _is_url(settings.process_api_url, ("http", "https")):
+        found.append("PROCESS_API_URL: must be a URL that begins with http:// or https://")
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
     return found + _auth_faults(settings) + _callback_faults(settings)

@@ -8,13 +8,16 @@ from flask.cli import AppGroup
 
 from app.api_keys import new_entry
 from app.auth import SCOPES
+from app.client.commands import COMMANDS
 from tasks.deploy import DeployError, deploy_all
 from tasks.health import unhandled_topics
 
-group = AppGroup("process", help="Business processes.")
+process_cli = AppGroup("process", help="Business processes.")
+for _command in COMMANDS:
+    process_cli.add_command(_command)
 
 
-@group.command("deploy")
+@process_cli.command("deploy")
 def deploy() -> None:
     """Deploy the BPMN files to the engine; what has not changed is left alone."""
     try:
@@ -46,5 +49,5 @@ def new_key(name: str, scopes: tuple[str, ...]) -> None:
 
 def register(app: Flask) -> None:
     """Add the commands to the app."""
-    app.cli.add_command(group)
+    app.cli.add_command(process_cli)
     app.cli.add_command(auth_group)

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 _settings = get_settings()
 
-#: threads beside those that wait: health checks, polls and quick refusals are answered however many requests wait
+#: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do
 SPARE_THREADS = 64
 
 # Which server this is, is nobody's business; its settings cannot say so.
@@ -25,7 +25,7 @@ bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 # gthread, with a bound on slow clients
 worker_class = "app.web_worker.WebWorker"
-threads = _settings.max_waiting_requests + SPARE_THREADS
+threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
 # connections: the threads', and kept-alive ones between two requests
 worker_connections = threads * 2
 backlog = 2048
@@ -40,14 +40,16 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """Say which database is used; at SIGTERM, let waiting requests be answered within the grace time."""
+    """Say which database is used; at SIGTERM, end streams, and let waiting requests be answered in time."""
     from tasks.runtime import runtime  # the tasks belong to the workers, not to the process that forks them
 
     log.info("database: %s", runtime().database.described)
     stop = signal.getsignal(signal.SIGTERM)
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        worker.wsgi.extensions["services"].waiters.close_within(_settings.web_grace_s)
+        services = worker.wsgi.extensions["services"]
+        services.streams.stop()
+        services.waiters.close_within(_settings.web_grace_s)
         if callable(stop):
             stop(number, frame)
 

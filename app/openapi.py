@@ -53,6 +53,17 @@ _PREFER = {
     "schema": {"type": "string"},
 }
 
+#: header of a client that comes back to a stream
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "`id` of the last event that was seen. Only that of an `end` matters; any other text is ignored.",
+    "schema": {"type": "string"},
+}
+#: headers of which any text is taken
+_FREE_HEADERS = frozenset({"Prefer", "Last-Event-ID"})
+
 _BODY = {
     400: "The body is no JSON document",
     413: "The body is larger than this service takes",
@@ -169,7 +180,10 @@ def _add_problems(path: str, operation: Document) -> None:
     implied: dict[int, str] = {}
     if "requestBody" in operation:
         implied |= _BODY
-    if any(parameter.get("in") in ("query", "header") and parameter != _PREFER for parameter in _parameters(operation)):
+    if any(
+        parameter.get("in") in ("query", "header") and parameter["name"] not in _FREE_HEADERS
+        for parameter in _parameters(operation)
+    ):
         implied |= {422: _BODY[422]}
     if path.startswith(_PREFIX):
         implied |= _FAULT

@@ -165,6 +165,13 @@ TOO_MANY_STARTS = ProblemType(
     "More starts wait than the service takes. Nothing was accepted.",
     "Try again after `Retry-After`, with the same correlation id, and start fewer at once.",
 )
+TOO_MANY_STREAMS = ProblemType(
+    "too-many-streams",
+    503,
+    "Too many event streams are open",
+    "More processes are being followed than `MAX_STREAMS` allows, or the server is about to stop.",
+    "Try again after `Retry-After`, or poll the status.",
+)
 
 BAD_REQUEST = ProblemType(
     "bad-request",

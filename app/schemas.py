@@ -180,6 +180,7 @@ class Links(Schema):
     """Paths to go on with."""
 
     status = fields.String()
+    events = fields.String()
     eventLog = fields.String()
     cancel = fields.String()
 

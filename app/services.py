@@ -9,12 +9,14 @@ import redis
 from flask import current_app
 
 from app.starting import Starter, payload_of
-from app.waiting import Payload, Waiters
+from app.streams.hub import Hub
+from app.waiting import CHANNEL_PREFIX, Payload, Waiters
 from settings import Settings
 from store.events import EventStore
 from store.processes import PENDING, ProcessStore
 from tasks.health import Health
 from tasks.runtime import runtime
+from tasks.watched import CHANNEL_PREFIX as EVENTS_PREFIX
 
 
 class Services:
@@ -22,6 +24,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.streams = Hub(lambda: runtime().redis, self._listen, limit=settings.max_streams)
 
     @property
     def processes(self) -> ProcessStore:
@@ -36,7 +39,12 @@ class Services:
     @cached_property
     def waiters(self) -> Waiters:
         """The requests that wait."""
-        return Waiters(self._subscriber, self._ended, limit=self.settings.max_waiting_requests)
+        return Waiters(
+            self._subscriber,
+            self._ended,
+            limit=self.settings.max_waiting_requests,
+            also={EVENTS_PREFIX: self.streams.changed, CHANNEL_PREFIX: self.streams.ended},
+        )
 
     @cached_property
     def starter(self) -> Starter:
@@ -47,6 +55,9 @@ class Services:
     def health(self) -> Health:
         """Which part is away."""
         return Health(runtime())
+
+    def _listen(self) -> None:
+        self.waiters.listen()
 
     def _subscriber(self) -> redis.Redis:
         return redis.Redis.from_url(

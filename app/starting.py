@@ -225,12 +225,19 @@ def payload_of(row: ProcessRow) -> Payload:
     }
 
 
+def is_technical(error: Any) -> bool:
+    """True for the error of a process that a person has to mend, not one of the process's own rules."""
+    if not isinstance(error, dict):
+        return False
+    return error.get("type") in _TECHNICAL_TYPES or error.get("code") in _TECHNICAL_CODES
+
+
 def _failure(payload: Payload, correlation_id: str, traceability_id: str, headers: dict[str, str]) -> Problem:
     error = payload.get("error") or {}
     kind = PROCESS_FAILED
     if payload["status"] == CANCELLED:
         kind = PROCESS_CANCELLED
-    elif error.get("type") in _TECHNICAL_TYPES or error.get("code") in _TECHNICAL_CODES:
+    elif is_technical(error):
         kind = PROCESS_ERROR
     return Problem(
         kind,

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,6 +63,7 @@ class Waiters:
         connect: gives a fresh Redis client for the subscriber.
         ended: payloads of those of the given processes that have ended, from their rows.
         limit: waits at once; see :meth:`waiting`.
+        also: who else is told of messages, by the beginning of their channels; gets the rest of the channel's name.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class Waiters:
         ended: Callable[[list[uuid.UUID]], dict[uuid.UUID, Payload]],
         *,
         limit: int,
+        also: Mapping[str, Callable[[str], None]] | None = None,
     ) -> None:
         self._connect = connect
         self._ended = ended
         self._limit = limit
+        self._also = dict(also or {})
         self._waits: dict[str, list[Wait]] = {}
         self._count = 0
         self._guard = threading.Lock()
@@ -110,6 +113,11 @@ class Waiters:
                 if not others:
                     self._waits.pop(str(process_id), None)
 
+    def listen(self) -> None:
+        """Have the subscription kept, whether or not anybody waits."""
+        with self._guard:
+            self._start()
+
     def close_within(self, grace_s: float) -> None:
         """The server stops: whoever still waits shortly before the end of its grace time is answered 202."""
         self._closing_at = time.monotonic() + max(0.0, grace_s - CLOSING_MARGIN_S)
@@ -127,7 +135,7 @@ class Waiters:
         while True:
             try:
                 with self._connect() as client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    pubsub.psubscribe(CHANNEL_PREFIX + "*")
+                    pubsub.psubscribe(*{f"{prefix}*" for prefix in (CHANNEL_PREFIX, *self._also)})
                     if away:
                         log.warning("result subscription is back")
                     away, pause = False, 0.1
@@ -136,7 +144,7 @@ class Waiters:
                         # misses meanwhile, the sweep finds.
                         message = pubsub.get_message(timeout=5.0)
                         if message is not None and message["type"] == "pmessage":
-                            self._deliver(message["channel"], message["data"])
+                            self._hear(message["channel"].decode(), message["data"])
             except (redis.RedisError, OSError) as error:
                 if not away:
                     log.warning("result subscription is away, rows are swept instead: %s", error)
@@ -147,8 +155,15 @@ class Waiters:
                 log.exception("fault in the result subscriber")
                 time.sleep(1.0)
 
-    def _deliver(self, channel: bytes, data: bytes) -> None:
-        waits = self._waits.get(channel.decode()[len(CHANNEL_PREFIX) :])
+    def _hear(self, channel: str, data: bytes) -> None:
+        for prefix, told in self._also.items():
+            if channel.startswith(prefix):
+                told(channel.removeprefix(prefix))
+        if channel.startswith(CHANNEL_PREFIX):
+            self._deliver(channel.removeprefix(CHANNEL_PREFIX), data)
+
+    def _deliver(self, process_id: str, data: bytes) -> None:
+        waits = self._waits.get(process_id)
         if not waits:
             return
         message = json.loads(data)
@@ -157,8 +172,8 @@ class Waiters:
         payload: Payload = message["result"]
         if "row" in payload:
             # Too large for a key: the row has it.
-            process_id = uuid.UUID(payload["row"])
-            threading.Thread(target=self._resolve_ended, args=([process_id],), daemon=True).start()
+            row_id = uuid.UUID(payload["row"])
+            threading.Thread(target=self._resolve_ended, args=([row_id],), daemon=True).start()
             return
         self._resolve(waits, payload)
 

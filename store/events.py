@@ -96,6 +96,25 @@ class EarlierAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """How far one event has come, without what the step took and gave; `error` only where it did not go well."""
+
+    seq: int
+    execution_id: uuid.UUID
+    external_task_id: str | None
+    phase: str
+    actor: str | None
+    step: int | None
+    step_name: str
+    result: str | None
+    http_status_code: int | None
+    execution_time: int | None
+    created_at: datetime
+    updated_at: datetime
+    error: Any
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """One row of `event_log`; times are aware and in UTC."""
 
@@ -136,6 +155,10 @@ _EARLIER = (
     sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers)
     .where(_e.external_task_id == bindparam("task"))
     .order_by(_e.seq)
+)
+_PHASES: sa.Select[Any] = sa.select(
+    *(event_log.c[item.name] for item in fields(PhaseRow) if item.name != "error"),
+    sa.case((_e.phase.in_([FAILED, BPMN_ERROR]), _e.business_action_response), else_=None).label("error"),
 )
 _AN_ATTEMPT = (_e.external_task_id == bindparam("task"), _e.lock_token == bindparam("token"))
 _PROGRESS = (
@@ -237,6 +260,12 @@ class EventStore:
     def by_correlation_id(self, correlation_id: str, *, limit: int = 1000) -> list[EventRow]:
         """The events of one process, in order."""
         return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
+
+    def phases_of(self, correlation_id: str, *, after_seq: int = 0, limit: int = 500) -> list[PhaseRow]:
+        """How far the events of one process have come, in order, those after `after_seq`."""
+        query = _PHASES.where(_e.correlation_id == correlation_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
+        with self._db.read() as connection:
+            return [PhaseRow(*row) for row in connection.execute(query)]
 
     def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
         """Attempts that neither ended nor moved for a while, oldest first.

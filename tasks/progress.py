@@ -16,6 +16,7 @@ from tasks.processes import registry
 from tasks.publish import BrokerAway, send_follow
 from tasks.runtime import runtime
 from tasks.settle import settle_from_history
+from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
         return
     if confirm is not None:
         _confirm(confirm)
+        announce(task.business_key or task.process_instance_id)
     try:
         if _settle_if_ended(task.process_instance_id):
             hand_on_slot()

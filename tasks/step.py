@@ -42,6 +42,7 @@ from tasks.progress import go_on
 from tasks.report import report_failure
 from tasks.runtime import runtime
 from tasks.settle import settle_step
+from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,7 @@ class Attempt:
         if earlier is None:
             log.info("message for %s came twice, dropped", self.task.topic)
             return
+        announce(self.correlation_id)
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
             stored = _stored_outcome(earlier)
             most = runtime().settings.step_max_lost
@@ -203,6 +205,7 @@ class Attempt:
             )
         )
         retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
+        announce(self.correlation_id)
         go_on(self.task, confirm=None)
 
     def _fail(self, outcome: Failed, execution: Execution) -> None:
@@ -217,6 +220,7 @@ class Attempt:
                 execution_time=execution.duration_ms,
             )
         )
+        announce(self.correlation_id)
         report_failure(self.message, self.step, outcome, self.context)
 
     def _settle(self, outcome: Completed) -> None:

@@ -55,6 +55,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "SYNC_TIMEOUT_MS": 0,
+        "STREAM_MAX_S": 1,
         "MAX_PENDING_STARTS": 1_000_000,
     }
     stack = Stack(tmp_path_factory.mktemp("fuzz"), settings=settings, parts=("broker",))

@@ -49,6 +49,7 @@ def web(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[St
         "SYNC_TIMEOUT_MS": 0,
         "CLIENT_TIMEOUT_S": CLIENT_S,
         "MAX_WAITING_REQUESTS": 1,
+        "MAX_STREAMS": 1,
         "AUTH": "on",
         "API_KEYS": ENTRY,
         "JWT_JWKS_URL": issuer.url,

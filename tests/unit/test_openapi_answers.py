@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sseclient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
@@ -30,6 +31,7 @@ LOG = "GET /api/process/event-log/{traceability_id}"
 DEFINITIONS = "GET /api/process/definitions"
 LIVE = "GET /health/live"
 READY = "GET /health/ready"
+EVENTS = "GET /api/process/{correlation_id}/events"
 
 #: how each answer that is an operation's own is brought about
 CASES: dict[Key, Callable[[Facade], TestResponse]] = {}
@@ -208,6 +210,24 @@ def _(facade: Facade) -> TestResponse:
     return send(facade, "order-1", taken=False)
 
 
+@case(EVENTS, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK))
+    return facade.http.get("/api/process/order-1/events")
+
+
+@case(EVENTS, 204)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK))
+    *_, last = facade.http.get("/api/process/order-1/events").text.split("id: ")
+    return facade.http.get("/api/process/order-1/events", headers={"Last-Event-ID": last.splitlines()[0]})
+
+
+@case(EVENTS, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/nobody/events")
+
+
 @case(DEFINITIONS, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/definitions")
@@ -327,10 +347,22 @@ def test_every_documented_status_is_produced_and_looks_as_documented(
     assert set(CASES) <= wanted, "an answer that is not documented"
 
 
+def streamed(answer: TestResponse) -> list[dict[str, str]]:
+    """The events of a stream."""
+    events = sseclient.SSEClient(iter([answer.data])).events()
+    return [{"id": event.id, "event": event.event, "data": event.data} for event in events]
+
+
 def check(document: dict[str, Any], response: dict[str, Any], answer: TestResponse) -> None:
     """Media type, headers and body are as documented."""
+    if "content" not in response:
+        assert answer.data == b""
+        return
     assert answer.mimetype in response["content"]
     schema = {**response["content"][answer.mimetype]["schema"], "components": document["components"]}
-    Draft202012Validator(schema).validate(answer.json)
+    documents = [answer.json] if answer.is_json else streamed(answer)
+    assert documents
+    for document_sent in documents:
+        Draft202012Validator(schema).validate(document_sent)
     for name, header in response.get("headers", {}).items():
         assert name in answer.headers or not header.get("required"), name

@@ -124,6 +124,7 @@ def test_answers_carry_links(facade: Facade) -> None:
     assert started["links"] == status["links"]
     assert started["links"] == {
         "status": "/api/process/status/order-1",
+        "events": "/api/process/order-1/events",
         "eventLog": f"/api/process/event-log/{started['traceabilityId']}",
         "cancel": "/api/process/order-1/cancel",
     }

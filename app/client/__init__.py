@@ -1,0 +1,1 @@
+"""The API from a shell: `flask process start`, `status`, `watch`, `cancel`, `retry`, `list`."""

@@ -1,0 +1,164 @@
+"""The API over HTTP, as the commands call it: time-outs, a few retries, and event streams.
+
+Every call may be sent twice: a start carries a correlation id, and what ops do is idempotent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import sseclient
+import urllib3
+
+#: seconds for a connection, and for an answer that nobody asked to wait for
+CONNECT_S, ANSWER_S = 5.0, 30.0
+#: seconds of silence after which a stream is lost: the server sends a comment every 15
+SILENCE_S = 40.0
+#: the longest wait that a server may be set to, in seconds
+LONGEST_WAIT_S = 600
+_RETRIES = urllib3.Retry(
+    connect=2, read=2, redirect=0, status=0, other=0, allowed_methods=None, backoff_factor=0.2, backoff_jitter=0.2
+)
+
+
+class Unreachable(Exception):
+    """The server cannot be reached, or what answered is not this API."""
+
+
+class StreamLost(Exception):
+    """The stream broke off: come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def is_problem(self) -> bool:
+        """True for an error answer."""
+        return self.status >= 400
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedEvent:
+    """One event of a stream."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+class ApiClient:
+    """Calls one server.
+
+    Args:
+        url: root of the server.
+        key: API key or token; empty for none.
+    """
+
+    def __init__(self, url: str, key: str = "") -> None:
+        self._root = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._pool = urllib3.PoolManager(retries=_RETRIES, timeout=urllib3.Timeout(CONNECT_S, ANSWER_S))
+
+    def get(self, *path: str, query: Mapping[str, Any] | None = None, wait_s: int = 0) -> Reply:
+        """GET below `/api/process`; `wait_s`: how long the server may wait for the process's end, in seconds.
+
+        Raises:
+            Unreachable: no answer came.
+        """
+        return self._call("GET", path, query=query, wait_s=wait_s)
+
+    def post(self, *path: str, body: dict[str, Any], wait_s: int = 0) -> Reply:
+        """POST below `/api/process`.
+
+        Raises:
+            Unreachable: no answer came.
+        """
+        return self._call("POST", path, body=body, wait_s=wait_s)
+
+    def events(self, correlation_id: str, last_id: str | None) -> Iterator[StreamedEvent]:
+        """The events of a process, until the server closes the stream.
+
+        Raises:
+            Refused: the server has no stream for us.
+            StreamLost: the connection broke.
+        """
+        headers = {**self._headers, "Accept": "text/event-stream"}
+        if last_id is not None:
+            headers["Last-Event-ID"] = last_id
+        try:
+            response = self._pool.request(
+                "GET",
+                self._url((correlation_id, "events")),
+                headers=headers,
+                preload_content=False,
+                timeout=urllib3.Timeout(CONNECT_S, SILENCE_S),
+                retries=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise StreamLost(str(error)) from None
+        try:
+            if response.status != 200:
+                raise Refused(Reply(response.status, _body(response.read())))
+            for event in sseclient.SSEClient(response.stream()).events():
+                yield StreamedEvent(event.id or "", event.event, json.loads(event.data))
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            # An event that was cut off is no JSON.
+            raise StreamLost(str(error)) from None
+        finally:
+            response.close()
+
+    def _call(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        *,
+        body: dict[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        wait_s: int = 0,
+    ) -> Reply:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        url = self._url(path) + (f"?{urlencode(given)}" if given else "")
+        waits = min(wait_s, LONGEST_WAIT_S)
+        headers = {**self._headers, "Prefer": f"wait={waits}" if waits > 0 else "respond-async"}
+        content = None
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False).encode()
+            headers["Content-Type"] = "application/json"
+        timeout = urllib3.Timeout(CONNECT_S, waits + ANSWER_S)
+        try:
+            response = self._pool.request(method, url, body=content, headers=headers, timeout=timeout)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(f"no answer from {self._root}: {error}") from None
+        return Reply(response.status, _body(response.data))
+
+    def _url(self, path: tuple[str, ...]) -> str:
+        return "/".join((self._root, "api/process", *(quote(part, safe="") for part in path)))
+
+
+class Refused(Exception):
+    """The server has no stream for us."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply.status))
+        self.reply = reply
+
+
+def _body(content: bytes) -> dict[str, Any]:
+    if not content:
+        return {}
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unreachable("what answered is not this API: no JSON object came")
+    return body

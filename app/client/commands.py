@@ -1,0 +1,201 @@
+"""The commands of `flask process` that call the API."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from app.client import exit_codes, shown
+from app.client.api import ApiClient, Refused, Reply, Unreachable
+from app.client.exit_codes import ExitCode
+from app.client.following import TimeIsUp, follow
+from settings import get_settings
+from store.processes import PENDING, STATUSES
+
+Command = Callable[..., None]
+
+
+class Caller:
+    """What a command works with: the API, and how to say what came of it."""
+
+    def __init__(self, url: str | None, key: str | None, *, as_json: bool) -> None:
+        settings = get_settings()
+        # Each call tried again would be a line of log; what came of it in the end is said once.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        self.api = ApiClient(url or settings.client_url, settings.process_api_key if key is None else key)
+        self.as_json = as_json
+
+    def say(self, document: Any, text: str) -> None:
+        """Print for a script or for a person."""
+        click.echo(shown.as_json(document) if self.as_json else text)
+
+    def end_with(self, reply: Reply) -> NoReturn:
+        """Print a process or a problem, and end with its exit code."""
+        if reply.is_problem:
+            if self.as_json:
+                click.echo(shown.as_json(reply.body))
+            click.echo(shown.problem(reply), err=True)
+            raise SystemExit(exit_codes.of_problem(reply.status, reply.body.get("type")))
+        self.say(reply.body, shown.process(reply.body))
+        raise SystemExit(exit_codes.of_process(reply.body))
+
+    def wait(self, reply: Reply, correlation_id: str, until: float) -> Reply:
+        """The status after the end, or at `until` (monotonic, in seconds)."""
+        while reply.status == 202 and (left := until - time.monotonic()) > 0:
+            asked_at = time.monotonic()
+            reply = self.api.get("status", correlation_id, wait_s=max(1, round(left)))
+            # A server that does not let anybody wait is not asked without a pause.
+            time.sleep(max(0.0, min(left, 1.0 - (time.monotonic() - asked_at))) if reply.status == 202 else 0.0)
+        return reply
+
+    def watch(self, correlation_id: str, timeout_s: float | None) -> NoReturn:
+        """Print each event until the end, and end with its exit code."""
+        for event in follow(self.api, correlation_id, timeout_s=timeout_s, lost=_lost):
+            document = {"id": event.id, "event": event.name, "data": event.data}
+            self.say(document, shown.event(event))
+            if event.name == "end":
+                if not self.as_json:
+                    self.end_with(self.api.get("status", correlation_id))
+                raise SystemExit(exit_codes.of_process(event.data))
+        raise AssertionError("a stream is followed to its end")
+
+
+def _lost(why: str) -> None:
+    click.echo(f"stream lost, coming back: {why}", err=True)
+
+
+def calls_the_api(command: Command) -> Command:
+    """Add the options that every such command has, give it a :class:`Caller`, and turn what is raised into codes."""
+
+    @click.option("--url", help="Root of the server; else PROCESS_API_URL, else the one on this machine.")
+    @click.option("--api-key", help="API key or token; better in PROCESS_API_KEY, which no list of processes shows.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+    @functools.wraps(command)
+    def called(*, url: str | None, api_key: str | None, as_json: bool, **options: Any) -> None:
+        try:
+            command(Caller(url, api_key, as_json=as_json), **options)
+        except Unreachable as error:
+            click.echo(str(error), err=True)
+            raise SystemExit(ExitCode.UNAVAILABLE) from None
+        except TimeIsUp as error:
+            click.echo(str(error), err=True)
+            raise SystemExit(ExitCode.PENDING) from None
+        except Refused as error:
+            Caller(url, api_key, as_json=as_json).end_with(error.reply)
+
+    return called
+
+
+def _variables(_: click.Context, __: click.Parameter, text: str) -> dict[str, Any]:
+    try:
+        if text.startswith("@"):
+            text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text("utf-8")
+        value = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(str(error)) from None
+    if not isinstance(value, dict):
+        raise click.BadParameter("must be a JSON object")
+    return value
+
+
+@click.command("start")
+@click.argument("process_key", metavar="KEY")
+@click.option("--variables", default="{}", callback=_variables, help="JSON, @file, or @- for standard input.")
+@click.option("--correlation-id", help="Makes the start idempotent; made up when absent.")
+@click.option("--wait", "wait_s", default=25, type=click.IntRange(0), help="Seconds to wait for the end (25).")
+@click.option("--watch", "watches", is_flag=True, help="Follow it, as `watch` does, instead of waiting.")
+@calls_the_api
+def start(
+    caller: Caller,
+    process_key: str,
+    variables: dict[str, Any],
+    correlation_id: str | None,
+    wait_s: int,
+    watches: bool,
+) -> None:
+    """Start the process KEY and wait for its result."""
+    until = time.monotonic() + wait_s
+    correlation_id = correlation_id or str(uuid.uuid4())
+    body = {"processKey": process_key, "variables": variables, "correlationId": correlation_id}
+    reply = caller.api.post("start", body=body, wait_s=0 if watches else wait_s)
+    if watches and reply.body.get("correlationId") == correlation_id:
+        click.echo(correlation_id, err=True)
+        caller.watch(correlation_id, None)
+    caller.end_with(caller.wait(reply, correlation_id, until))
+
+
+@click.command("status")
+@click.argument("correlation_id")
+@click.option("--wait", "wait_s", default=0, type=click.IntRange(0), help="Seconds to wait for the end (0).")
+@calls_the_api
+def status(caller: Caller, correlation_id: str, wait_s: int) -> None:
+    """Tell how a process stands."""
+    until = time.monotonic() + wait_s
+    reply = caller.api.get("status", correlation_id, wait_s=wait_s)
+    caller.end_with(caller.wait(reply, correlation_id, until))
+
+
+@click.command("watch")
+@click.argument("correlation_id")
+@click.option("--timeout", "timeout_s", type=click.IntRange(1), help="Seconds after which to stop watching.")
+@calls_the_api
+def watch(caller: Caller, correlation_id: str, timeout_s: int | None) -> None:
+    """Follow a process step by step to its end; a lost connection is taken up again."""
+    caller.watch(correlation_id, timeout_s)
+
+
+@click.command("cancel")
+@click.argument("correlation_id")
+@click.option("--reason", help="Becomes the message of the process's error.")
+@calls_the_api
+def cancel(caller: Caller, correlation_id: str, reason: str | None) -> None:
+    """Cancel a process; exit code 0 when it is cancelled."""
+    _end_well_with(caller, caller.api.post(correlation_id, "cancel", body={"reason": reason} if reason else {}))
+
+
+@click.command("retry")
+@click.argument("correlation_id")
+@calls_the_api
+def retry(caller: Caller, correlation_id: str) -> None:
+    """Try again what a process stands on; exit code 0 when it is being tried."""
+    _end_well_with(caller, caller.api.post(correlation_id, "retry", body={}))
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice(STATUSES), help=f"Such as {PENDING}.")
+@click.option("--process", "process_key", metavar="KEY", help="Of this process only.")
+@click.option("--since", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z.")
+@click.option("--limit", default=50, type=click.IntRange(1, 500), help="At most so many (50).")
+@click.option("--cursor", help="Go on where a list ended: its `nextCursor`.")
+@calls_the_api
+def list_processes(
+    caller: Caller, status: str | None, process_key: str | None, since: str | None, limit: int, cursor: str | None
+) -> None:
+    """List processes, newest first."""
+    query = {"status": status, "processKey": process_key, "startedAfter": since, "limit": limit, "cursor": cursor}
+    reply = caller.api.get("status", "all", query=query)
+    if reply.is_problem:
+        caller.end_with(reply)
+    if reply.body["processes"] or caller.as_json:
+        caller.say(reply.body, shown.table(reply.body["processes"]))
+    if not caller.as_json and (more := reply.body["nextCursor"]):
+        click.echo(f"more with --cursor {more}", err=True)
+
+
+def _end_well_with(caller: Caller, reply: Reply) -> None:
+    """What was asked for was done: 0, however the process stands."""
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.say(reply.body, shown.process(reply.body))
+
+
+COMMANDS = (start, status, watch, cancel, retry, list_processes)

@@ -1,0 +1,77 @@
+"""Follow a process to its end, whatever happens to the connection or the server meanwhile."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+
+from app.client.api import ApiClient, Refused, StreamedEvent, StreamLost, Unreachable
+
+#: seconds without any stream after which the server counts as unreachable
+PATIENCE_S = 60.0
+#: first and longest pause before coming back, in seconds
+PAUSE_S, MOST_PAUSE_S = 0.5, 5.0
+#: answers that mean "later": too many requests, too many streams, a server that starts or stops
+_LATER = (429, 502, 503, 504)
+
+
+class TimeIsUp(Exception):
+    """The process had not ended in the time given."""
+
+
+def follow(
+    api: ApiClient,
+    correlation_id: str,
+    *,
+    timeout_s: float | None = None,
+    lost: Callable[[str], None] = lambda why: None,
+    patience_s: float = PATIENCE_S,
+) -> Iterator[StreamedEvent]:
+    """Each event once, the `end` last.
+
+    Args:
+        api: where to ask.
+        correlation_id: the process.
+        timeout_s: longest time, in seconds; it is looked at with each event and each new connection.
+        lost: is told why a stream broke off.
+        patience_s: see :data:`PATIENCE_S`.
+
+    Raises:
+        Refused: the server has no stream for us, and will not have one later.
+        TimeIsUp: `timeout_s` is over.
+        Unreachable: no stream could be opened for a while.
+    """
+    begun = time.monotonic()
+    seen: set[str] = set()
+    last_id: str | None = None
+    pause, heard_at = PAUSE_S, begun
+    while True:
+        try:
+            for event in api.events(correlation_id, last_id):
+                # A stream begins with everything so far, again.
+                pause, heard_at, last_id = PAUSE_S, time.monotonic(), event.id
+                if event.id not in seen:
+                    seen.add(event.id)
+                    yield event
+                if event.name == "end":
+                    return
+                _check(begun, timeout_s)
+            # Closed without an end: the server stops, or the stream was as long as one may be.
+            heard_at = time.monotonic()
+        except StreamLost as error:
+            lost(str(error))
+        except Refused as refused:
+            if refused.reply.status not in _LATER:
+                raise
+            lost(str(refused.reply.body.get("detail", refused)))
+        _check(begun, timeout_s)
+        if time.monotonic() - heard_at > patience_s:
+            raise Unreachable(f"no stream for {patience_s:.0f} s")
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, MOST_PAUSE_S)
+
+
+def _check(begun: float, timeout_s: float | None) -> None:
+    if timeout_s is not None and time.monotonic() - begun >= timeout_s:
+        raise TimeIsUp(f"not ended after {timeout_s:.0f} s")

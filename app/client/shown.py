@@ -1,0 +1,78 @@
+"""What the commands print for people; scripts ask for `--json`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from app.client.api import Reply, StreamedEvent
+
+_COLOURS = {"ok": "green", "completed": "green", "error": "red", "failed": "red", "cancelled": "yellow"}
+#: characters of a column of a list
+_WIDTHS = {"startedAt": 24, "status": 9, "processKey": 24}
+
+
+def as_json(document: Any) -> str:
+    """One line of JSON."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def process(document: dict[str, Any]) -> str:
+    """A process: how it stands, and what it came to."""
+    lines = [f"{document.get('correlationId')}: {_coloured(str(document.get('status')))}"]
+    if error := document.get("error"):
+        lines.append(f"  {_error(error)}")
+    result = document.get("result", document.get("data"))
+    if result is not None:
+        lines.append(json.dumps(result, ensure_ascii=False, indent=2))
+    return "\n".join(lines)
+
+
+def event(found: StreamedEvent) -> str:
+    """One line of a watched process."""
+    data = found.data
+    at = str(data.get("at") or data.get("finishedAt") or "")[11:23]
+    if found.name == "end":
+        return f"{at}  {_coloured(str(data.get('status')))}" + (f": {_error(data['error'])}" if data["error"] else "")
+    if found.name == "ops":
+        return f"{at}  {data.get('stepName')} by {data.get('actor')}: {data.get('result')}"
+    line = f"{at}  {data.get('stepName')}  {_coloured(found.name)}"
+    if (data.get("attempt") or 1) > 1:
+        line += f", attempt {data['attempt']}"
+    if data.get("executionTime") is not None:
+        line += f", {data['executionTime']} ms"
+    return line + (f": {_error(data['error'])}" if data.get("error") else "")
+
+
+def table(processes: list[dict[str, Any]]) -> str:
+    """A list of processes, one a line."""
+    lines = []
+    for found in processes:
+        columns = [str(found.get(name) or "").ljust(width) for name, width in _WIDTHS.items()]
+        lines.append("  ".join([*columns, str(found.get("correlationId"))]))
+    return "\n".join(lines)
+
+
+def problem(reply: Reply) -> str:
+    """An error answer, with the fields at fault."""
+    body = reply.body
+    lines = [f"{body.get('title', f'HTTP {reply.status}')}: {body.get('detail', '')}"]
+    if errors := body.get("errors"):
+        lines.append(json.dumps(errors, ensure_ascii=False, indent=2))
+    if error := body.get("error"):
+        lines.append(f"  {_error(error)}")
+    return "\n".join(lines)
+
+
+def _error(error: Any) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    code, message = error.get("code"), error.get("message")
+    return f"{code}: {message}" if code and message else str(message or code or as_json(error))
+
+
+def _coloured(word: str) -> str:
+    # click leaves colours out where the output is no terminal.
+    return click.style(word, fg=_COLOURS.get(word))

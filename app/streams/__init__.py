@@ -1,0 +1,1 @@
+"""Server-sent events: what happens in a process, as it happens."""

@@ -1,0 +1,108 @@
+"""Whoever watches a process is woken after a commit, and nobody pays while nobody watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tasks.watched import CHANNEL_PREFIX, LOOK_EVERY_S, PAUSE_S, WATCH_S, WATCHED_KEY, Announcer, watch
+
+
+class Clock:
+    """Time that the test moves."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def heard(client: redis.Redis) -> Iterator[redis.client.PubSub]:
+    """Hears every wake-up."""
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    pubsub.psubscribe(f"{CHANNEL_PREFIX}*")
+    assert pubsub.get_message(timeout=5) is None
+    yield pubsub
+    pubsub.close()
+
+
+def woken(heard: redis.client.PubSub) -> list[str]:
+    found = []
+    while message := heard.get_message(timeout=0.2):
+        found.append(message["channel"].removeprefix(CHANNEL_PREFIX))
+    return found
+
+
+def commands(client: redis.Redis) -> int:
+    return int(client.info("stats")["total_commands_processed"])
+
+
+def test_only_what_is_watched_is_announced(client: redis.Redis, heard: redis.client.PubSub, clock: Clock) -> None:
+    watch(client, ["order-1"])
+    announcer = Announcer(lambda: client, clock)
+
+    announcer.announce("order-2")
+    announcer.announce("order-1")
+
+    assert woken(heard) == ["order-1"]
+
+
+def test_a_look_is_trusted_for_a_while(client: redis.Redis, heard: redis.client.PubSub, clock: Clock) -> None:
+    announcer = Announcer(lambda: client, clock)
+    announcer.announce("order-1")
+    watch(client, ["order-1"])
+
+    announcer.announce("order-1")
+    assert woken(heard) == []
+    clock.now += LOOK_EVERY_S
+    announcer.announce("order-1")
+    assert woken(heard) == ["order-1"]
+
+
+def test_a_thousand_commits_that_nobody_watches_cost_one_command(client: redis.Redis, clock: Clock) -> None:
+    announcer = Announcer(lambda: client, clock)
+    before = commands(client)
+
+    for number in range(1_000):
+        announcer.announce(f"order-{number}")
+
+    # one look; the other command is the count itself
+    assert commands(client) - before == 2
+
+
+def test_what_is_not_named_again_lapses(
+    client: redis.Redis, clock: Clock, heard: redis.client.PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(client, ["order-1"])
+    assert 0 < client.ttl(WATCHED_KEY) <= WATCH_S
+    later = time.time() + WATCH_S + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    Announcer(lambda: client, clock).announce("order-1")
+
+    assert woken(heard) == []
+
+
+def test_redis_that_is_away_stops_no_step_and_is_left_alone_for_a_while(clock: Clock) -> None:
+    asked = []
+
+    def away() -> redis.Redis:
+        asked.append(clock.now)
+        raise redis.ConnectionError("away")
+
+    announcer = Announcer(away, clock)
+    announcer.announce("order-1")
+    announcer.announce("order-1")
+    clock.now += PAUSE_S
+    announcer.announce("order-1")
+
+    assert asked == [100.0, 100.0 + PAUSE_S]
