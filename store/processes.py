@@ -24,6 +24,8 @@ from store.types import for_update, text, typed
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
 #: ids in one statement; SQL Server takes 2,100 parameters
 BATCH = 500
+#: How far the order of `started_at` may differ from that of `seq`: clocks of hosts, and writes that had to wait.
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 STATUSES = (PENDING, OK, ERROR, CANCELLED)
 
@@ -99,6 +101,7 @@ _SELECT = sa.select(*_COLUMNS)
 _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
+_FIRST_SEQ = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
 _INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
 _INSTANCE_ID = text(64)
 _CLAIM = (
@@ -303,21 +306,31 @@ class ProcessStore:
     ) -> list[ProcessRow]:
         """A page of rows, newest first, older than `before_seq`.
 
-        `started_after` is within the span of time, `started_before` is not: spans can stand side by side.
+        `started_after` is within the span of time, `started_before` is not: spans can stand side by side. The clocks
+        of those who accept starts must be within :data:`CLOCKS_DIFFER` of each other.
         """
         query = _SELECT
         if status is not None:
             query = query.where(_p.status == status)
         if process_key is not None:
             query = query.where(_p.process_key == process_key)
-        # The order stays that of the key, which grows with time: the rows are read in order, none are sorted.
-        if started_after is not None:
-            query = query.where(_p.started_at >= started_after)
-        if started_before is not None:
-            query = query.where(_p.started_at < started_before)
         if before_seq is not None:
             query = query.where(_p.seq < before_seq)
-        return self._many(query.order_by(_p.seq.desc()).limit(limit))
+        query = query.order_by(_p.seq.desc()).limit(limit)
+        with self._db.read() as connection:
+            # The order stays that of the key, which grows with time. So a span of time is a span of keys: each index
+            # that ends in the key is read from where the span begins, instead of every row that is newer.
+            if started_after is not None:
+                first = _first_seq(connection, started_after - CLOCKS_DIFFER)
+                if first is None:
+                    return []
+                query = query.where(_p.started_at >= started_after, _p.seq >= first)
+            if started_before is not None:
+                query = query.where(_p.started_at < started_before)
+                behind = _first_seq(connection, started_before + CLOCKS_DIFFER)
+                if behind is not None:
+                    query = query.where(_p.seq < behind)
+            return [ProcessRow(*row) for row in connection.execute(query)]
 
     def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
         """Pending rows without an instance that nothing has happened to for a while, oldest first.
@@ -382,6 +395,11 @@ class ProcessStore:
     def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
         with self._db.read() as connection:
             return [ProcessRow(*row) for row in connection.execute(query)]
+
+
+def _first_seq(connection: Connection, since: datetime) -> int | None:
+    """The key of the first row that was started at `since` or later."""
+    return connection.execute(_FIRST_SEQ, {"moment": since}).scalar()
 
 
 def _touch(connection: Connection, process_ids: Sequence[uuid.UUID], moment: datetime) -> None:

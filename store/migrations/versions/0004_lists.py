@@ -1,0 +1,20 @@
+"""Indexes of the list of processes: by time of start, and by process and status together."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_process_store_started_at", "process_store", ["started_at"])
+    op.create_index("ix_process_store_process_key_status_seq", "process_store", ["process_key", "status", "seq"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_process_store_process_key_status_seq", "process_store")
+    op.drop_index("ix_process_store_started_at", "process_store")
