@@ -24,7 +24,7 @@ from store.types import UtcTime
 BATCH = 50_000
 EVENTS_A_TRACE = 5
 #: every so many processes one ended in an error, and one was of a process key that is seldom used
-ERRORS, SELDOM = 50, 1_000
+ERRORS, SELDOM = 50, 20
 #: a moment in the past, so that no housekeeping takes the rows for new; one process a second from then on
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

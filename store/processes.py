@@ -101,7 +101,10 @@ _SELECT = sa.select(*_COLUMNS)
 _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
-_FIRST_SEQ = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
+_FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
+_LAST_BEFORE = (
+    sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
+)
 _INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
 _INSTANCE_ID = text(64)
 _CLAIM = (
@@ -321,15 +324,13 @@ class ProcessStore:
             # The order stays that of the key, which grows with time. So a span of time is a span of keys: each index
             # that ends in the key is read from where the span begins, instead of every row that is newer.
             if started_after is not None:
-                first = _first_seq(connection, started_after - CLOCKS_DIFFER)
-                if first is None:
-                    return []
-                query = query.where(_p.started_at >= started_after, _p.seq >= first)
+                query = query.where(_p.started_at >= started_after)
+                if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
+                    query = query.where(_p.seq > last)
             if started_before is not None:
                 query = query.where(_p.started_at < started_before)
-                behind = _first_seq(connection, started_before + CLOCKS_DIFFER)
-                if behind is not None:
-                    query = query.where(_p.seq < behind)
+                if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
+                    query = query.where(_p.seq < first)
             return [ProcessRow(*row) for row in connection.execute(query)]
 
     def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
@@ -397,9 +398,14 @@ class ProcessStore:
             return [ProcessRow(*row) for row in connection.execute(query)]
 
 
-def _first_seq(connection: Connection, since: datetime) -> int | None:
-    """The key of the first row that was started at `since` or later."""
-    return connection.execute(_FIRST_SEQ, {"moment": since}).scalar()
+def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, shift: timedelta) -> int | None:
+    """The key of the row next to a span of time; None where there is none, or no such time."""
+    try:
+        beyond = moment + shift
+    except OverflowError:
+        return None
+    found: int | None = connection.execute(query, {"moment": beyond}).scalar()
+    return found
 
 
 def _touch(connection: Connection, process_ids: Sequence[uuid.UUID], moment: datetime) -> None:
