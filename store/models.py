@@ -71,6 +71,13 @@ process_store = sa.Table(
         sqlite_where=sa.text("engine_open = 1"),
     ),
     sa.Index(
+        "ix_process_store_on_incident",
+        "status",
+        "seq",
+        mssql_where=sa.text("incident_id IS NOT NULL"),
+        sqlite_where=sa.text("incident_id IS NOT NULL"),
+    ),
+    sa.Index(
         "ix_process_store_finished",
         "finished_at",
         mssql_where=sa.text("finished_at IS NOT NULL"),

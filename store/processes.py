@@ -34,9 +34,10 @@ _p = process_store.c
 # Written into the statement: neither database matches a filtered index with a parameter whose value it cannot see.
 _IS_PENDING = _p.status == sa.literal(PENDING, literal_execute=True)
 
-_MAY_RUN = sa.or_(
-    _IS_PENDING,
+# Two conditions, each with an index of its own: as one, both databases may read every row that ever failed.
+_MAY_RUN = (
     sa.and_(_p.status == sa.literal(ERROR, literal_execute=True), _p.incident_id.is_not(None)),
+    _IS_PENDING,
 )
 
 
@@ -372,11 +373,10 @@ class ProcessStore:
 
     def running(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
         """Rows whose instance may run, in order, for the reconciler's round: pending, or standing on an incident."""
-        return self._many(
-            _SELECT.where(_MAY_RUN, _p.process_instance_id.is_not(None), _p.seq > after_seq)
-            .order_by(_p.seq)
-            .limit(limit)
-        )
+        query = _SELECT.where(_p.process_instance_id.is_not(None), _p.seq > after_seq).order_by(_p.seq).limit(limit)
+        # by key: a row may change between the two
+        found = {row.seq: row for may_run in _MAY_RUN for row in self._many(query.where(may_run))}
+        return [found[seq] for seq in sorted(found)[:limit]]
 
     def open_in_engine(self, *, limit: int) -> list[ProcessRow]:
         """Rows that were ended from outside while their instance may still run, longest untouched first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     database.dispose()
 
 
-def plans(database: Database, **filters: Any) -> list[str]:
-    """How SQLite runs each statement of a page."""
+def plans(database: Database, read: Callable[[ProcessStore], object]) -> list[str]:
+    """How SQLite runs each statement of a read."""
     sent: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
@@ -40,7 +40,7 @@ def plans(database: Database, **filters: Any) -> list[str]:
 
     sa.event.listen(database.engine, "before_cursor_execute", note)
     try:
-        ProcessStore(database).page(limit=10, **filters)
+        read(ProcessStore(database))
     finally:
         sa.event.remove(database.engine, "before_cursor_execute", note)
     with database.read() as connection:
@@ -64,12 +64,19 @@ def plans(database: Database, **filters: Any) -> list[str]:
     ],
 )
 def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any], way: str) -> None:
-    *bounds, page = plans(database, **filters)
+    *bounds, page = plans(database, lambda store: store.page(limit=10, **filters))
     assert way.replace("rowid", "seq") in page.replace("rowid", "seq")
     assert "TEMP B-TREE" not in page
     assert all("TEMP B-TREE" not in bound for bound in bounds)
     assert all("ix_process_store_started_at (started_at" in bound for bound in bounds)
     assert len(bounds) == sum(name.startswith("started_") for name in filters)
+
+
+def test_running_rows_are_found_without_those_that_ended(database: Database) -> None:
+    on_incident, pending = plans(database, lambda store: store.running(after_seq=5, limit=10))
+    assert "ix_process_store_on_incident" in on_incident
+    assert "ix_process_store_status_seq (status=? AND" in pending
+    assert "TEMP B-TREE" not in on_incident + pending
 
 
 def test_spans_of_time_stand_side_by_side_and_leave_nothing_out(database: Database) -> None:
