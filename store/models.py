@@ -72,7 +72,6 @@ process_store = sa.Table(
     ),
     sa.Index(
         "ix_process_store_on_incident",
-        "status",
         "seq",
         mssql_where=sa.text("incident_id IS NOT NULL"),
         sqlite_where=sa.text("incident_id IS NOT NULL"),

@@ -36,7 +36,11 @@ _IS_PENDING = _p.status == sa.literal(PENDING, literal_execute=True)
 
 # Two conditions, each with an index of its own: as one, both databases may read every row that ever failed.
 _MAY_RUN = (
-    sa.and_(_p.status == sa.literal(ERROR, literal_execute=True), _p.incident_id.is_not(None)),
+    # not `= error`: SQLite may then take the index of all that ever failed
+    sa.and_(
+        _p.status.not_in([sa.literal(OK, literal_execute=True), sa.literal(CANCELLED, literal_execute=True)]),
+        _p.incident_id.is_not(None),
+    ),
     _IS_PENDING,
 )
 

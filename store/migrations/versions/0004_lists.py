@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_process_store_on_incident",
         "process_store",
-        ["status", "seq"],
+        ["seq"],
         mssql_where=sa.text("incident_id IS NOT NULL"),
         sqlite_where=sa.text("incident_id IS NOT NULL"),
     )
