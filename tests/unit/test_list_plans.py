@@ -59,6 +59,8 @@ def plans(database: Database, read: Callable[[ProcessStore], object]) -> list[st
         ({"process_key": "p"}, "ix_process_store_process_key_seq (process_key=?)"),
         ({"process_key": "p", "status": ERROR}, "ix_process_store_process_key_status_seq (process_key=? AND status=?)"),
         (OLD, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ({"started_after": BEGIN - timedelta(days=1)}, "SCAN process_store"),
+        ({"started_before": BEGIN + timedelta(days=1)}, "SCAN process_store"),
         ({"status": ERROR, **OLD}, "ix_process_store_status_seq (status=? AND rowid>? AND rowid<?)"),
         ({"process_key": "p", **OLD}, "ix_process_store_process_key_seq (process_key=? AND rowid>? AND rowid<?)"),
     ],
