@@ -107,7 +107,7 @@ _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
 # To check rows by, not to find them by: the index of `started_at` would give a whole span, which had to be sorted.
-_STARTED_AT = sa.func.coalesce(_p.started_at, _p.started_at)
+_started_at = sa.func.coalesce(_p.started_at, _p.started_at)
 _FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
 _LAST_BEFORE = (
     sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
@@ -331,11 +331,11 @@ class ProcessStore:
             # The order stays that of the key, which grows with time. So a span of time is a span of keys: each index
             # that ends in the key is read from where the span begins, instead of every row that is newer.
             if started_after is not None:
-                query = query.where(started_after <= _STARTED_AT)
+                query = query.where(_started_at >= started_after)
                 if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
                     query = query.where(_p.seq > last)
             if started_before is not None:
-                query = query.where(started_before > _STARTED_AT)
+                query = query.where(_started_at < started_before)
                 if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
                     query = query.where(_p.seq < first)
             return [ProcessRow(*row) for row in connection.execute(query)]
