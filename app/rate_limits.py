@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import redis
 from flask import Flask, request
 from flask_limiter import HeaderNames, Limiter
 from redis.backoff import NoBackoff
@@ -13,6 +14,8 @@ from settings import Settings
 
 #: longest wait for Redis, in seconds: counting must not hold requests up
 REDIS_TIMEOUT_S = 0.25
+#: longest wait for the turn to ask Redis, in seconds: a burst of a thousand requests is no Redis that is away
+TURN_TIMEOUT_S = 2.0
 #: what monitors and readers of the documentation ask for; never counted
 OPEN_PATHS = ("/health/", "/docs", "/problems", "/openapi.json", "/metrics")
 
@@ -29,12 +32,7 @@ def install(app: Flask, settings: Settings) -> None:
         app=app,
         application_limits=[settings.rate_limit],
         storage_uri=settings.redis_url,
-        storage_options={
-            "socket_timeout": REDIS_TIMEOUT_S,  # type: ignore[dict-item]
-            "socket_connect_timeout": REDIS_TIMEOUT_S,  # type: ignore[dict-item]
-            # The memory of the process counts instead: to ask again would only hold the request up.
-            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]
-        },
+        storage_options={"connection_pool": _pool(settings.redis_url)},  # type: ignore[dict-item]
         key_prefix="rate",
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
@@ -48,6 +46,19 @@ def install(app: Flask, settings: Settings) -> None:
         retry_after="delta-seconds",
     )
     limiter.request_filter(_is_open)
+
+
+def _pool(redis_url: str) -> redis.BlockingConnectionPool:
+    """One connection, which the threads take in turn: a burst of requests must not open hundreds."""
+    return redis.BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=1,
+        timeout=TURN_TIMEOUT_S,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        # The memory of the process counts instead: to ask again would only hold the request up.
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _caller() -> str:

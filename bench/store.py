@@ -1,5 +1,6 @@
-"""`python -m bench.store`: rows a second of the store with a million rows in it; `--rows N` for fewer.
+"""`python -m bench.store`: the store with a million processes in it, and how its reads compare to those of a thousand.
 
+`--rows N` for fewer.
 On SQLite in a folder of its own, and on the server of MSSQL_TEST_URL too when it is set, in a database of its own that
 is dropped at the end. One process; `threads` writers and readers where it says so.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bench import reads
 from bench.seeding import EVENTS_A_TRACE, event_values, fill
 from dev.mssql_database import own_database
 from store.database import Database
@@ -31,26 +33,40 @@ from store.processes import ProcessStore
 
 #: rows of one batch, as seeds and imports write them
 BATCH = 1_000
+#: processes of the small database that reads are compared with
+FEW = 1_000
 #: seconds for which each kind of work is measured
 SECONDS = 5.0
 THREADS = 4
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print two tables: reads at few and at many rows, and rows a second written at many."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args()
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    print(f"| database | work | threads | rows a second |\n|{'---|' * 4}")
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name, place in places():
-        with place() as url:
-            database = Database(url, pool_size=THREADS * 2, timeout_ms=30_000)
-            try:
-                measure(name, database, options.rows, options.seconds)
-            finally:
-                database.dispose()
+        times: dict[int, dict[str, float]] = {}
+        for rows in (FEW, options.rows):
+            with place() as url:
+                database = Database(url, pool_size=THREADS * 2, timeout_ms=30_000)
+                try:
+                    upgrade(database)
+                    begun = time.perf_counter()
+                    fill(database, rows)
+                    print(f"\n{name}: {rows:,} processes seeded in {time.perf_counter() - begun:.0f} s", flush=True)
+                    if rows == options.rows:
+                        rates(name, database, rows, options.seconds)
+                    # last: it deletes rows
+                    times[rows] = reads.measure(database, rows)
+                finally:
+                    database.dispose()
+        print(f"\n| read, ms | {FEW:,} processes | {options.rows:,} processes | ratio |\n|{'---|' * 4}")
+        for what, many in times[options.rows].items():
+            few = times[FEW][what]
+            print(f"| {what} | {few:.2f} | {many:.2f} | {many / few:.2f} |", flush=True)
 
 
 def places() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -67,12 +83,9 @@ def sqlite_file() -> Iterator[str]:
         yield f"sqlite:///{Path(folder) / 'store.db'}"
 
 
-def measure(name: str, database: Database, rows: int, seconds: float) -> None:
+def rates(name: str, database: Database, rows: int, seconds: float) -> None:
     """One line a kind of work."""
-    upgrade(database)
-    begun = time.perf_counter()
-    fill(database, rows)
-    say(name, f"seed both tables to {rows:,} rows, in batches", 1, 2 * rows / (time.perf_counter() - begun))
+    print(f"\n| database | work | threads | rows a second |\n|{'---|' * 4}")
     processes, events = ProcessStore(database), EventStore(database)
 
     def insert_one() -> int:

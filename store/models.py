@@ -49,6 +49,8 @@ process_store = sa.Table(
     sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),
     sa.Index("ix_process_store_status_seq", "status", "seq"),
     sa.Index("ix_process_store_process_key_seq", "process_key", "seq"),
+    sa.Index("ix_process_store_process_key_status_seq", "process_key", "status", "seq"),
+    sa.Index("ix_process_store_started_at", "started_at"),
     # The queries that follow look only at the few rows in question, so each has an index of just those.
     sa.Index(
         "ix_process_store_process_instance_id",
@@ -67,6 +69,12 @@ process_store = sa.Table(
         "updated_at",
         mssql_where=sa.text("engine_open = 1"),
         sqlite_where=sa.text("engine_open = 1"),
+    ),
+    sa.Index(
+        "ix_process_store_on_incident",
+        "seq",
+        mssql_where=sa.text("incident_id IS NOT NULL"),
+        sqlite_where=sa.text("incident_id IS NOT NULL"),
     ),
     sa.Index(
         "ix_process_store_finished",

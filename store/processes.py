@@ -24,6 +24,8 @@ from store.types import for_update, text, typed
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
 #: ids in one statement; SQL Server takes 2,100 parameters
 BATCH = 500
+#: How far the order of `started_at` may differ from that of `seq`: clocks of hosts, and writes that had to wait.
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 STATUSES = (PENDING, OK, ERROR, CANCELLED)
 
@@ -32,9 +34,14 @@ _p = process_store.c
 # Written into the statement: neither database matches a filtered index with a parameter whose value it cannot see.
 _IS_PENDING = _p.status == sa.literal(PENDING, literal_execute=True)
 
-_MAY_RUN = sa.or_(
+# Two conditions, each with an index of its own: as one, both databases may read every row that ever failed.
+_MAY_RUN = (
+    # not `= error`: SQLite may then take the index of all that ever failed
+    sa.and_(
+        _p.status.not_in([sa.literal(OK, literal_execute=True), sa.literal(CANCELLED, literal_execute=True)]),
+        _p.incident_id.is_not(None),
+    ),
     _IS_PENDING,
-    sa.and_(_p.status == sa.literal(ERROR, literal_execute=True), _p.incident_id.is_not(None)),
 )
 
 
@@ -99,6 +106,12 @@ _SELECT = sa.select(*_COLUMNS)
 _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
+# To check rows by, not to find them by: the index of `started_at` would give a whole span, which had to be sorted.
+_started_at = sa.func.coalesce(_p.started_at, _p.started_at)
+_FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
+_LAST_BEFORE = (
+    sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
+)
 _INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
 _INSTANCE_ID = text(64)
 _CLAIM = (
@@ -305,21 +318,29 @@ class ProcessStore:
     ) -> list[ProcessRow]:
         """A page of rows, newest first, older than `before_seq`.
 
-        `started_after` is within the span of time, `started_before` is not: spans can stand side by side.
+        `started_after` is within the span of time, `started_before` is not: spans can stand side by side. The clocks
+        of those who accept starts must be within :data:`CLOCKS_DIFFER` of each other.
         """
         query = _SELECT
         if status is not None:
             query = query.where(_p.status == status)
         if process_key is not None:
             query = query.where(_p.process_key == process_key)
-        # The order stays that of the key, which grows with time: the rows are read in order, none are sorted.
-        if started_after is not None:
-            query = query.where(_p.started_at >= started_after)
-        if started_before is not None:
-            query = query.where(_p.started_at < started_before)
         if before_seq is not None:
             query = query.where(_p.seq < before_seq)
-        return self._many(query.order_by(_p.seq.desc()).limit(limit))
+        query = query.order_by(_p.seq.desc()).limit(limit)
+        with self._db.read() as connection:
+            # The order stays that of the key, which grows with time. So a span of time is a span of keys: each index
+            # that ends in the key is read from where the span begins, instead of every row that is newer.
+            if started_after is not None:
+                query = query.where(_started_at >= started_after)
+                if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
+                    query = query.where(_p.seq > last)
+            if started_before is not None:
+                query = query.where(_started_at < started_before)
+                if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
+                    query = query.where(_p.seq < first)
+            return [ProcessRow(*row) for row in connection.execute(query)]
 
     def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
         """Pending rows without an instance that nothing has happened to for a while, oldest first.
@@ -360,11 +381,10 @@ class ProcessStore:
 
     def running(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
         """Rows whose instance may run, in order, for the reconciler's round: pending, or standing on an incident."""
-        return self._many(
-            _SELECT.where(_MAY_RUN, _p.process_instance_id.is_not(None), _p.seq > after_seq)
-            .order_by(_p.seq)
-            .limit(limit)
-        )
+        query = _SELECT.where(_p.process_instance_id.is_not(None), _p.seq > after_seq).order_by(_p.seq).limit(limit)
+        # by key: a row may change between the two
+        found = {row.seq: row for may_run in _MAY_RUN for row in self._many(query.where(may_run))}
+        return [found[seq] for seq in sorted(found)[:limit]]
 
     def open_in_engine(self, *, limit: int) -> list[ProcessRow]:
         """Rows that were ended from outside while their instance may still run, longest untouched first."""
@@ -384,6 +404,16 @@ class ProcessStore:
     def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
         with self._db.read() as connection:
             return [ProcessRow(*row) for row in connection.execute(query)]
+
+
+def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, shift: timedelta) -> int | None:
+    """The key of the row next to a span of time; None where there is none, or no such time."""
+    try:
+        beyond = moment + shift
+    except OverflowError:
+        return None
+    found: int | None = connection.execute(query, {"moment": beyond}).scalar()
+    return found
 
 
 def _touch(connection: Connection, process_ids: Sequence[uuid.UUID], moment: datetime) -> None:

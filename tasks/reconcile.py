@@ -54,7 +54,12 @@ def reconcile() -> None:
 
 
 def resend_starts() -> None:
-    """Enqueue accepted starts that are in no queue: Redis was away when they came, or has lost them."""
+    """Enqueue accepted starts that are in no queue: Redis was away when they came, or has lost them.
+
+    One that is in its queue counts as looked at, or the oldest would be taken each round and hide those behind them. If
+    Redis loses it right afterwards, it is sent again after `RESEND_AFTER_S`, as any other. What cannot be sent is given
+    back for the next round.
+    """
     # Redis first: without it nothing needs to be taken.
     queued = _queued_starts()
     rows = runtime().processes.take_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)

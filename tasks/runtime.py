@@ -18,6 +18,11 @@ from store.webhooks import WebhookStore
 
 #: every key of ours in Redis begins with this
 KEY_PREFIX = "celery-camunda:"
+#: connections to Redis of one process, apart from Celery's own and the result subscriber's: a command takes a fraction
+#: of a millisecond, so the threads of a web process queue for one instead of opening one each at a burst of starts
+REDIS_CONNECTIONS = 1
+#: longest wait for Redis, and for the turn to speak to it, in seconds
+REDIS_TIMEOUT_S = 2.0
 
 
 class Runtime:
@@ -58,14 +63,17 @@ class Runtime:
 
     @cached_property
     def redis(self) -> redis.Redis:
-        """Redis, for ticks, heartbeats and counts."""
-        return redis.Redis.from_url(
+        """Redis, for messages, ticks, heartbeats and counts. Threads share its connection, one command at a time."""
+        pool = redis.BlockingConnectionPool.from_url(
             self.settings.redis_url,
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_TIMEOUT_S,
             decode_responses=True,
-            socket_timeout=2.0,
-            socket_connect_timeout=2.0,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
             health_check_interval=25,
         )
+        return redis.Redis.from_pool(pool)
 
     @cached_property
     def keeper(self) -> LockKeeper:

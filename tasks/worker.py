@@ -89,7 +89,7 @@ class Heartbeat(bootsteps.StartStopStep):
 def _acknowledge_nothing(consumer: Any) -> None:
     """Spare the broker a transaction a message: every queue here is declared without acknowledgement.
 
-    kombu's Redis transport keeps no list of such messages, and yet takes each from that list when Celery acknowledges it.
+    kombu's Redis transport keeps no list of such messages, and yet strikes each from it when Celery acknowledges it.
     """
     consumer.task_consumer.channel.basic_ack = lambda *_tag, **_options: None
 

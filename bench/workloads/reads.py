@@ -9,7 +9,6 @@ import time
 from bench.contestants.ours import Ours
 from bench.json_client import JsonClient
 from bench.report import say
-from bench.seeding import EVENTS_A_TRACE
 from bench.session import Bench
 
 #: calls that are measured for each kind of read, and calls before them
@@ -43,7 +42,7 @@ def _read(url: str, rows: int) -> dict[str, float]:
     chance = random.Random(rows)
     paths = {
         "status": lambda: f"/status/seed-{chance.randrange(rows)}",
-        "event log": lambda: f"/event-log/seed-{chance.randrange(rows // EVENTS_A_TRACE)}",
+        "event log": lambda: f"/event-log/seed-{chance.randrange(rows)}",
         "list": lambda: "/status/all?limit=50",
         "list of errors": lambda: "/status/all?limit=50&status=error",
     }

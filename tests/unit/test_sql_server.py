@@ -196,7 +196,6 @@ def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) ->
         ("ProcessStore.count_unstarted", "process_store.process_instance_id IS NULL"),
         ("ProcessStore.count_running", "process_store.status = 'pending'"),
         ("ProcessStore.count_running", "process_store.process_instance_id IS NOT NULL"),
-        ("ProcessStore.running", "process_store.status = 'pending'"),
         ("ProcessStore.open_in_engine", "process_store.engine_open = 1"),
         ("EventStore.take_open_attempts", "event_log.phase IN ('started', 'completing')"),
         ("WebhookStore.take_due", "webhook_delivery.status = 'pending'"),
@@ -228,6 +227,14 @@ def test_rows_are_taken_under_a_lock_that_passes_over_those_of_others(sent: dict
         first,
     )
     assert len(sent[method]) > 1, "what was taken is not marked or deleted"
+
+
+def test_running_rows_are_asked_for_along_two_indexes(sent: dict[str, list[str]]) -> None:
+    plain = [" ".join(re.sub(r"\bN'", "'", text).split()) for text in sent["ProcessStore.running"]]
+    on_incident, pending = plain
+    assert "process_store.incident_id IS NOT NULL" in on_incident
+    assert "process_store.status = 'pending'" in pending
+    assert " OR " not in on_incident + pending
 
 
 def test_retention_deletes_a_bounded_number_of_rows_at_once(sent: dict[str, list[str]]) -> None:
@@ -349,6 +356,7 @@ def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: st
             "process_instance_id IS NULL AND status = 'pending'",
         ),
         ("INDEX ix_process_store_engine_open ON process_store (updated_at)", "engine_open = 1"),
+        ("INDEX ix_process_store_on_incident ON process_store (seq)", "incident_id IS NOT NULL"),
         ("INDEX ix_process_store_finished ON process_store (finished_at)", "finished_at IS NOT NULL"),
         (
             "INDEX ix_process_store_process_instance_id ON process_store (process_instance_id)",

@@ -6,7 +6,6 @@ import pytest
 
 from tasks.ways import TRY_AGAIN, Way, Ways
 
-
 #: seconds
 WORTH_S = 0.012
 

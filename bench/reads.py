@@ -1,0 +1,84 @@
+"""How long each read of the store takes, and each thing that the reconciler and retention look for.
+
+Medians of many calls, in milliseconds; the calls choose rows at random.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from bench.seeding import BEGIN
+from store.database import Database
+from store.events import EventStore
+from store.processes import ERROR, OK, PENDING, ProcessStore
+from store.retention import Retention
+
+#: calls of each kind, after as many that warm up
+CALLS = 200
+#: of purging, each of which deletes 50 processes
+PURGES = 8
+#: rows of a page: as many as even the smallest selection of a thousand processes has, so that all sizes give as many
+LIMIT = 10
+
+
+def measure(database: Database, rows: int) -> dict[str, float]:
+    """Milliseconds by kind of read, with `rows` seeded processes; purging deletes some of them at the end."""
+    chance = random.Random(rows)
+    store, events, retention = ProcessStore(database), EventStore(database), Retention(database)
+    end = BEGIN + timedelta(seconds=rows)
+
+    def moment() -> timedelta:
+        return timedelta(seconds=chance.randrange(LIMIT, rows - 300))
+
+    def page(**filters: object) -> Callable[[], object]:
+        return lambda: store.page(limit=LIMIT, **filters)  # type: ignore[arg-type]
+
+    kinds: dict[str, Callable[[], object]] = {
+        "status by correlation id": lambda: store.by_correlation_id(f"seed-{chance.randrange(rows)}"),
+        "event log of a trace": lambda: events.by_traceability_id(f"seed-{chance.randrange(rows)}"),
+        "event log of a process": lambda: events.by_correlation_id(f"seed-{chance.randrange(rows)}"),
+        "list": page(),
+        "list from a cursor": lambda: store.page(limit=LIMIT, before_seq=chance.randrange(LIMIT, rows)),
+        "list, status ok": page(status=OK),
+        "list, status error": page(status=ERROR),
+        "list, status pending": page(status=PENDING),
+        "list, process": page(process_key="bench-five"),
+        "list, process that is seldom used": page(process_key="bench-seldom"),
+        "list, process and status": page(process_key="bench-five", status=ERROR),
+        "list, process and status that never meet": page(process_key="bench-five", status=PENDING),
+        "list, seldom used process and status": page(process_key="bench-seldom", status=ERROR),
+        "list, started before an old moment": lambda: store.page(limit=LIMIT, started_before=BEGIN + moment()),
+        "list, started after the last minutes": page(started_after=end - timedelta(minutes=5)),
+        "list, started in an old span": lambda: store.page(
+            limit=LIMIT, started_after=(at := BEGIN + moment()), started_before=at + timedelta(minutes=5)
+        ),
+        "list, errors of an old span": lambda: store.page(
+            limit=LIMIT, status=ERROR, started_after=(at := BEGIN + moment()), started_before=at + timedelta(minutes=5)
+        ),
+        "list, before anything": page(started_before=BEGIN),
+        "how many starts wait": store.count_unstarted,
+        "how many run": store.count_running,
+        "reconcile: starts to send again": lambda: store.take_unstarted(untouched_for_s=30, limit=500),
+        "reconcile: attempts left open": lambda: events.take_open_attempts(untouched_for_s=30, limit=500),
+        "reconcile: running rows": lambda: store.running(after_seq=0, limit=500),
+        "reconcile: ended from outside": lambda: store.open_in_engine(limit=500),
+    }
+    found = {}
+    for what, read in kinds.items():
+        _median_ms(read, CALLS)
+        found[what] = _median_ms(read, CALLS)
+    found["retention: 50 processes and their events"] = _median_ms(lambda: retention.purge(end), PURGES)
+    return found
+
+
+def _median_ms(work: Callable[[], object], calls: int) -> float:
+    taken = []
+    for _ in range(calls):
+        begun = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken) * 1000

@@ -1,0 +1,58 @@
+"""A web process speaks to Redis over a few connections, however many requests start processes and wait."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import redis
+
+from dev.stack import Stack
+from tests.support.api import Answer, Api, eventually
+
+WAITING = 300
+#: messages, the result subscription, and the counting of requests
+MOST = 3
+
+
+def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_path: Path) -> None:
+    settings = {
+        "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
+        "SYNC_TIMEOUT_MS": 10_000,
+        "PROCESSES": "bench.processes",
+        "MAX_WAITING_REQUESTS": WAITING,
+        "RATE_LIMIT": "100000/hour",
+    }
+    stack = Stack(tmp_path, settings=settings, parts=("broker",))
+    try:
+        stack.start_parts(["broker"])
+        stack.run("migrate", ["python", "-m", "store.migrate"])
+        with redis.Redis.from_url(stack.environment.get("REDIS_URL"), decode_responses=True) as client:
+            stack.start_parts(["web"])
+            answers: list[Answer] = []
+            api, most = Api(stack.url), 0
+            requests = [
+                threading.Thread(
+                    target=lambda number=number: answers.append(api.start("bench-hold", None, f"wait-{number}")),
+                    daemon=True,
+                )
+                for number in range(WAITING)
+            ]
+            for request in requests:
+                request.start()
+
+            def all_wait() -> bool:
+                nonlocal most
+                most = max(most, len(client.client_list()) - 1)
+                return client.llen("starts") == WAITING
+
+            eventually(all_wait, timeout_s=20)
+            assert not answers
+            most = max(most, len(client.client_list()) - 1)
+            assert 2 <= most <= MOST, client.client_list()
+            for request in requests:
+                request.join(40)
+            assert {answer.status for answer in answers} == {202}
+            assert len(answers) == WAITING
+    finally:
+        stack.stop()

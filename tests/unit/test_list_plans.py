@@ -1,0 +1,118 @@
+"""Each list of processes is read along an index that begins where the page begins: nothing newer is read, none sorted."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bench.seeding import BEGIN, fill
+from store.database import Database
+from store.migrate import upgrade
+from store.models import process_store
+from store.processes import CLOCKS_DIFFER, ERROR, NewProcess, ProcessStore
+
+ROWS = 1_000
+OLD = {"started_after": BEGIN + timedelta(seconds=200), "started_before": BEGIN + timedelta(seconds=300)}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A thousand processes, one a second."""
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'store.db'}", pool_size=2, timeout_ms=2_000)
+    upgrade(database)
+    fill(database, ROWS)
+    yield database
+    database.dispose()
+
+
+def plans(database: Database, read: Callable[[ProcessStore], object]) -> list[str]:
+    """How SQLite runs each statement of a read."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
+        sent.append((statement, values))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        read(ProcessStore(database))
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", note)
+    with database.read() as connection:
+        return [
+            "; ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))
+            for statement, values in sent
+        ]
+
+
+@pytest.mark.parametrize(
+    ("filters", "way"),
+    [
+        ({}, "SCAN process_store"),
+        ({"before_seq": 500}, "USING INTEGER PRIMARY KEY (rowid<?)"),
+        ({"status": ERROR}, "ix_process_store_status_seq (status=?)"),
+        ({"process_key": "p"}, "ix_process_store_process_key_seq (process_key=?)"),
+        ({"process_key": "p", "status": ERROR}, "ix_process_store_process_key_status_seq (process_key=? AND status=?)"),
+        (OLD, "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ({"started_after": BEGIN - timedelta(days=1)}, "SCAN process_store"),
+        ({"started_before": BEGIN + timedelta(days=1)}, "SCAN process_store"),
+        ({"status": ERROR, **OLD}, "ix_process_store_status_seq (status=? AND rowid>? AND rowid<?)"),
+        ({"process_key": "p", **OLD}, "ix_process_store_process_key_seq (process_key=? AND rowid>? AND rowid<?)"),
+    ],
+)
+def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any], way: str) -> None:
+    *bounds, page = plans(database, lambda store: store.page(limit=10, **filters))
+    assert way.replace("rowid", "seq") in page.replace("rowid", "seq")
+    assert "TEMP B-TREE" not in page
+    assert all("TEMP B-TREE" not in bound for bound in bounds)
+    assert all("ix_process_store_started_at (started_at" in bound for bound in bounds)
+    assert len(bounds) == sum(name.startswith("started_") for name in filters)
+
+
+def test_running_rows_are_found_without_those_that_ended(database: Database) -> None:
+    on_incident, pending = plans(database, lambda store: store.running(after_seq=5, limit=10))
+    assert "ix_process_store_on_incident" in on_incident
+    assert "ix_process_store_status_seq (status=? AND" in pending
+    assert "TEMP B-TREE" not in on_incident + pending
+
+
+def test_spans_of_time_stand_side_by_side_and_leave_nothing_out(database: Database) -> None:
+    store, found = ProcessStore(database), []
+    for begin in range(0, ROWS, 100):
+        at = BEGIN + timedelta(seconds=begin)
+        rows = store.page(limit=500, started_after=at, started_before=at + timedelta(seconds=100))
+        assert all(at <= row.started_at < at + timedelta(seconds=100) for row in rows)
+        found += [row.correlation_id for row in rows]
+    assert sorted(found) == sorted(f"seed-{number}" for number in range(ROWS))
+
+
+def test_span_before_or_after_everything_is_empty(database: Database) -> None:
+    store = ProcessStore(database)
+    assert store.page(limit=10, started_before=BEGIN) == []
+    assert store.page(limit=10, started_after=BEGIN + timedelta(seconds=ROWS)) == []
+    far = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert len(store.page(limit=10, started_before=far)) == 10
+    assert store.page(limit=10, started_after=far) == []
+    assert len(store.page(limit=10, started_after=datetime(1, 1, 1, tzinfo=UTC))) == 10
+    assert store.page(limit=10, started_before=datetime(1, 1, 1, tzinfo=UTC)) == []
+
+
+def test_row_of_a_host_whose_clock_is_off_is_found_by_its_time(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'store.db'}", pool_size=2, timeout_ms=2_000)
+    upgrade(database)
+    store, off = ProcessStore(database), (CLOCKS_DIFFER - timedelta(seconds=2)) / 2
+    # in the order in which they were written: one clock is late, one early
+    for name, at in (("early", BEGIN + off), ("right", BEGIN), ("late", BEGIN - off)):
+        new = NewProcess(uuid.uuid4(), name, "0" * 64, "p", {}, "trace")
+        assert store.accept(new)
+        with database.write() as connection:
+            connection.execute(sa.update(process_store).where(process_store.c.id == new.id).values(started_at=at))
+    for at, name in ((BEGIN + off, "early"), (BEGIN, "right"), (BEGIN - off, "late")):
+        rows = store.page(limit=10, started_after=at, started_before=at + timedelta(seconds=1))
+        assert [row.correlation_id for row in rows] == [name]
+    database.dispose()
