@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 
 from app.api_keys import new_entry
 from app.auth import SCOPES
+from app.process_commands import COMMANDS
 from tasks.deploy import DeployError, deploy_all
 from tasks.health import unhandled_topics
 
@@ -46,5 +47,7 @@ def new_key(name: str, scopes: tuple[str, ...]) -> None:
 
 def register(app: Flask) -> None:
     """Add the commands to the app."""
+    for command in COMMANDS:
+        group.add_command(command)
     app.cli.add_command(group)
     app.cli.add_command(auth_group)

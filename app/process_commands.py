@@ -1,0 +1,45 @@
+"""`flask process check | ...`: the commands of those who build processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from tasks.catalogue import all_processes
+from tasks.checking import check_all
+
+
+@click.command("check")
+@click.argument("keys", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+def check(keys: tuple[str, ...], as_json: bool) -> None:
+    """Compare BPMN files with the code; of the processes KEYS alone, or of all.
+
+    Needs no engine, broker or database. The exit code is 1 when there is a fault.
+    """
+    _refuse_unknown(keys)
+    found = [finding for finding in check_all() if not keys or finding.process in keys]
+    faults = [finding for finding in found if finding.excuse is None]
+    excused = [finding for finding in found if finding.excuse is not None]
+    if as_json:
+        documents = {"faults": faults, "excused": excused}
+        click.echo(json.dumps({name: [it.document() for it in items] for name, items in documents.items()}, indent=2))
+    else:
+        for finding in faults + excused:
+            click.echo(str(finding))
+        count = len(keys or all_processes())
+        click.echo(f"{count} processes, {len(faults)} faults, {len(excused)} excused", err=True)
+    if faults:
+        sys.exit(1)
+
+
+def _refuse_unknown(keys: tuple[str, ...]) -> None:
+    known = [process.key for process in all_processes()]
+    for key in keys:
+        if key not in known:
+            raise click.BadParameter(f"no process {key!r}; there are {', '.join(known) or 'none'}", param_hint="KEYS")
+
+
+COMMANDS: tuple[click.Command, ...] = (check,)
