@@ -9,6 +9,7 @@ import click
 
 from tasks.catalogue import all_processes
 from tasks.checking import check_all
+from tasks.scaffold import ScaffoldError, write_process
 
 
 @click.command("check")
@@ -35,6 +36,21 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
         sys.exit(1)
 
 
+@click.command("new")
+@click.argument("key")
+@click.option("--package", default="processes", show_default=True, help="Package to write it into.")
+def new(key: str, package: str) -> None:
+    """Write a new process KEY, such as order-fulfilment: BPMN file, schemas, steps, and tests that pass.
+
+    Needs no engine, broker or database, and never overwrites anything.
+    """
+    try:
+        folder = write_process(key, package, {process.key for process in all_processes()})
+    except ScaffoldError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{folder}\nNext: pytest {folder}; flask process check {key}; make run")
+
+
 def _refuse_unknown(keys: tuple[str, ...]) -> None:
     known = [process.key for process in all_processes()]
     for key in keys:
@@ -42,4 +58,4 @@ def _refuse_unknown(keys: tuple[str, ...]) -> None:
             raise click.BadParameter(f"no process {key!r}; there are {', '.join(known) or 'none'}", param_hint="KEYS")
 
 
-COMMANDS: tuple[click.Command, ...] = (check,)
+COMMANDS: tuple[click.Command, ...] = (check, new)
