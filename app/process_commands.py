@@ -9,6 +9,8 @@ import click
 
 from tasks.catalogue import all_processes
 from tasks.checking import check_all
+from tasks.deploy import Deployed, DeployError, definitions, deploy_all
+from tasks.health import unhandled_topics
 from tasks.scaffold import ScaffoldError, write_process
 
 
@@ -51,6 +53,44 @@ def new(key: str, package: str) -> None:
     click.echo(f"{folder}\nNext: pytest {folder}; flask process check {key}; make run")
 
 
+@click.command("deploy")
+def deploy() -> None:
+    """Deploy the BPMN files to the engine; what has not changed is left alone."""
+    try:
+        before = {item.key: item for item in definitions()}
+        done = deploy_all()
+        after = {item.key: item for item in definitions()}
+    except DeployError as error:
+        raise click.ClickException(str(error)) from None
+    for key, news in done.items():
+        click.echo(_change(before[key], after[key]) if news else f"{key}: unchanged, version {after[key].version}")
+    for key, topics in unhandled_topics().items():
+        click.echo(f"{key}: no handler for {', '.join(topics)}; these topics are not fetched", err=True)
+
+
+@click.command("definitions")
+def list_definitions() -> None:
+    """List the processes of this installation: version at the engine, state of the file here, running instances."""
+    try:
+        found = definitions()
+    except DeployError as error:
+        raise click.ClickException(str(error)) from None
+    width = max([len("process"), *(len(item.key) for item in found)])
+    click.echo(f"{'process':<{width}}  version  file        running")
+    for item in found:
+        click.echo(f"{item.key:<{width}}  {item.version or '-':>7}  {_state(item):<10}  {item.running:>7}")
+
+
+def _change(before: Deployed, after: Deployed) -> str:
+    return f"{after.key}: deployed version {after.version}" + (f", before {before.version}" if before.version else "")
+
+
+def _state(item: Deployed) -> str:
+    if not item.version:
+        return "not there"
+    return "changed" if item.changed else "deployed"
+
+
 def _refuse_unknown(keys: tuple[str, ...]) -> None:
     known = [process.key for process in all_processes()]
     for key in keys:
@@ -58,4 +98,4 @@ def _refuse_unknown(keys: tuple[str, ...]) -> None:
             raise click.BadParameter(f"no process {key!r}; there are {', '.join(known) or 'none'}", param_hint="KEYS")
 
 
-COMMANDS: tuple[click.Command, ...] = (check, new)
+COMMANDS: tuple[click.Command, ...] = (check, new, deploy, list_definitions)
