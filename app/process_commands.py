@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from uuid import UUID
 
 import click
 
+from store.database import DatabaseAway
 from tasks.catalogue import all_processes
 from tasks.checking import check_all
 from tasks.deploy import Deployed, DeployError, definitions, deploy_all
 from tasks.health import unhandled_topics
+from tasks.replay import Recorded, ReplayError
 from tasks.scaffold import ScaffoldError, write_process
 
 
@@ -81,6 +84,27 @@ def list_definitions() -> None:
         click.echo(f"{item.key:<{width}}  {item.version or '-':>7}  {_state(item):<10}  {item.running:>7}")
 
 
+@click.command("replay")
+@click.argument("execution_id", type=click.UUID)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def replay(execution_id: UUID, yes: bool) -> None:
+    """Run the step of event EXECUTION_ID again with its recorded input, and show the difference of its outcome.
+
+    The engine and the database are told nothing. What the handler does outside happens for real.
+    """
+    try:
+        recorded = Recorded.find(execution_id)
+        click.echo(
+            f"{recorded.step.topic} of {recorded.event.correlation_id}: its effects outside happen for real", err=True
+        )
+        if not yes:
+            click.confirm("Run it?", abort=True, err=True)
+        difference = recorded.run()
+    except (ReplayError, DatabaseAway) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("\n".join(difference) if difference else "the same outcome as recorded")
+
+
 def _change(before: Deployed, after: Deployed) -> str:
     return f"{after.key}: deployed version {after.version}" + (f", before {before.version}" if before.version else "")
 
@@ -98,4 +122,4 @@ def _refuse_unknown(keys: tuple[str, ...]) -> None:
             raise click.BadParameter(f"no process {key!r}; there are {', '.join(known) or 'none'}", param_hint="KEYS")
 
 
-COMMANDS: tuple[click.Command, ...] = (check, new, deploy, list_definitions)
+COMMANDS: tuple[click.Command, ...] = (check, new, deploy, list_definitions, replay)

@@ -238,6 +238,11 @@ class EventStore:
         """The events of one process, in order."""
         return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
 
+    def by_execution_id(self, execution_id: uuid.UUID) -> EventRow | None:
+        """One event; None when there is none."""
+        found = self._many(_SELECT.where(_e.execution_id == execution_id))
+        return found[0] if found else None
+
     def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
         """Attempts that neither ended nor moved for a while, oldest first.
 
