@@ -24,11 +24,13 @@ test-unit: setup-dev ## the tests that start nothing
 test-chaos: setup-test ## the tests that kill things
 	$(PYTEST) tests/chaos $(ARGS)
 
-lint: setup-dev ## ruff, mypy --strict, import-linter, hadolint, compose.yaml
+lint: setup-dev ## ruff, mypy --strict, import-linter, the processes' diagrams, hadolint, compose.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(BIN)/flask --app app process check
+	PROCESSES=tests.processes $(BIN)/flask --app app process check
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 

@@ -8,25 +8,12 @@ from flask.cli import AppGroup
 
 from app.api_keys import new_entry
 from app.auth import SCOPES
-from app.client.commands import COMMANDS
-from tasks.deploy import DeployError, deploy_all
-from tasks.health import unhandled_topics
+from app.client.commands import COMMANDS as CALLS
+from app.process_commands import COMMANDS as AUTHORING
 
 process_cli = AppGroup("process", help="Business processes.")
-for _command in COMMANDS:
+for _command in (*CALLS, *AUTHORING):
     process_cli.add_command(_command)
-
-
-@process_cli.command("deploy")
-def deploy() -> None:
-    """Deploy the BPMN files to the engine; what has not changed is left alone."""
-    try:
-        for key, news in deploy_all().items():
-            click.echo(f"{key}: {'deployed ' + ', '.join(news) if news else 'unchanged'}")
-    except DeployError as error:
-        raise click.ClickException(str(error)) from None
-    for key, topics in unhandled_topics().items():
-        click.echo(f"{key}: no handler for {', '.join(topics)}; these topics are not fetched", err=True)
 
 
 auth_group = AppGroup("auth", help="API keys.")

@@ -43,6 +43,7 @@ class StepDefinition:
 
     `outcome` marks a response step: the last step of its process, whose output is the result (ok) or the error.
     `retries`: attempts after the first. `retry_base_s`: pause before the first of them; it doubles each time.
+    `error_codes`: codes of business errors that the handler raises and whose names its source does not show.
     """
 
     name: str
@@ -57,6 +58,7 @@ class StepDefinition:
     retry_base_s: float = 1.0
     time_limit_s: int | None = None
     invalid_input_code: str = "VALIDATION_ERROR"
+    error_codes: tuple[str, ...] = ()
     http_method: str | None = None
     endpoint: str | None = None
     success: str | None = None
@@ -112,6 +114,7 @@ class ProcessDefinition:
         retry_base_s: float = 1.0,
         time_limit_s: int | None = None,
         invalid_input_code: str = "VALIDATION_ERROR",
+        error_codes: Iterable[str] = (),
         http_method: str | None = None,
         endpoint: str | None = None,
         success: str | None = None,
@@ -143,6 +146,7 @@ class ProcessDefinition:
                 retry_base_s=retry_base_s,
                 time_limit_s=time_limit_s,
                 invalid_input_code=invalid_input_code,
+                error_codes=tuple(error_codes),
                 http_method=http_method,
                 endpoint=endpoint,
                 success=success,

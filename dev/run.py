@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dev.checking import faults
 from dev.children import ChildError
 from dev.console import Console
 from dev.environment import ROOT
@@ -50,7 +51,9 @@ def main() -> int:
     try:
         # Every process reads the settings as it starts; a bad one is told here, once.
         os.chdir(ROOT)
-        load()
+        for fault in faults(load().processes):
+            # Told, and no reason to stop: a process that is half written must not keep the others from running.
+            console.say(f"check: {fault}")
         stack = Stack(options.folder, isolated=False, engine_on_disk=True, report=console.report)
     except SettingsError as error:
         return console.failed(f"settings: {error}", 2)

@@ -267,6 +267,11 @@ class EventStore:
         with self._db.read() as connection:
             return [PhaseRow(*row) for row in connection.execute(query)]
 
+    def by_execution_id(self, execution_id: uuid.UUID) -> EventRow | None:
+        """One event; None when there is none."""
+        found = self._many(_SELECT.where(_e.execution_id == execution_id))
+        return found[0] if found else None
+
     def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
         """Attempts that neither ended nor moved for a while, oldest first.
 

@@ -1,0 +1,83 @@
+"""Does a diagram agree with its code? Answered without engine, broker or database.
+
+    for finding in check(registry):
+        print(finding)
+
+An exception is written where it stands, in the diagram: an extension property of the element (in the Modeler: Extension
+properties) named ``ignore:CODE``, whose value says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from camunda_bridge.check import rules
+from camunda_bridge.check.diagram import Node
+from camunda_bridge.check.error_rule import uncaught_errors
+from camunda_bridge.check.findings import BPMN_UNREADABLE, CODES, EXCEPTION_UNUSED, Finding
+from camunda_bridge.check.subject import Subject, Subjects
+from camunda_bridge.definition import ProcessDefinition
+
+__all__ = ["CODES", "Finding", "check"]
+
+_RULES = (rules.topics, uncaught_errors, rules.responses, rules.business_keys, rules.fields)
+#: how the name of an extension property begins that excuses a finding
+EXCUSE = "ignore:"
+
+
+def check(processes: Iterable[ProcessDefinition]) -> list[Finding]:
+    """What diagrams and code do not agree about; those that the diagram excuses carry the reason.
+
+    `processes` are all of an installation: who calls whom matters.
+    """
+    subjects = Subjects(processes)
+    findings = [
+        Finding(
+            process.bpmn_path,
+            process.key,
+            process.key,
+            process.process_name if process.process_name != process.key else "",
+            BPMN_UNREADABLE,
+            message,
+            "the file must hold one executable process whose id is the key that define_process names",
+        )
+        for process, message in subjects.faults
+    ]
+    for subject in subjects.good:
+        findings += _excused(
+            subject, [_finding(subject, *found) for rule in _RULES for found in rule(subject, subjects)]
+        )
+    return findings
+
+
+def _finding(subject: Subject, node: Node, code: str, message: str, hint: str) -> Finding:
+    name = " ".join(node.name.split())
+    return Finding(subject.process.bpmn_path, subject.process.key, node.id, name, code, message, hint)
+
+
+def _excused(subject: Subject, findings: list[Finding]) -> Iterator[Finding]:
+    used: set[tuple[str, str]] = set()
+    nodes = [subject.diagram.root, *subject.diagram.nodes]
+    reasons = {(node.id, code): reason for node in nodes for code, reason in _excuses(node)}
+    for finding in findings:
+        place = (finding.element, finding.code)
+        if reason := reasons.get(place):
+            used.add(place)
+            yield finding.excused(reason)
+        else:
+            yield finding
+    for node in nodes:
+        for code, reason in _excuses(node):
+            if (node.id, code) not in used:
+                why = "excuses nothing" if reason else "says no reason"
+                hint = "remove the property" if reason else "give the property a value that says why"
+                yield _finding(
+                    subject, node, EXCEPTION_UNUSED, f"has the property {EXCUSE + code!r}, which {why}", hint
+                )
+
+
+def _excuses(node: Node) -> Iterator[tuple[str, str]]:
+    for item in node.extensions("property"):
+        name = item.get("name", "")
+        if name.startswith(EXCUSE):
+            yield name.removeprefix(EXCUSE), item.get("value", "").strip()

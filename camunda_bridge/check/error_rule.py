@@ -1,0 +1,59 @@
+"""Is each error code that a step may raise caught by an event, in its own process or in those that call it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from camunda_bridge.bpmn import Bpmn
+from camunda_bridge.check.diagram import Node
+from camunda_bridge.check.findings import ERROR_NOT_CAUGHT
+from camunda_bridge.check.source import raised_codes
+from camunda_bridge.check.subject import Subject, Subjects
+from camunda_bridge.definition import StepDefinition
+
+
+def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, str, str, str]]:
+    """A finding for each code of each step that no event catches."""
+    for node in subject.diagram.steps:
+        step = subject.process.steps.get(node.topic or "")
+        if step is None:
+            continue
+        for code, origin in sorted(_codes(step).items()):
+            if subject.bpmn.catches(node.id, code):
+                continue
+            escaped = _escapes(subject.bpmn, code, others, {subject.process.key})
+            if escaped is None:
+                continue
+            yield (
+                node,
+                ERROR_NOT_CAUGHT,
+                f"may end in the error {code!r} ({origin}), which no event {escaped}catches",
+                "add an error boundary event with this code, or one without a code, here or around it",
+            )
+
+
+def _codes(step: StepDefinition) -> dict[str, str]:
+    """Error code -> where it comes from."""
+    found = dict.fromkeys(step.error_codes, "declared by the step")
+    found |= dict.fromkeys(raised_codes(step.handler), "raised by its handler")
+    # The step that reports errors is the last resort: an input that it cannot read is a fault of ours, an incident.
+    if step.input_schema is not None and step.outcome != "error":
+        found.setdefault(step.invalid_input_code, "its input fails its schema")
+    return found
+
+
+def _escapes(bpmn: Bpmn, code: str, others: Subjects, seen: set[str]) -> str | None:
+    """Where an error goes that leaves a process: None when its callers catch it, else words that say where not."""
+    named = [(other, node) for other in others.good for node in other.calls_to(bpmn.key)]
+    if not named:
+        # A call whose process is an expression may be the one that catches.
+        by_expression = [(other.bpmn, node) for other in others.good for node in other.calls_to_any()]
+        caught = any(caller.catches(node.id, code) for caller, node in by_expression)
+        return None if caught else ""
+    for caller, node in named:
+        if caller.bpmn.catches(node.id, code):
+            continue
+        key = caller.process.key
+        if key in seen or _escapes(caller.bpmn, code, others, seen | {key}) is not None:
+            return f"here or at {node.id!r} of {key!r} "
+    return None

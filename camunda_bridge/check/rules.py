@@ -1,0 +1,196 @@
+"""The rules that diagram and code are held to, but for the errors; each yields (node, code, message, hint)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from camunda_bridge.check.data_flow import DataFlow
+from camunda_bridge.check.diagram import Node
+from camunda_bridge.check.findings import (
+    BUSINESS_KEY_NOT_PASSED,
+    FIELD_MAY_BE_MISSING,
+    FIELD_NOT_PROVIDED,
+    HANDLER_WITHOUT_TOPIC,
+    RESPONSE_NOT_LAST,
+    TOPIC_WITHOUT_HANDLER,
+)
+from camunda_bridge.check.knowledge import required_fields
+from camunda_bridge.check.subject import Subject, Subjects
+from camunda_bridge.context import CONTEXT_VARIABLE
+
+Found = tuple[Node, str, str, str]
+
+
+def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
+    """Every external task has a handler, every handler an external task."""
+    handled = {topic for other in others.good for topic in other.process.steps}
+    handled |= {topic for process, _ in others.faults for topic in process.steps}
+    used = set()
+    for node in subject.diagram.steps:
+        topic = node.topic or ""
+        used.add(topic)
+        if topic not in handled:
+            prefix = f"{subject.process.key}."
+            how = (
+                f'declare it with @process.step("{topic.removeprefix(prefix)}"), or correct the topic'
+                if topic.startswith(prefix)
+                else f"topics of this process begin with {prefix!r}"
+            )
+            yield node, TOPIC_WITHOUT_HANDLER, f"has the topic {topic!r}, which no step handles", how
+    used |= {node.topic or "" for other in others.good for node in other.diagram.steps}
+    for topic, step in subject.process.steps.items():
+        if topic not in used:
+            yield (
+                subject.diagram.root,
+                HANDLER_WITHOUT_TOPIC,
+                f"has no external task with the topic {topic!r} of the step {step.name!r}",
+                "add the task to the diagram, correct its topic, or remove the step",
+            )
+
+
+def responses(subject: Subject, others: Subjects) -> Iterator[Found]:
+    """A response step is the last of its path: the client has its answer once it is done."""
+    for node in subject.diagram.steps:
+        step = subject.process.steps.get(node.topic or "")
+        if step is None or step.outcome is None:
+            continue
+        if (why := _goes_on(node)) or (why := _caller_goes_on(subject, others, {subject.process.key})):
+            yield (
+                node,
+                RESPONSE_NOT_LAST,
+                f"answers the client (outcome={step.outcome!r}), but {why}",
+                "move it to the end, or take its outcome away",
+            )
+
+
+def business_keys(subject: Subject, others: Subjects) -> Iterator[Found]:
+    """A call activity passes the business key on, which is the correlation id."""
+    for node in subject.diagram.call_activities:
+        keys = [found.get("businessKey", "") for found in node.extensions("in")]
+        if not any("businesskey" in key.lower() for key in keys):
+            yield (
+                node,
+                BUSINESS_KEY_NOT_PASSED,
+                f"starts {node.xml.get('calledElement')!r} without the business key",
+                'add <camunda:in businessKey="#{execution.processBusinessKey}" />',
+            )
+
+
+def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
+    """What a step's input schema requires is there whenever the step is reached; so is what a called process needs."""
+    flow = DataFlow(subject.process, subject.diagram, others.find)
+    for node in subject.diagram.steps:
+        step = subject.process.steps.get(node.topic or "")
+        if step is not None and step.input_schema is not None:
+            yield from _missing(node, required_fields(step.input_schema), flow, "its input schema requires")
+    for node in subject.diagram.call_activities:
+        found = others.find(node.xml.get("calledElement", ""))
+        schema = found[0].start_schema if found else None
+        if schema is None:
+            continue
+        passed = list(node.extensions("in"))
+        targets = {mapping.get("target") for mapping in passed}
+        needed = [name for name in required_fields(schema) if name not in targets]
+        if any(mapping.get("variables") == "all" for mapping in passed):
+            yield from _missing(node, needed, flow, "the called process requires")
+        else:
+            for name in needed:
+                yield (
+                    node,
+                    FIELD_NOT_PROVIDED,
+                    f"does not pass {name!r} on, which the called process requires",
+                    f'add <camunda:in source="{name}" target="{name}" />',
+                )
+
+
+def _missing(node: Node, names: list[str], flow: DataFlow, who: str) -> Iterator[Found]:
+    known = flow.at(node)
+    if known.is_open:
+        return
+    for name in names:
+        if name not in known.possible:
+            yield (
+                node,
+                FIELD_NOT_PROVIDED,
+                f"needs {name!r}, which {who}, but neither the start nor a step that always runs before gives it",
+                "add it to the start schema or to the output of a step before, map it, or make it optional here",
+            )
+        elif name not in known.certain and flow.always_runs(node):
+            # Behind a condition, the diagram may have looked whether it is there.
+            yield (
+                node,
+                FIELD_MAY_BE_MISSING,
+                f"needs {name!r}, which {who}, but whoever gives it may leave it out",
+                "say required=True where it is given, or give it a load_default here",
+            )
+
+
+def _goes_on(node: Node) -> str | None:
+    """Why a node is not the last that happens in its process; None when it is."""
+    if node.attribute("asyncAfter") == "true":
+        return "an asynchronous continuation comes after it"
+    scope: Node | None = node
+    while scope is not None:
+        if scope.multi_instance is not None:
+            return "it may run several times" if scope is node else f"{scope.id!r} around it may run several times"
+        if follower := _next_wait(scope):
+            return "it may come again" if follower is node else f"{follower.id!r} comes after it"
+        if beside := _beside(scope):
+            return f"{beside.id!r} may still run beside it"
+        scope = scope.scope
+    return None
+
+
+def _next_wait(node: Node) -> Node | None:
+    """The first node behind this one at which the instance would still stand."""
+    return next((found for target in node.outgoing for found in _ways(target) if _holds(found)), None)
+
+
+def _beside(node: Node) -> Node | None:
+    """A node on a branch that runs at the same time and need not have ended."""
+    for fork in node.scope.children if node.scope is not None else ():
+        if len(fork.outgoing) < 2 or not (fork.forks or fork.kind == "inclusiveGateway"):
+            continue
+        ways = [list(_ways(target)) for target in fork.outgoing]
+        if any(node in way for way in ways):
+            for way in ways:
+                if node not in way and (found := next((item for item in way if _holds(item)), None)):
+                    return found
+    return None
+
+
+def _ways(start: Node) -> Iterator[Node]:
+    """Every node that a token from here may pass in this scope, itself first."""
+    seen: set[Node] = set()
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            waiting += node.outgoing
+
+
+def _holds(node: Node) -> bool:
+    return node.waits or any(inner.waits for inner in node.walk())
+
+
+def _caller_goes_on(subject: Subject, others: Subjects, seen: set[str]) -> str | None:
+    """Why a process that calls this one, and hands its client on, is not over with it; None when it is."""
+    for caller in others.good:
+        for node in caller.calls_to(subject.process.key):
+            if not _hands_client_on(node):
+                continue
+            key = caller.process.key
+            if why := _goes_on(node):
+                return f"in {key!r}, which calls this process at {node.id!r}, {why}"
+            if key not in seen and (why := _caller_goes_on(caller, others, seen | {key})):
+                return why
+    return None
+
+
+def _hands_client_on(call: Node) -> bool:
+    return any(
+        mapping.get("variables") == "all" or mapping.get("target") == CONTEXT_VARIABLE
+        for mapping in call.extensions("in")
+    )

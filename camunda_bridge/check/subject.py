@@ -1,0 +1,58 @@
+"""The processes that a check looks at: each with its code, its BPMN file as workers read it, and its diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from camunda_bridge.bpmn import Bpmn
+from camunda_bridge.check.diagram import Diagram, Node
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One process whose BPMN file can be read."""
+
+    process: ProcessDefinition
+    bpmn: Bpmn
+    diagram: Diagram
+
+    @classmethod
+    def of(cls, process: ProcessDefinition) -> Subject:
+        """Read the file of a process.
+
+        Raises:
+            DefinitionError: it is missing, no BPMN, or of another process.
+        """
+        bpmn = process.bpmn()
+        return cls(process, bpmn, Diagram(process.bpmn_path.read_bytes()))
+
+    def calls_to(self, key: str) -> list[Node]:
+        """The call activities that surely start process `key`."""
+        return [node for node in self.diagram.call_activities if node.xml.get("calledElement") == key]
+
+    def calls_to_any(self) -> list[Node]:
+        """The call activities whose process is an expression."""
+        return [node for node in self.diagram.call_activities if "{" in node.xml.get("calledElement", "")]
+
+
+class Subjects:
+    """All processes of an installation; `faults` says why a file could not be read."""
+
+    def __init__(self, processes: Iterable[ProcessDefinition]) -> None:
+        self.good: list[Subject] = []
+        self.faults: list[tuple[ProcessDefinition, str]] = []
+        for process in processes:
+            try:
+                self.good.append(Subject.of(process))
+            except DefinitionError as error:
+                self.faults.append((process, str(error)))
+
+    def find(self, key: str) -> tuple[ProcessDefinition, Diagram] | None:
+        """A process and its diagram; None when it is not here, or its file cannot be read."""
+        for subject in self.good:
+            if subject.process.key == key:
+                return subject.process, subject.diagram
+        return None

@@ -1,0 +1,3 @@
+"""The testing kit's fixtures for every test below."""
+
+pytest_plugins = ["testkit.plugin"]

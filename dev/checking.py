@@ -1,0 +1,19 @@
+"""What `flask process check` would say, for those who start the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from camunda_bridge.check import check
+from camunda_bridge.definition import Registry, load_processes
+from camunda_bridge.errors import DefinitionError
+
+
+def faults(packages: Iterable[str]) -> Iterator[str]:
+    """A line for each fault of the processes in `packages`, or for the reason why they cannot be loaded."""
+    try:
+        registry = load_processes(packages, Registry())
+    except DefinitionError as error:
+        yield str(error)
+        return
+    yield from (str(finding) for finding in check(registry) if finding.excuse is None)

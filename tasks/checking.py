@@ -1,0 +1,13 @@
+"""Compare the BPMN files of this installation with its code, for the facade's commands."""
+
+from __future__ import annotations
+
+from camunda_bridge.check import Finding, check
+from tasks.processes import registry
+
+__all__ = ["Finding", "check_all"]
+
+
+def check_all() -> list[Finding]:
+    """What diagrams and code do not agree about, those that the diagrams excuse too; asks nobody but the files."""
+    return check(registry)

@@ -1,0 +1,109 @@
+"""Run one recorded step again, with the input of its event and the code at hand, and compare what comes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+from uuid import UUID
+
+from camunda_bridge.context import StepContext
+from camunda_bridge.definition import StepDefinition
+from camunda_bridge.errors import VariableError
+from camunda_bridge.executor import BusinessError, Completed, Outcome, execute
+from camunda_bridge.variables import from_engine
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
+from tasks.processes import registry
+from tasks.runtime import runtime
+
+#: types whose values an event keeps as the engine sent them, since JSON has no form for them
+_KEPT_TYPED = frozenset({"Date", "Bytes", "File", "Object", "Short"})
+
+
+class ReplayError(Exception):
+    """A step cannot be run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A step's event, and the step that the code at hand has for it."""
+
+    event: EventRow
+    step: StepDefinition
+
+    @classmethod
+    def find(cls, execution_id: UUID) -> Recorded:
+        """Read an event; nothing is written.
+
+        Raises:
+            ReplayError: there is no such event, it is no attempt of a step, or no step of that name is here.
+            DatabaseAway: the store cannot be reached.
+        """
+        event = runtime().events.by_execution_id(execution_id)
+        if event is None:
+            raise ReplayError(f"no event has the execution id {execution_id}")
+        if event.external_task_id is None:
+            raise ReplayError(f"event {execution_id} is {event.step_name!r} of ops, and no step")
+        found = [
+            step
+            for process in registry
+            for step in process.steps.values()
+            if (step.name, step.process_name) == (event.step_name, event.process_name)
+        ]
+        if len(found) != 1:
+            raise ReplayError(f"{len(found)} steps here are called {event.step_name!r} of {event.process_name!r}")
+        return cls(event, found[0])
+
+    def run(self) -> list[str]:
+        """Run the handler; a unified diff of the recorded outcome and the new one, empty where they are the same.
+
+        Neither engine nor database is told. What the handler does outside happens.
+
+        Raises:
+            ReplayError: the recorded input cannot be read.
+        """
+        event = self.event
+        try:
+            values = {name: _value(name, value) for name, value in (event.business_action_request or {}).items()}
+        except VariableError as error:
+            raise ReplayError(str(error)) from error
+        context = StepContext(
+            correlation_id=event.correlation_id or "",
+            traceability_id=event.traceability_id,
+            process_instance_id=event.process_instance_id or "",
+            step=self.step.name,
+            attempt=1,
+            idempotency_key=event.external_task_id or "",
+        )
+        outcome = execute(self.step, values, context).outcome
+        before, after = _recorded(event), _new(outcome)
+        return list(unified_diff(_lines(before), _lines(after), "recorded", "now", lineterm=""))
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping) and {"type", "value"} <= set(value) and value["type"] in _KEPT_TYPED:
+        return from_engine({name: dict(value)})[name]
+    return value
+
+
+def _recorded(event: EventRow) -> dict[str, Any]:
+    ends = {COMPLETED: "completed", COMPLETING: "completed", BPMN_ERROR: "business error", FAILED: "failed"}
+    end = ends.get(event.phase, event.phase)
+    if event.phase == COMPLETING and "bpmnError" in (event.metadata or {}):
+        end = "business error"
+    return {"outcome": end, "response": event.business_action_response}
+
+
+def _new(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Completed):
+        return {"outcome": "completed", "response": outcome.document}
+    if isinstance(outcome, BusinessError):
+        response = {"code": outcome.code, "message": outcome.message, "details": outcome.details}
+        return {"outcome": "business error", "response": response}
+    return {"outcome": "failed", "response": {"message": outcome.message}}
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True).splitlines()

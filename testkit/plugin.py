@@ -1,0 +1,125 @@
+"""The fixtures: `engine_url`, `engine`, `run_process`, `step_context`. A plugin of pytest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from camunda_bridge import StepContext
+from camunda_bridge.client import Engine
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.session import EngineSession
+from dev.local_engine import LocalEngine
+from dev.ports import free_port
+from settings import get_settings
+from testkit.isolation import Deployments
+from testkit.run import ProcessRun
+
+#: seconds that a fresh engine may take until it answers; it takes about 8
+ENGINE_START_S = 120.0
+#: environment variables that name a running engine, the first one set counts
+VARIABLES = ("CAMUNDA_TEST_URL", "CAMUNDA_BASE_URL")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option to reuse a running engine."""
+    parser.addoption(
+        "--engine-url",
+        metavar="URL",
+        help=f"root of the REST API of a running engine to test on; else {' or '.join(VARIABLES)}, else one is started",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which engine it will be."""
+    url, source = _named_engine(config)
+    return f"engine: {url} ({source})" if url else "engine: a local one, started when a test needs it"
+
+
+@pytest.fixture(scope="session")
+def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """Root of the REST API of a real engine: the one that is named, else a local one of this test run."""
+    url, _ = _named_engine(pytestconfig)
+    if url:
+        if get_settings().is_production:
+            pytest.exit("APP_ENV=production: tests deploy and delete processes, which must not happen there", 3)
+        yield url.rstrip("/")
+        return
+    engine = LocalEngine(port=free_port())
+    engine.build()
+    engine.start()
+    try:
+        engine.wait_ready(timeout_s=ENGINE_START_S)
+        yield engine.base_url
+    finally:
+        engine.stop()
+
+
+@pytest.fixture(scope="session")
+def engine(engine_url: str, pytestconfig: pytest.Config) -> Engine:
+    """The engine, by the bridge's client."""
+    if not _named_engine(pytestconfig)[0]:
+        return Engine(EngineSession(engine_url, timeout_ms=15_000))
+    return Engine.from_settings(replace(get_settings(), camunda_base_url=engine_url))
+
+
+@pytest.fixture(scope="session")
+def _deployments(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Deployments]:
+    # By its module's fixture, whatever a test calls `engine`.
+    url = request.getfixturevalue("engine_url")
+    is_named = bool(_named_engine(pytestconfig)[0])
+    client = (
+        Engine.from_settings(replace(get_settings(), camunda_base_url=url))
+        if is_named
+        else Engine(EngineSession(url, timeout_ms=15_000))
+    )
+    deployments = Deployments(client)
+    yield deployments
+    if is_named:
+        deployments.delete()
+
+
+@pytest.fixture
+def run_process(_deployments: Deployments) -> Iterator[Callable[..., ProcessRun]]:
+    """Start a process and work on it until it has ended or waits.
+
+    `run_process(process, variables, calls=[...], replace={...}, correlation_id="...")`: `calls` are the processes that
+    its call activities start; `replace` puts a function, a value to return or an error to raise in a handler's place,
+    by the step's name.
+    """
+    runs: list[ProcessRun] = []
+
+    def run(process: ProcessDefinition, variables: Mapping[str, Any] | None = None, **options: Any) -> ProcessRun:
+        found = ProcessRun(_deployments, process, variables or {}, **options)
+        runs.append(found)
+        return found
+
+    yield run
+    for found in runs:
+        found.stop()
+
+
+@pytest.fixture
+def step_context() -> StepContext:
+    """A context for a handler that is called as a plain function; `dataclasses.replace` changes it."""
+    return StepContext(
+        correlation_id="test-correlation",
+        traceability_id="test-trace",
+        process_instance_id="test-instance",
+        step="test-step",
+        attempt=1,
+        idempotency_key="test-key",
+    )
+
+
+def _named_engine(config: pytest.Config) -> tuple[str, str]:
+    if url := config.getoption("--engine-url"):
+        return str(url), "--engine-url"
+    for name in VARIABLES:
+        if url := os.environ.get(name):
+            return url, name
+    return "", ""

@@ -1,0 +1,250 @@
+"""One process under test: started, worked on until it has ended or waits, and then asked what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from marshmallow import RAISE
+
+from camunda_bridge.client import LockedTask
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.errors import EngineAway, NotFound
+from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
+from camunda_bridge.variables import from_engine, to_engine
+from testkit.isolation import Deployments
+from testkit.worker import Worker
+
+#: seconds that a process may be worked on before the test fails: a diagram that goes in circles never ends
+PATIENCE_S = 30.0
+#: seconds between two looks at a job that the engine runs itself at this moment
+LOOK_EVERY_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """One attempt of a step, as the event log would tell it. `phase` is completed, bpmn-error or failed."""
+
+    step: str
+    activity: str
+    phase: str
+    attempt: int
+    request: dict[str, Any]
+    response: dict[str, Any]
+    http_status_code: int | None = None
+
+
+class ProcessRun:
+    """A started process.
+
+    Attributes:
+        events: one for each attempt of a step, in order.
+        status: ok, error, incident or waiting.
+        result: what the client would get: the output of the response step, else the variables at the end.
+        error: what it would get instead, where the status is error or incident.
+    """
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        process: ProcessDefinition,
+        variables: Mapping[str, Any],
+        *,
+        calls: Iterable[ProcessDefinition] = (),
+        replace: Mapping[str, Any] | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        if process.start_schema is not None:
+            process.start_schema.load(dict(variables), unknown=RAISE)
+        family = {member.key: member for member in (process, *calls)}
+        for member in family.values():
+            deployments.deploy(member, family.values())
+        self.events: list[StepEvent] = []
+        self.correlation_id = correlation_id or f"test-{uuid4().hex[:12]}"
+        self.status = "waiting"
+        self.result: dict[str, Any] | None = None
+        self.error: dict[str, Any] | None = None
+        self._engine = deployments.engine
+        self._calls = any(member.bpmn().calls for member in family.values())
+        self._worker = Worker(deployments, family, replace or {}, self._note)
+        self._answer: tuple[str, dict[str, Any]] | None = None
+        about = ExecutionContext(
+            process_id=str(uuid4()), correlation_id=self.correlation_id, traceability_id=self.correlation_id
+        )
+        start = to_engine({**variables, CONTEXT_VARIABLE: about.to_variable()})
+        self.instance_id = self._engine.start(deployments.key(process.key), self.correlation_id, start)
+        self._go_on()
+
+    def __repr__(self) -> str:
+        path = " > ".join(self.path)
+        return f"<run {self.status}: {path}; result={self.result!r} error={self.error!r}>"
+
+    # -- what happened
+
+    @property
+    def path(self) -> list[str]:
+        """Ids of the elements that were passed, in order; each as often as it was passed."""
+        found = self._engine.session.get(
+            "/history/activity-instance",
+            processInstanceId=self.instance_id,
+            sortBy="occurrence",
+            sortOrder="asc",
+        )
+        return [item["activityId"] for item in found]
+
+    @property
+    def steps(self) -> list[str]:
+        """Names of the steps that ran, in order, those of called processes too; one entry an attempt."""
+        return [event.step for event in self.events]
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The variables of the process as they are now, or were at its end."""
+        values = from_engine(self._engine.historic_variables(self.instance_id))
+        values.pop(CONTEXT_VARIABLE, None)
+        return values
+
+    @property
+    def waiting_at(self) -> list[str]:
+        """Ids of the elements at which the process stands."""
+        found = self._engine.session.get(
+            "/history/activity-instance", processInstanceId=self.instance_id, unfinished="true"
+        )
+        return sorted(item["activityId"] for item in found)
+
+    # -- what may happen next
+
+    def fire_timer(self, activity: str | None = None) -> ProcessRun:
+        """Let a timer go off now, whatever its time; `activity` names its element where there are several.
+
+        Raises:
+            LookupError: there is no such timer, or more than one.
+        """
+        timers = {
+            self._engine.session.get(f"/job-definition/{job['jobDefinitionId']}")["activityId"]: job["id"]
+            for job in self._jobs(timers="true")
+        }
+        wanted = [job for name, job in timers.items() if activity in (None, name)]
+        if len(wanted) != 1:
+            raise LookupError(
+                f"{len(wanted)} timers match {activity!r}; these run: {', '.join(sorted(timers)) or 'none'}"
+            )
+        self._execute(wanted[0])
+        return self._go_on()
+
+    def message(self, name: str, variables: Mapping[str, Any] | None = None) -> ProcessRun:
+        """Deliver a message.
+
+        Raises:
+            LookupError: nothing waits for it.
+        """
+        values = to_engine(variables or {})
+        if not any(self._engine.correlate(name, instance_id=found, variables=values) for found in self._instances()):
+            raise LookupError(f"nothing waits for the message {name!r}; the process stands at {self.waiting_at}")
+        return self._go_on()
+
+    def retry(self) -> ProcessRun:
+        """Give what stands on an incident one more attempt."""
+        for incident in [found for each in self._instances() for found in self._engine.incidents_of(each)]:
+            if incident["incidentType"] == "failedExternalTask" and incident["configuration"]:
+                self._engine.set_task_retries(incident["configuration"], 1)
+            elif incident["incidentType"] == "failedJob" and incident["configuration"]:
+                self._engine.set_job_retries(incident["configuration"], 1)
+        return self._go_on()
+
+    def stop(self) -> None:
+        """Delete the instance, if it runs."""
+        if self.status in ("waiting", "incident"):
+            self._engine.delete_instance(self.instance_id, "the test has ended")
+
+    # -- going on
+
+    def _go_on(self) -> ProcessRun:
+        self.result = self.error = None
+        deadline = time.monotonic() + PATIENCE_S
+        # The last look is for a job that the engine itself ran between the first look and the list of jobs.
+        while self._work() or (self._is_running() and (self._run_jobs() or self._work())):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the process goes on after {PATIENCE_S:.0f} s: {self!r}")
+        self._conclude()
+        return self
+
+    def _work(self) -> int:
+        return self._worker.work(self.correlation_id, self._instances)
+
+    def _is_running(self) -> bool:
+        found = self._engine.historic_instance(self.instance_id)
+        return found is not None and found["state"] in ("ACTIVE", "SUSPENDED")
+
+    def _run_jobs(self) -> bool:
+        """Run the asynchronous continuations that are due; False when there is none."""
+        jobs = self._jobs(messages="true", withRetriesLeft="true")
+        for job in jobs:
+            self._execute(job["id"])
+        return bool(jobs)
+
+    def _jobs(self, **filters: str) -> list[dict[str, Any]]:
+        session = self._engine.session
+        return [job for each in self._instances() for job in session.get("/job", processInstanceId=each, **filters)]
+
+    def _execute(self, job_id: str) -> None:
+        try:
+            self._engine.session.request("POST", f"{self._engine.session.base_url}/job/{job_id}/execute")
+        except (NotFound, EngineAway):
+            # The engine runs it itself just now, or it failed, which its retries tell.
+            time.sleep(LOOK_EVERY_S)
+
+    def _instances(self) -> set[str]:
+        if not self._calls:
+            return {self.instance_id}
+        running = self._engine.session.get("/process-instance", rootProcessInstanceId=self.instance_id)
+        return {self.instance_id, *(item["id"] for item in running)}
+
+    def _conclude(self) -> None:
+        if self._is_running():
+            incidents = [found for each in self._instances() for found in self._engine.incidents_of(each)]
+            self.status = "incident" if incidents else "waiting"
+            if incidents:
+                texts = [found["incidentMessage"] for found in incidents if found["incidentMessage"]]
+                self.error = {"code": "INCIDENT", "message": texts[0] if texts else "", "type": "incident"}
+            return
+        if self._answer is not None:
+            self.status, document = self._answer
+        else:
+            ends = [it for it in self._engine.activities(self.instance_id) if it["activityType"] == "errorEndEvent"]
+            self.status, document = ("error" if ends else "ok"), self.variables
+            if ends:
+                names = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
+                document = {name: document.get(variable) for name, variable in names.items()}
+                document["code"] = document["code"] or ends[0]["activityId"]
+        self.result, self.error = (document, None) if self.status == "ok" else (None, document)
+
+    def _note(
+        self,
+        step: StepDefinition,
+        task: LockedTask,
+        attempt: int,
+        values: dict[str, Any],
+        execution: Execution,
+        is_caught: bool,
+    ) -> None:
+        outcome = execution.outcome
+        response: dict[str, Any]
+        if isinstance(outcome, Completed):
+            phase, response = "completed", outcome.document
+            if step.outcome is not None:
+                self._answer = (step.outcome, outcome.document)
+        elif isinstance(outcome, BusinessError) and is_caught:
+            phase = "bpmn-error"
+            response = {"code": outcome.code, "message": outcome.message, "details": outcome.details}
+        else:
+            phase, response = "failed", {"message": outcome.message}
+            if isinstance(outcome, Failed) and outcome.details:
+                response["trace"] = outcome.details
+        self.events.append(
+            StepEvent(step.name, task.activity_id, phase, attempt, values, response, execution.http_status_code)
+        )

@@ -1,0 +1,146 @@
+"""A worker of one test: fetches the steps of one instance, runs them by production's executor, tells the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from inspect import signature
+from typing import Any
+
+from camunda_bridge.bpmn import Bpmn
+from camunda_bridge.client import LockedTask, Topic
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
+from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
+from camunda_bridge.locks import new_token
+from camunda_bridge.variables import from_engine, to_engine
+from testkit.isolation import Deployments
+
+#: a lock lasts as long as a debugger may hold a handler, in milliseconds
+LOCK_MS = 600_000
+
+Handle = Callable[[StepDefinition, LockedTask, int, dict[str, Any], Execution, bool], None]
+
+
+class Worker:
+    """Runs the steps of a process and of those that it calls.
+
+    Args:
+        family: the process and what it may call.
+        replaced: step name, or topic, -> what stands in for its handler: a function, a value, an error.
+        handled: told of each attempt: step, task, its number, input, execution, whether its error was caught.
+    """
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        family: Mapping[str, ProcessDefinition],
+        replaced: Mapping[str, Any],
+        handled: Handle,
+    ) -> None:
+        self._deployments = deployments
+        self._engine = deployments.engine
+        self._bpmn: dict[str, Bpmn] = {key: process.bpmn() for key, process in family.items()}
+        self._steps = {topic: step for process in family.values() for topic, step in process.steps.items()}
+        self._topics = [
+            Topic(deployments.key(found.name), found.variables)
+            for process in family.values()
+            for found in (process.topic(step) for step in process.steps.values())
+        ]
+        self._attempts: dict[str, int] = {}
+        self._handled = handled
+        for name, stand_in in replaced.items():
+            self._replace(name, stand_in)
+
+    def work(self, business_key: str, instances: Callable[[], set[str]]) -> int:
+        """Run the steps that are ready; how many they were. `instances`: the ids of the tree that is worked on."""
+        token = new_token()
+        tasks = self._fetch(token, business_key)
+        if not tasks and len(self._bpmn) > 1:
+            # A called process may have no business key; what is not ours goes back.
+            mine = instances()
+            for task in self._fetch(token, None):
+                if task.process_instance_id in mine:
+                    tasks.append(task)
+                else:
+                    self._engine.unlock(task.id, token)
+        for task in tasks:
+            self._run(task, token)
+        return len(tasks)
+
+    def _fetch(self, token: str, business_key: str | None) -> list[LockedTask]:
+        if not self._topics:
+            return []
+        return self._engine.fetch_and_lock(
+            self._topics, token=token, lock_duration_ms=LOCK_MS, max_tasks=50, business_key=business_key
+        )
+
+    def _run(self, task: LockedTask, token: str) -> None:
+        step = self._steps[self._deployments.original(task.topic)]
+        attempt = self._attempts[task.id] = self._attempts.get(task.id, 0) + 1
+        values = from_engine(task.variables)
+        about = ExecutionContext.from_variable(values.pop(CONTEXT_VARIABLE, None))
+        context = StepContext(
+            correlation_id=about.correlation_id or task.business_key or task.process_instance_id,
+            traceability_id=about.traceability_id or task.process_instance_id,
+            process_instance_id=task.process_instance_id,
+            step=step.name,
+            attempt=attempt,
+            idempotency_key=task.id,
+        )
+        execution = execute(step, values, context)
+        execution, is_caught = self._deliver(step, task, token, execution)
+        self._handled(step, task, attempt, values, execution, is_caught)
+
+    def _deliver(self, step: StepDefinition, task: LockedTask, token: str, done: Execution) -> tuple[Execution, bool]:
+        """Tell the engine, by the rules of a worker: see the table of failures in docs/design/reliability.md."""
+        outcome = done.outcome
+        if isinstance(outcome, Completed):
+            self._engine.complete(task.id, token, outcome.variables)
+            return done, False
+        if isinstance(outcome, BusinessError):
+            if self._is_caught(task, outcome.code):
+                left_behind = {
+                    "errorCode": outcome.code,
+                    "errorMessage": outcome.message,
+                    "errorType": outcome.kind,
+                    "errorDetails": outcome.details,
+                }
+                self._engine.bpmn_error(task.id, token, outcome.code, outcome.message, to_engine(left_behind))
+                return done, True
+            text = f"no event in the BPMN catches the error {outcome.code!r}: {outcome.message}"
+            outcome = Failed(text, "", final=True)
+        left = 0 if outcome.final else (step.retries + 1 if task.retries is None else task.retries) - 1
+        # The pause before a retry is left out: a test does not wait.
+        self._engine.failure(task.id, token, outcome.message, outcome.details, retries=max(0, left), retry_timeout_ms=0)
+        return replace(done, outcome=outcome), False
+
+    def _is_caught(self, task: LockedTask, code: str) -> bool:
+        bpmn = self._bpmn[self._deployments.original(task.process_definition_key)]
+        if bpmn.catches(task.activity_id, code):
+            return True
+        instance_id = task.process_instance_id
+        while (caller := self._engine.calling_instance(instance_id)) is not None:
+            calling = self._bpmn[self._deployments.original(caller["definitionId"].partition(":")[0])]
+            if any(calling.catches(activity, code) for activity in calling.calling(bpmn.key)):
+                return True
+            instance_id, bpmn = caller["id"], calling
+        return False
+
+    def _replace(self, name: str, stand_in: Any) -> None:
+        topics = [topic for topic, step in self._steps.items() if name in (topic, step.name)]
+        if len(topics) != 1:
+            known = ", ".join(sorted(self._steps))
+            raise LookupError(f"replace: {name!r} names {len(topics)} steps; the steps are {known}")
+        handler = stand_in if callable(stand_in) and not isinstance(stand_in, type) else _answering(stand_in)
+        takes_context = len(signature(handler).parameters) > 1
+        self._steps[topics[0]] = replace(self._steps[topics[0]], handler=handler, takes_context=takes_context)
+
+
+def _answering(stand_in: Any) -> Callable[[Any], Any]:
+    def handler(given: Any) -> Any:
+        if isinstance(stand_in, BaseException):
+            raise stand_in
+        return stand_in
+
+    return handler

@@ -1,0 +1,61 @@
+"""`flask process deploy` and `definitions`: only what changed, and the versions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from camunda_bridge.client import Engine
+from tasks.scaffold import write_process
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def key(engine: Engine) -> Iterator[str]:
+    """A process key of the test's own; what it deploys is deleted afterwards."""
+    key = f"deployed-{uuid4().hex[:8]}"
+    yield key
+    for deployment in engine.session.get("/deployment", name=key):
+        url = f"{engine.session.base_url}/deployment/{deployment['id']}"
+        engine.session.request("DELETE", url, params={"cascade": "true"})
+
+
+def test_only_what_changed_is_deployed_and_versions_are_told(
+    key: str, engine: Engine, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / f"made_{uuid4().hex[:8]}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = write_process(key, package.name, ())
+
+    def flask(command: str) -> str:
+        more = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PROCESSES": package.name}
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "app", "process", command],
+            cwd=ROOT,
+            env={**os.environ, **more, "CAMUNDA_BASE_URL": engine_url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert flask("definitions").splitlines()[1].split() == [key, "-", "not", "there", "0"]
+    assert flask("deploy") == f"{key}: deployed version 1\n"
+    assert flask("deploy") == f"{key}: unchanged, version 1\n"
+    engine.start(key, key, {})
+    assert flask("definitions").splitlines()[1].split() == [key, "1", "deployed", "1"]
+    (bpmn,) = folder.glob("*.bpmn")
+    bpmn.write_text(bpmn.read_text().replace("1.0.0", "1.0.1"))
+    assert flask("definitions").splitlines()[1].split() == [key, "1", "changed", "1"]
+    assert flask("deploy") == f"{key}: deployed version 2, before 1\n"

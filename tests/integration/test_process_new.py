@@ -1,0 +1,77 @@
+"""`flask process new`: what it writes passes its own tests on the engine and the check; what it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.scaffold import ScaffoldError, write_process
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty package of processes."""
+    name = f"made_{tmp_path.name}"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path / name
+
+
+def run(package: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(package.parent), str(ROOT)])
+    env = {**os.environ, "PYTHONPATH": paths, "PROCESSES": package.name, **more}
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def test_written_process_passes_its_tests_and_the_check(package: Path, engine_url: str) -> None:
+    flask = ("flask", "--app", "app", "process")
+    written = run(package, *flask, "new", "order-fulfilment", "--package", package.name)
+    assert written.returncode == 0, written.stderr
+    assert sorted(path.name for path in package.iterdir() if path.name != "__pycache__") == [
+        "__init__.py",
+        "order_fulfilment",
+    ]
+    checked = run(package, *flask, "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    (package.parent / "conftest.py").write_text('pytest_plugins = ["testkit.plugin"]\n')
+    tried = run(package, "pytest", "-q", "--rootdir", str(package.parent), str(package), CAMUNDA_TEST_URL=engine_url)
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "3 passed" in tried.stdout
+    again = run(package, *flask, "new", "order-fulfilment", "--package", package.name)
+    assert again.returncode == 1
+    assert "there is a process 'order-fulfilment' already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "key", ["", "Order", "order_fulfilment", "1st", "a--b", "a-", "../up", "a b", "class", "x" * 61]
+)
+def test_key_that_cannot_be_used_is_refused(package: Path, key: str) -> None:
+    with pytest.raises(ScaffoldError, match="cannot be the key of a process"):
+        write_process(key, package.name, ())
+
+
+def test_folder_that_is_there_is_left_alone(package: Path) -> None:
+    (package / "order").mkdir()
+    (package / "order" / "notes").write_text("mine")
+    with pytest.raises(ScaffoldError, match="is there already; nothing was written"):
+        write_process("order", package.name, ())
+    assert [path.name for path in (package / "order").iterdir()] == ["notes"]
+
+
+def test_nothing_half_written_stays(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(ScaffoldError, match="No space left"):
+        write_process("order", package.name, ())
+    assert [path.name for path in package.iterdir()] == ["__init__.py"]

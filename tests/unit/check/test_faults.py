@@ -1,0 +1,67 @@
+"""Each kind of fault, on a small process that has it; and the processes that have none."""
+
+from __future__ import annotations
+
+import pytest
+
+from camunda_bridge.check import CODES, Finding, check
+from camunda_bridge.definition import Registry, load_processes
+
+#: process key -> the faults that it was written to have: element, code, what the message must name
+FAULTS: dict[str, list[tuple[str, str, str]]] = {
+    "topic-unhandled": [("ship", "TOPIC_WITHOUT_HANDLER", "topic-unhandled.ship")],
+    "handler-unused": [("handler-unused", "HANDLER_WITHOUT_TOPIC", "handler-unused.ship")],
+    "error-uncaught": [("pay", "ERROR_NOT_CAUGHT", "BANK_SAYS_SO"), ("pay", "ERROR_NOT_CAUGHT", "FRAUD")],
+    "input-uncaught": [("pay", "ERROR_NOT_CAUGHT", "VALIDATION_ERROR")],
+    "response-early": [("answer", "RESPONSE_NOT_LAST", "cool-off")],
+    "key-not-passed": [("bill", "BUSINESS_KEY_NOT_PASSED", "billing")],
+    "field-on-one-branch": [("ship", "FIELD_NOT_PROVIDED", "score")],
+    "field-optional": [("ship", "FIELD_MAY_BE_MISSING", "note"), ("ship", "FIELD_MAY_BE_MISSING", "remark")],
+    "no-bpmn": [("no-bpmn", "BPMN_UNREADABLE", "process_1a2b3c")],
+    "exception-idle": [
+        ("bill", "BUSINESS_KEY_NOT_PASSED", "billing"),
+        ("bill", "EXCEPTION_UNUSED", "RESPONSE_NOT_LAST"),
+        ("bill", "EXCEPTION_UNUSED", "BUSINESS_KEY_NOT_PASSED"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def findings() -> list[Finding]:
+    return check(load_processes([f"{__package__}.fixtures"], Registry()))
+
+
+@pytest.mark.parametrize("key", FAULTS)
+def test_fault_is_found_at_its_element(findings: list[Finding], key: str) -> None:
+    found = [finding for finding in findings if finding.process == key]
+    assert [(it.element, it.code) for it in found] == [(element, code) for element, code, _ in FAULTS[key]]
+    for finding, (element, code, named) in zip(found, FAULTS[key], strict=True):
+        assert repr(named) in finding.message or named in finding.message
+        assert str(finding).startswith(f"tests/unit/check/fixtures/{finding.path.name.removesuffix('.bpmn')}/")
+        assert f"{finding.path.name}:{element}: {code} " in str(finding)
+        assert finding.hint
+
+
+def test_every_fixture_and_every_code_is_tried(findings: list[Finding]) -> None:
+    assert {finding.process for finding in findings} == set(FAULTS)
+    assert {finding.code for finding in findings} == set(CODES)
+
+
+def test_element_is_called_by_its_name(findings: list[Finding]) -> None:
+    (billed,) = [finding for finding in findings if finding.process == "key-not-passed"]
+    assert "'Bill it' starts 'billing'" in str(billed)
+
+
+def test_shipped_processes_have_no_fault() -> None:
+    assert check(load_processes(["processes"], Registry())) == []
+
+
+def test_processes_of_tests_have_none_but_those_that_say_why() -> None:
+    found = check(load_processes(["tests.processes"], Registry()))
+    assert all(finding.excuse for finding in found), [str(finding) for finding in found]
+    assert {(finding.process, finding.code) for finding in found} == {
+        ("caller", "BUSINESS_KEY_NOT_PASSED"),
+        ("probe", "ERROR_NOT_CAUGHT"),
+        ("patient", "ERROR_NOT_CAUGHT"),
+    }
+    assert "excused: " in str(found[0])

@@ -1,0 +1,49 @@
+"""`flask process check`: its words, its document, its exit code, and that it needs no server of any kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def check(packages: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0", "CAMUNDA_BASE_URL": "http://127.0.0.1:1/engine-rest"}
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "process", "check", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **nowhere, "DATABASE_URL": "sqlite:////nowhere/at/all.db", "PROCESSES": packages},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_good_processes_end_with_exit_code_0_and_exceptions_are_told() -> None:
+    done = check("tests.processes,processes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "caller.bpmn:call: BUSINESS_KEY_NOT_PASSED" in done.stdout
+    assert "excused: the poll must find" in done.stdout
+    assert "0 faults, 3 excused" in done.stderr
+
+
+def test_faults_end_with_exit_code_1_and_a_document_that_programs_read() -> None:
+    done = check("tests.unit.check.fixtures", "--json", "response-early", "topic-unhandled")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert document["excused"] == []
+    assert [(it["path"], it["element"], it["name"], it["code"]) for it in document["faults"]] == [
+        ("tests/unit/check/fixtures/response_early/response_early.bpmn", "answer", "Answer", "RESPONSE_NOT_LAST"),
+        ("tests/unit/check/fixtures/topic_unhandled/topic_unhandled.bpmn", "ship", "Ship", "TOPIC_WITHOUT_HANDLER"),
+    ]
+
+
+def test_process_that_nobody_knows_is_refused() -> None:
+    done = check("processes", "nobody")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no process 'nobody'; there are onboard-user" in done.stderr
