@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from settings import Settings
@@ -62,8 +62,18 @@ class Database:
         self.timeout_ms = timeout_ms
         self.driver = None if self.is_sqlite else odbc.choose(self.url)
         self._engine = _create_engine(self.url, pool_size, timeout_ms, self.driver)
-        self._reader = self._engine.execution_options(
-            **({"begin": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
+        # On SQL Server connections of their own: to switch one to and fro would be two round trips a read.
+        self._reader = (
+            self._engine.execution_options(begin=False)
+            if self.is_sqlite
+            else _create_engine(
+                self.url,
+                pool_size,
+                timeout_ms,
+                self.driver,
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+            )
         )
         # SQLite lets one writer in at a time and makes the others sleep; threads of one process queue here instead.
         self._turn: threading.Lock | None = threading.Lock() if self.is_sqlite else None
@@ -117,7 +127,7 @@ class Database:
         """Turn an error that says "away" or "try again" into :class:`DatabaseAway`; let every other one pass."""
         try:
             yield
-        except (DBAPIError, DisconnectionError, PoolTimeout) as error:
+        except (DBAPIError, DisconnectionError, PoolTimeout, sqlite3.Error) as error:
             if _is_transient(error):
                 raise DatabaseAway(self._short(error)) from error
             raise
@@ -152,6 +162,7 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+        self._reader.dispose()
 
 
 def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], object] = time.sleep) -> T:
@@ -182,13 +193,19 @@ def is_unique_violation(error: DBAPIError) -> bool:
 
 
 def _is_transient(error: Exception) -> bool:
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, DisconnectionError | PoolTimeout)
-    if error.connection_invalidated:
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        original = error.orig
+    else:
+        # SQLite's BEGIN goes past SQLAlchemy
+        original = error
+    if isinstance(original, DisconnectionError | PoolTimeout):
         return True
-    original = error.orig
     if isinstance(original, sqlite3.Error):
-        return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
+        return isinstance(original, sqlite3.OperationalError) and any(
+            word in str(original) for word in _TRANSIENT_SQLITE
+        )
     state = str(original.args[0]) if original is not None and original.args else ""
     return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
 
@@ -201,14 +218,17 @@ def _mssql_numbers(original: BaseException | None) -> set[int]:
     return {int(number) for number in re.findall(r"\((\d+)\)(?= \(SQL|; \[\w{5}\] \[|\Z)", said)}
 
 
-def _create_engine(url: URL, pool_size: int, timeout_ms: int, driver: odbc.Driver | None) -> sa.Engine:
+def _create_engine(url: URL, pool_size: int, timeout_ms: int, driver: odbc.Driver | None, **more: Any) -> sa.Engine:
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": timeout_ms / 1000,
         "pool_recycle": 1800,
+        # Whoever takes a connection here commits or rolls back: a rollback more would be a round trip for nothing.
+        "pool_reset_on_return": None,
         # what a process was started with is in every statement; a logged error must not show it
         "hide_parameters": True,
+        **more,
     }
     if driver is None:
         return _create_sqlite(url, timeout_ms, options)
@@ -237,6 +257,7 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
     def begin(connection: Connection) -> None:
         # A reader needs no transaction. A writer takes its lock at once: taking it later, after a read, may fail.
         if connection.get_execution_options().get("begin", True):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            driver_connection: Any = connection.connection.dbapi_connection
+            driver_connection.execute("BEGIN IMMEDIATE")
 
     return engine

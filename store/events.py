@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation
 from store.models import event_log
-from store.types import for_update
+from store.types import Constant, for_update
 
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
@@ -28,8 +28,7 @@ OPEN_PHASES = (STARTED, COMPLETING)
 
 _e = event_log.c
 
-# Written into the statement: neither database matches a filtered index with parameters whose values it cannot see.
-_IS_OPEN = _e.phase.in_([sa.literal(phase, literal_execute=True) for phase in OPEN_PHASES])
+_IS_OPEN = _e.phase.in_([Constant(phase) for phase in OPEN_PHASES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ _PROGRESS = (
         }
     )
 )
-_PROGRESS_FROM_STARTED = _PROGRESS.where(_e.phase == sa.literal(STARTED, literal_execute=True))
+_PROGRESS_FROM_STARTED = _PROGRESS.where(_e.phase == Constant(STARTED))
 _CLOSE = (
     sa.update(event_log)
     .where(*_AN_ATTEMPT, _IS_OPEN)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation
 from store.models import process_store
-from store.types import for_update, text, typed
+from store.types import Constant, for_update, text, typed
 
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
 #: ids in one statement; SQL Server takes 2,100 parameters
@@ -32,13 +32,13 @@ STATUSES = (PENDING, OK, ERROR, CANCELLED)
 _p = process_store.c
 
 # Written into the statement: neither database matches a filtered index with a parameter whose value it cannot see.
-_IS_PENDING = _p.status == sa.literal(PENDING, literal_execute=True)
+_IS_PENDING = _p.status == Constant(PENDING)
 
 # Two conditions, each with an index of its own: as one, both databases may read every row that ever failed.
 _MAY_RUN = (
     # not `= error`: SQLite may then take the index of all that ever failed
     sa.and_(
-        _p.status.not_in([sa.literal(OK, literal_execute=True), sa.literal(CANCELLED, literal_execute=True)]),
+        _p.status.not_in([Constant(OK), Constant(CANCELLED)]),
         _p.incident_id.is_not(None),
     ),
     _IS_PENDING,

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from store.database import Database
 from store.models import event_log, process_store, webhook_delivery
 from store.processes import PENDING
-from store.types import for_update
+from store.types import Constant, for_update
 
 #: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.
 PROCESSES, EVENTS = 50, 500
@@ -23,7 +23,7 @@ _older_events = event_log.alias("old")
 # run, is not over yet.
 _IS_OVER = (
     _p.finished_at < bindparam("before"),
-    _p.status != sa.literal(PENDING, literal_execute=True),
+    _p.status != Constant(PENDING),
     _p.incident_id.is_(None),
     _p.engine_open == sa.literal(False, literal_execute=True),
 )

@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 #: SQL Server's default collation folds case and ignores trailing spaces; keys are compared code point by code point.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
@@ -34,6 +36,30 @@ def long_text() -> sa.types.TypeEngine[str]:
 def typed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
     """A parameter whose type stands in the statement: where it may be NULL, SQL Server cannot tell it by itself."""
     return sa.cast(sa.bindparam(name, type_=kind), kind)
+
+
+class Constant(sa.ColumnClause[str]):
+    """A text that stands in the statement itself, such as a status, and never in a parameter.
+
+    Neither database matches a filtered index with parameters whose values it cannot see. SQLAlchemy's own
+    `literal_execute` renders the text anew each time that the statement runs.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, text: str) -> None:
+        quoted = text.replace("'", "''")
+        super().__init__(f"'{quoted}'", sa.Unicode(), is_literal=True)
+
+
+@compiles(Constant)
+def _constant(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str:
+    return element.name
+
+
+@compiles(Constant, "mssql")
+def _constant_mssql(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str:
+    return f"N{element.name}"
 
 
 def for_update(query: sa.Select[Any]) -> sa.Select[Any]:

@@ -18,13 +18,13 @@ from sqlalchemy.engine import Connection
 from store.clock import now
 from store.database import Database
 from store.models import webhook_delivery
-from store.types import for_update
+from store.types import Constant, for_update
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 
 _d = webhook_delivery.c
 # Written into the statement: see store/processes.py.
-_IS_PENDING = _d.status == sa.literal(PENDING, literal_execute=True)
+_IS_PENDING = _d.status == Constant(PENDING)
 _HELD = (_d.id == bindparam("the_id"), _d.claim_token == bindparam("token"), _IS_PENDING)
 
 

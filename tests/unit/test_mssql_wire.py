@@ -6,17 +6,19 @@ settings, transactions, locks.
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from store import mssql
 from store.driver import Driver, load_pyodbc, parse_url
 from store.events import AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
 from store.models import event_log
-from store.mssql import MIGRATION_STATEMENT_S, OtherMigration, alone, create_mssql, reads_without_locks
+from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, OtherMigration, alone, create_mssql, reads_without_locks
 from store.processes import OK, Ending, NewProcess, ProcessStore
 
 pyodbc = load_pyodbc()
@@ -41,6 +43,8 @@ class Wire:
         self.autocommit = False
         self.closed = False
         self.commits = 0
+        self.rollbacks = 0
+        self.is_broken = False
         self.answers = {**SERVER, **(answers or {})}
 
     def cursor(self) -> Cursor:
@@ -49,7 +53,8 @@ class Wire:
     def commit(self) -> None:
         self.commits += 1
 
-    def rollback(self) -> None: ...
+    def rollback(self) -> None:
+        self.rollbacks += 1
 
     def close(self) -> None:
         self.closed = True
@@ -72,6 +77,8 @@ class Cursor:
 
     def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> Cursor:
         self.wire.sent.append((statement, tuple(parameters)))
+        if self.wire.is_broken:
+            raise pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecDirectW)")
         if "SELECT" in statement and not statement.startswith(("UPDATE", "INSERT", "DELETE")):
             self.description = [(f"c{number}", str, None, None, None, None, True) for number in range(40)][:1]
             self.rows = [(value,) for part, value in self.wire.answers.items() if part.lower() in statement.lower()][:1]
@@ -96,11 +103,25 @@ class Cursor:
 class OnWire:
     """The part of :class:`store.database.Database` that the stores use, on a wire."""
 
-    def __init__(self, wire: Wire, driver: str = "ODBC Driver 18 for SQL Server") -> None:
+    def __init__(
+        self, wire: Wire, driver: str = "ODBC Driver 18 for SQL Server", *, reading: Wire | None = None
+    ) -> None:
         url = parse_url("mssql+pyodbc://app:x@server/db")
-        self.engine = create_mssql(url, Driver(driver, driver), 2_500, module=pyodbc, creator=lambda: wire)
+
+        def engine(to: Wire, **options: Any) -> sa.Engine:
+            return create_mssql(
+                url,
+                Driver(driver, driver),
+                2_500,
+                module=pyodbc,
+                creator=lambda: to,
+                pool_reset_on_return=None,
+                **options,
+            )
+
+        self.engine = engine(wire)
         self.write = self.engine.begin
-        self.read = self.engine.execution_options(isolation_level="AUTOCOMMIT").connect
+        self.read = engine(reading or wire, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True).connect
 
 
 @pytest.fixture
@@ -198,12 +219,13 @@ def test_event_batches_stay_below_2100_parameters(wire: Wire) -> None:
     assert max(len(parameters) for _, parameters in wire.sent[before:]) < 2_100
 
 
-def test_reads_open_no_transaction(wire: Wire) -> None:
-    database = ready(wire)
+def test_reads_open_no_transaction() -> None:
+    writing, reading = Wire(), Wire()
+    database = OnWire(writing, reading=reading)
     with database.read():
-        assert wire.autocommit
+        assert reading.autocommit
     with database.write():
-        assert not wire.autocommit
+        assert not writing.autocommit
 
 
 @pytest.mark.parametrize(("answer", "expected"), [(True, True), (1, True), (0, False), (None, False)])
@@ -244,3 +266,50 @@ def test_begin_writes_in_one_transaction(wire: Wire) -> None:
     commits = wire.commits
     store.begin(NewEvent("t", "s", external_task_id="task", lock_token="token"), confirm=AttemptKey("task", "0"))
     assert wire.commits == commits + 1
+
+
+def test_a_read_is_one_round_trip_and_a_write_two(wire: Wire) -> None:
+    database = ready(wire)
+    store = ProcessStore(database)
+    store.by_correlation_id("opens the reader's connection")
+    commits, rollbacks = wire.commits, wire.rollbacks
+
+    assert len(sent_by(wire, lambda: store.by_correlation_id("order-1"))) == 1
+    assert (wire.commits, wire.rollbacks) == (commits, rollbacks)
+    assert len(sent_by(wire, lambda: EventStore(database).close(AttemptKey("task", "1"), "completed"))) == 1
+    assert (wire.commits, wire.rollbacks) == (commits + 1, rollbacks)
+
+
+def test_connection_is_asked_whether_it_stands_only_after_it_was_idle(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = ready(wire)
+    assert sent_by(wire, lambda: enter(database.engine)) == []
+
+    after_a_pause(monkeypatch)
+
+    assert sent_by(wire, lambda: enter(database.engine)) == ["SELECT 1"]
+
+
+def test_connection_that_broke_while_it_was_idle_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires = [Wire(), Wire()]
+    url = parse_url("mssql+pyodbc://app:x@server/db")
+    left = iter(wires)
+    engine = create_mssql(url, Driver("d", "d"), 2_500, module=pyodbc, creator=lambda: next(left))
+    enter(engine)
+    wires[0].is_broken = True
+    after_a_pause(monkeypatch)
+
+    with engine.connect() as connection:
+        assert connection.connection.dbapi_connection is wires[1]
+    assert wires[0].closed
+
+
+def after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = time.monotonic() + CHECK_AFTER_S + 1
+    monkeypatch.setattr(mssql.time, "monotonic", lambda: later)
+
+
+def enter(engine: sa.Engine) -> None:
+    with engine.connect():
+        pass
