@@ -134,22 +134,11 @@ _RELEASE_CLAIM = (
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"))
     .values(claim_token=None, claim_until=None, updated_at=bindparam("moment"))
 )
-_SETTLE = (
+_STOOD_STILL = sa.and_(_p.status == ERROR, _p.incident_id.is_not(None))
+_END = (
     sa.update(process_store)
     .where(
         _p.id == bindparam("the_id"),
-        sa.or_(
-            _p.status == PENDING,
-            # `error` is final only for itself: a retry may end well, and one that stood still on an incident may end
-            # in an error of its own, or with its instance deleted.
-            sa.and_(_p.status == ERROR, bindparam("new_status") == OK),
-            sa.and_(
-                _p.status == ERROR,
-                _p.incident_id.is_not(None),
-                bindparam("new_status").in_([ERROR, CANCELLED]),
-                typed("new_incident_id", _INSTANCE_ID).is_(None),
-            ),
-        ),
         sa.or_(
             typed("pid", _INSTANCE_ID).is_(None),
             _p.process_instance_id.is_(None),
@@ -169,6 +158,17 @@ _SETTLE = (
         claim_token=None,
         claim_until=None,
     )
+)
+# `error` is final only for itself: a retry may end well, and one that stood still on an incident may end in an error of
+# its own, or with its instance deleted.
+_AFTER_INCIDENT = sa.and_(
+    _STOOD_STILL, bindparam("new_status").in_([ERROR, CANCELLED]), typed("new_incident_id", _INSTANCE_ID).is_(None)
+)
+_SETTLE = _END.where(
+    sa.or_(_p.status == PENDING, sa.and_(_p.status == ERROR, bindparam("new_status") == OK), _AFTER_INCIDENT)
+)
+_SETTLE_AS_FOUND = _END.where(
+    sa.or_(_p.status == PENDING, sa.and_(_STOOD_STILL, bindparam("new_status") == OK), _AFTER_INCIDENT)
 )
 
 
@@ -263,8 +263,12 @@ class ProcessStore:
         *,
         process_instance_id: str | None = None,
         connection: Connection | None = None,
+        as_found: bool = False,
     ) -> bool:
         """End the row, if its state allows it. With an instance id: only if it is that row's.
+
+        `as_found`: the end is what the engine's history looks like, which knows nothing of steps that declare an error:
+        a row that ended in an error, and stands on no incident, stays as it is.
 
         `connection` lets the end be written in one transaction with a step's event.
         """
@@ -279,10 +283,11 @@ class ProcessStore:
             "new_engine_open": ending.engine_open,
             "moment": now(),
         }
+        statement = _SETTLE_AS_FOUND if as_found else _SETTLE
         if connection is not None:
-            return connection.execute(_SETTLE, values).rowcount == 1
+            return connection.execute(statement, values).rowcount == 1
         with self._db.write() as own:
-            return own.execute(_SETTLE, values).rowcount == 1
+            return own.execute(statement, values).rowcount == 1
 
     def reopen(self, process_id: uuid.UUID) -> bool:
         """`error` back to `pending`: its step is tried again."""

@@ -57,13 +57,17 @@ def settle_step(
     return won
 
 
-def settle(row: ProcessRow, ending: Ending) -> bool:
-    """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost."""
+def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False) -> bool:
+    """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost.
+
+    `as_found`: see :meth:`store.processes.ProcessStore.settle`.
+    """
     with runtime().database.write() as connection:
-        won = runtime().processes.settle(row.id, ending, connection=connection)
+        won = runtime().processes.settle(row.id, ending, connection=connection, as_found=as_found)
         claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None
     if not won:
-        lost_race(row.id, ending)
+        if not as_found:
+            lost_race(row.id, ending)
         return False
     wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     if claim is not None:
@@ -143,9 +147,9 @@ def settle_from_history(row: ProcessRow, instance: dict[str, Any]) -> bool:
     if state in ("ACTIVE", "SUSPENDED"):
         return False
     if state == "COMPLETED":
-        return settle(row, ending_of(instance))
+        return settle(row, ending_of(instance), as_found=True)
     reason = instance.get("deleteReason") or "the instance was deleted in the engine"
-    return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}))
+    return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}), as_found=True)
 
 
 def ending_of(instance: dict[str, Any]) -> Ending:

@@ -288,6 +288,17 @@ def test_settling_in_a_transaction_that_fails_leaves_the_row(store: ProcessStore
     assert row_of(store, new).status == PENDING
 
 
+@pytest.mark.parametrize(("incident", "allowed"), [(None, False), ("i", True)])
+def test_history_ends_no_row_well_that_a_step_ended_in_an_error(
+    store: ProcessStore, incident: str | None, allowed: bool
+) -> None:
+    """The engine calls every instance completed whose last step was done, one that declares an error too."""
+    new = accept(store, "declared")
+    assert store.settle(new.id, Ending(ERROR, error={"code": "DECLARED"}, incident_id=incident))
+
+    assert store.settle(new.id, Ending(OK), as_found=True) is allowed
+
+
 def test_reopened_row_is_pending_again(store: ProcessStore) -> None:
     new = started(store)
     store.settle(new.id, Ending(ERROR, error={"code": "INCIDENT"}, incident_id="i"))

@@ -116,6 +116,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.count_unstarted)
     calls(store.count_running)
     calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
+    calls(store.settle, new.id, Ending(OK), as_found=True)
     calls(store.reopen, new.id)
     with database.write() as connection:
         calls(store.settle, new.id, Ending(OK, result=[1]), connection=connection)
