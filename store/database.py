@@ -127,7 +127,7 @@ class Database:
         """Turn an error that says "away" or "try again" into :class:`DatabaseAway`; let every other one pass."""
         try:
             yield
-        except (DBAPIError, DisconnectionError, PoolTimeout, sqlite3.Error) as error:
+        except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
                 raise DatabaseAway(self._short(error)) from error
             raise
@@ -198,7 +198,6 @@ def _is_transient(error: Exception) -> bool:
             return True
         original = error.orig
     else:
-        # SQLite's BEGIN goes past SQLAlchemy
         original = error
     if isinstance(original, DisconnectionError | PoolTimeout):
         return True
@@ -224,8 +223,6 @@ def _create_engine(url: URL, pool_size: int, timeout_ms: int, driver: odbc.Drive
         "max_overflow": 0,
         "pool_timeout": timeout_ms / 1000,
         "pool_recycle": 1800,
-        # Whoever takes a connection here commits or rolls back: a rollback more would be a round trip for nothing.
-        "pool_reset_on_return": None,
         # what a process was started with is in every statement; a logged error must not show it
         "hide_parameters": True,
         **more,
@@ -257,7 +254,6 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
     def begin(connection: Connection) -> None:
         # A reader needs no transaction. A writer takes its lock at once: taking it later, after a read, may fail.
         if connection.get_execution_options().get("begin", True):
-            driver_connection: Any = connection.connection.dbapi_connection
-            driver_connection.execute("BEGIN IMMEDIATE")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -56,6 +56,8 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
     engine = sa.create_engine(
         url,
         connect_args={"timeout": seconds},
+        # Whoever takes a connection commits or rolls back: a rollback more would be a round trip for nothing.
+        pool_reset_on_return=None,
         # FreeTDS takes long texts only under the type that pyodbc chooses for them itself.
         use_setinputsizes=not driver.is_freetds,
         **options,

@@ -115,7 +115,6 @@ class OnWire:
                 2_500,
                 module=pyodbc,
                 creator=lambda: to,
-                pool_reset_on_return=None,
                 **options,
             )
 
