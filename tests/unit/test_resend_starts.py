@@ -33,6 +33,10 @@ print("ready", flush=True)
 sys.stdin.readline()
 rows, attempts = [], []
 while some := runtime().processes.take_unstarted(untouched_for_s=15, limit=3):
+    if not rows:
+        # neither is through before the other has begun
+        print("begun", flush=True)
+        sys.stdin.readline()
     rows += [str(row.id) for row in some]
 while some := runtime().events.take_open_attempts(untouched_for_s=15, limit=3):
     attempts += [str(row.execution_id) for row in some]
@@ -146,13 +150,14 @@ def test_two_reconcilers_at_once_never_take_the_same_row(facade: Facade, long_ag
         for _ in range(2)
     ]
     try:
-        for one in both:
-            assert one.stdout is not None
-            assert one.stdout.readline() == "ready\n"
-        for one in both:
-            assert one.stdin is not None
-            one.stdin.write("go\n")
-            one.stdin.flush()
+        for said in ("ready\n", "begun\n"):
+            for one in both:
+                assert one.stdout is not None
+                assert one.stdout.readline() == said
+            for one in both:
+                assert one.stdin is not None
+                one.stdin.write("go\n")
+                one.stdin.flush()
         told = [json.loads(one.communicate(timeout=PATIENCE_S)[0]) for one in both]
     finally:
         for one in both:
