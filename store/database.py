@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from settings import Settings
@@ -193,18 +193,13 @@ def is_unique_violation(error: DBAPIError) -> bool:
 
 
 def _is_transient(error: Exception) -> bool:
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return True
-        original = error.orig
-    else:
-        original = error
-    if isinstance(original, DisconnectionError | PoolTimeout):
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, DisconnectionError | PoolTimeout)
+    if error.connection_invalidated:
         return True
+    original = error.orig
     if isinstance(original, sqlite3.Error):
-        return isinstance(original, sqlite3.OperationalError) and any(
-            word in str(original) for word in _TRANSIENT_SQLITE
-        )
+        return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
     state = str(original.args[0]) if original is not None and original.args else ""
     return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
 
