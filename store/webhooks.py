@@ -7,7 +7,8 @@ was lost, or the worker that was at it has died.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,58 +68,17 @@ class Outcome:
     counted: bool = True
 
 
-_SELECT = sa.select(
-    _d.id,
-    _d.process_id,
-    _d.correlation_id,
-    _d.url,
-    _d.payload,
-    _d.status,
-    _d.attempt,
-    _d.next_at,
-    _d.last_status_code,
-    _d.last_error,
-    _d.created_at,
-)
-_BEGIN = (
-    sa.update(webhook_delivery)
-    .where(*_HELD)
-    .values(
-        attempt=_d.attempt + 1,
-        claim_token=bindparam("new_token"),
-        next_at=bindparam("until"),
-        updated_at=bindparam("moment"),
-    )
-)
-_END = (
-    sa.update(webhook_delivery)
-    .where(*_HELD)
-    .values(
-        status=bindparam("new_status"),
-        payload=None,
-        claim_token=None,
-        next_at=None,
-        last_status_code=bindparam("code"),
-        last_error=bindparam("error"),
-        updated_at=bindparam("moment"),
-    )
-)
-_AGAIN = (
-    sa.update(webhook_delivery)
-    .where(*_HELD)
-    .values(
-        claim_token=None,
-        next_at=bindparam("until"),
-        last_status_code=bindparam("code"),
-        last_error=bindparam("error"),
-        updated_at=bindparam("moment"),
-    )
-)
-_NOT_BEGUN = (
-    sa.update(webhook_delivery)
-    .where(*_HELD)
-    .values(attempt=_d.attempt - 1, claim_token=None, next_at=bindparam("until"), updated_at=bindparam("moment"))
-)
+def _held(**values: Any) -> sa.Update:
+    """Change a delivery whose claim is the caller's."""
+    return sa.update(webhook_delivery).where(*_HELD).values(**values, updated_at=bindparam("moment"))
+
+
+_SELECT: sa.Select[Any] = sa.select(*(_d[item.name] for item in fields(Delivery)))
+_SAID: dict[str, Any] = {"last_status_code": bindparam("code"), "last_error": bindparam("error")}
+_BEGIN = _held(attempt=_d.attempt + 1, claim_token=bindparam("new_token"), next_at=bindparam("until"))
+_END = _held(status=bindparam("new_status"), payload=None, claim_token=None, next_at=None, **_SAID)
+_AGAIN = _held(claim_token=None, next_at=bindparam("until"), **_SAID)
+_NOT_BEGUN = _held(attempt=_d.attempt - 1, claim_token=None, next_at=bindparam("until"))
 
 
 class WebhookStore:
@@ -211,7 +171,7 @@ class WebhookStore:
         with self._db.write() as connection:
             return connection.execute(statement, values).rowcount == 1
 
-    def give_back(self, claims: list[Claim]) -> None:
+    def give_back(self, claims: Sequence[Claim]) -> None:
         """Undo :meth:`take_due` for deliveries that could not be sent: the next round takes them again."""
         moment = now()
         with self._db.write() as connection:

@@ -19,8 +19,9 @@ from camunda_bridge.errors import BridgeError, EngineRefused
 from store.clock import now
 from store.database import DatabaseAway
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
-from store.processes import ERROR, PENDING, Ending
+from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
+from tasks.batches import each_or_give_back
 from tasks.ending import close_in_engine
 from tasks.publish import BrokerAway, send_start
 from tasks.report import settle_incident
@@ -64,12 +65,11 @@ def resend_starts() -> None:
     queued = _queued_starts()
     rows = runtime().processes.take_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
     missing = [row for row in rows if str(row.id) not in queued]
-    for position, row in enumerate(missing):
-        try:
-            send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
-        except BrokerAway:
-            runtime().processes.give_back(missing[position:])
-            raise
+
+    def send(row: ProcessRow) -> None:
+        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+
+    each_or_give_back(missing, send, runtime().processes.give_back, when=BrokerAway)
     if missing:
         log.warning("%d starts sent again", len(missing))
 
@@ -138,14 +138,7 @@ def resolve_attempts() -> None:
     """Find out from the engine what became of attempts that a crash left open."""
     lock_s = runtime().settings.lock_duration_ms / 1000
     rows = runtime().events.take_open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
-    for position, row in enumerate(rows):
-        try:
-            phase = _what_became_of(row)
-        except BridgeError:
-            runtime().events.give_back(rows[position:])
-            raise
-        if phase is not None:
-            runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
+    each_or_give_back(rows, _resolve, runtime().events.give_back, when=BridgeError)
 
 
 def close_ended() -> None:
@@ -189,6 +182,12 @@ def _settle_all(instances: list[dict[str, Any]]) -> None:
     for row in runtime().processes.by_instance_ids(by_id):
         if row.status in (PENDING, ERROR) and row.process_instance_id is not None:
             settle_from_history(row, by_id[row.process_instance_id])
+
+
+def _resolve(row: EventRow) -> None:
+    phase = _what_became_of(row)
+    if phase is not None:
+        runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
 
 
 def _what_became_of(row: EventRow) -> str | None:

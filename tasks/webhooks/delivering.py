@@ -17,6 +17,7 @@ from store.clock import now
 from store.database import DatabaseAway, retrying
 from store.webhooks import FAILED, PENDING, Claim, Delivery, Outcome
 from tasks import app
+from tasks.batches import each_or_give_back
 from tasks.publish import WEBHOOKS_QUEUE, BrokerAway, send_delivery
 from tasks.runtime import runtime
 from tasks.ticks import is_first_tick
@@ -60,12 +61,7 @@ def enqueue_due() -> int:
     if room <= 0:
         return 0
     claims = runtime().webhooks.take_due(limit=room, for_s=queued_for_s())
-    for position, claim in enumerate(claims):
-        try:
-            send_delivery(claim)
-        except BrokerAway:
-            runtime().webhooks.give_back(claims[position:])
-            raise
+    each_or_give_back(claims, send_delivery, runtime().webhooks.give_back, when=BrokerAway)
     return len(claims)
 
 
