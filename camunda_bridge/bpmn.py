@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from camunda_bridge.errors import DefinitionError
 
-_BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+#: namespace of BPMN's own elements; namespaces of the engines' attributes and elements
+BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+ENGINES = ("{http://camunda.org/schema/1.0/bpmn}", "{http://operaton.org/schema/1.0/bpmn}")
 #: elements with a sequence of their own
-_SCOPES = (_BPMN + "subProcess", _BPMN + "transaction")
+_SCOPES = (BPMN + "subProcess", BPMN + "transaction")
 #: what may give an activity variables that its process instance does not have
-_LOCAL_SCOPES = frozenset({*_SCOPES, _BPMN + "multiInstanceLoopCharacteristics"})
+_LOCAL_SCOPES = frozenset({*_SCOPES, BPMN + "multiInstanceLoopCharacteristics"})
 _LOCAL_VARIABLES = frozenset({"inputParameter", "executionListener"})
-_ENGINES = ("{http://camunda.org/schema/1.0/bpmn}", "{http://operaton.org/schema/1.0/bpmn}")
 
 
 @dataclass(slots=True)
@@ -61,10 +62,10 @@ def parse(xml: str | bytes) -> Bpmn:
         root = ET.fromstring(xml)
     except ET.ParseError as error:
         raise DefinitionError(f"no XML: {error}") from None
-    processes = [found for found in root.iter(_BPMN + "process") if found.get("isExecutable") == "true"]
+    processes = [found for found in root.iter(BPMN + "process") if found.get("isExecutable") == "true"]
     if len(processes) != 1:
         raise DefinitionError(f"a BPMN file must hold one executable process, this one holds {len(processes)}")
-    codes = {error.get("id", ""): error.get("errorCode") for error in root.iter(_BPMN + "error")}
+    codes = {error.get("id", ""): error.get("errorCode") for error in root.iter(BPMN + "error")}
     bpmn = Bpmn(processes[0].get("id", ""))
     _read_scope(bpmn, processes[0], codes, around=set())
     paths = _Paths(processes[0])
@@ -75,19 +76,19 @@ def parse(xml: str | bytes) -> Bpmn:
 
 def _has_variables_of_its_own(node: ET.Element) -> bool:
     return node.tag in _LOCAL_SCOPES or any(
-        node.tag == namespace + name for namespace in _ENGINES for name in _LOCAL_VARIABLES
+        node.tag == namespace + name for namespace in ENGINES for name in _LOCAL_VARIABLES
     )
 
 
 def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], around: set[str | None]) -> None:
     # An event sub-process with an error start event catches what is thrown anywhere in its scope.
     handlers: dict[str, set[str | None]] = {}
-    for sub in scope.findall(_BPMN + "subProcess"):
+    for sub in scope.findall(BPMN + "subProcess"):
         if _is_event_driven(sub):
-            starts = sub.findall(_BPMN + "startEvent")
+            starts = sub.findall(BPMN + "startEvent")
             handlers[sub.get("id", "")] = set().union(*(_caught_codes(start, codes) for start in starts))
     on_boundary: dict[str, set[str | None]] = {}
-    for boundary in scope.findall(_BPMN + "boundaryEvent"):
+    for boundary in scope.findall(BPMN + "boundaryEvent"):
         on_boundary.setdefault(boundary.get("attachedToRef", ""), set()).update(_caught_codes(boundary, codes))
     for node in scope:
         node_id = node.get("id", "")
@@ -98,15 +99,15 @@ def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], aro
             _read_scope(bpmn, node, codes, around=caught)
             continue
         bpmn._caught[node_id] = caught
-        if (topic := _engine_attribute(node, "topic")) and _is_external(node):
+        if (topic := engine_attribute(node, "topic")) and _is_external(node):
             bpmn.topics[node_id] = topic
-        if node.tag == _BPMN + "callActivity" and (called := node.get("calledElement")):
+        if node.tag == BPMN + "callActivity" and (called := node.get("calledElement")):
             bpmn.call_activities[node_id] = called
 
 
 def _caught_codes(event: ET.Element, codes: dict[str, str | None]) -> set[str | None]:
     found: set[str | None] = set()
-    for definition in event.findall(_BPMN + "errorEventDefinition"):
+    for definition in event.findall(BPMN + "errorEventDefinition"):
         reference = definition.get("errorRef")
         # Without a reference, or with an error that has no code, the event catches every code. A reference to an error
         # that is not declared is itself the code (the engine's BpmnParse.parseBoundaryErrorEventDefinition).
@@ -121,7 +122,7 @@ class _Paths:
         self._nodes = {node.get("id", ""): node for node in process.iter() if node.get("id")}
         self._parents = {child: parent for parent in process.iter() for child in parent}
         self._flows: dict[str, list[ET.Element]] = {}
-        for flow in process.iter(_BPMN + "sequenceFlow"):
+        for flow in process.iter(BPMN + "sequenceFlow"):
             if (target := self._nodes.get(flow.get("targetRef", ""))) is not None:
                 self._flows.setdefault(flow.get("sourceRef", ""), []).append(target)
 
@@ -137,10 +138,10 @@ class _Paths:
                 if node in entered:
                     continue
                 entered.add(node)
-                if "true" in (_engine_attribute(node, "asyncBefore"), _engine_attribute(node, "async")):
+                if "true" in (engine_attribute(node, "asyncBefore"), engine_attribute(node, "async")):
                     return True
                 if node.tag in _SCOPES:
-                    entering += node.findall(_BPMN + "startEvent")
+                    entering += node.findall(BPMN + "startEvent")
                 elif not _is_external(node):
                     leaving.append(node)
                 continue
@@ -148,7 +149,7 @@ class _Paths:
             if node in left:
                 continue
             left.add(node)
-            if _engine_attribute(node, "asyncAfter") == "true":
+            if engine_attribute(node, "asyncAfter") == "true":
                 return True
             targets = self._flows.get(node.get("id", ""))
             if targets:
@@ -161,12 +162,12 @@ class _Paths:
         """The events that an error of this activity may go to: on its own boundary and in the scopes around it."""
         node: ET.Element | None = start
         while node is not None and (scope := self._parents.get(node)) is not None:
-            for event in scope.findall(_BPMN + "boundaryEvent"):
+            for event in scope.findall(BPMN + "boundaryEvent"):
                 if event.get("attachedToRef") == node.get("id"):
                     yield event
-            for sub in scope.findall(_BPMN + "subProcess"):
+            for sub in scope.findall(BPMN + "subProcess"):
                 if _is_event_driven(sub) and sub is not node:
-                    yield from sub.findall(_BPMN + "startEvent")
+                    yield from sub.findall(BPMN + "startEvent")
             node = scope
 
 
@@ -175,11 +176,12 @@ def _is_event_driven(node: ET.Element) -> bool:
 
 
 def _is_external(node: ET.Element) -> bool:
-    return _engine_attribute(node, "type") == "external"
+    return engine_attribute(node, "type") == "external"
 
 
-def _engine_attribute(node: ET.Element, name: str) -> str | None:
-    for namespace in _ENGINES:
+def engine_attribute(node: ET.Element, name: str) -> str | None:
+    """An attribute in the namespace of Camunda or Operaton."""
+    for namespace in ENGINES:
         if (value := node.get(namespace + name)) is not None:
             return value
     return None

@@ -67,6 +67,10 @@ class StepDefinition:
     originating_system: str | None = None
     process_name: str | None = None
 
+    def retries_left(self, before: int | None) -> int:
+        """Retries after one more failed attempt; the engine says None before the first."""
+        return max(0, (self.retries + 1 if before is None else before) - 1)
+
 
 @dataclass(slots=True)
 class ProcessDefinition:

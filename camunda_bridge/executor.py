@@ -15,6 +15,9 @@ from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BusinessRuleError, VariableError
 from camunda_bridge.variables import Typed, to_document, to_engine
 
+#: a business error's fields -> the variables that it leaves in the process, which boundary and end events leave too
+ERROR_VARIABLES = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
+
 #: longest stack trace kept, in characters; its end says most
 MAX_TRACE = 16_000
 
@@ -49,6 +52,20 @@ class BusinessError:
     message: str
     kind: str
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The error as an event keeps it."""
+        return {"code": self.code, "message": self.message, "details": self.details}
+
+    @property
+    def variables(self) -> dict[str, Typed]:
+        """What it leaves in the process, for the engine."""
+        return to_engine({ERROR_VARIABLES[name]: value for name, value in {**self.document, "type": self.kind}.items()})
+
+    def uncaught(self) -> Failed:
+        """What becomes of it where no event catches it: the engine would end the instance silently."""
+        return Failed(f"no event in the BPMN catches the error {self.code!r}: {self.message}", "", final=True)
 
 
 @dataclass(frozen=True, slots=True)

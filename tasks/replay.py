@@ -100,8 +100,7 @@ def _new(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Completed):
         return {"outcome": "completed", "response": outcome.document}
     if isinstance(outcome, BusinessError):
-        response = {"code": outcome.code, "message": outcome.message, "details": outcome.details}
-        return {"outcome": "business error", "response": response}
+        return {"outcome": "business error", "response": outcome.document}
     return {"outcome": "failed", "response": {"message": outcome.message}}
 
 

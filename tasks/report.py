@@ -29,7 +29,7 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
         LockLost: the task is another's by now.
         EngineAway: the engine was not told; the lock runs out and the step is tried again.
     """
-    left = 0 if failure.final else retries_left(message.task.retries, step)
+    left = 0 if failure.final else step.retries_left(message.task.retries)
     runtime().engine.failure(
         message.task.id,
         message.token,
@@ -43,11 +43,6 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
         row = retrying(lambda: _row(message, context), for_s=runtime().settings.db_hold_s)
         if row is not None:
             settle_incident(row, failure.message, step.name)
-
-
-def retries_left(before: int | None, step: StepDefinition) -> int:
-    """Retries after one more failed attempt; the engine says None before the first."""
-    return max(0, (step.retries + 1 if before is None else before) - 1)
 
 
 def retry_pause_ms(left: int, step: StepDefinition) -> int:

@@ -7,7 +7,7 @@ import logging
 import uuid
 from typing import Any
 
-from camunda_bridge.variables import from_engine
+from camunda_bridge.endings import end_of
 from store.events import OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks import app
@@ -19,9 +19,6 @@ log = logging.getLogger(__name__)
 
 #: a larger result stays in the row, and the key only points there, in bytes
 MAX_KEY_BYTES = 64 * 1024
-
-#: variables that a boundary event or an error end event leaves, in the order of preference
-_ERROR_FIELDS = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
 
 
 def settle_step(
@@ -154,15 +151,8 @@ def settle_from_history(row: ProcessRow, instance: dict[str, Any]) -> bool:
 
 def ending_of(instance: dict[str, Any]) -> Ending:
     """How a completed instance ended: in a business error if through an error end event, else ok."""
-    engine = runtime().engine
-    values = from_engine(engine.historic_variables(instance["id"]))
-    values.pop("executionContext", None)
-    ends = [item for item in engine.activities(instance["id"]) if item["activityType"] == "errorEndEvent"]
-    if ends:
-        error = {name: values.get(variable) for name, variable in _ERROR_FIELDS.items()}
-        error["code"] = error["code"] or ends[0]["activityId"]
-        return Ending(ERROR, error=error)
-    return Ending(OK, result=_plain(values))
+    is_good, document = end_of(runtime().engine, instance["id"])
+    return Ending(OK, result=_plain(document)) if is_good else Ending(ERROR, error=document)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -89,9 +89,14 @@ def own_slots() -> int:
 
 def _start(row: ProcessRow, traceparent: str | None) -> str:
     context = ExecutionContext(
-        str(row.id), row.correlation_id, row.traceability_id, row.batch_id, row.application_id, traceparent,
+        str(row.id),
+        row.correlation_id,
+        row.traceability_id,
+        row.batch_id,
+        row.application_id,
+        traceparent,
         has_callback=row.callback_url is not None,
-    )  # fmt: skip
+    )
     variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})
     return runtime().engine.start(row.process_key, row.correlation_id, variables)
 

@@ -17,7 +17,7 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepConte
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
-from camunda_bridge.variables import Typed, from_engine, to_engine
+from camunda_bridge.variables import Typed, from_engine
 from store.database import DatabaseAway, retrying
 from store.events import (
     BPMN_ERROR,
@@ -175,11 +175,7 @@ class Attempt:
         self._write(
             Progress(
                 COMPLETING,
-                business_action_response={
-                    "code": outcome.code,
-                    "message": outcome.message,
-                    "details": outcome.details,
-                },
+                business_action_response=outcome.document,
                 identifiers=self.identifiers or None,
                 result=self.step.error,
                 http_status_code=execution.http_status_code,
@@ -188,20 +184,11 @@ class Attempt:
             )
         )
         if not self._tell(lambda: is_caught(self.task, outcome.code)):
-            text = f"no event in the BPMN catches the error {outcome.code!r}: {outcome.message}"
-            self._fail(Failed(text, "", final=True), execution)
+            self._fail(outcome.uncaught(), execution)
             return
-        variables = to_engine(
-            {
-                "errorCode": outcome.code,
-                "errorMessage": outcome.message,
-                "errorType": outcome.kind,
-                "errorDetails": outcome.details,
-            }
-        )
         self._tell(
             lambda: runtime().engine.bpmn_error(
-                self.task.id, self.message.token, outcome.code, outcome.message, variables
+                self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
             )
         )
         retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)

@@ -62,24 +62,15 @@ def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def engine(engine_url: str, pytestconfig: pytest.Config) -> Engine:
     """The engine, by the bridge's client."""
-    if not _named_engine(pytestconfig)[0]:
-        return Engine(EngineSession(engine_url, timeout_ms=15_000))
-    return Engine.from_settings(replace(get_settings(), camunda_base_url=engine_url))
+    return _client(engine_url, pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def _deployments(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Deployments]:
     # By its module's fixture, whatever a test calls `engine`.
-    url = request.getfixturevalue("engine_url")
-    is_named = bool(_named_engine(pytestconfig)[0])
-    client = (
-        Engine.from_settings(replace(get_settings(), camunda_base_url=url))
-        if is_named
-        else Engine(EngineSession(url, timeout_ms=15_000))
-    )
-    deployments = Deployments(client)
+    deployments = Deployments(_client(request.getfixturevalue("engine_url"), pytestconfig))
     yield deployments
-    if is_named:
+    if _named_engine(pytestconfig)[0]:
         deployments.delete()
 
 
@@ -114,6 +105,13 @@ def step_context() -> StepContext:
         attempt=1,
         idempotency_key="test-key",
     )
+
+
+def _client(url: str, config: pytest.Config) -> Engine:
+    # An engine that is named may want a login.
+    if _named_engine(config)[0]:
+        return Engine.from_settings(replace(get_settings(), camunda_base_url=url))
+    return Engine(EngineSession(url, timeout_ms=15_000))
 
 
 def _named_engine(config: pytest.Config) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from marshmallow import RAISE
 from camunda_bridge.client import LockedTask
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.endings import end_of
 from camunda_bridge.errors import EngineAway, NotFound
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
 from camunda_bridge.variables import from_engine, to_engine
@@ -215,12 +216,8 @@ class ProcessRun:
         if self._answer is not None:
             self.status, document = self._answer
         else:
-            ends = [it for it in self._engine.activities(self.instance_id) if it["activityType"] == "errorEndEvent"]
-            self.status, document = ("error" if ends else "ok"), self.variables
-            if ends:
-                names = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
-                document = {name: document.get(variable) for name, variable in names.items()}
-                document["code"] = document["code"] or ends[0]["activityId"]
+            is_good, document = end_of(self._engine, self.instance_id)
+            self.status = "ok" if is_good else "error"
         self.result, self.error = (document, None) if self.status == "ok" else (None, document)
 
     def _note(
@@ -239,8 +236,7 @@ class ProcessRun:
             if step.outcome is not None:
                 self._answer = (step.outcome, outcome.document)
         elif isinstance(outcome, BusinessError) and is_caught:
-            phase = "bpmn-error"
-            response = {"code": outcome.code, "message": outcome.message, "details": outcome.details}
+            phase, response = "bpmn-error", outcome.document
         else:
             phase, response = "failed", {"message": outcome.message}
             if isinstance(outcome, Failed) and outcome.details:

@@ -19,8 +19,6 @@ from tasks.documents import rfc3339
 PAGE = 500
 #: A row may become visible after one with a greater number, but not later than the longest transaction takes.
 SETTLED_AFTER = timedelta(seconds=30)
-#: the event of each phase that ends an attempt; whatever else ends one is a failure
-ENDINGS = {COMPLETED: "completed"}
 
 #: reads rows after a number, at most so many
 Read = Callable[[int, int], list[PhaseRow]]
@@ -69,7 +67,8 @@ class Feed:
         attempt = self._attempt(row)
         found = [] if before else [_event(row, "started", STARTED, row.created_at, attempt)]
         if row.phase not in OPEN_PHASES:
-            found.append(_event(row, ENDINGS.get(row.phase, "failed"), row.phase, row.updated_at, attempt))
+            name = "completed" if row.phase == COMPLETED else "failed"
+            found.append(_event(row, name, row.phase, row.updated_at, attempt))
         return found
 
     def _attempt(self, row: PhaseRow) -> int:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from camunda_bridge.check.diagram import BPMN, Diagram, Node
+from camunda_bridge.bpmn import BPMN
+from camunda_bridge.check.diagram import Diagram, Node
 from camunda_bridge.check.knowledge import ANYTHING, NOTHING, Known, all_of, of_start, of_step, one_of
 from camunda_bridge.definition import ERROR_VARIABLES, ProcessDefinition
 

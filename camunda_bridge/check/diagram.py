@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
-ENGINES = ("{http://camunda.org/schema/1.0/bpmn}", "{http://operaton.org/schema/1.0/bpmn}")
+from camunda_bridge.bpmn import BPMN, ENGINES, engine_attribute
 
 #: elements with nodes of their own
 SCOPES = frozenset({"process", "subProcess", "transaction", "adHocSubProcess"})
@@ -183,14 +182,6 @@ class Diagram:
         for node in self._nodes.values():
             if node.kind == "intermediateThrowEvent" and (name := _link(node)) and (target := catching.get(name)):
                 _join(node, target)
-
-
-def engine_attribute(element: ET.Element, name: str) -> str | None:
-    """An attribute in the namespace of Camunda or Operaton."""
-    for namespace in ENGINES:
-        if (value := element.get(namespace + name)) is not None:
-            return value
-    return None
 
 
 def _fill(scope: Node, nodes: dict[str, Node]) -> None:
