@@ -74,7 +74,8 @@ def test_past_the_limits_starts_are_accepted_without_waiting_then_refused(make_s
 def test_ten_times_more_starts_than_slots_all_end_and_no_lock_expires_in_a_queue(
     make_stack: MakeStack, tmp_path: Path
 ) -> None:
-    stack = make_stack()
+    # Three hundred starts and six children write to one SQLite file at once; that is not what is tested here.
+    stack = make_stack(DB_TIMEOUT_MS=10_000)
     api = Api(stack.url)
     notes = tmp_path / "notes"
     parts = ("web", "worker", "control", "broker")
@@ -83,7 +84,7 @@ def test_ten_times_more_starts_than_slots_all_end_and_no_lock_expires_in_a_queue
     # Six slots take thirty of these a second.
     load = Load(api, "probe", {"do": "sleep", "seconds": 0.2, "notes": str(notes)}, 300, prefer="wait=1")
 
-    assert {answer.status for answer in load.answers()} <= {200, 202}
+    assert [answer for answer in load.answers() if answer.status not in (200, 202)] == []
     ready = api.get("/health/ready")
     assert (ready.status, ready.body["status"]) == (200, "ready")
     assert all(memory_mb(stack[name].pid) - before[name] < MOST_GROWTH_MB for name in parts)
