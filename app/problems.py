@@ -147,9 +147,10 @@ MESSAGE_NOT_CORRELATED = ProblemType(
 ENGINE_AWAY = ProblemType(
     "engine-away",
     503,
-    "The engine cannot be reached; nothing was changed",
-    "The process engine did not answer or refused the service. Nothing was changed.",
-    "Try again after `Retry-After`.",
+    "The engine cannot be reached",
+    "The process engine did not answer or refused the service. `detail` says what is known of what was asked for.",
+    "Try again after `Retry-After`: a retry goes on where it stopped. Look at the status before you send a message "
+    "again that the process may have.",
 )
 DATABASE_AWAY = ProblemType(
     "database-away",

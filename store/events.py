@@ -245,10 +245,13 @@ class EventStore:
         with self._db.write() as connection:
             return close(connection, attempt, phase)
 
-    def record(self, event: NewEvent) -> None:
-        """Write an event that is no attempt of a step."""
-        with self._db.write() as connection:
+    def record(self, event: NewEvent, *, connection: Connection | None = None) -> None:
+        """Write an event that is no attempt of a step; with `connection`, in one transaction with what it tells of."""
+        if connection is not None:
             connection.execute(_INSERT, _values(event))
+            return
+        with self._db.write() as own:
+            own.execute(_INSERT, _values(event))
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """The events of one trace, in order, those after `after_seq`."""

@@ -289,15 +289,20 @@ class ProcessStore:
         with self._db.write() as own:
             return own.execute(statement, values).rowcount == 1
 
-    def reopen(self, process_id: uuid.UUID) -> bool:
-        """`error` back to `pending`: its step is tried again."""
-        with self._db.write() as connection:
-            done = connection.execute(
-                sa.update(process_store)
-                .where(_p.id == process_id, _p.status == ERROR)
-                .values(status=PENDING, error=None, incident_id=None, finished_at=None, updated_at=now())
-            )
-            return done.rowcount == 1
+    def reopen(self, process_id: uuid.UUID, *, connection: Connection | None = None) -> bool:
+        """`error` back to `pending`: the step it stands on is tried again. An error that is its end stays.
+
+        `connection` lets it be written in one transaction with the event that says who wanted it.
+        """
+        statement = (
+            sa.update(process_store)
+            .where(_p.id == process_id, _STOOD_STILL)
+            .values(status=PENDING, error=None, incident_id=None, finished_at=None, updated_at=now())
+        )
+        if connection is not None:
+            return connection.execute(statement).rowcount == 1
+        with self._db.write() as own:
+            return own.execute(statement).rowcount == 1
 
     def close_in_engine(self, process_id: uuid.UUID) -> None:
         """The instance of a row that was ended from outside is gone from the engine."""
