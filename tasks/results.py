@@ -24,7 +24,7 @@ def publish_result(process_id: uuid.UUID, payload: dict[str, Any]) -> None:
     """
     name = f"{KEY_PREFIX}{process_id}"
     # The columns of celery.backends.base.Backend._get_result_meta. When it was done stands in the row.
-    meta = {
+    meta: dict[str, Any] = {
         "task_id": str(process_id),
         "status": "SUCCESS",
         "result": payload,

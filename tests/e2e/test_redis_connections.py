@@ -8,6 +8,7 @@ from pathlib import Path
 import redis
 
 from dev.stack import Stack
+from tests.integration.threads import together
 from tests.support.api import Answer, Api, eventually
 
 WAITING = 300
@@ -15,7 +16,7 @@ WAITING = 300
 MOST = 3
 
 
-def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_path: Path) -> None:
+def test_300_requests_that_start_wait_and_end_at_once_share_three_connections(tmp_path: Path) -> None:
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "SYNC_TIMEOUT_MS": 10_000,
@@ -54,5 +55,9 @@ def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_pa
                 request.join(40)
             assert {answer.status for answer in answers} == {202}
             assert len(answers) == WAITING
+
+            cancelled = together(50, lambda number: api.call("POST", f"/api/process/wait-{number}/cancel").status)
+            assert cancelled == [200] * 50
+            assert len(client.client_list()) - 1 <= MOST, client.client_list()
     finally:
         stack.stop()
