@@ -67,4 +67,4 @@ def test_threads_that_end_processes_share_one_connection(facade: Facade, client:
 
     assert together(12, cancel) == [200] * 12
 
-    assert len(client.client_list()) == before
+    assert len(client.client_list()) <= before
