@@ -13,12 +13,17 @@ from sqlalchemy.exc import DisconnectionError
 
 from store.driver import Driver
 
-#: What the driver, the login or the server may have set otherwise. Filtered indexes need the ANSI ones: without them
-#: SQL Server neither uses such an index nor lets anybody write to its table (error 1934). Row counts decide races;
-#: XACT_ABORT leaves no half transaction behind a statement that ran out of time; FreeTDS may cut long texts.
-SESSION = (
+#: What filtered indexes need: without it SQL Server neither makes or uses such an index nor lets anybody write to its
+#: table (error 1934). https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql has the list.
+FILTERED_INDEXES = (
     "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON; "
-    "SET NUMERIC_ROUNDABORT OFF; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {}"
+    "SET NUMERIC_ROUNDABORT OFF"
+)
+#: What the driver, the login or the server may have set otherwise. Row counts decide races; XACT_ABORT leaves no half
+#: transaction behind a statement that ran out of time; FreeTDS may cut long texts.
+SESSION = (
+    f"{FILTERED_INDEXES}; "
+    "SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {}"
 )
 #: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of
 #: its own in the server's cache.
@@ -63,6 +68,9 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
         **options,
     )
 
+    if driver.is_freetds:
+        _let_rollback_find_something(engine)
+
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.timeout = seconds
@@ -93,6 +101,27 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
                 sizes[parameter] = (size, TEXT_LENGTH, 0)
 
     return engine
+
+
+def _let_rollback_find_something(engine: sa.Engine) -> None:
+    """Make a rollback harmless when the server has rolled back already, as XACT_ABORT lets it do at an error.
+
+    FreeTDS then asks for a rollback of nothing, and its error 3903 would hide the one that told why: a duplicate key, a
+    deadlock. Microsoft's driver keeps count itself.
+    """
+    roll_back = engine.dialect.do_rollback
+
+    def begin_and_roll_back(connection: Any) -> None:
+        if not connection.autocommit:
+            cursor = connection.cursor()
+            try:
+                cursor.execute("IF @@TRANCOUNT = 0 BEGIN TRANSACTION")
+            finally:
+                cursor.close()
+        roll_back(connection)
+
+    # of this engine's own dialect
+    vars(engine.dialect)["do_rollback"] = begin_and_roll_back
 
 
 def reads_without_locks(connection: Connection) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, sqlite
@@ -12,10 +13,11 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-#: SQL Server's default collation folds case and ignores trailing spaces; keys are compared code point by code point.
+#: SQL Server's default collation folds case; keys are compared code point by code point. Trailing spaces are ignored under
+#: every collation, as the SQL standard says, and count on SQLite: no key may end in one.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
-#: Lock what is read until the transaction ends, row by row, and pass over what others have locked.
-CLAIM_HINT = "WITH (UPDLOCK, READPAST, ROWLOCK)"
+
+_Change = TypeVar("_Change", sa.Update, sa.Delete)
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:
@@ -31,11 +33,6 @@ def text(length: int) -> sa.types.TypeEngine[str]:
 def long_text() -> sa.types.TypeEngine[str]:
     """Unicode text of any length: NVARCHAR(MAX)."""
     return sa.UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
-
-
-def typed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
-    """A parameter whose type stands in the statement: where it may be NULL, SQL Server cannot tell it by itself."""
-    return sa.cast(sa.bindparam(name, type_=kind), kind)
 
 
 class Constant(sa.ColumnClause[str]):
@@ -62,12 +59,42 @@ def _constant_mssql(element: Constant, _compiler: SQLCompiler, **_options: Any) 
     return f"N{element.name}"
 
 
-def for_update(query: sa.Select[Any]) -> sa.Select[Any]:
-    """`query` locks the rows that it reads and leaves out those that another transaction has locked.
+def fitting(value: str, length: int) -> str:
+    """`value`, cut to the `length` of an NVARCHAR, which counts UTF-16 code units: an emoji is two, and is never halved."""
+    if len(value) * 2 <= length:
+        return value
+    return value.encode("utf-16-le", "surrogatepass")[: length * 2].decode("utf-16-le", "ignore")
 
-    SQLite needs no hint: its writing transactions follow one another.
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without those that are None, for an INSERT: pyodbc asks the server for the type of each NULL parameter."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query` locks the rows that it reads, along `index`, and leaves out those that another transaction has locked.
+
+    Without the name of the index a small table would be read as a whole, and rows locked that are not taken. SQLite
+    needs no hint: its writing transactions follow one another.
     """
-    return query.with_hint(query.get_final_froms()[0], CLAIM_HINT, "mssql")
+    return _hinted(query, f"UPDLOCK, READPAST, ROWLOCK, INDEX({index})")
+
+
+def marking(change: _Change) -> _Change:
+    """`change` to rows that the transaction has taken, by their `seq`: waits for no other row that it comes across."""
+    return change.with_hint("WITH (READPAST, ROWLOCK)", dialect_name="mssql")
+
+
+def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """Until the transaction ends nobody else reads what `query` finds along `index` in this way, nor adds to it.
+
+    A look before a write needs that where readers do not wait for writers (READ_COMMITTED_SNAPSHOT).
+    """
+    return _hinted(query, f"UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK")
+
+
+def _hinted(query: sa.Select[Any], hints: str) -> sa.Select[Any]:
+    return query.with_hint(query.get_final_froms()[0], f"WITH ({hints})", "mssql")
 
 
 def big_id() -> sa.types.TypeEngine[int]:
