@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from store.database import Database
 from store.models import event_log, process_store, webhook_delivery
 from store.processes import PENDING
-from store.types import Constant, marking, taking
+from store.types import Constant, along, marking, taking
 
 #: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.
 PROCESSES, EVENTS = 50, 500
@@ -35,7 +35,7 @@ _TAKE: sa.Select[Any] = (
 )
 _DELETE_EVENTS = sa.delete(event_log).where(
     event_log.c.seq.in_(
-        sa.select(_older_events.c.seq)
+        along(sa.select(_older_events.c.seq), "ix_event_log_correlation_id_seq")
         .where(_older_events.c.correlation_id.in_(bindparam("cids", expanding=True)))
         .limit(EVENTS)
     )

@@ -17,7 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 #: every collation, as the SQL standard says, and count on SQLite: no key may end in one.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
 
-_Change = TypeVar("_Change", sa.Update, sa.Delete)
+_Statement = TypeVar("_Statement", sa.Select[Any], sa.Update, sa.Delete)
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:
@@ -71,18 +71,18 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:
-    """`query` locks the rows that it reads, along `index`, and leaves out those that another transaction has locked.
+# Hints for SQL Server; SQLite needs none, since its writing transactions follow one another. Those of locks name the index:
+# a small table would be read as a whole otherwise, and rows waited for, or locked, that are not meant.
 
-    Without the name of the index a small table would be read as a whole, and rows locked that are not taken. SQLite
-    needs no hint: its writing transactions follow one another.
-    """
+
+def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query` locks the rows that it reads, along `index`, and leaves out those that another transaction has locked."""
     return _hinted(query, f"UPDLOCK, READPAST, ROWLOCK, INDEX({index})")
 
 
-def marking(change: _Change) -> _Change:
+def marking(change: _Statement) -> _Statement:
     """`change` to rows that the transaction has taken, by their `seq`: waits for no other row that it comes across."""
-    return change.with_hint("WITH (READPAST, ROWLOCK)", dialect_name="mssql")
+    return _hinted(change, "READPAST, ROWLOCK")
 
 
 def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
@@ -93,8 +93,15 @@ def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
     return _hinted(query, f"UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK")
 
 
-def _hinted(query: sa.Select[Any], hints: str) -> sa.Select[Any]:
-    return query.with_hint(query.get_final_froms()[0], f"WITH ({hints})", "mssql")
+def along(statement: _Statement, index: str) -> _Statement:
+    """`statement` finds its rows by `index`, however small the table."""
+    return _hinted(statement, f"ROWLOCK, INDEX({index})")
+
+
+def _hinted(statement: _Statement, hints: str) -> _Statement:
+    if isinstance(statement, sa.Select):
+        return statement.with_hint(statement.get_final_froms()[0], f"WITH ({hints})", "mssql")
+    return statement.with_hint(f"WITH ({hints})", dialect_name="mssql")
 
 
 def big_id() -> sa.types.TypeEngine[int]:
