@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation, retrying_victims
 from store.models import event_log
-from store.types import Constant, alone_with, along, fitting, given, marking, taking
+from store.types import Constant, alone_with, along, fitting, given, length_of, marking, taking
 
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
@@ -153,7 +153,7 @@ _SELECT = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
 _INSERT = sa.insert(event_log).inline()  # nobody reads the new key: no SELECT scope_identity()
 #: texts that are shown, not compared -> the most UTF-16 code units of each
 _SHOWN = {
-    name: event_log.c[name].type.length
+    name: length_of(event_log.c[name])
     for name in (
         "actor",
         "target_system",

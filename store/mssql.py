@@ -21,10 +21,7 @@ FILTERED_INDEXES = (
 )
 #: What the driver, the login or the server may have set otherwise. Row counts decide races; XACT_ABORT leaves no half
 #: transaction behind a statement that ran out of time; FreeTDS may cut long texts.
-SESSION = (
-    f"{FILTERED_INDEXES}; "
-    "SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {}"
-)
+SESSION = f"{FILTERED_INDEXES}; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {{}}"
 #: Before FreeTDS rolls back: see :func:`_let_rollback_find_something`.
 TO_ROLL_BACK = "IF @@TRANCOUNT = 0 BEGIN TRANSACTION"
 #: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of

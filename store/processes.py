@@ -114,6 +114,9 @@ _LAST_BEFORE = (
     sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
 )
 _INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
+# sa.null() stands in the statement; None would be a parameter, of which pyodbc asks the server what type it has.
+_UNCLAIMED = dict.fromkeys(("claim_token", "claim_until"), sa.null())
+_NOT_ENDED = dict.fromkeys(("error", "incident_id", "finished_at"), sa.null())
 _CLAIM = (
     sa.update(process_store)
     .where(
@@ -127,15 +130,14 @@ _CLAIM = (
 _RECORD_INSTANCE = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"), _p.process_instance_id.is_(None))
-    .values(process_instance_id=bindparam("pid"), claim_token=sa.null(), claim_until=sa.null(), updated_at=bindparam("moment"))
+    .values(process_instance_id=bindparam("pid"), updated_at=bindparam("moment"), **_UNCLAIMED)
 )
 _RELEASE_CLAIM = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"))
-    .values(claim_token=sa.null(), claim_until=sa.null(), updated_at=bindparam("moment"))
+    .values(updated_at=bindparam("moment"), **_UNCLAIMED)
 )
 _HAS_FAILED = _p.status == Constant(ERROR)
-_NOT_ENDED = dict.fromkeys(("error", "incident_id", "finished_at"), sa.null())
 _STOOD_STILL = sa.and_(_HAS_FAILED, _p.incident_id.is_not(None))
 
 
@@ -165,13 +167,13 @@ def _settle(status: str, new: frozenset[str], as_found: bool) -> sa.Update:
     if "identifiers" in new:
         values["identifiers"] = bindparam("new_identifiers")
     if "process_instance_id" in new:
-        instance_id = bindparam("new_process_instance_id")
+        instance_id: sa.BindParameter[str] = bindparam("new_process_instance_id")
         where.append(sa.or_(_p.process_instance_id.is_(None), _p.process_instance_id == instance_id))
         values["process_instance_id"] = instance_id
-    moment = bindparam("moment")
+    moment: sa.BindParameter[datetime] = bindparam("moment")
     values |= {"status": Constant(status), "engine_open": bindparam("new_engine_open")}
-    values |= {"finished_at": moment, "updated_at": moment, "claim_token": sa.null(), "claim_until": sa.null()}
-    return sa.update(process_store).where(*where).values(values)
+    values |= {"finished_at": moment, "updated_at": moment}
+    return sa.update(process_store).where(*where).values(values | _UNCLAIMED)
 
 
 class ProcessStore:

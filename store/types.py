@@ -13,8 +13,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-#: SQL Server's default collation folds case; keys are compared code point by code point. Trailing spaces are ignored under
-#: every collation, as the SQL standard says, and count on SQLite: no key may end in one.
+#: SQL Server's default collation folds case; keys are compared code point by code point. Under every collation it
+#: ignores trailing spaces, as the SQL standard says, and SQLite does not: no key may end in one.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
 
 _Statement = TypeVar("_Statement", sa.Select[Any], sa.Update, sa.Delete)
@@ -60,19 +60,25 @@ def _constant_mssql(element: Constant, _compiler: SQLCompiler, **_options: Any) 
 
 
 def fitting(value: str, length: int) -> str:
-    """`value`, cut to the `length` of an NVARCHAR, which counts UTF-16 code units: an emoji is two, and is never halved."""
+    """`value`, cut to the `length` of an NVARCHAR, which counts UTF-16 code units: an emoji is two, never halved."""
     if len(value) * 2 <= length:
         return value
     return value.encode("utf-16-le", "surrogatepass")[: length * 2].decode("utf-16-le", "ignore")
 
 
+def length_of(column: sa.Column[Any]) -> int:
+    """The most UTF-16 code units that `column`, an NVARCHAR(n), takes."""
+    kind: Any = column.type
+    return int(kind.length)
+
+
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without those that are None, for an INSERT: pyodbc asks the server for the type of each NULL parameter."""
+    """`values` without those that are None: of a NULL parameter pyodbc asks the server what type it has."""
     return {name: value for name, value in values.items() if value is not None}
 
 
-# Hints for SQL Server; SQLite needs none, since its writing transactions follow one another. Those of locks name the index:
-# a small table would be read as a whole otherwise, and rows waited for, or locked, that are not meant.
+# Hints for SQL Server; SQLite needs none, since its writing transactions follow one another. They name the index: a
+# small table would be read as a whole otherwise, and rows waited for, or locked, that are not meant.
 
 
 def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from store.clock import now
 from store.database import Database
 from store.models import webhook_delivery
-from store.types import Constant, fitting, given, marking, taking
+from store.types import Constant, fitting, given, length_of, marking, taking
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 
@@ -170,7 +170,7 @@ class WebhookStore:
     def record(self, claim: Claim, outcome: Outcome) -> bool:
         """Write down what came of an attempt; False when the claim is no longer ours."""
         values: dict[str, Any] = {"the_id": claim.id, "token": claim.token, "moment": now()}
-        error = None if outcome.error is None else fitting(outcome.error, _d.last_error.type.length)
+        error = None if outcome.error is None else fitting(outcome.error, length_of(_d.last_error))
         said = given({"last_status_code": outcome.status_code, "last_error": error})
         has_ended = outcome.status != PENDING
         values |= {"new_status": outcome.status} if has_ended else {"until": outcome.next_at}

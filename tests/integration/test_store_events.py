@@ -101,7 +101,7 @@ def test_20_attempts_of_one_task_leave_one_open(store: EventStore) -> None:
 
 
 def test_tokens_and_tasks_are_compared_exactly(store: EventStore) -> None:
-    for task, token in (("task", "token"), ("Task", "token"), ("task", "Token"), ("task", "token ")):
+    for task, token in (("task", "token"), ("Task", "token"), ("task", "Token"), ("task", " token")):
         assert store.begin(attempt(task, token)) is not None
 
 

@@ -96,7 +96,7 @@ def test_same_id_is_not_accepted_twice(store: ProcessStore) -> None:
 
 
 def test_correlation_ids_are_compared_exactly(store: ProcessStore) -> None:
-    ids = ["order", "Order", "ORDER", "order ", " order", "ördér", "order\u200b", "订单-🛒"]
+    ids = ["order", "Order", "ORDER", " order", "or der", "ördér", "order\u200b", "订单-🛒"]
     accepted = {correlation_id: accept(store, correlation_id).id for correlation_id in ids}
     for correlation_id, process_id in accepted.items():
         row = store.by_correlation_id(correlation_id)

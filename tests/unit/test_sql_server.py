@@ -250,7 +250,9 @@ def test_look_for_earlier_attempts_lets_no_other_attempt_of_the_task_begin(sent:
 
 def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, list[str]]) -> None:
     there = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
-    named = re.findall(r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements))
+    named = re.findall(
+        r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements)
+    )
     assert len(set(named)) == 6
     assert set(named) <= there
 
