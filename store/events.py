@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation, retrying_victims
 from store.models import event_log
-from store.types import Constant, alone_with, along, fitting, given, length_of, marking, taking
+from store.types import Constant, alone_with, fitting, given, length_of, marking, taking
 
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
@@ -166,12 +166,11 @@ _SHOWN = {
         "last_update_id",
     )
 }
-_BY_TASK = "uq_event_log_external_task_id_lock_token"
 _EARLIER = alone_with(
     sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers)
     .where(_e.external_task_id == bindparam("task"))
     .order_by(_e.seq),
-    _BY_TASK,
+    "uq_event_log_external_task_id_lock_token",
 )
 _PHASES: sa.Select[Any] = sa.select(
     *(event_log.c[item.name] for item in fields(PhaseRow) if item.name != "error"),
@@ -179,7 +178,7 @@ _PHASES: sa.Select[Any] = sa.select(
 )
 _AN_ATTEMPT = (_e.external_task_id == bindparam("task"), _e.lock_token == bindparam("token"))
 _CLOSE = (
-    along(sa.update(event_log), _BY_TASK)
+    sa.update(event_log)
     .where(*_AN_ATTEMPT, _IS_OPEN)
     .values({_e.phase: bindparam("new_phase"), _e.updated_at: bindparam("moment")})
 )
@@ -307,7 +306,7 @@ def _progress(new: frozenset[str], only_from_started: bool) -> sa.Update:
     phases = (_e.phase == Constant(STARTED),) if only_from_started else ()
     values = {item.name: bindparam(f"new_{item.name}") if item.name in new else sa.null() for item in fields(Progress)}
     return (
-        along(sa.update(event_log), _BY_TASK)
+        sa.update(event_log)
         .where(*_AN_ATTEMPT, _IS_OPEN, *phases)
         .values({_e[name]: value for name, value in values.items()} | {_e.updated_at: bindparam("moment")})
     )

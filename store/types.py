@@ -17,7 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 #: ignores trailing spaces, as the SQL standard says, and SQLite does not: no key may end in one.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
 
-_Statement = TypeVar("_Statement", sa.Select[Any], sa.Update, sa.Delete)
+_Change = TypeVar("_Change", sa.Update, sa.Delete)
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:
@@ -38,8 +38,9 @@ def long_text() -> sa.types.TypeEngine[str]:
 class Constant(sa.ColumnClause[str]):
     """A text that stands in the statement itself, such as a status, and never in a parameter.
 
-    Neither database matches a filtered index with parameters whose values it cannot see. SQLAlchemy's own
-    `literal_execute` renders the text anew each time that the statement runs.
+    Neither database matches a filtered index with parameters whose values it cannot see. The text stands as it does in
+    the filters of the indexes, without an `N`. SQLAlchemy's own `literal_execute` renders it anew each time that the
+    statement runs.
     """
 
     inherit_cache = True
@@ -52,11 +53,6 @@ class Constant(sa.ColumnClause[str]):
 @compiles(Constant)
 def _constant(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str:
     return element.name
-
-
-@compiles(Constant, "mssql")
-def _constant_mssql(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str:
-    return f"N{element.name}"
 
 
 def fitting(value: str, length: int) -> str:
@@ -86,9 +82,12 @@ def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:
     return _hinted(query, f"UPDLOCK, READPAST, ROWLOCK, INDEX({index})")
 
 
-def marking(change: _Statement) -> _Statement:
-    """`change` to rows that the transaction has taken, by their `seq`: waits for no other row that it comes across."""
-    return _hinted(change, "READPAST, ROWLOCK")
+def marking(change: _Change) -> _Change:
+    """`change` to rows that the transaction has taken, by their `seq`: waits for no other row that it comes across.
+
+    The table that is changed takes no hint that names an index (error 1069).
+    """
+    return change.with_hint("WITH (READPAST, ROWLOCK)", dialect_name="mssql")
 
 
 def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
@@ -99,15 +98,13 @@ def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
     return _hinted(query, f"UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK")
 
 
-def along(statement: _Statement, index: str) -> _Statement:
-    """`statement` finds its rows by `index`, however small the table."""
-    return _hinted(statement, f"ROWLOCK, INDEX({index})")
+def along(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query` finds its rows by `index`, however small the table."""
+    return _hinted(query, f"INDEX({index})")
 
 
-def _hinted(statement: _Statement, hints: str) -> _Statement:
-    if isinstance(statement, sa.Select):
-        return statement.with_hint(statement.get_final_froms()[0], f"WITH ({hints})", "mssql")
-    return statement.with_hint(f"WITH ({hints})", dialect_name="mssql")
+def _hinted(query: sa.Select[Any], hints: str) -> sa.Select[Any]:
+    return query.with_hint(query.get_final_froms()[0], f"WITH ({hints})", "mssql")
 
 
 def big_id() -> sa.types.TypeEngine[int]:

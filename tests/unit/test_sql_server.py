@@ -212,7 +212,8 @@ def test_predicates_of_filtered_indexes_stand_literally(
     sent: dict[str, list[str]], method: str, predicate: str
 ) -> None:
     plain = [
-        " ".join(re.sub(r"\bN'", "'", statement).replace("[", "").replace("]", "").split())
+        # as they stand in the filters, which have no N before their texts
+        flat(statement)
         for statement in sent[method]
     ]
     # what takes rows finds them by the index and marks them by their ids
@@ -244,8 +245,12 @@ def test_look_for_earlier_attempts_lets_no_other_attempt_of_the_task_begin(sent:
     index = "uq_event_log_external_task_id_lock_token"
     hint = f"WITH (UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK)"
     assert f"FROM event_log {hint} WHERE event_log.external_task_id = :task ORDER BY" in look
-    assert flat(sent["EventStore.close"][0]).startswith(f"UPDATE event_log WITH (ROWLOCK, INDEX({index})) SET")
-    assert flat(sent["EventStore.progress"][0]).startswith(f"UPDATE event_log WITH (ROWLOCK, INDEX({index})) SET")
+
+
+def test_table_that_is_changed_takes_no_hint_that_names_an_index(sent: dict[str, list[str]]) -> None:
+    # sqlglot reads it, SQL Server does not: error 1069
+    for statement in (statement for statements in sent.values() for statement in statements):
+        assert not re.match(r"(UPDATE|DELETE FROM) \w+ WITH \([^)]*(INDEX|FORCESEEK)", statement), statement
 
 
 def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, list[str]]) -> None:
@@ -258,7 +263,7 @@ def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, li
 
 
 def test_running_rows_are_asked_for_along_two_indexes(sent: dict[str, list[str]]) -> None:
-    plain = [" ".join(re.sub(r"\bN'", "'", text).split()) for text in sent["ProcessStore.running"]]
+    plain = [flat(text) for text in sent["ProcessStore.running"]]
     on_incident, pending = plain
     assert "process_store.incident_id IS NOT NULL" in on_incident
     assert "process_store.status = 'pending'" in pending
@@ -269,7 +274,7 @@ def test_retention_deletes_a_bounded_number_of_rows_at_once(sent: dict[str, list
     events, deliveries, processes = (" ".join(statement.split()) for statement in sent["Retention.purge"][1:])
     assert re.match(
         r"DELETE FROM event_log WHERE event_log.seq IN \(SELECT TOP \S+ old.seq FROM event_log AS old"
-        r" WITH \(ROWLOCK, INDEX\(ix_event_log_correlation_id_seq\)\) WHERE",
+        r" WITH \(INDEX\(ix_event_log_correlation_id_seq\)\) WHERE",
         events,
     )
     assert re.match(r"DELETE FROM webhook_delivery WHERE webhook_delivery.process_id IN \(", deliveries)
