@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation, retrying_victims
 from store.models import event_log
-from store.types import Constant, alone_with, fitting, given, length_of, marking, taking
+from store.types import Constant, alone_with, can_be, fitting, given, length_of, marking, taking
 
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
@@ -243,16 +243,22 @@ class EventStore:
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """The events of one trace, in order, those after `after_seq`."""
+        if not can_be(traceability_id, _e.traceability_id):
+            return []
         return self._many(
             _SELECT.where(_e.traceability_id == traceability_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
         )
 
     def by_correlation_id(self, correlation_id: str, *, limit: int = 1000) -> list[EventRow]:
         """The events of one process, in order."""
+        if not can_be(correlation_id, _e.correlation_id):
+            return []
         return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
 
     def phases_of(self, correlation_id: str, *, after_seq: int = 0, limit: int = 500) -> list[PhaseRow]:
         """How far the events of one process have come, in order, those after `after_seq`."""
+        if not can_be(correlation_id, _e.correlation_id):
+            return []
         query = _PHASES.where(_e.correlation_id == correlation_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
         with self._db.read() as connection:
             return [PhaseRow(*row) for row in connection.execute(query)]

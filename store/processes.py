@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation
 from store.models import process_store
-from store.types import Constant, given, marking, taking
+from store.types import Constant, can_be, given, marking, taking
 
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
 #: ids in one statement; SQL Server takes 2,100 parameters
@@ -207,7 +207,7 @@ class ProcessStore:
 
     def by_correlation_id(self, correlation_id: str) -> ProcessRow | None:
         """The row with exactly this correlation id."""
-        return self._one(_BY_CORRELATION_ID, cid=correlation_id)
+        return self._one(_BY_CORRELATION_ID, cid=correlation_id) if can_be(correlation_id, _p.correlation_id) else None
 
     def by_instance_id(self, process_instance_id: str) -> ProcessRow | None:
         """The row whose root instance this is."""
@@ -334,6 +334,8 @@ class ProcessStore:
         if status is not None:
             query = query.where(_p.status == status)
         if process_key is not None:
+            if not can_be(process_key, _p.process_key):
+                return []
             query = query.where(_p.process_key == process_key)
         if before_seq is not None:
             query = query.where(_p.seq < before_seq)

@@ -68,6 +68,14 @@ def length_of(column: sa.Column[Any]) -> int:
     return int(kind.length)
 
 
+def can_be(value: str, column: sa.Column[Any]) -> bool:
+    """False when no row has `value` in `column`, a key: it is too long to be bound, or ends in a space.
+
+    SQL Server would refuse the one, and find the key without the space for the other.
+    """
+    return len(value) <= length_of(column) and not value.endswith(" ")
+
+
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` without those that are None: of a NULL parameter pyodbc asks the server what type it has."""
     return {name: value for name, value in values.items() if value is not None}

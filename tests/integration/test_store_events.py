@@ -237,6 +237,13 @@ def test_closing_in_a_transaction_that_fails_leaves_the_attempt(store: EventStor
     assert phases(store) == [STARTED]
 
 
+@pytest.mark.parametrize("other", ["order ", "order" * 2_000])
+def test_what_no_key_can_be_is_not_found(store: EventStore, other: str) -> None:
+    store.begin(attempt(traceability_id="order", correlation_id="order"))
+    assert (store.by_traceability_id(other), store.by_correlation_id(other), store.phases_of(other)) == ([], [], [])
+    assert len(store.by_traceability_id("order") + store.by_correlation_id("order")) == 2
+
+
 def test_any_number_of_events_may_have_no_external_task(store: EventStore) -> None:
     for number in range(5):
         store.record(attempt(None, None, phase=OPS, result=str(number)))  # type: ignore[arg-type]
