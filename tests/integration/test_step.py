@@ -29,6 +29,7 @@ def test_step_completes_with_its_output(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("business_key", "kept"),
     [("{} ", "{}"), (" {}  ", " {}"), ("{}" + "😀" * 100, "{}" + "😀" * 91), ("  ", None)],
+    ids=["space behind", "spaces around", "too long", "nothing else"],
 )
 def test_foreign_business_key_is_kept_as_both_databases_can_find_it(
     bench: Bench, business_key: str, kept: str | None

@@ -108,7 +108,7 @@ def test_correlation_ids_are_compared_exactly(store: ProcessStore) -> None:
     assert store.by_correlation_id("oRDER") is None
 
 
-@pytest.mark.parametrize("other", ["order ", "order   ", "order" * 2_000, "order\t", "order\x00"])
+@pytest.mark.parametrize("other", ["order ", "order   ", "order" * 2_000, "order\t"])
 def test_what_no_key_can_be_is_not_found(store: ProcessStore, other: str) -> None:
     accept(store, "order", process_key="order")
     assert store.by_correlation_id(other) is None
