@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import json
@@ -116,16 +117,12 @@ class Client:
         events = select.poll()
         events.register(self._socket, 0)
         while not events.poll(50) and time.monotonic() - begun < GIVE_UP_S:
-            try:
+            # both sides' buffers are full, or it is closed
+            with contextlib.suppress(OSError):
                 self._socket.send(request)
-            except OSError:
-                # both sides' buffers are full, or it is closed
-                pass
             if reads:
-                try:
+                with contextlib.suppress(OSError):
                     self._socket.recv(reads)
-                except OSError:
-                    pass
         return time.monotonic() - begun
 
     def answer(self) -> tuple[int, bytes]:
