@@ -126,7 +126,12 @@ class Settings:
         "int", 30, "After SIGTERM, how long the web server lets waiting requests end, in seconds.", least=1
     )
     client_timeout_s: int = _setting(
-        "int", 15, "How long a client may take to send its headers, and its body, in seconds.", least=1, most=600
+        "int",
+        15,
+        "How long a client may take to send its headers, to send its body, and to read each part of its answer, in "
+        "seconds.",
+        least=1,
+        most=600,
     )
 
     # -- who may call

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apispec import APISpec, BasePlugin
 from flask import Flask, current_app, g, request
@@ -23,8 +23,10 @@ from flask_smorest import Blueprint
 from app import api_keys
 from app.problems import FORBIDDEN, TOKEN_KEYS_AWAY, UNAUTHORIZED, Problem
 from app.schemas import ProblemAnswer
-from app.tokens import KeysAway, TokenChecker, TokenRefused
 from settings import Settings
+
+if TYPE_CHECKING:
+    from app.tokens import TokenChecker
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Authenticator:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._keys = [api_keys.parse(entry) for entry in settings.api_keys]
-        self._tokens = TokenChecker(settings) if settings.jwt_jwks_url else None
+        self._tokens = _token_checker(settings) if settings.jwt_jwks_url else None
 
     def identify(self, authorization: str | None, api_key: str | None) -> Principal:
         """The caller.
@@ -73,6 +75,8 @@ class Authenticator:
             if found is None:
                 raise _refused("the API key is not known")
             return Principal(found.name, found.scopes)
+        from app.tokens import KeysAway, TokenRefused  # see _token_checker
+
         try:
             token = self._tokens.check(credential)
         except TokenRefused as error:
@@ -178,6 +182,12 @@ def _documented(view: Callable[..., Any], scope: str) -> dict[str, Any]:
     view = _documenter.doc(security=[{"apiKey": [scope]}, {"bearer": [scope]}])(view)
     found: dict[str, Any] = deepcopy(view._apidoc)  # type: ignore[attr-defined]
     return found
+
+
+def _token_checker(settings: Settings) -> TokenChecker:
+    from app.tokens import TokenChecker  # with its cryptography it takes 9 MiB: only where tokens are taken
+
+    return TokenChecker(settings)
 
 
 def _refused(detail: str) -> Problem:

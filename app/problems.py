@@ -63,9 +63,9 @@ UNKNOWN_CORRELATION_ID = ProblemType(
 UNKNOWN_TRACEABILITY_ID = ProblemType(
     "unknown-traceability-id",
     404,
-    "No event has this traceability id",
-    "No event carries this traceability id.",
-    "Take the id from the answer of the start; the first event is written when the first step begins.",
+    "Nothing has this traceability id",
+    "No process and no event carries this traceability id.",
+    "Take the id from the answer of the start; its event log is empty until the first step begins.",
 )
 CORRELATION_ID_CONFLICT = ProblemType(
     "correlation-id-conflict",

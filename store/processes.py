@@ -107,6 +107,7 @@ _SELECT = sa.select(*_COLUMNS)
 _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
+_OF_TRACE = sa.select(_p.seq).where(_p.traceability_id == bindparam("tid")).limit(1)
 # To check rows by, not to find them by: the index of `started_at` would give a whole span, which had to be sorted.
 _started_at = sa.func.coalesce(_p.started_at, _p.started_at)
 _FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
@@ -212,6 +213,11 @@ class ProcessStore:
     def by_instance_id(self, process_instance_id: str) -> ProcessRow | None:
         """The row whose root instance this is."""
         return self._one(_BY_INSTANCE_ID, pid=process_instance_id)
+
+    def has_traceability_id(self, traceability_id: str) -> bool:
+        """True when a process has this traceability id."""
+        with self._db.read() as connection:
+            return connection.execute(_OF_TRACE, {"tid": traceability_id}).first() is not None
 
     def by_ids(self, process_ids: Iterable[uuid.UUID]) -> list[ProcessRow]:
         """The rows with these ids, those that exist; asked in batches that SQL Server's 2,100 parameters allow."""

@@ -109,6 +109,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.by_id, new.id)
     calls(store.by_correlation_id, "order-1")
     calls(store.by_instance_id, "pi")
+    calls(store.has_traceability_id, "trace")
     calls(store.by_ids, [new.id, other.id])
     calls(store.by_instance_ids, ["pi", "pi-2"])
     calls(store.running, after_seq=0, limit=10)
