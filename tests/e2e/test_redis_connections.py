@@ -64,7 +64,7 @@ def test_300_requests_that_start_wait_and_end_at_once_share_three_connections(tm
             for request in requests:
                 request.join(40)
             assert Counter(answer.status for answer in answers) == {200: ENDED, 202: WAITING - ENDED}
-            numbers = [answer.body["data"]["number"] for answer in answers if answer.status == 200]
+            numbers = [answer.body["result"]["number"] for answer in answers if answer.status == 200]
             assert sorted(numbers) == list(range(ENDED))
 
             cancelled = together(
