@@ -67,6 +67,7 @@ class NewEvent:
     metadata: dict[str, Any] | None = None
     error_details: str | None = None
     last_update_id: str | None = None
+    execution_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,4 +319,8 @@ def _touch(connection: Connection, execution_ids: Sequence[uuid.UUID], moment: d
 def _values(event: NewEvent) -> dict[str, Any]:
     moment = now()
     values = {item.name: getattr(event, item.name) for item in fields(event)}
-    return values | {"execution_id": uuid.uuid4(), "created_at": moment, "updated_at": moment}
+    return values | {
+        "execution_id": event.execution_id or uuid.uuid4(),
+        "created_at": moment,
+        "updated_at": moment,
+    }

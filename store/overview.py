@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import Database
+from store.events import EventRow
 from store.models import event_log, process_store
 from store.processes import STATUSES, span_of_keys
 
@@ -147,6 +148,13 @@ class OverviewStore:
             row.correlation_id: Standing(row.step_name, row.phase, attempts.get(row.external_task_id, 1))
             for row in rows
         }
+
+    def timeline(self, correlation_id: str, *, limit: int) -> list[EventRow]:
+        """The newest events of a process, in order."""
+        query = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
+        query = query.where(_e.correlation_id == correlation_id).order_by(_e.seq.desc()).limit(limit)
+        with self._db.read() as connection:
+            return [EventRow(*row) for row in connection.execute(query)][::-1]
 
 
 def _filtered(connection: sa.Connection, filters: Filters) -> sa.Select[Any]:

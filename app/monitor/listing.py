@@ -47,7 +47,7 @@ class ListFilters(Schema):
 def add_to(blueprint: Blueprint) -> None:
     """Add the page."""
     blueprint.add_url_rule("", "processes", page)
-    blueprint.add_url_rule("/rows", "rows", rows)
+    blueprint.add_url_rule("/list/rows", "rows", rows)
 
 
 @requires("process:read")

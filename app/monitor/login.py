@@ -1,4 +1,4 @@
-"""`/monitor/login`: an API key in exchange for a session."""
+"""`/monitor/session/login`: an API key in exchange for a session."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 def add_to(blueprint: Blueprint) -> None:
     """Add the pages."""
-    blueprint.add_url_rule("/login", "login_page", page)
-    blueprint.add_url_rule("/login", "log_in", log_in, methods=["POST"])
-    blueprint.add_url_rule("/logout", "log_out", log_out, methods=["POST"])
+    blueprint.add_url_rule("/session/login", "login_page", page)
+    blueprint.add_url_rule("/session/login", "log_in", log_in, methods=["POST"])
+    blueprint.add_url_rule("/session/logout", "log_out", log_out, methods=["POST"])
 
 
 def page() -> str:

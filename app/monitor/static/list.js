@@ -5,7 +5,7 @@ const connection = document.getElementById("connection");
 const form = document.getElementById("filters");
 
 async function refresh() {
-  const answer = await fetch(`/monitor/rows${location.search}`, {
+  const answer = await fetch(`/monitor/list/rows${location.search}`, {
     headers: { "X-Requested-With": "monitor" },
     signal: AbortSignal.timeout(10_000),
   });
