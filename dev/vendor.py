@@ -1,4 +1,4 @@
-"""Fetch the files of other projects that the monitor's pages load: `python -m dev.vendor` (needs npm).
+"""Fetch the files of other projects that the monitor's pages and their tests load: `python -m dev.vendor` (needs npm).
 
 They are committed, so that nobody needs npm to run the service and no page loads anything from elsewhere. Each keeps
 its licence beside it; `VENDORED.md` lists versions and digests.
@@ -14,7 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "app" / "monitor" / "static" / "vendor"
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "app" / "monitor" / "static" / "vendor"
+TESTS = ROOT / "tests" / "support" / "vendor"
 #: seconds that npm may take for one package
 PATIENCE_S = 120
 
@@ -27,6 +29,7 @@ class Package:
     version: str
     licence: str
     files: dict[str, str]
+    folder: Path = PAGES
 
 
 PACKAGES = (
@@ -47,22 +50,25 @@ PACKAGES = (
         "MIT",
         {"LICENSE": "LICENSE", "dist/uPlot.iife.min.js": "uplot.min.js", "dist/uPlot.min.css": "uplot.css"},
     ),
+    Package("axe-core", "4.14.1", "MPL-2.0", {"LICENSE": "LICENSE", "axe.min.js": "axe.min.js"}, TESTS),
 )
 
 
 def main() -> None:
     """Fetch everything anew."""
-    lines = ["# Files of other projects\n", "Fetched by `python -m dev.vendor`; do not edit.\n"]
-    for package in PACKAGES:
-        lines.append(f"## {package.name} {package.version}\n\n{package.licence}\n")
-        lines += [f"- `{path.relative_to(FOLDER)}` sha256 {digest(path)}" for path in fetch(package)]
-        lines.append("")
-    (FOLDER / "VENDORED.md").write_text("\n".join(lines))
+    for folder in dict.fromkeys(package.folder for package in PACKAGES):
+        lines = ["# Files of other projects\n", "Fetched by `python -m dev.vendor`; do not edit.\n"]
+        for package in PACKAGES:
+            if package.folder == folder:
+                lines.append(f"## {package.name} {package.version}\n\n{package.licence}\n")
+                lines += [f"- `{path.relative_to(folder)}` sha256 {digest(path)}" for path in fetch(package)]
+                lines.append("")
+        (folder / "VENDORED.md").write_text("\n".join(lines))
 
 
 def fetch(package: Package) -> list[Path]:
     """Put a package's files into its folder; where they are."""
-    target = FOLDER / package.name
+    target = package.folder / package.name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ def csrf_of(page: str) -> str:
 
 def logged_in(facade: Facade) -> str:
     """Log in; the cookie's value."""
-    facade.http.post("/monitor/login", data={"key": READ_KEY})
+    facade.http.post("/monitor/session/login", data={"key": READ_KEY})
     cookie = facade.http.get_cookie("monitor", path="/monitor")
     assert cookie is not None
     return cookie.value
@@ -97,14 +97,14 @@ def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wan
 
     refused = facade.http.get("/monitor?status=ok")
     assert refused.status_code == 302
-    assert refused.location == "/monitor/login?next=/monitor?status%3Dok"
-    assert facade.http.get("/monitor/rows", headers={"X-Requested-With": "monitor"}).status_code == 401
+    assert refused.location == "/monitor/session/login?next=/monitor?status%3Dok"
+    assert facade.http.get("/monitor/list/rows", headers={"X-Requested-With": "monitor"}).status_code == 401
 
-    wrong = facade.http.post("/monitor/login", data={"key": "ck_wrong", "next": "/monitor?status=ok"})
+    wrong = facade.http.post("/monitor/session/login", data={"key": "ck_wrong", "next": "/monitor?status=ok"})
     assert wrong.status_code == 401
     assert "not known" in wrong.text
 
-    right = facade.http.post("/monitor/login", data={"key": READ_KEY, "next": "/monitor?status=ok"})
+    right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": "/monitor?status=ok"})
     assert (right.status_code, right.location) == (303, "/monitor?status=ok")
     cookie = right.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -120,14 +120,14 @@ def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wan
 def test_login_leads_nowhere_else(facade: Facade, address: str) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
-    right = facade.http.post("/monitor/login", data={"key": READ_KEY, "next": address})
+    right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": address})
 
     assert right.location == "/monitor"
 
 
 def test_session_opens_nothing_but_the_monitor(facade: Facade) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
-    facade.http.post("/monitor/login", data={"key": READ_KEY})
+    facade.http.post("/monitor/session/login", data={"key": READ_KEY})
 
     assert facade.http.get("/api/process/status/all").status_code == 401
 
@@ -155,7 +155,7 @@ def test_session_holds_in_every_web_process(facade: Facade) -> None:
 def test_key_without_the_scope_reads_nothing(facade: Facade) -> None:
     key, entry = new_entry("starter", ["process:start"])
     facade.change(auth="on", api_keys=[entry])
-    facade.http.post("/monitor/login", data={"key": key})
+    facade.http.post("/monitor/session/login", data={"key": key})
 
     page = facade.http.get("/monitor")
 
@@ -165,12 +165,12 @@ def test_key_without_the_scope_reads_nothing(facade: Facade) -> None:
 
 def test_form_without_the_sessions_token_is_refused(facade: Facade) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
-    facade.http.post("/monitor/login", data={"key": READ_KEY})
+    facade.http.post("/monitor/session/login", data={"key": READ_KEY})
 
-    assert facade.http.post("/monitor/logout", data={"csrf": "guessed"}).status_code == 403
+    assert facade.http.post("/monitor/session/logout", data={"csrf": "guessed"}).status_code == 403
     assert facade.http.get("/monitor").status_code == 200
     token = csrf_of(facade.http.get("/monitor").text)
-    assert facade.http.post("/monitor/logout", data={"csrf": token}).status_code == 303
+    assert facade.http.post("/monitor/session/logout", data={"csrf": token}).status_code == 303
     assert facade.http.get("/monitor").status_code == 302
 
 
