@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.auth import may
-from app.monitor import actions, detail, listing, login, session
+from app.monitor import actions, charts, detail, listing, login, session, starting
 from app.monitor.show import FILTERS
 from app.problems import DATABASE_AWAY, Problem
 from app.services import services
@@ -42,6 +42,8 @@ login.add_to(blueprint)
 listing.add_to(blueprint)
 detail.add_to(blueprint)
 actions.add_to(blueprint)
+starting.add_to(blueprint)
+charts.add_to(blueprint)
 
 
 @blueprint.get("/static/<version>/<path:name>")

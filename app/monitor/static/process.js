@@ -79,8 +79,9 @@ function label(element) {
 async function refreshDiagram() {
   const trail = await (await ask(viewer ? "/trail" : "/trail?diagram")).json();
   if (!viewer) {
-    viewer = new BpmnJS({ container: "#diagram" });
-    await viewer.importXML(trail.xml);
+    const drawing = new BpmnJS({ container: "#diagram" });
+    await drawing.importXML(trail.xml);
+    viewer = drawing;
     viewer.get("canvas").zoom("fit-viewport", "auto");
     viewer.on("element.click", ({ element }) => {
       const names = steps.get(element.id);
@@ -121,7 +122,7 @@ function refreshSoon() {
   wanted ??= setTimeout(async () => {
     wanted = null;
     try {
-      await Promise.all([refreshState(), refreshDiagram()]);
+      await Promise.all([refreshState(), viewer ? refreshDiagram() : null]);
       connection.hidden = true;
     } catch {
       connection.hidden = false;
@@ -183,6 +184,8 @@ for (const form of document.querySelectorAll("dialog form")) {
 try {
   await refreshDiagram();
 } catch (error) {
+  // A BPMN file need not hold a drawing of its process.
+  document.getElementById("diagram").hidden = true;
   say(`The diagram cannot be shown: ${error.message}`);
 }
 if (state.querySelector("[data-over]").dataset.over === "no") follow();
