@@ -20,6 +20,8 @@ from tasks.runtime import runtime
 
 #: states of an element; `waiting`: for a message, a timer, a person, a call, or a worker
 DONE, RUNNING, WAITING, STUCK, CANCELLED = "done", "running", "waiting", "failed", "cancelled"
+#: kinds of activities that run as long as something runs in them
+_SCOPES = frozenset({"subProcess", "transaction", "adHocSubProcess", "multiInstanceBody"})
 #: diagrams of definitions that are kept: they never change
 _KEPT_DIAGRAMS = 64
 #: what a gateway enters at once is entered within this time
@@ -64,6 +66,7 @@ class _Visit:
     ended: datetime | None
     took_ms: int | None
     cancelled: bool
+    is_scope: bool
 
 
 def trail_of(row: ProcessRow, events: Iterable[PhaseRow]) -> Trail:
@@ -109,6 +112,7 @@ def _visit(item: dict[str, Any]) -> _Visit:
         _time(item["endTime"]) if item.get("endTime") else None,
         item.get("durationInMillis"),
         bool(item.get("canceled")),
+        item.get("activityType") in _SCOPES,
     )
 
 
@@ -134,10 +138,10 @@ def _elements(visits: list[_Visit]) -> dict[str, Element]:
         element = elements.setdefault(visit.activity, Element(DONE))
         element.visits += 1
         if visit.ended is None:
-            element.state = WAITING
+            element.state = RUNNING if visit.is_scope else WAITING
         else:
             element.took_ms = visit.took_ms
-            if element.state != WAITING:
+            if element.state not in (WAITING, RUNNING):
                 element.state = CANCELLED if visit.cancelled else DONE
     return elements
 

@@ -104,6 +104,8 @@ async function refreshDiagram() {
   for (const [id, element] of Object.entries(trail.elements)) {
     if (!registry.get(id)) continue;
     canvas.addMarker(id, `is-${element.state}`);
+    // What holds other elements is drawn as a frame around them.
+    if (registry.get(id).children?.some((child) => !child.labelTarget && child.type !== "label")) canvas.addMarker(id, "is-scope");
     steps.set(id, element.steps);
     const text = label(element);
     if (!text) continue;
