@@ -60,6 +60,14 @@ class Authenticator:
         self._keys = [api_keys.parse(entry) for entry in settings.api_keys]
         self._tokens = _token_checker(settings) if settings.jwt_jwks_url else None
 
+    def key_named(self, name: str) -> api_keys.ApiKey | None:
+        """The API key of this name, as the settings have it now."""
+        return next((key for key in self._keys if key.name == name), None)
+
+    def key(self, secret: str) -> api_keys.ApiKey | None:
+        """What `API_KEYS` says of this key; None for one that it does not list."""
+        return api_keys.find(self._keys, secret)
+
     def identify(self, authorization: str | None, api_key: str | None) -> Principal:
         """The caller.
 
@@ -129,6 +137,17 @@ def current_principal() -> Principal | None:
     if isinstance(known, Problem):
         raise known
     return known
+
+
+def let_in(principal: Principal) -> None:
+    """Make `principal` the caller of this request: it was known by other means than the request's headers."""
+    g.principal = principal
+
+
+def may(scope: str) -> bool:
+    """True when the caller of this request has the scope."""
+    principal = current_principal()
+    return principal is None or scope in principal.scopes
 
 
 def current_actor() -> str:

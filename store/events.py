@@ -68,6 +68,7 @@ class NewEvent:
     metadata: dict[str, Any] | None = None
     error_details: str | None = None
     last_update_id: str | None = None
+    execution_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +329,8 @@ def _touch(seqs: Sequence[int]) -> sa.Update:
 def _values(event: NewEvent) -> dict[str, Any]:
     moment = now()
     values = _cut(given({item.name: getattr(event, item.name) for item in fields(event)}))
-    return values | {"execution_id": uuid.uuid4(), "created_at": moment, "updated_at": moment}
+    execution_id = event.execution_id or uuid.uuid4()
+    return values | {"execution_id": execution_id, "created_at": moment, "updated_at": moment}
 
 
 def _cut(values: dict[str, Any]) -> dict[str, Any]:

@@ -352,16 +352,7 @@ class ProcessStore:
             query = query.where(_p.seq < before_seq)
         query = query.order_by(_p.seq.desc()).limit(limit)
         with self._db.read() as connection:
-            # The order stays that of the key, which grows with time. So a span of time is a span of keys: each index
-            # that ends in the key is read from where the span begins, instead of every row that is newer.
-            if started_after is not None:
-                query = query.where(_started_at >= started_after)
-                if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
-                    query = query.where(_p.seq > last)
-            if started_before is not None:
-                query = query.where(_started_at < started_before)
-                if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
-                    query = query.where(_p.seq < first)
+            query = query.where(*span_of_keys(connection, started_after, started_before))
             return [ProcessRow(*row) for row in connection.execute(query)]
 
     def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
@@ -428,6 +419,26 @@ class ProcessStore:
     def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
         with self._db.read() as connection:
             return [ProcessRow(*row) for row in connection.execute(query)]
+
+
+def span_of_keys(
+    connection: Connection, started_after: datetime | None, started_before: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    """The conditions that a row was started within a span of time, see :meth:`ProcessStore.page`.
+
+    The order of a list stays that of the key, which grows with time. So a span of time is a span of keys: each index
+    that ends in the key is read from where the span begins, instead of every row that is newer.
+    """
+    conditions = []
+    if started_after is not None:
+        conditions.append(_started_at >= started_after)
+        if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
+            conditions.append(_p.seq > last)
+    if started_before is not None:
+        conditions.append(_started_at < started_before)
+        if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
+            conditions.append(_p.seq < first)
+    return conditions
 
 
 def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, shift: timedelta) -> int | None:

@@ -281,6 +281,8 @@ class Attempt:
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
+            # Whoever reads the log finds the attempt in Flower by it.
+            execution_id=uuid.UUID(run_step.request.id) if run_step.request.id else None,
         )
 
 

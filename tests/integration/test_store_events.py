@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
@@ -67,6 +68,7 @@ def test_event_holds_what_was_given(store: EventStore, clock: Clock) -> None:
         error_details="trace\n" * 10_000,
         last_update_id="l",
         actor="ops",
+        execution_id=uuid.uuid4(),
     )
     assert store.begin(event) == []
     (row,) = all_of(store)

@@ -29,9 +29,11 @@ from store.bookmarks import BookmarkStore
 from store.clock import now
 from store.database import Database
 from store.events import COMPLETED, OPS, AttemptKey, EventStore, NewEvent, Progress
+from store.insight import InsightStore
 from store.migrate import ROOT, upgrade
 from store.models import metadata
 from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON, TO_ROLL_BACK
+from store.overview import Filters, OverviewStore
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
 from store.retention import Retention
 from store.types import BINARY_COLLATION
@@ -91,7 +93,9 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     calls(bookmarks.put, "sweep", "1")
     calls(bookmarks.put, "sweep", "2")
     calls(bookmarks.get, "sweep")
+    calls(bookmarks.get_or_put, "key", "1")
     walk_webhooks(calls, WebhookStore(database), database)
+    walk_monitor(calls, OverviewStore(database), InsightStore(database))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
@@ -167,10 +171,21 @@ def walk_webhooks(calls: Calls, store: WebhookStore, database: Database) -> None
     calls(store.latest, process_id)
 
 
+def walk_monitor(calls: Calls, overview: OverviewStore, insight: InsightStore) -> None:
+    span = {"started_after": now(), "started_before": now()}
+    calls(overview.page, Filters(), limit=10)
+    calls(overview.page, Filters(status=OK, process_key="p", text="t", **span), limit=10)
+    calls(overview.page, Filters(text="order"), limit=10)
+    calls(overview.counts, Filters(process_key="p", **span))
+    calls(overview.standings, ["order-1"])
+    calls(overview.timeline, "order-1", limit=10)
+    calls(insight.look, now(), now(), parts=3, wait_ms=1)
+
+
 def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
     expected = {
         f"{store.__name__}.{name}"
-        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore)
+        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore, OverviewStore, InsightStore)
         for name in public_methods(store)
     }
     assert set(sent) == expected
