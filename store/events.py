@@ -248,7 +248,7 @@ class EventStore:
     def record(self, event: NewEvent) -> None:
         """Write an event that is no attempt of a step."""
         with self._db.write() as connection:
-            connection.execute(_INSERT, _values(event))
+            insert_event(connection, event)
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """The events of one trace, in order, those after `after_seq`."""
@@ -298,6 +298,11 @@ class EventStore:
     def _many(self, query: sa.Select[Any]) -> list[EventRow]:
         with self._db.read() as connection:
             return [EventRow(*row) for row in connection.execute(query)]
+
+
+def insert_event(connection: Connection, event: NewEvent) -> None:
+    """:meth:`EventStore.record` inside a transaction of the caller's."""
+    connection.execute(_INSERT, _values(event))
 
 
 def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:

@@ -32,6 +32,7 @@ from store.migrate import ROOT, upgrade
 from store.models import metadata
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
 from store.retention import Retention
+from store.topics import TopicStore
 from store.types import BINARY_COLLATION
 from store.webhooks import DELIVERED, PENDING, Outcome, WebhookStore
 
@@ -90,6 +91,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     calls(bookmarks.put, "sweep", "2")
     calls(bookmarks.get, "sweep")
     walk_webhooks(calls, WebhookStore(database), database)
+    walk_topics(calls, TopicStore(database))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
@@ -164,10 +166,18 @@ def walk_webhooks(calls: Calls, store: WebhookStore, database: Database) -> None
     calls(store.latest, process_id)
 
 
+def walk_topics(calls: Calls, store: TopicStore) -> None:
+    event = NewEvent("topic:t", "pause", OPS, actor="ada")
+    assert calls(store.pause, "t", "why", event)
+    assert calls(store.resume, "t", event)
+    calls(store.limit, "t", {"max_concurrency": 2, "rate": "5/second"}, event)
+    assert [row.topic for row in calls(store.all)] == ["t"]
+
+
 def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
     expected = {
         f"{store.__name__}.{name}"
-        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore)
+        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore, TopicStore)
         for name in public_methods(store)
     }
     assert set(sent) == expected
@@ -345,7 +355,7 @@ def test_column_has_the_type_that_it_needs(script: str, column: str) -> None:
 
 def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: str) -> None:
     tables = [batch for batch in batches(script) if "CREATE TABLE" in batch and "alembic_version" not in batch]
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         assert not re.search(r"(?<!N)VARCHAR|(?<!N)TEXT\b|NTEXT|DATETIME\b(?!2)|DATETIME2(?!\(3\))|FLOAT", table), table
 
