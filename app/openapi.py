@@ -83,6 +83,11 @@ _PATH_PARAMETERS: dict[str, Document] = {
         "schema": _PATH_ID,
         "example": "order-4711",
     },
+    "topic": {
+        "description": "`<process key>.<step>`, as `GET /api/process/topics` lists it.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "example": "onboard-user.validate-user-information",
+    },
     "traceability_id": {
         "description": "What the start was given in X-Traceability-Id, or was answered.",
         "schema": _PATH_ID,

@@ -60,6 +60,13 @@ UNKNOWN_CORRELATION_ID = ProblemType(
     "No start with this correlation id was ever accepted.",
     "Check the id. If a start was refused, or its answer never came, start it again with the same id.",
 )
+UNKNOWN_TOPIC = ProblemType(
+    "unknown-topic",
+    404,
+    "No such topic is known here",
+    "No process of this deployment has a step for this topic, and nobody ever paused or limited it.",
+    "Check the spelling against `GET /api/process/topics`.",
+)
 UNKNOWN_TRACEABILITY_ID = ProblemType(
     "unknown-traceability-id",
     404,

@@ -32,6 +32,11 @@ DEFINITIONS = "GET /api/process/definitions"
 LIVE = "GET /health/live"
 READY = "GET /health/ready"
 EVENTS = "GET /api/process/{correlation_id}/events"
+TOPICS = "GET /api/process/topics"
+PAUSE = "POST /api/process/topics/{topic}/pause"
+RESUME = "POST /api/process/topics/{topic}/resume"
+LIMITS = "POST /api/process/topics/{topic}/limits"
+TOPIC = "onboard-user.validate-user-information"
 
 #: how each answer that is an operation's own is brought about
 CASES: dict[Key, Callable[[Facade], TestResponse]] = {}
@@ -233,6 +238,42 @@ def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/definitions")
 
 
+@case(TOPICS, 200)
+def _(facade: Facade) -> TestResponse:
+    assert facade.post(f"/api/process/topics/{TOPIC}/pause", {"reason": "why"}).status_code == 200
+    return facade.http.get("/api/process/topics")
+
+
+@case(PAUSE, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post(f"/api/process/topics/{TOPIC}/pause")
+
+
+@case(PAUSE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/topics/nobody/pause")
+
+
+@case(RESUME, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post(f"/api/process/topics/{TOPIC}/resume")
+
+
+@case(RESUME, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/topics/nobody/resume")
+
+
+@case(LIMITS, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.post(f"/api/process/topics/{TOPIC}/limits", {"maxConcurrency": 2, "rate": "5/second"})
+
+
+@case(LIMITS, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/nobody/limits", {"rate": None})
+
+
 @case(LIVE, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/health/live")
@@ -261,7 +302,7 @@ def away(facade: Facade) -> None:
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
     """Ways to the answers that every operation of a kind gives."""
     method, path = name.split()
-    url = path.format(correlation_id="order-1", traceability_id="trace-1")
+    url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC)
 
     def sent(body: bytes, kind: str = "application/json") -> TestResponse:
         return facade.http.open(url, method=method, data=body, headers={"Content-Type": kind})
@@ -310,6 +351,8 @@ VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
+    PAUSE: {},
+    LIMITS: {"maxConcurrency": 0},
     MESSAGE: {"messageName": "payment", "variables": {"amount": 1}},
 }
 

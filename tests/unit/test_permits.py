@@ -26,7 +26,7 @@ RATE = Limit.of(None, "20/second")
 def _own_runtime(shared_broker: Broker, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings = Settings(redis_url=shared_broker.url, lock_duration_ms=700, camunda_timeout_ms=500)
     monkeypatch.setattr(runtime, "_runtime", Runtime(settings))
-    yield
+    return
 
 
 def take(limit: Limit, wanted: int, token: str = "t") -> list[str]:
