@@ -228,6 +228,12 @@ class Settings:
         "int", 100_000, "Running instances beyond which accepted starts stay in their queue.", least=1
     )
     worker_concurrency: int = _setting("int", 8, "Steps that one worker runs at once: its slots.", least=1, most=1_000)
+    worker_alive_dir: str = _setting(
+        "str",
+        "",
+        "Folder in which a worker keeps the file that `python -m tasks.alive` reads; empty for the system's temporary "
+        "one.",
+    )
     worker_grace_s: int = _setting(
         "int", 20, "After SIGTERM, how long a worker lets running steps end, in seconds.", least=1
     )

@@ -88,11 +88,10 @@ class RoomGauge:
     def _count(self) -> Room:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hgetall(WORKERS_KEY)
-        pipeline.exists(BACKLOG_KEY)
-        pipeline.get(TOPICS_KEY)
+        pipeline.mget(BACKLOG_KEY, TOPICS_KEY)
         for queue in self._queues:
             pipeline.llen(queue)
-        workers, backlog, topics, *lengths = pipeline.execute()
+        workers, (backlog, topics), *lengths = pipeline.execute()
         slots = running = 0
         for beat in live_workers(workers).values():
             slots += beat.slots

@@ -14,7 +14,7 @@ import redis
 from dev.stack import Stack
 from tests.support.api import Answer, Api, eventually
 
-TOPIC = "probe.work"
+TOPIC = "patient.work"
 #: several polls and reconciles, in seconds
 A_WHILE_S = 2.5
 
@@ -33,7 +33,7 @@ def act(api: Api, what: str, body: Any = None) -> Answer:
 
 
 def start(api: Api, **variables: Any) -> Answer:
-    answer = api.start("probe", variables, prefer="respond-async")
+    answer = api.start("patient", variables, prefer="respond-async")
     assert answer.status == 202, answer.body
     return answer
 
