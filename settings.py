@@ -68,7 +68,8 @@ class Settings:
     redis_url: str = _setting(
         "str",
         "redis://127.0.0.1:6379/0",
-        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS.",
+        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for an "
+        "authority of your own.",
         secret=True,
         schemes=("redis", "rediss"),
     )
@@ -311,6 +312,13 @@ class Settings:
         # A server that listens on every address is reached at this one.
         host = "127.0.0.1" if self.web_host.strip("0.:") == "" else self.web_host
         return self.process_api_url or f"http://{host}:{self.web_port}"
+
+    @property
+    def celery_redis_url(self) -> str:
+        """REDIS_URL for Celery, which of a TLS one wants to be told that the server's certificate is to be checked."""
+        if not self.redis_url.startswith("rediss:") or "ssl_cert_reqs=" in self.redis_url:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_cert_reqs=required"
 
     @property
     def is_production(self) -> bool:

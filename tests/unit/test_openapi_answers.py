@@ -36,6 +36,8 @@ TOPICS = "GET /api/process/topics"
 PAUSE = "POST /api/process/topics/{topic}/pause"
 RESUME = "POST /api/process/topics/{topic}/resume"
 LIMITS = "POST /api/process/topics/{topic}/limits"
+BULK_RETRY = "POST /api/process/bulk/retry"
+BULK_CANCEL = "POST /api/process/bulk/cancel"
 TOPIC = "onboard-user.validate-user-information"
 
 #: how each answer that is an operation's own is brought about
@@ -274,6 +276,18 @@ def _(facade: Facade) -> TestResponse:
     return facade.post("/api/process/topics/nobody/limits", {"rate": None})
 
 
+@case(BULK_RETRY, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(ERROR, error={"message": "broke"}, incident_id="i"))
+    return facade.post("/api/process/bulk/retry", {"errorContains": "broke"})
+
+
+@case(BULK_CANCEL, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.post("/api/process/bulk/cancel", {"dryRun": False})
+
+
 @case(LIVE, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/health/live")
@@ -352,6 +366,8 @@ VALID: dict[str, Any] = {
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
     PAUSE: {},
+    BULK_RETRY: {},
+    BULK_CANCEL: {"dryRun": False, "reason": "withdrawn"},
     LIMITS: {"maxConcurrency": 0},
     MESSAGE: {"messageName": "payment", "variables": {"amount": 1}},
 }
