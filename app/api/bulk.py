@@ -8,7 +8,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.auth import requires
-from app.bulk import cancel_many, retry_many
+from app.bulk_acts import cancel_many, retry_many
 from app.flow_schemas import BulkAnswer, BulkCancelRequest, BulkRetryRequest
 from app.parsing import StrictParser
 
