@@ -88,6 +88,13 @@ ALREADY_ENDED = ProblemType(
     "The process has ended, and not in the way that was asked for.",
     "Read its status; an ended process does not change any more.",
 )
+STILL_RUNS = ProblemType(
+    "still-runs",
+    409,
+    "The process has not ended",
+    "Data of a process can be deleted once it has ended, in the engine too; one that stands on an incident has not.",
+    "Wait for its end or cancel it, then try again; a cancelled one a moment later.",
+)
 BODY_TOO_LARGE = ProblemType(
     "body-too-large",
     413,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -58,6 +59,33 @@ def limit(caller: Caller, topic: str, max_concurrency: str | None, rate: str | N
     _show(caller, caller.api.post("topics", topic, "limits", body=body))
 
 
+@click.command("export")
+@click.argument("correlation_id")
+@calls_the_api
+def export(caller: Caller, correlation_id: str) -> None:
+    """Print everything that is kept about a process, as JSON."""
+    reply = caller.api.get(correlation_id, "data")
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.say(reply.body, json.dumps(reply.body, ensure_ascii=False, indent=2))
+
+
+@click.command("erase")
+@click.argument("correlation_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@calls_the_api
+def erase(caller: Caller, correlation_id: str, yes: bool) -> None:
+    """Delete everything that is kept about an ended process, for good."""
+    if not yes:
+        click.confirm(f"Delete all data of {correlation_id}?", abort=True, err=True)
+    reply = caller.api.delete(correlation_id, "data")
+    if reply.is_problem:
+        caller.end_with(reply)
+    body = reply.body
+    counts = f"{body['events']} events, {body['webhooks']} webhooks, {body['engineInstances']} instances"
+    caller.say(body, f"deleted, recorded as erasure:{body['erasureId']}: {counts}")
+
+
 def _show(caller: Caller, reply: Reply) -> None:
     if reply.is_problem:
         caller.end_with(reply)
@@ -76,4 +104,4 @@ def _line(topic: dict[str, Any]) -> str:
     return f"{topic['topic']}: {'; '.join(said) or 'runs'}"
 
 
-COMMANDS = (topics, pause, resume, limit)
+COMMANDS = (topics, pause, resume, limit, export, erase)

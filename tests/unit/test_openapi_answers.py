@@ -38,6 +38,8 @@ RESUME = "POST /api/process/topics/{topic}/resume"
 LIMITS = "POST /api/process/topics/{topic}/limits"
 BULK_RETRY = "POST /api/process/bulk/retry"
 BULK_CANCEL = "POST /api/process/bulk/cancel"
+DATA = "GET /api/process/{correlation_id}/data"
+ERASE = "DELETE /api/process/{correlation_id}/data"
 TOPIC = "onboard-user.validate-user-information"
 
 #: how each answer that is an operation's own is brought about
@@ -288,6 +290,39 @@ def _(facade: Facade) -> TestResponse:
     return facade.post("/api/process/bulk/cancel", {"dryRun": False})
 
 
+def ended_without_instance(facade: Facade) -> None:
+    """A process `order-1` that the engine refused to start."""
+    facade.runtime.processes.settle(accept(facade), Ending(ERROR, error={"code": "START_REFUSED"}))
+
+
+@case(DATA, 200)
+def _(facade: Facade) -> TestResponse:
+    ended_without_instance(facade)
+    return facade.http.get("/api/process/order-1/data")
+
+
+@case(DATA, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/nobody/data")
+
+
+@case(ERASE, 200)
+def _(facade: Facade) -> TestResponse:
+    ended_without_instance(facade)
+    return facade.http.delete("/api/process/order-1/data")
+
+
+@case(ERASE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.delete("/api/process/nobody/data")
+
+
+@case(ERASE, 409)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.http.delete("/api/process/order-1/data")
+
+
 @case(LIVE, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/health/live")
@@ -340,7 +375,7 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
         return valid()
 
     def with_key(*, sent: bool) -> TestResponse:
-        key, entry = api_keys.new_entry("caller", ["process:read" if method == "POST" else "process:start"])
+        key, entry = api_keys.new_entry("caller", ["process:start" if method == "GET" else "process:read"])
         facade.change(auth="on", api_keys=[entry])
         return facade.http.open(url, method=method, headers={"X-API-Key": key} if sent else {})
 

@@ -30,6 +30,7 @@ from store.database import Database
 from store.events import COMPLETED, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import ROOT, upgrade
 from store.models import metadata
+from store.personal import PersonalData
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
 from store.retention import Retention
 from store.topics import TopicStore
@@ -92,6 +93,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     calls(bookmarks.get, "sweep")
     walk_webhooks(calls, WebhookStore(database), database)
     walk_topics(calls, TopicStore(database))
+    walk_personal(calls, PersonalData(database), ProcessStore(database))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
@@ -174,10 +176,19 @@ def walk_topics(calls: Calls, store: TopicStore) -> None:
     assert [row.topic for row in calls(store.all)] == ["t"]
 
 
+def walk_personal(calls: Calls, data: PersonalData, processes: ProcessStore) -> None:
+    new = NewProcess(uuid.uuid4(), "order-3", "0" * 64, "p", {}, "trace")
+    assert processes.accept(new)
+    calls(data.events, "order-3", after_seq=1)
+    calls(data.webhooks, new.id)
+    assert processes.settle(new.id, Ending(OK))
+    assert calls(data.erase, new.id, "order-3", NewEvent("erasure:1", "erase", OPS, actor="ada"))
+
+
 def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
     expected = {
         f"{store.__name__}.{name}"
-        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore, TopicStore)
+        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore, TopicStore, PersonalData)
         for name in public_methods(store)
     }
     assert set(sent) == expected
