@@ -14,6 +14,29 @@ from store.processes import ERROR, PENDING
 NO_RATE = "none"
 
 
+class JsonInteger(fields.Integer):
+    """A whole number of JSON: to Python, `true` and `"1"` are numbers too."""
+
+    def _validated(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class JsonBoolean(fields.Boolean):
+    """`true` or `false`: nothing else may start what cannot be undone."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+def _check_rate(value: str) -> None:
+    if value != NO_RATE and not RATE.match(value):
+        raise ValidationError("Must be like 5/second (second, minute, hour or day), or none.")
+
+
 class PauseRequest(Strict):
     """Why a topic is paused."""
 
@@ -31,16 +54,19 @@ class PauseRequest(Strict):
 class LimitsRequest(Strict):
     """New limits of a topic; what is not named stays, null is what the code declares."""
 
-    maxConcurrency = fields.Integer(
-        strict=True,
+    maxConcurrency = JsonInteger(
         allow_none=True,
         validate=validate.Range(0, 100_000),
         metadata={"description": "Steps that may run at once, on all workers together; 0 for no limit.", "example": 4},
     )
     rate = fields.String(
         allow_none=True,
-        validate=validate.Regexp(rf"(?:{RATE.pattern[:-2]}|none)\Z"),
-        metadata={"description": "Steps that may begin in a time; `none` for no limit.", "example": "5/second"},
+        validate=_check_rate,
+        metadata={
+            "description": "Steps that may begin in a time; `none` for no limit.",
+            "pattern": f"^(?:{RATE.pattern[:-2]}|{NO_RATE})$",
+            "example": "5/second",
+        },
     )
 
     @validates_schema
@@ -83,13 +109,11 @@ class BulkRetryRequest(Strict):
         validate=validate.Length(1, 500),
         metadata={"description": "Stands in the message of the error, letter by letter.", "example": "timed out"},
     )
-    dryRun = fields.Boolean(
-        truthy={True},
-        falsy={False},
+    dryRun = JsonBoolean(
         load_default=True,
         metadata={"description": "Only tell which. Say false to act.", "example": True},
     )
-    limit = fields.Integer(strict=True, load_default=100, validate=validate.Range(1, 200))
+    limit = JsonInteger(load_default=100, validate=validate.Range(1, 200))
     cursor = fields.String(
         validate=validate.Length(1, 200), metadata={"description": "`nextCursor` of the call before."}
     )

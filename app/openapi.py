@@ -147,6 +147,7 @@ def complete(document: Document, *, callbacks: bool) -> Document:
         del schemas["StartRequest"]["properties"]["callbackUrl"]
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
+    schemas["LimitsRequest"]["minProperties"] = 1
     schemas["MessageRequest"]["properties"]["variables"] = {
         **FREE_VARIABLES,
         "description": "Become variables of the process.",

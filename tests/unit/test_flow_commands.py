@@ -115,7 +115,14 @@ def test_engine_that_is_away_stops_a_retry_before_the_process_that_it_could_not_
 
 
 @pytest.mark.parametrize(
-    ("body", "field"), [({"limit": 201}, "limit"), ({"dryRun": "no"}, "dryRun"), ({"status": OK}, "status")]
+    ("body", "field"),
+    [
+        ({"limit": 201}, "limit"),
+        ({"limit": True}, "limit"),
+        ({"dryRun": "no"}, "dryRun"),
+        ({"dryRun": 0}, "dryRun"),
+        ({"status": OK}, "status"),
+    ],
 )
 def test_wrong_filter_is_named(facade: Facade, body: Any, field: str) -> None:
     assert list(problem(facade.post("/api/process/bulk/cancel", body), 422, "invalid-fields")["errors"]) == [field]
@@ -153,6 +160,18 @@ def test_topic_is_paused_limited_and_resumed_from_a_shell(facade: Facade, flask:
     assert flask("limit", TOPIC).exit_code == ExitCode.USAGE
     said = facade.runtime.events.by_traceability_id(f"topic:{TOPIC}")
     assert [event.step_name for event in said] == ["pause", "limit", "resume", "limit"]
+
+
+def test_data_is_exported_and_erased_from_a_shell(facade: Facade, flask: Callable[..., Result]) -> None:
+    row = accept(facade, "a")
+    assert flask("erase", "a", "--yes").exit_code == ExitCode.REFUSED
+    assert facade.runtime.processes.settle(row.id, Ending(ERROR, error={"code": "START_REFUSED"}))
+    exported = json.loads(flask("export", "a").stdout)
+    assert (exported["process"]["correlation_id"], exported["engine"]) == ("a", [])
+    assert flask("erase", "a", input="n\n").exit_code == 1
+    assert flask("erase", "a", "--yes").exit_code == 0
+    assert flask("export", "a").exit_code == ExitCode.NOT_FOUND
+    assert facade.rows() == []
 
 
 def test_store_is_the_truth_about_topics(facade: Facade, flask: Callable[..., Result]) -> None:
