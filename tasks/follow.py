@@ -6,7 +6,6 @@ No worker contends with another for it and no fetch comes back empty; beat's pol
 from __future__ import annotations
 
 import logging
-import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -117,19 +116,22 @@ def fetch(
 def _fetch_in_turn(
     free: list[Topic], limited: list[tuple[Topic, Limit]], max_tasks: int, confirm: AttemptKey | None
 ) -> Followed:
-    """Fetch tasks of any process: each limited topic by itself, the others together, in an order by chance.
+    """Fetch tasks of any process: each limited topic by itself, then the others together.
 
-    Each has an even share of what is left, and what it does not use goes to those behind it: nobody starves.
+    A limited topic has an even share of what is left (by chance, where that is no whole number), so that one with many
+    tasks leaves others theirs; what it does not use goes to those behind it.
     """
-    shares: list[tuple[list[Topic], list[tuple[Topic, Limit]]]] = [([], [one]) for one in limited]
+    shares: list[tuple[list[Topic], list[tuple[Topic, Limit]]]] = [
+        ([], [one]) for one in random.sample(limited, len(limited))
+    ]
     if free:
         shares.append((free, []))
-    random.shuffle(shares)
     enqueued, asked, held_back = 0, True, False
-    for behind, (some, one) in zip(range(len(shares) - 1, -1, -1), shares, strict=True):
-        share = math.ceil((max_tasks - enqueued) / (behind + 1))
+    for parts, (some, one) in zip(range(len(shares), 0, -1), shares, strict=True):
+        left = max_tasks - enqueued
+        share = int(left / parts + random.random()) if parts > 1 else left
         if share <= 0:
-            break
+            continue
         followed = _fetch(some, one, max_tasks=share, permits=share, confirm=confirm)
         enqueued += followed.enqueued
         asked = asked and followed.asked

@@ -76,22 +76,24 @@ def test_limit_holds_for_the_tasks_of_one_instance_too(limited: Bench) -> None:
     assert sorted(task["workerId"] is None for task in tasks) == [False, True]
 
 
-def test_limited_topic_with_many_tasks_leaves_their_share_to_others(limited: Bench) -> None:
+@pytest.mark.parametrize(("waiting", "of_limited", "of_other"), [(10, 3, 3), (1, 1, 5), (0, 0, 6)])
+def test_limited_topic_leaves_others_their_share_and_what_it_does_not_use(
+    limited: Bench, waiting: int, of_limited: int, of_other: int
+) -> None:
     topic_ops.limit(topic(limited).name, {"max_concurrency": 100}, actor="ada")
+    start(limited, waiting)
     other = Topic(f"{limited.key}.b")
-    start(limited, 10)
     limited.definition.step("b")(lambda given: {})
-    limited.definition.bpmn_path.write_text(
-        limited.definition.bpmn_path.read_text().replace(topic(limited).name, other.name)
-    )
-    limited.engine.deploy(limited.key, {limited.definition.bpmn_path.name: limited.definition.bpmn_path.read_bytes()})
+    path = limited.definition.bpmn_path
+    path.write_text(path.read_text().replace(topic(limited).name, other.name))
+    limited.engine.deploy(limited.key, {path.name: path.read_bytes()})
     registry.add(limited.definition)
     start(limited, 10)
 
     assert fetch([topic(limited), other], max_tasks=6).enqueued == 6
 
     names = [message(limited)["topic"] for _ in range(6)]
-    assert sorted(names) == [topic(limited).name] * 3 + [other.name] * 3
+    assert sorted(names) == [topic(limited).name] * of_limited + [other.name] * of_other
 
 
 def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
