@@ -68,7 +68,8 @@ class Settings:
     redis_url: str = _setting(
         "str",
         "redis://127.0.0.1:6379/0",
-        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS.",
+        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for an "
+        "authority of your own.",
         secret=True,
         schemes=("redis", "rediss"),
     )
@@ -248,6 +249,12 @@ class Settings:
         "int", 100_000, "Running instances beyond which accepted starts stay in their queue.", least=1
     )
     worker_concurrency: int = _setting("int", 8, "Steps that one worker runs at once: its slots.", least=1, most=1_000)
+    worker_alive_dir: str = _setting(
+        "str",
+        "",
+        "Folder in which a worker keeps the file that `python -m tasks.alive` reads; empty for the system's temporary "
+        "one.",
+    )
     worker_grace_s: int = _setting(
         "int", 20, "After SIGTERM, how long a worker lets running steps end, in seconds.", least=1
     )
@@ -325,6 +332,13 @@ class Settings:
         # A server that listens on every address is reached at this one.
         host = "127.0.0.1" if self.web_host.strip("0.:") == "" else self.web_host
         return self.process_api_url or f"http://{host}:{self.web_port}"
+
+    @property
+    def celery_redis_url(self) -> str:
+        """REDIS_URL for Celery, which of a TLS one wants to be told that the server's certificate is to be checked."""
+        if not self.redis_url.startswith("rediss:") or "ssl_cert_reqs=" in self.redis_url:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_cert_reqs=required"
 
     @property
     def is_production(self) -> bool:

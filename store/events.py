@@ -240,10 +240,10 @@ class EventStore:
     def record(self, event: NewEvent, *, connection: Connection | None = None) -> None:
         """Write an event that is no attempt of a step; with `connection`, in one transaction with what it tells of."""
         if connection is not None:
-            connection.execute(_INSERT, _values(event))
+            insert_event(connection, event)
             return
         with self._db.write() as own:
-            own.execute(_INSERT, _values(event))
+            insert_event(own, event)
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """The events of one trace, in order, those after `after_seq`."""
@@ -299,6 +299,11 @@ class EventStore:
     def _many(self, query: sa.Select[Any]) -> list[EventRow]:
         with self._db.read() as connection:
             return [EventRow(*row) for row in connection.execute(query)]
+
+
+def insert_event(connection: Connection, event: NewEvent) -> None:
+    """:meth:`EventStore.record` inside a transaction of the caller's."""
+    connection.execute(_INSERT, _values(event))
 
 
 def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:

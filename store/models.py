@@ -178,3 +178,17 @@ bookmark = sa.Table(
     sa.Column("value", text(200), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
 )
+
+#: What ops say about a topic; no row is needed for one that just runs.
+topic_control = sa.Table(
+    "topic_control",
+    metadata,
+    sa.Column("topic", key_text(255), primary_key=True),
+    sa.Column("paused_at", UtcTime()),
+    sa.Column("reason", text(500)),  # of the pause
+    sa.Column("max_concurrency", sa.Integer()),  # NULL: as the code says; 0: without limit
+    sa.Column("rate", key_text(32)),  # such as 5/second; NULL: as the code says; `none`: without limit
+    sa.Column("actor", text(200), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    implicit_returning=False,
+)

@@ -14,6 +14,8 @@ from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError
 from camunda_bridge.session import EngineSession
 from store.database import DatabaseAway
+from tasks.documents import rfc3339
+from tasks.flow import topic_states
 from tasks.processes import registry
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime
@@ -44,13 +46,29 @@ class Health:
     _looked_at: float = float("-inf")
     _probe: Engine | None = None
     _advised: bool = False
+    _paused: dict[str, str] | None = None
 
     def parts(self) -> dict[str, Part]:
         """Every part by name."""
         if time.monotonic() - self._looked_at > LIFETIME_S:
             self._parts = {name: self._look(name, check) for name, check in self._checks().items()}
+            self._paused = self._look_for_paused() if self._parts["database"].up else None
             self._looked_at = time.monotonic()
         return self._parts
+
+    def paused_topics(self) -> dict[str, str] | None:
+        """Topics that ops have paused, and since when; None while the store is away."""
+        self.parts()
+        return self._paused
+
+    def _look_for_paused(self) -> dict[str, str] | None:
+        try:
+            found = [state.said for state in topic_states() if state.is_paused]
+        except Exception as error:
+            # A schema that was not migrated yet, for example: no reason to answer nothing at all.
+            log.warning("paused topics cannot be read: %s", type(error).__name__)
+            return None
+        return {row.topic: rfc3339(row.paused_at) for row in found if row is not None and row.paused_at is not None}
 
     def _checks(self) -> dict[str, Callable[[], str]]:
         return {

@@ -35,11 +35,12 @@ from store.processes import ERROR, OK, Ending
 from store.types import fitting
 from tasks import app
 from tasks.catching import is_caught
-from tasks.follow import hand_on_slot
+from tasks.follow import hand_on_slot, permitted
+from tasks.giving_back import give_back
 from tasks.limits import time_limit
-from tasks.messages import StepMessage
+from tasks.messages import StepMessage, UnknownVersion
 from tasks.processes import registry
-from tasks.progress import go_on
+from tasks.progress import confirm_completed, go_on
 from tasks.report import report_failure
 from tasks.runtime import runtime
 from tasks.settle import settle_step
@@ -56,17 +57,24 @@ OPEN_OR_LOST = (*OPEN_PHASES, LOST)
 @app.task(name="run_step")
 def run_step(body: dict[str, Any]) -> None:
     """One attempt of one external task, from its message."""
-    message = StepMessage.load(body)
-    found = registry.find(message.task.topic)
-    if found is None:
-        # A worker of another version: give the task back at once, it counts as no attempt.
-        log.warning("no handler for topic %s here: unlocked", message.task.topic)
-        runtime().engine.unlock(message.task.id, message.token)
+    try:
+        message = StepMessage.load(body)
+    except UnknownVersion as error:
+        # Sent by a newer version of the system: one of its workers takes the task.
+        give_back(runtime().engine, body, str(error))
         return
-    if message.is_expired():
-        log.info("message for %s came after its lock's time, the engine offers the task again", message.task.topic)
-        return
-    Attempt(message, *found).run()
+    with permitted(message):
+        found = registry.find(message.task.topic)
+        if found is None:
+            # Another version of the system handles it; so does not count as an attempt what this one cannot try.
+            if message.confirm is not None:
+                confirm_completed(message.confirm)
+            give_back(runtime().engine, body, "no handler here")
+            return
+        if message.is_expired():
+            log.info("message for %s came after its lock's time, the engine offers the task again", message.task.topic)
+            return
+        Attempt(message, *found).run()
 
 
 class Attempt:

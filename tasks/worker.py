@@ -15,6 +15,7 @@ from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init
 
 from tasks import app
+from tasks.alive import beat, stop_beating
 from tasks.gate import Gate
 from tasks.health import unhandled_topics
 from tasks.limits import SIGNAL_NAME
@@ -71,12 +72,14 @@ class Heartbeat(bootsteps.StartStopStep):
             log.debug("heartbeat not withdrawn: %s", error)
 
     def shutdown(self, consumer: Any) -> None:
-        """As `stop`."""
+        """As `stop`; a worker that only lost its connection goes on living."""
         self.stop(consumer)
+        stop_beating(consumer.hostname)
 
     def _beat(self, consumer: Any, gate: Gate) -> None:
         # The pool looks for dead children every 5 s by itself; a killed step is to be reported at once.
         consumer.pool.maintain_pool()
+        _say_alive(consumer.hostname)
         try:
             if _runs_steps:
                 slots = consumer.pool.num_processes
@@ -84,6 +87,13 @@ class Heartbeat(bootsteps.StartStopStep):
             gate.look(runs_steps=_runs_steps)
         except redis.RedisError as error:
             log.debug("no heartbeat: %s", error)
+
+
+def _say_alive(hostname: str) -> None:
+    try:
+        beat(hostname)
+    except OSError as error:
+        log.warning("tasks.alive cannot see this worker: %s", error)
 
 
 def _acknowledge_nothing(consumer: Any) -> None:
