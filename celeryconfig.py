@@ -18,6 +18,8 @@ def _queue(name: str) -> Queue:
 
 broker_url = _settings.redis_url
 result_backend = _settings.redis_url
+# A web server has thousands of threads; each that ended a process would keep a connection of its own.
+result_backend_thread_safe = True
 
 # JSON only: pickle would run whatever a message says.
 task_serializer = result_serializer = event_serializer = "json"

@@ -21,7 +21,7 @@ MOST = 3
 def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_path: Path) -> None:
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
-        "SYNC_TIMEOUT_MS": 10_000,
+        "SYNC_TIMEOUT_MS": 15_000,
         "PROCESSES": "bench.processes",
         "MAX_WAITING_REQUESTS": WAITING,
         "RATE_LIMIT": "100000/hour",
@@ -59,11 +59,12 @@ def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_pa
             for number in range(ENDED):
                 body = {"correlationId": f"wait-{number}", "status": "ok", "data": {"number": number}}
                 assert api.call("POST", "/api/process/complete", body).status == 200
-            assert len(client.client_list()) - 1 <= MOST, client.client_list()
+            # and one for the results of processes that are ended through this server
+            assert len(client.client_list()) - 1 <= MOST + 1, client.client_list()
             for request in requests:
                 request.join(40)
             assert Counter(answer.status for answer in answers) == {200: ENDED, 202: WAITING - ENDED}
-            numbers = [answer.body["data"]["number"] for answer in answers if answer.status == 200]
+            numbers = [answer.body["result"]["number"] for answer in answers if answer.status == 200]
             assert sorted(numbers) == list(range(ENDED))
     finally:
         stack.stop()
