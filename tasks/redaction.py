@@ -42,8 +42,8 @@ class Redactor:
         self._ends = tuple(sorted({_plain(name) for name in names}))
         self._known: dict[str, bool] = {}
         alternatives = "|".join("[-_. ]?".join(map(re.escape, name)) for name in self._ends)
-        # password=x, "password": "x", 'apiKey': 'x', Authorization: Bearer x; the value ends where its quotes end, or at
-        # the next space, comma or bracket
+        # password=x, "password": "x", 'apiKey': 'x', Authorization: Bearer x; the value ends where its quotes end, or
+        # at the next space, comma or bracket
         self._assigned = re.compile(
             rf"""(?P<name>(?:{alternatives})\\?["']?\s{{0,9}}[:=]\s{{0,9}})"""
             r"""(?:(?P<quote>\\?["'])(?:(?!(?P=quote)).)*(?:(?P=quote)|\Z)"""
@@ -89,7 +89,7 @@ class Redactor:
         return {**fields, **changed} if changed else fields
 
     def redact_text(self, text: str, secrets: Iterable[str] = ()) -> str:
-        """Text without `secrets`, logins of URLs, and what it assigns to hidden names (`password=x`, `"token": "x"`)."""
+        """Text without `secrets`, logins of URLs and what it assigns to hidden names: `password=x`, `"token": "x"`."""
         for secret in secrets:
             text = text.replace(secret, REDACTED)
         if "://" in text:
