@@ -239,6 +239,7 @@ class Attempt:
     def _fail(self, outcome: Failed, execution: Execution) -> None:
         tracing.fail("failed")
         outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
+        log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
         self._write(
             Progress(
                 FAILED,
