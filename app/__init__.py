@@ -11,6 +11,7 @@ from app.openapi import DocumentedApi
 from app.problems import register_error_handlers
 from app.services import Services
 from settings import Settings, get_settings
+from tasks import tracing
 from tasks.logs import configure_logging
 
 
@@ -22,6 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or get_settings()
     configure_logging(settings)
+    tracing.configure(settings)
     app = Flask(__name__, static_folder=None)
     app.config.update(
         SETTINGS=settings,

@@ -333,7 +333,7 @@ class ReadyAnswer(Schema):
     """Which parts are away, and since when."""
 
     status = fields.String(validate=validate.OneOf(["ready", "degraded", "unavailable"]))
-    parts = fields.Dict(metadata={"description": "Each part by name: `up`, `detail`, and `since` when it is away."})
+    parts = fields.Dict(metadata={"description": "Each part by name: `up`, `detail`, `since` if not `up`, and more."})
     topicsWithoutHandler = fields.Dict(metadata={"description": "Topics that nobody handles, by process key."})
     pausedTopics = fields.Dict(
         allow_none=True,

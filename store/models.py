@@ -119,6 +119,8 @@ event_log = sa.Table(
     sa.Column("execution_time", sa.Integer()),  # milliseconds
     sa.Column("created_at", UtcTime(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
+    # what another attempt needs to deliver an outcome whose shown form is redacted; NULL once the engine has it
+    sa.Column("kept_outcome", Json()),
     sa.Index(
         "uq_event_log_external_task_id_lock_token",
         "external_task_id",

@@ -12,9 +12,9 @@ from typing import Any
 import redis
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
-from celery.signals import setup_logging, task_failure, worker_process_init
+from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 
-from tasks import app
+from tasks import app, log_context, tracing
 from tasks.alive import beat, stop_beating
 from tasks.gate import Gate
 from tasks.health import unhandled_topics
@@ -25,6 +25,8 @@ from tasks.publish import BrokerAway, send_killed
 from tasks.room import forget_worker, send_heartbeat
 from tasks.runtime import runtime
 from tasks.shutdown import step_requests, watch
+
+__all__ = ["log_context"]  # its signal is connected by its import
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +150,7 @@ def _note_queues() -> None:
 @setup_logging.connect
 def _configure(**_: Any) -> None:
     configure_logging(runtime().settings)
+    tracing.configure(runtime().settings)
 
 
 class Queues(bootsteps.StartStopStep):
@@ -176,6 +179,12 @@ def bound_memory(**_: Any) -> None:
     if limit_mb:
         limit = limit_mb * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+@worker_process_shutdown.connect
+def send_spans(**_: Any) -> None:
+    """Send the traces of a child that ends: it ends without Python's own way out."""
+    tracing.flush()
 
 
 @task_failure.connect
