@@ -200,7 +200,7 @@ def test_driver_is_named_in_log_and_health_and_the_server_in_the_log_alone(
     database = Database(URL.format(1433), pool_size=1, timeout_ms=1_000)
     monkeypatch.setattr(database, "ping", lambda: None)
     monkeypatch.setattr(database, "advice", lambda: advice)
-    said = Health(SimpleNamespace(database=database))._database()  # type: ignore[arg-type]
+    said = Health(SimpleNamespace(database=database))._database().detail  # type: ignore[arg-type]
     assert said == f"mssql through {driver.name}" + (f"; {advice}" if advice else "")
     assert database.described == f"mssql 127.0.0.1:1433/processes through {driver.name}"
 

@@ -30,7 +30,7 @@ def test_log_lines_of_a_request_carry_its_id(facade: Facade, capsys: pytest.Capt
     lines = [line for line in capsys.readouterr().err.splitlines() if "refused reader" in line]
     assert len(lines) == 2
     for line, name in zip(lines, ("first", "second"), strict=True):
-        assert f"request_id=request-{name}" in line
+        assert f"requestId=request-{name}" in line
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     calls(store.progress, AttemptKey("task", "1"), Progress(COMPLETED, {"n": 1}))
     calls(store.begin, second, confirm=AttemptKey("task", "1"))
     calls(store.close, AttemptKey("task", "2"), COMPLETED)
+    calls(store.forget_outcomes, "order-1", "pi")
     calls(store.record, NewEvent("trace", "retry", OPS))
     calls(store.by_traceability_id, "trace", after_seq=1)
     calls(store.by_correlation_id, "order-1")
@@ -490,6 +491,9 @@ def test_script_creates_what_the_models_say(script: str) -> None:
     for table in metadata.sorted_tables:
         for element in (CreateTable(table), *(CreateIndex(index) for index in table.indexes)):
             statement = flat(str(element.compile(dialect=mssql.dialect())))
+            for added in re.findall(rf"ALTER TABLE {table.name} ADD ([^;]+);", said.partition("DROP")[0]):
+                # Not of the table's first migration; it stands last in the model too.
+                statement = statement.replace(f", {added},", ",")
             assert statement in said, statement
 
 
