@@ -18,6 +18,7 @@ RUN apt-get update \
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/celery-camunda
 COPY settings.py celeryconfig.py flowerconfig.py alembic.ini ./
+COPY metrics metrics
 COPY camunda_bridge camunda_bridge
 COPY store store
 COPY tasks tasks

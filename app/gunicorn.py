@@ -9,6 +9,7 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
+from metrics.showing import share_once
 from settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,9 @@ _settings = get_settings()
 
 #: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do
 SPARE_THREADS = 64
+
+# Before the web processes are forked: whichever of them is asked for metrics answers for all.
+share_once("web", _settings.metrics_dir)
 
 # Which server this is, is nobody's business; its settings cannot say so.
 wsgi.SERVER = "celery-camunda"

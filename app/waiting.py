@@ -20,6 +20,8 @@ from typing import Any
 
 import redis
 
+from metrics import declared
+
 log = logging.getLogger(__name__)
 
 #: what Celery's backends put before a task's id in keys and channels
@@ -102,9 +104,11 @@ class Waiters:
         if full:
             yield None
             return
+        declared.WAITING.inc()
         try:
             yield wait
         finally:
+            declared.WAITING.dec()
             with self._guard:
                 self._count -= 1
                 others = self._waits.get(str(process_id), [])

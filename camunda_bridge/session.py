@@ -11,11 +11,13 @@ import json as jsonlib
 import logging
 import ssl
 import threading
+import time
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
+from camunda_bridge.calls import note_call
 from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthorized
 from camunda_bridge.wire import Connection
 
@@ -135,11 +137,15 @@ class EngineSession:
             body, content_type = encode_multipart_formdata(files)
         elif json is not None and method != "GET":
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
+        begun, status = time.perf_counter(), "away"
         try:
             response = self._exchange(method, path, body, content_type)
+            status = str(response.status_code)
         except EngineAway as error:
             self._note_away(error)
             raise
+        finally:
+            note_call(method, url[len(self.base_url) :], status, time.perf_counter() - begun)
         return self._checked(response)
 
     def get(self, path: str, **params: Any) -> Any:

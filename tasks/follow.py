@@ -13,6 +13,7 @@ from typing import Any
 from camunda_bridge.client import Topic
 from camunda_bridge.errors import EngineAway, Unauthorized
 from camunda_bridge.locks import new_token
+from metrics import declared
 from store.events import AttemptKey
 from tasks.messages import StepMessage
 from tasks.processes import registry
@@ -109,6 +110,8 @@ def fetch(
     except (EngineAway, Unauthorized) as error:
         log.info("nothing fetched: %s", error)
         return Followed(0, asked=False)
+    of_one_process = business_key is not None or instance_id is not None
+    declared.FETCHED.labels("follow" if of_one_process else "poll").observe(len(tasks))
     lock_s = settings.lock_duration_ms / 1000
     return Followed(
         _enqueue(

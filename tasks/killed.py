@@ -9,6 +9,7 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine
+from metrics import declared
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
 from tasks import app
@@ -35,6 +36,7 @@ def report_killed(body: dict[str, Any], text: str) -> None:
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
+        declared.STEP_ATTEMPTS.labels(message.task.topic, "killed").inc()
         report_failure(message, step, Failed(text, ""), _context(message))
     except (BridgeError, DatabaseAway) as error:
         log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from typing import Any
 
@@ -26,6 +27,10 @@ BROKER_AWAY = (redis.RedisError, OSError)
 
 #: the queue of webhooks
 WEBHOOKS_QUEUE = "webhooks"
+
+
+#: header of a message that says when it was sent, in seconds since the epoch; a queue's age is that of its first one
+SENT_AT = "sent_at"
 
 
 class BrokerAway(Exception):
@@ -59,9 +64,14 @@ def send_start(
 
 
 def send_start_again(
-    process_id: str, *, shadow: str | None, argsrepr: str | None, traceparent: str | None = None
+    process_id: str,
+    *,
+    shadow: str | None,
+    argsrepr: str | None,
+    traceparent: str | None = None,
+    sent_at: float | None = None,
 ) -> None:
-    """Put a start back at the head of its queue.
+    """Put a start back at the head of its queue, where it is as old as it was: `sent_at`, in seconds since the epoch.
 
     Raises:
         BrokerAway: the message was not taken; `reconcile` sends it again.
@@ -74,6 +84,7 @@ def send_start_again(
         shadow=shadow,
         argsrepr=argsrepr,
         first=True,
+        sent_at=sent_at,
     )
 
 
@@ -142,7 +153,14 @@ def send_delivery(claim: Claim) -> None:
 
 
 def _send(
-    name: str, args: list[Any], *, queue: str, task_id: str | None = None, first: bool = False, **options: Any
+    name: str,
+    args: list[Any],
+    *,
+    queue: str,
+    task_id: str | None = None,
+    first: bool = False,
+    sent_at: float | None = None,
+    **options: Any,
 ) -> None:
     task_id = task_id or str(uuid.uuid4())
     message = app.amqp.as_task_v2(
@@ -153,7 +171,7 @@ def _send(
         "body": base64.b64encode(body).decode("ascii"),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": message.headers,
+        "headers": {**message.headers, SENT_AT: sent_at or time.time()},
         "properties": {
             **message.properties,
             "delivery_mode": 2,

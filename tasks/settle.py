@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from camunda_bridge.endings import end_of
+from metrics import declared
 from store.events import OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks import app
@@ -25,6 +26,7 @@ def settle_step(
     process_id: uuid.UUID,
     ending: Ending,
     *,
+    process_key: str,
     process_instance_id: str,
     correlation_id: str,
     traceability_id: str,
@@ -46,6 +48,7 @@ def settle_step(
         )
         claim = write_delivery(connection, process_id) if won and has_callback else None
     if won:
+        declared.ENDED.labels(process_key, ending.status).inc()
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
     else:
         lost_race(process_id, ending)
@@ -66,6 +69,7 @@ def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False) -> bool:
         if not as_found:
             lost_race(row.id, ending)
         return False
+    declared.ENDED.labels(row.process_key, ending.status).inc()
     wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     if claim is not None:
         enqueue(claim)
@@ -100,6 +104,7 @@ def reopen(row: ProcessRow) -> bool:
     """`error` back to `pending`, and its result open again: Celery never replaces a SUCCESS."""
     if not runtime().processes.reopen(row.id):
         return False
+    declared.REOPENED.labels(row.process_key).inc()
     try:
         app.backend.forget(str(row.id))
     except BROKER_AWAY as error:

@@ -18,6 +18,7 @@ from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.variables import Typed, from_engine
+from metrics import declared
 from store.database import DatabaseAway, retrying
 from store.events import (
     BPMN_ERROR,
@@ -50,6 +51,8 @@ T = TypeVar("T")
 
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)
+#: what an outcome leads to, unless something comes between
+_PHASES = {Completed: COMPLETED, BusinessError: BPMN_ERROR, Failed: FAILED}
 
 
 @app.task(name="run_step")
@@ -60,10 +63,13 @@ def run_step(body: dict[str, Any]) -> None:
     if found is None:
         # A worker of another version: give the task back at once, it counts as no attempt.
         log.warning("no handler for topic %s here: unlocked", message.task.topic)
+        # Not by its topic: this installation has no list that it is on.
+        declared.STEP_ATTEMPTS.labels("other", "unhandled").inc()
         runtime().engine.unlock(message.task.id, message.token)
         return
     if message.is_expired():
         log.info("message for %s came after its lock's time, the engine offers the task again", message.task.topic)
+        declared.STEP_ATTEMPTS.labels(message.task.topic, "expired").inc()
         return
     Attempt(message, *found).run()
 
@@ -88,15 +94,19 @@ class Attempt:
 
     def run(self) -> None:
         """The whole attempt."""
-        locked_at = time.monotonic() - self.message.age_s()
+        age_s = self.message.age_s()
+        locked_at = time.monotonic() - age_s
         try:
             earlier = runtime().events.begin(self._event(), confirm=self.message.confirm)
         except DatabaseAway as error:
             log.warning("%s not begun: database is away: %s", self.task.topic, error)
+            self._count("put_off")
             return
         if earlier is None:
             log.info("message for %s came twice, dropped", self.task.topic)
+            self._count("duplicate")
             return
+        declared.STEP_QUEUED.labels(self.process.key).observe(age_s)
         announce(self.correlation_id)
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
             stored = _stored_outcome(earlier)
@@ -112,6 +122,7 @@ class Attempt:
             else:
                 execution = self._execute(len(earlier) + 1)
             if is_lost():
+                self._count(LOST)
                 self._give_way("lock was lost while the handler ran")
                 return
             self._deliver(execution)
@@ -130,18 +141,22 @@ class Attempt:
             traceparent=self.context.traceparent,
         )
         with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
-            return execute(self.step, self.values, context)
+            execution = execute(self.step, self.values, context)
+        came_to = _PHASES[type(execution.outcome)]
+        declared.STEP_SECONDS.labels(self.task.topic, came_to).observe(execution.duration_ms / 1000)
+        return execution
 
     def _deliver(self, execution: Execution) -> None:
-        outcome = execution.outcome
+        outcome, came_to = execution.outcome, "undelivered"
         try:
             if isinstance(outcome, Failed):
-                self._fail(outcome, execution)
+                came_to = self._fail(outcome, execution)
             elif isinstance(outcome, BusinessError):
-                self._end_in_error(outcome, execution)
+                came_to = self._end_in_error(outcome, execution)
             else:
-                self._complete(outcome, execution)
+                came_to = self._complete(outcome, execution)
         except LockLost as error:
+            came_to = LOST
             self._give_way(str(error))
         except BridgeError as error:
             # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
@@ -150,8 +165,13 @@ class Attempt:
         except DatabaseAway as error:
             # Longer than DB_HOLD_S: the lock runs out, and the next attempt or reconcile does what is left.
             log.warning("outcome of %s not written down: database is away: %s", self.task.topic, error)
+        finally:
+            self._count(came_to)
 
-    def _complete(self, outcome: Completed, execution: Execution) -> None:
+    def _count(self, came_to: str) -> None:
+        declared.STEP_ATTEMPTS.labels(self.task.topic, came_to).inc()
+
+    def _complete(self, outcome: Completed, execution: Execution) -> str:
         document = outcome.document
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
         self._write(
@@ -170,8 +190,9 @@ class Attempt:
             self._settle(outcome)
         else:
             go_on(self.task, confirm=self.key)
+        return COMPLETED
 
-    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> None:
+    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> str:
         self._write(
             Progress(
                 COMPLETING,
@@ -184,8 +205,7 @@ class Attempt:
             )
         )
         if not self._tell(lambda: is_caught(self.task, outcome.code)):
-            self._fail(outcome.uncaught(), execution)
-            return
+            return self._fail(outcome.uncaught(), execution)
         self._tell(
             lambda: runtime().engine.bpmn_error(
                 self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
@@ -194,8 +214,9 @@ class Attempt:
         retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
         announce(self.correlation_id)
         go_on(self.task, confirm=None)
+        return BPMN_ERROR
 
-    def _fail(self, outcome: Failed, execution: Execution) -> None:
+    def _fail(self, outcome: Failed, execution: Execution) -> str:
         self._write(
             Progress(
                 FAILED,
@@ -209,6 +230,7 @@ class Attempt:
         )
         announce(self.correlation_id)
         report_failure(self.message, self.step, outcome, self.context)
+        return FAILED
 
     def _settle(self, outcome: Completed) -> None:
         ending = (
@@ -220,6 +242,7 @@ class Attempt:
             lambda: settle_step(
                 uuid.UUID(self.context.process_id),
                 ending,
+                process_key=self.task.process_definition_key,
                 process_instance_id=self.task.process_instance_id,
                 correlation_id=self.correlation_id,
                 traceability_id=self.traceability_id,

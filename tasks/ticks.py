@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import redis
 
+from metrics import declared
 from tasks.runtime import KEY_PREFIX, runtime
 
 #: taken off the interval, in milliseconds, so that a tick is not lost to the one before it by a hair
@@ -17,6 +18,7 @@ def is_first_tick(name: str, interval_ms: int) -> bool:
         client = runtime().redis
         first = bool(client.set(f"{KEY_PREFIX}tick:{name}", "1", nx=True, px=lifetime_ms))
         if first:
+            declared.TICKS.labels(name).inc()
             # for /health/ready
             client.set(f"{KEY_PREFIX}ticked:{name}", "1", px=max(10_000, interval_ms * 5))
     except redis.RedisError:

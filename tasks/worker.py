@@ -14,6 +14,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init
 
+from metrics import declared
 from tasks import app
 from tasks.gate import Gate
 from tasks.health import unhandled_topics
@@ -181,6 +182,7 @@ def report_killed_child(sender: Any = None, exception: BaseException | None = No
         text = f"{type(exception).__name__}: {exception}"
         if SIGNAL_NAME in text:
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
+        declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
         send_killed(given["args"][0], text)
     except BrokerAway as error:
         log.warning("killed step not reported, its lock runs out: %s", error)
