@@ -70,7 +70,12 @@ WAITING = _gauge("waiting_requests", "Requests that wait for the end of a proces
 STREAMS = _gauge("open_streams", "Event streams that are open now.")
 
 # -- processes
-ENDED = _counter("processes_ended_total", "Processes that ended `ok`, in `error` or `cancelled`.", "process", "status")
+ENDED = _counter(
+    "processes_ended_total",
+    "Processes that ended `ok`, in `error` or `cancelled`; one in `error` may be tried again and end again.",
+    "process",
+    "status",
+)
 REOPENED = _counter("processes_reopened_total", "Processes in error that are being tried again.", "process")
 INCIDENTS = _counter("incidents_total", "Processes that came to stand still on an incident.", "process")
 

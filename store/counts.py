@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from store.database import Database
 from store.models import process_store, webhook_delivery
-from store.processes import ERROR, PENDING
+from store.processes import CANCELLED, OK, PENDING
 from store.types import Constant
 from store.webhooks import PENDING as UNDELIVERED
 
@@ -30,7 +30,9 @@ class Counts:
 
     def on_incident(self) -> dict[str, int]:
         """Process key -> processes that stand still on an incident; no entry for none."""
-        return self._by_key(_p.incident_id.is_not(None), _p.status == Constant(ERROR))
+        # not `= error`: SQLite may then take the index of all that ever failed
+        others = [Constant(PENDING), Constant(OK), Constant(CANCELLED)]
+        return self._by_key(_p.incident_id.is_not(None), _p.status.not_in(others))
 
     def webhooks_pending(self) -> int:
         """Webhooks that are still to be delivered."""
