@@ -13,6 +13,9 @@ from store.types import Constant
 from store.webhooks import PENDING as UNDELIVERED
 
 _p = process_store.c
+#: the process key as something that no index is sorted by: grouping by it, SQLite reads the few rows of a condition
+#: instead of every row in the order of its key
+_KEY_ITSELF = _p.process_key + sa.literal_column("''")
 
 
 class Counts:
@@ -25,14 +28,14 @@ class Counts:
         """Process key -> processes that have not ended, for each of these keys."""
         keys = list(process_keys)
         # The keys are named so that the index by key and status serves; without them every pending row is read.
-        found = self._by_key(_p.process_key.in_(keys), _p.status == Constant(PENDING))
+        found = self._by_key(_p.process_key, _p.process_key.in_(keys), _p.status == Constant(PENDING))
         return {key: found.get(key, 0) for key in keys}
 
     def on_incident(self) -> dict[str, int]:
         """Process key -> processes that stand still on an incident; no entry for none."""
         # not `= error`: SQLite may then take the index of all that ever failed
         others = [Constant(PENDING), Constant(OK), Constant(CANCELLED)]
-        return self._by_key(_p.incident_id.is_not(None), _p.status.not_in(others))
+        return self._by_key(_KEY_ITSELF, _p.incident_id.is_not(None), _p.status.not_in(others))
 
     def webhooks_pending(self) -> int:
         """Webhooks that are still to be delivered."""
@@ -44,7 +47,7 @@ class Counts:
         with self._db.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def _by_key(self, *conditions: sa.ColumnElement[bool]) -> dict[str, int]:
-        query = sa.select(_p.process_key, sa.func.count()).where(*conditions).group_by(_p.process_key)
+    def _by_key(self, key: sa.ColumnElement[str], *conditions: sa.ColumnElement[bool]) -> dict[str, int]:
+        query = sa.select(key, sa.func.count()).where(*conditions).group_by(key)
         with self._db.read() as connection:
-            return {key: int(number) for key, number in connection.execute(query)}
+            return {name: int(number) for name, number in connection.execute(query)}
