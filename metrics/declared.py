@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
+
+# When a series began is a series more for each, and files tell it of none.
+disable_created_metrics()
 
 #: what every name begins with
 NAMESPACE = "celery_camunda"
@@ -82,7 +85,7 @@ INCIDENTS = _counter("incidents_total", "Processes that came to stand still on a
 # -- steps
 STEP_ATTEMPTS = _counter(
     "step_attempts_total",
-    "Attempts of steps: `completed`, `business_error`, `failed`; `lost` to another attempt; `undelivered`, whose "
+    "Attempts of steps: `completed`, `bpmn-error`, `failed`; `lost` to another attempt; `undelivered`, whose "
     "outcome the engine or the store has not taken yet; `killed` with their worker process. Not begun: `duplicate`, "
     "`expired`, `unhandled`, `put_off`.",
     "topic",
@@ -119,9 +122,16 @@ CHILDREN_LOST = _counter(
 )
 
 # -- ticks and repairs
-TICKS = _counter("ticks_total", "Ticks of beat that a worker carried out.", "tick")
+TICKS = _counter(
+    "ticks_total", "Ticks of beat that a worker carried out: `poll`, `reconcile` and housekeeping.", "tick"
+)
 TICKS_SENT = _counter("beat_ticks_sent_total", "Ticks that this beat has put into the queue.", "tick")
-REPAIRS = _counter("reconciler_repairs_total", "What the reconciler mended between rows and engine.", "kind")
+REPAIRS = _counter(
+    "reconciler_repairs_total",
+    "What the reconciler mended between rows and engine: `start_sent_again`, `end_found`, `incident_found`, "
+    "`instance_lost`, `instance_deleted` after an end from outside, `attempt_...` whose outcome it found.",
+    "kind",
+)
 
 # -- the parts we speak to
 ENGINE_CALLS = _counter(

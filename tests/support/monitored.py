@@ -1,0 +1,84 @@
+"""A stack of a test's own whose metrics and Flower can be asked."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from urllib.request import Request, urlopen
+
+import sqlalchemy as sa
+
+from dev.ports import LOOPBACK, free_port
+from dev.stack import Stack
+from store.database import Database
+from tests.support.api import Api
+from tests.unit.metrics_text import Scrape
+
+#: `user:password` of its Flower, and what a reader of its metrics must send
+FLOWER_AUTH, METRICS_TOKEN = "ops:only for tests", "only-for-tests"
+#: the parts that show their metrics on a port of their own
+EXPORTERS = ("worker", "control", "beat")
+
+
+class Monitored:
+    """Two web processes, two workers, beat and Flower, on an engine that others may use too."""
+
+    def __init__(self, folder: Path, engine_url: str) -> None:
+        settings = {
+            "CAMUNDA_BASE_URL": engine_url,
+            "PROCESSES": "tests.metered",
+            "SYNC_TIMEOUT_MS": 10_000,
+            "RECONCILE_INTERVAL_MS": 1_000,
+            "LOCK_DURATION_MS": 12_000,
+            "CAMUNDA_TIMEOUT_MS": 10_000,
+            "WEB_WORKERS": 2,
+            "WORKER_CONCURRENCY": 3,
+            "FLOWER_BASIC_AUTH": FLOWER_AUTH,
+            "METRICS_TOKEN": METRICS_TOKEN,
+            "METRICS_DIR": folder / "metrics",
+        }
+        parts = ("broker", "web", "worker", "control", "beat", "flower")
+        self.stack = Stack(folder, settings=settings, parts=parts)
+        self._ports = {name: free_port() for name in EXPORTERS}
+        for name, port in self._ports.items():
+            self.stack.add(name, settings={"METRICS_PORT": port})
+        self.api = Api(self.stack.url)
+        self._leaving = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._leaving.enter_context(self.stack)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.close()
+
+    def scrape(self, name: str, token: str = METRICS_TOKEN) -> Scrape:
+        """What one part shows."""
+        root = self.stack.url if name == "web" else f"http://{LOOPBACK}:{self._ports[name]}"
+        return Scrape.of(f"{root}/metrics", token=token)
+
+    def scrapes(self) -> list[Scrape]:
+        """What every part shows, as Prometheus collects it."""
+        return [self.scrape(name) for name in ("web", *EXPORTERS)]
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the store says."""
+        database = Database(self.stack.environment.get("DATABASE_URL"), pool_size=1, timeout_ms=5_000)
+        try:
+            with database.read() as connection:
+                return [tuple(row) for row in connection.execute(sa.text(statement))]
+        finally:
+            database.dispose()
+
+    def flower(self, path: str, auth: str = FLOWER_AUTH) -> Any:
+        """What Flower's API answers."""
+        return json.loads(self.flower_page(path, auth))
+
+    def flower_page(self, path: str, auth: str = FLOWER_AUTH) -> str:
+        """A page of Flower's."""
+        headers = {"Authorization": "Basic " + base64.b64encode(auth.encode()).decode()} if auth else {}
+        with urlopen(Request(self.stack.environment.flower_url + path, headers=headers), timeout=20) as answer:
+            return str(answer.read().decode())
