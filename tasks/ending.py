@@ -24,7 +24,7 @@ def end_from_outside(row: ProcessRow, ending: Ending) -> bool:
     won = settle(row, ending)
     if won:
         try:
-            send_close(row.id)
+            send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
         except BrokerAway as error:
             log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
     return won

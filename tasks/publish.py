@@ -131,16 +131,28 @@ def send_killed(body: dict[str, Any], text: str) -> None:
     Raises:
         BrokerAway: the message was not taken; the lock runs out and the engine offers the task again.
     """
-    _send("report_killed", [body, text], queue="settling", argsrepr=f"({body['topic']})")
+    _send(
+        "report_killed",
+        [body, text],
+        queue="settling",
+        shadow=f"report killed {body['topic']}",
+        argsrepr=f"({body['businessKey']})",
+    )
 
 
-def send_close(process_id: uuid.UUID) -> None:
+def send_close(process_id: uuid.UUID, *, process_key: str, correlation_id: str) -> None:
     """Have the instance of a row deleted that was ended from outside.
 
     Raises:
         BrokerAway: the message was not taken; `reconcile` does it.
     """
-    _send("close_instance", [str(process_id)], queue="settling")
+    _send(
+        "close_instance",
+        [str(process_id)],
+        queue="settling",
+        shadow=f"delete instance {process_key}",
+        argsrepr=f"({correlation_id})",
+    )
 
 
 def send_delivery(claim: Claim) -> None:

@@ -19,6 +19,7 @@ from celery.worker import state
 
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError
+from tasks import app
 from tasks.messages import StepMessage
 from tasks.runtime import runtime
 
@@ -71,8 +72,21 @@ def cut_off(running: list[Any]) -> None:
         # A child that lives could still complete the step that another worker has by then.
         if request.worker_pid is None or not _is_alive(request.worker_pid):
             _give_back(engine, StepMessage.load(request.args[0]))
+    _say_revoked(running)
     logging.shutdown()
     os._exit(0)
+
+
+def _say_revoked(requests: list[Any]) -> None:
+    """Tell Flower how these tasks ended: nobody else is left who would, and it would show them as started for ever."""
+    try:
+        with app.events.default_dispatcher(hostname=_worker.hostname) as dispatcher:
+            for request in requests:
+                number = int(signal.SIGKILL)
+                dispatcher.send("task-revoked", uuid=request.id, terminated=True, signum=number, expired=False)
+    except Exception as error:
+        # The end of this process does not wait for a broker.
+        log.info("cut-off steps are not shown as revoked: %s", error)
 
 
 def _give_back(engine: Engine, message: StepMessage) -> None:

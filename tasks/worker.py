@@ -122,12 +122,19 @@ def _batch_events(consumer: Any) -> None:
 
 
 def _drop_overtaken(events: list[dict[str, Any]]) -> None:
-    """Leave out that a task has started where the same batch says how it ended.
+    """Leave out what Flower need not hear.
 
-    Flower spends more CPU time on an event than a worker does, and shows such a task as ended either way.
+    That a task has started, where the same batch says how it ended: Flower spends more CPU time on an event than a
+    worker does, and shows such a task as ended either way. That a tick has expired: no other event of it was sent, and
+    Flower would show something revoked without a name.
     """
     ended = {event["uuid"] for event in events if event["type"] in ENDS}
-    events[:] = [event for event in events if event["type"] != "task-started" or event["uuid"] not in ended]
+    events[:] = [
+        event
+        for event in events
+        if not (event["type"] == "task-started" and event["uuid"] in ended)
+        and not (event["type"] == "task-revoked" and event.get("expired"))
+    ]
 
 
 def _note_queues() -> None:

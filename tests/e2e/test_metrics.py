@@ -2,80 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
 from metrics.declared import catalogue
-from tests.support.api import Api, eventually
-from tests.support.monitored import Monitored
+from tests.support.monitored import Ran
 from tests.support.world import children_of
-from tests.unit.metrics_text import Scrape, total
 
 pytestmark = pytest.mark.timeout(240)
-
-
-class Ran:
-    """What was done to the stack, and what its clients saw."""
-
-    def __init__(self, monitored: Monitored, folder: Path) -> None:
-        self.monitored = monitored
-        api = monitored.api
-        self.children_before = set(children_of(monitored.stack["worker"].pid))
-        told = [*["work"] * 4, "refuse", "refuse", "refuse-uncaught", "fail-once", "crash-once", "crash-once"]
-        with ThreadPoolExecutor(len(told)) as pool:
-            answers = list(pool.map(lambda do: api.start("metered", {"do": do}), told))
-        self.statuses = Counter(str(answer.status) for answer in answers)
-        joined = api.start("metered", {"do": "work"}, answers[0].body["correlationId"])
-        assert joined.headers["idempotency-replayed"] == "true", joined.body
-        self.statuses[str(joined.status)] += 1
-        self._cancel_one(api, folder / "go-on")
-        self.refused = [
-            api.start("no-such").status,
-            api.start("metered", {"do": 1}, answers[0].body["correlationId"]).status,
-        ]
-        self.scrapes = self._settled()
-
-    def _cancel_one(self, api: Api, until: Path) -> None:
-        started = api.start("metered", {"do": "hold", "until": str(until)}, prefer="respond-async")
-        self.statuses[str(started.status)] += 1
-        name = started.body["correlationId"]
-        eventually(lambda: api.status(name).body["processInstanceId"])
-        cancelled = api.call("POST", f"/api/process/{name}/cancel", {"reason": "test"})
-        assert cancelled.status == 200, cancelled.body
-        rows = "SELECT count(*) FROM process_store WHERE engine_open = 1"
-        eventually(lambda: self.monitored.rows(rows) == [(0,)], 30, "its instance is deleted")
-        until.touch()
-
-    def _settled(self) -> list[Scrape]:
-        """The metrics when nothing happens any more."""
-
-        def look() -> list[Scrape] | None:
-            ((pending,),) = self.monitored.rows("SELECT count(*) FROM process_store WHERE status = 'pending'")
-            ((under_way,),) = self.monitored.rows(
-                "SELECT count(*) FROM event_log WHERE phase IN ('started', 'completing') AND correlation_id IN "
-                "(SELECT correlation_id FROM process_store WHERE status <> 'cancelled')"
-            )
-            scrapes = self.monitored.scrapes()
-            lost = total(scrapes, "step_attempts_total", outcome="lost")
-            return None if under_way or pending or not lost else scrapes
-
-        found: list[Scrape] = eventually(look, 60, "every process and attempt has ended")
-        return found
-
-    def total(self, name: str, **labels: str) -> float:
-        return total(self.scrapes, name, **labels)
-
-    def rows(self, statement: str) -> dict[str, int]:
-        return {str(key): number for key, number in self.monitored.rows(statement)}
-
-
-@pytest.fixture(scope="module")
-def ran(monitored: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    return Ran(monitored, tmp_path_factory.mktemp("ran"))
 
 
 def test_outcomes_are_those_of_the_rows(ran: Ran) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -14,8 +16,9 @@ import sqlalchemy as sa
 from dev.ports import LOOPBACK, free_port
 from dev.stack import Stack
 from store.database import Database
-from tests.support.api import Api
-from tests.unit.metrics_text import Scrape
+from tests.support.api import Api, eventually
+from tests.support.world import children_of
+from tests.unit.metrics_text import Scrape, total
 
 #: `user:password` of its Flower, and what a reader of its metrics must send
 FLOWER_AUTH, METRICS_TOKEN = "ops:only for tests", "only-for-tests"
@@ -36,6 +39,7 @@ class Monitored:
             "CAMUNDA_TIMEOUT_MS": 10_000,
             "WEB_WORKERS": 2,
             "WORKER_CONCURRENCY": 3,
+            "WORKER_GRACE_S": 1,
             "FLOWER_BASIC_AUTH": FLOWER_AUTH,
             "METRICS_TOKEN": METRICS_TOKEN,
             "METRICS_DIR": folder / "metrics",
@@ -82,3 +86,65 @@ class Monitored:
         headers = {"Authorization": "Basic " + base64.b64encode(auth.encode()).decode()} if auth else {}
         with urlopen(Request(self.stack.environment.flower_url + path, headers=headers), timeout=20) as answer:
             return str(answer.read().decode())
+
+
+class Ran:
+    """What was done to the stack, and what its clients saw."""
+
+    def __init__(self, monitored: Monitored, folder: Path) -> None:
+        self.monitored = monitored
+        api = monitored.api
+        self.children_before = set(children_of(monitored.stack["worker"].pid))
+        told = [*["work"] * 4, "refuse", "refuse", "refuse-uncaught", "fail-once", "crash-once", "crash-once"]
+        with ThreadPoolExecutor(len(told)) as pool:
+            answers = list(pool.map(lambda do: api.start("metered", {"do": do}), told))
+        self.statuses = Counter(str(answer.status) for answer in answers)
+        joined = api.start("metered", {"do": "work"}, answers[0].body["correlationId"])
+        assert joined.headers["idempotency-replayed"] == "true", joined.body
+        self.statuses[str(joined.status)] += 1
+        self._cancel_one(api, folder / "go-on")
+        self.refused = [
+            api.start("no-such").status,
+            api.start("metered", {"do": 1}, answers[0].body["correlationId"]).status,
+        ]
+        self.scrapes = self._settled()
+
+    def _cancel_one(self, api: Api, until: Path) -> None:
+        name = "cancelled"
+        self.hold_one(until, name)
+        self.statuses["202"] += 1
+        cancelled = api.call("POST", f"/api/process/{name}/cancel", {"reason": "test"})
+        assert cancelled.status == 200, cancelled.body
+        rows = "SELECT count(*) FROM process_store WHERE engine_open = 1"
+        eventually(lambda: self.monitored.rows(rows) == [(0,)], 30, "its instance is deleted")
+        until.touch()
+
+    def hold_one(self, until: Path, name: str) -> None:
+        """Start a process whose first step runs until this file exists, and wait until it does."""
+        variables = {"do": "hold", "until": str(until)}
+        started = self.monitored.api.start("metered", variables, name, prefer="respond-async")
+        assert started.status == 202, started.body
+        begun = f"SELECT count(*) FROM event_log WHERE correlation_id = '{name}'"
+        eventually(lambda: self.monitored.rows(begun) == [(1,)], 30, "its step runs")
+
+    def _settled(self) -> list[Scrape]:
+        """The metrics when nothing happens any more."""
+
+        def look() -> list[Scrape] | None:
+            ((pending,),) = self.monitored.rows("SELECT count(*) FROM process_store WHERE status = 'pending'")
+            ((under_way,),) = self.monitored.rows(
+                "SELECT count(*) FROM event_log WHERE phase IN ('started', 'completing') AND correlation_id IN "
+                "(SELECT correlation_id FROM process_store WHERE status <> 'cancelled')"
+            )
+            scrapes = self.monitored.scrapes()
+            lost = total(scrapes, "step_attempts_total", outcome="lost")
+            return None if under_way or pending or not lost else scrapes
+
+        found: list[Scrape] = eventually(look, 60, "every process and attempt has ended")
+        return found
+
+    def total(self, name: str, **labels: str) -> float:
+        return total(self.scrapes, name, **labels)
+
+    def rows(self, statement: str) -> dict[str, int]:
+        return {str(key): number for key, number in self.monitored.rows(statement)}
