@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
@@ -27,8 +28,8 @@ from dev.stack import Stack
 FOLDER = ROOT / "docs" / "images"
 #: seconds that a page may take, and that the stack may take to do something
 PATIENCE_S = 60.0
-#: the size of a window, in pixels
-SIZE = (1500, 860)
+#: the sizes of the two windows, in pixels
+TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 700)
 #: the beginnings of user ids by which the partner stub knows how to behave
 KINDS = ("user", "user", "user", "reject")
 #: starts that are left in their queue
@@ -40,7 +41,7 @@ class ToolMissing(Exception):
 
 
 @contextmanager
-def browser(size: tuple[int, int] = SIZE) -> Iterator[WebDriver]:
+def browser() -> Iterator[WebDriver]:
     """A headless Chromium with a profile of its own.
 
     Raises:
@@ -52,7 +53,7 @@ def browser(size: tuple[int, int] = SIZE) -> Iterator[WebDriver]:
         for argument in (
             *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
             *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-            *(f"--window-size={size[0]},{size[1]}", f"--user-data-dir={profile}"),
+            *("--window-size=1560,960", f"--user-data-dir={profile}"),
         ):
             options.add_argument(argument)
         driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
@@ -64,13 +65,15 @@ def browser(size: tuple[int, int] = SIZE) -> Iterator[WebDriver]:
 
 
 def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "") -> str:
-    """Flower's list of tasks, those of processes alone; what stands there. Waits until it holds `wanted`."""
+    """Flower's list of tasks; what stands there. Waits until it holds `wanted`."""
+    driver.set_window_size(*TASKS_SIZE)
     driver.get(f"{url}/tasks")
     return _photograph(driver, to, lambda text: wanted in text)
 
 
 def photograph_queues(driver: WebDriver, url: str, to: Path, *, wanted: str = "") -> str:
     """Flower's list of queues; what stands there. Waits until it holds `wanted`."""
+    driver.set_window_size(*QUEUES_SIZE)
     driver.get(f"{url}/broker")
     return _photograph(driver, to, lambda text: wanted in text)
 
@@ -80,7 +83,7 @@ def _photograph(driver: WebDriver, to: Path, is_there: Callable[[str], bool]) ->
         text = " ".join(row.text for row in driver.find_elements(By.CSS_SELECTOR, "table tbody tr"))
         return text if text and is_there(text) else ""
 
-    found = WebDriverWait(driver, PATIENCE_S, ignored_exceptions=None).until(rows)
+    found = WebDriverWait(driver, PATIENCE_S, ignored_exceptions=[StaleElementReferenceException]).until(rows)
     to.parent.mkdir(parents=True, exist_ok=True)
     driver.save_screenshot(str(to))
     return found

@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import pytest
 
 from dev.environment import ROOT
+from dev.screenshots import browser, photograph_queues, photograph_tasks
 from tests.support.api import eventually
-from tests.support.monitored import Monitored, Ran
+from tests.support.monitored import FLOWER_AUTH, Monitored, Ran
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -104,6 +106,19 @@ def test_worker_that_reads_one_queue_runs_nothing_else(ran: Ran) -> None:
     )  # fmt: skip
     assert asked.returncode != 0
     assert "steps.nothing-of-the-kind" in asked.stderr + asked.stdout
+
+
+def test_pages_show_it_to_a_person(ran: Ran, tmp_path: Path) -> None:
+    user, _, password = FLOWER_AUTH.partition(":")
+    url = ran.monitored.stack.environment.flower_url.replace("//", f"//{user}:{quote(password)}@")
+
+    with browser() as driver:
+        tasks_page = photograph_tasks(driver, url, tmp_path / "tasks.png", wanted="metered.respond")
+        queues_page = photograph_queues(driver, url, tmp_path / "queues.png", wanted="steps.metered 0")
+
+    assert re.search(r"metered\.respond \([^)]+\) SUCCESS", tasks_page)
+    assert all(f"{name} " in queues_page for name in QUEUES)
+    assert (tmp_path / "tasks.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("auth", ["", "ops:wrong"])
