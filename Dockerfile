@@ -30,7 +30,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     FLASK_APP=app \
     APP_ENV=production \
     WEB_HOST=0.0.0.0 \
-    FLOWER_HOST=0.0.0.0
+    FLOWER_HOST=0.0.0.0 \
+    METRICS_HOST=0.0.0.0
 USER 10001
 EXPOSE 8000 5555
 # SIGTERM reaches gunicorn and Celery themselves: no shell stands before them.

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from metrics.declared import REGISTRY
 from metrics.sharing import Shared, share
+from settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,14 @@ def share_once(component: str, folder: str) -> None:
     `folder`: where the files are kept; empty for the system's folder for temporary files.
 
     Raises:
-        OSError: the folder cannot be made.
+        SettingsError: the folder cannot be made.
     """
     global _shared
     if _shared is None:
-        _shared = share(component, Path(folder) if folder else None)
+        try:
+            _shared = share(component, Path(folder) if folder else None)
+        except OSError as error:
+            raise SettingsError(f"METRICS_DIR={folder}: {error}") from error
 
 
 def render(accept: str, also: Iterable[Collector] = ()) -> tuple[bytes, str]:

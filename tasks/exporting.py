@@ -11,6 +11,7 @@ from celery.signals import beat_init, before_task_publish, worker_init
 from metrics import declared
 from metrics.exporter import serve
 from metrics.showing import share_once
+from settings import SettingsError
 from tasks.publish import SENT_AT
 from tasks.runtime import runtime
 from tasks.scraped import System
@@ -26,7 +27,11 @@ def export_worker(**_: Any) -> None:
     """
     settings = runtime().settings
     if settings.metrics_port:
-        share_once("worker", settings.metrics_dir)
+        try:
+            share_once("worker", settings.metrics_dir)
+        except SettingsError as error:
+            # Celery would log any other exception of a signal's receiver, and go on.
+            raise SystemExit(str(error)) from error
         serve(settings.metrics_host, settings.metrics_port, token=settings.metrics_token)
 
 

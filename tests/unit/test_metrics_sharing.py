@@ -140,6 +140,19 @@ def test_folder_of_a_family_that_lives_is_left_alone(family: Family) -> None:
     assert said.strip() == "True"
 
 
+def test_folder_that_cannot_be_made_is_named(family: Family) -> None:
+    said = family("""
+        from metrics import showing
+        from settings import SettingsError
+        showing._shared = None
+        try:
+            share_once("web", "/proc/nowhere")
+        except SettingsError as error:
+            print(error)
+    """)
+    assert said.startswith("METRICS_DIR=/proc/nowhere: ")
+
+
 def test_folder_that_was_just_made_is_left_alone(family: Family, tmp_path: Path) -> None:
     fresh = tmp_path / "celery-camunda-metrics-web-0000"
     fresh.mkdir()
