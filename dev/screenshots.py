@@ -64,10 +64,13 @@ def browser() -> Iterator[WebDriver]:
             driver.quit()
 
 
-def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "") -> str:
-    """Flower's list of tasks; what stands there. Waits until it holds `wanted`."""
+def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "", search: str = "") -> str:
+    """Flower's list of tasks, those that `search` finds; what stands there. Waits until it holds `wanted`."""
     driver.set_window_size(*TASKS_SIZE)
     driver.get(f"{url}/tasks")
+    if search:
+        field = (By.CSS_SELECTOR, "input[type=search]")
+        WebDriverWait(driver, PATIENCE_S).until(lambda _: driver.find_element(*field)).send_keys(search)
     return _photograph(driver, to, lambda text: wanted in text)
 
 

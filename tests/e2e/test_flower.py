@@ -113,10 +113,13 @@ def test_pages_show_it_to_a_person(ran: Ran, tmp_path: Path) -> None:
     url = ran.monitored.stack.environment.flower_url.replace("//", f"//{user}:{quote(password)}@")
 
     with browser() as driver:
-        tasks_page = photograph_tasks(driver, url, tmp_path / "tasks.png", wanted="metered.respond")
+        tasks_page = photograph_tasks(
+            driver, url, tmp_path / "tasks.png", wanted="metered.respond", search="metered.respond"
+        )
         queues_page = photograph_queues(driver, url, tmp_path / "queues.png", wanted="steps.metered 0")
 
-    assert re.search(r"metered\.respond \([^)]+\) SUCCESS", tasks_page)
+    assert re.match(r"metered\.respond \([^)]+\) SUCCESS", tasks_page)
+    assert "poll" not in tasks_page
     assert all(f"{name} " in queues_page for name in QUEUES)
     assert (tmp_path / "tasks.png").read_bytes().startswith(b"\x89PNG")
 
