@@ -63,6 +63,8 @@ class Shared:
             self._retire_dead()
             yield
         finally:
+            # Said, and not left to the closing: a child that was forked meanwhile has the file open too.
+            fcntl.flock(turn, fcntl.LOCK_UN)
             os.close(turn)
 
     def remove(self) -> None:

@@ -129,6 +129,22 @@ def test_folder_of_a_killed_family_is_removed_by_the_next_one(family: Family) ->
     assert not left.exists()
 
 
+def test_child_that_is_forked_while_metrics_are_read_holds_nobody_up(family: Family) -> None:
+    said = family("""
+        from metrics import showing
+        with showing._shared.settled():
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(120)
+                os._exit(0)
+        signal.alarm(20)
+        render("")
+        print("read")
+        os.kill(pid, signal.SIGKILL)
+    """)
+    assert said.strip() == "read"
+
+
 def test_folder_of_a_family_that_lives_is_left_alone(family: Family) -> None:
     said = family("""
         import subprocess
