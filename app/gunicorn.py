@@ -19,9 +19,6 @@ _settings = get_settings()
 #: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do
 SPARE_THREADS = 64
 
-# Before the web processes are forked: whichever of them is asked for metrics answers for all.
-share_once("web", _settings.metrics_dir)
-
 # Which server this is, is nobody's business; its settings cannot say so.
 wsgi.SERVER = "celery-camunda"
 
@@ -41,6 +38,11 @@ timeout = 60
 limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:
+    """Before the web processes are forked: whichever of them is asked for metrics answers for all."""
+    share_once("web", _settings.metrics_dir)
 
 
 def post_worker_init(worker: Any) -> None:
