@@ -343,6 +343,27 @@ class Settings:
         least=0.0,
         most=1.0,
     )
+    metrics_host: str = _setting("str", "127.0.0.1", "Address on which a worker or beat shows its metrics.")
+    metrics_port: int = _setting(
+        "int",
+        0,
+        "Port on which a worker or beat shows its metrics, each on one of its own; 0 for none. The web server shows "
+        "its own at `/metrics`.",
+        least=0,
+        most=65_535,
+    )
+    metrics_token: str = _setting(
+        "str",
+        "",
+        "What a reader of metrics must send as `Authorization: Bearer`, to web server, workers and beat alike; empty "
+        "lets everybody read them.",
+        secret=True,
+    )
+    metrics_dir: str = _setting(
+        "str",
+        "",
+        "Folder for the files in which processes count together, best in memory; empty for the system's temporary one.",
+    )
     flower_host: str = _setting("str", "127.0.0.1", "Address that Flower listens on.")
     flower_port: int = _setting("int", 5555, "Port of Flower.", least=1, most=65_535)
     flower_basic_auth: str = _setting("str", "", "`user:password` for Flower; required in production.", secret=True)

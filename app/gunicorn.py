@@ -9,6 +9,7 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
+from metrics.showing import share_once
 from settings import get_settings
 from tasks.logs import configure_logging
 
@@ -41,6 +42,11 @@ timeout = 60
 limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:
+    """Before the web processes are forked: whichever of them is asked for metrics answers for all."""
+    share_once("web", _settings.metrics_dir)
 
 
 def post_worker_init(worker: Any) -> None:

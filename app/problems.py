@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.answers import answer
@@ -286,6 +286,8 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The answer."""
+        # for app/metrics.py, which counts it
+        g.problem = self.kind.name or str(self.kind.status)
         body: dict[str, Any] = {
             "type": f"/problems/{self.kind.name}" if self.kind.name else "about:blank",
             "title": self.kind.title,

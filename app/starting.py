@@ -17,6 +17,7 @@ from app.answers import answer
 from app.callbacks import check_callback
 from app.http.tracing import current_traceparent
 from app.links import links, status_url
+from app.metrics import note_start
 from app.problems import (
     CORRELATION_ID_CONFLICT,
     INVALID_FIELDS,
@@ -97,6 +98,7 @@ class Starter:
         payload = None
         with self._waiters.waiting(new.id) as wait:
             if accepted := self._accept(new):
+                note_start(new.process_key, "accepted")
                 try:
                     send_start(
                         new.id,
@@ -176,6 +178,7 @@ class Starter:
                 correlationId=new.correlation_id,
                 statusUrl=status_url(new.correlation_id),
             )
+        note_start(new.process_key, "joined")
         row = self.wait_for(row, preferred)
         payload = None if row.status == PENDING else payload_of(row)
         return self._answer(payload, row.correlation_id, row.traceability_id, preferred, replayed=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 import redis
 
+from metrics import declared
 from tasks.results import KEY_PREFIX
 
 log = logging.getLogger(__name__)
@@ -104,9 +105,11 @@ class Waiters:
         if full:
             yield None
             return
+        declared.WAITING.inc()
         try:
             yield wait
         finally:
+            declared.WAITING.dec()
             with self._guard:
                 self._count -= 1
                 others = self._waits.get(str(process_id), [])

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from metrics import declared
 from settings import Settings
 from store import driver as odbc
 from store.mssql import create_mssql, reads_without_locks
@@ -115,13 +116,17 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction, committed at the end of the block, rolled back when it raises."""
-        turn = self._turn
+        turn, asked_at = self._turn, time.perf_counter()
         # Half of the time for the turn within this process, half for the lock against others (see _create_sqlite).
         if turn is not None and not turn.acquire(timeout=self.timeout_ms / 2000):
+            declared.DATABASE_AWAY.inc()
             raise DatabaseAway(f"no turn to write within {self.timeout_ms // 2} ms")
         try:
             with self.translating(), self._engine.begin() as connection:
+                begun = time.perf_counter()
+                declared.WRITE_WAIT.observe(begun - asked_at)
                 yield connection
+            declared.WRITE_SECONDS.observe(time.perf_counter() - begun)
         finally:
             if turn is not None:
                 turn.release()
@@ -139,6 +144,7 @@ class Database:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
+                declared.DATABASE_AWAY.inc()
                 raise (Victim if _is_victim(error) else DatabaseAway)(self._short(error)) from error
             raise
 

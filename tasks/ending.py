@@ -31,7 +31,7 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
     won = settle(row, ending, event=event)
     if won:
         try:
-            send_close(row.id)
+            send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
         except BrokerAway as error:
             log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
     return won

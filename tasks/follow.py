@@ -16,6 +16,7 @@ from typing import Any
 from camunda_bridge.client import Topic
 from camunda_bridge.errors import BridgeError, EngineAway, Unauthorized
 from camunda_bridge.locks import new_token
+from metrics import declared
 from store.database import DatabaseAway
 from store.events import AttemptKey
 from tasks.flow import FREE, Limit, controls
@@ -180,6 +181,8 @@ def _fetch(
         for name, (limit, found) in taken.items():
             give_back(name, limit, found)
         return Followed(0, asked=False)
+    of_one_process = business_key is not None or instance_id is not None
+    declared.FETCHED.labels("follow" if of_one_process else "poll").observe(len(tasks))
     lock_s = settings.lock_duration_ms / 1000
     messages: list[StepMessage] = []
     for task in tasks:

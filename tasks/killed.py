@@ -9,6 +9,7 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine
+from metrics import declared
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
 from tasks import app
@@ -38,6 +39,7 @@ def report_killed(body: dict[str, Any], text: str) -> None:
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
+        declared.STEP_ATTEMPTS.labels(message.task.topic, "killed").inc()
         context = _context(message)
         announce(context.correlation_id or (message.task.business_key or "")[:200] or message.task.process_instance_id)
         report_failure(message, step, Failed(text, ""), context)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 
 import redis
 
 from camunda_bridge.client import Engine
+from camunda_bridge.errors import LockLost
 from camunda_bridge.locks import LockKeeper
+from metrics import declared
 from settings import Settings, get_settings
 from store.bookmarks import BookmarkStore
 from store.database import Database
@@ -89,10 +92,22 @@ class Runtime:
         def extend(task_id: str, token: str) -> None:
             from tasks import permits  # it needs this module
 
-            self.engine.extend_lock(task_id, token, duration_ms)
+            _counted(lambda: self.engine.extend_lock(task_id, token, duration_ms))
             permits.renew(task_id, token)
 
         return LockKeeper(extend, duration_ms)
+
+
+def _counted(extend: Callable[[], object]) -> None:
+    outcome = "failed"
+    try:
+        extend()
+        outcome = "extended"
+    except LockLost:
+        outcome = "lost"
+        raise
+    finally:
+        declared.LOCK_EXTENSIONS.labels(outcome).inc()
 
 
 _runtime: Runtime | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from camunda_bridge.endings import end_of
+from metrics import declared
 from store.events import OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks import tracing
@@ -34,6 +35,7 @@ def settle_step(
     process_id: uuid.UUID,
     ending: Ending,
     *,
+    process_key: str,
     process_instance_id: str,
     correlation_id: str,
     traceability_id: str,
@@ -57,6 +59,7 @@ def settle_step(
         claim = write_delivery(connection, process_id) if won and has_callback else None
         was_late = not won and _record_lost_race(connection, process_id, ending)
     if won:
+        declared.ENDED.labels(process_key, ending.status).inc()
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
     elif was_late:
         announce(correlation_id)
@@ -80,6 +83,7 @@ def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False, event: Ne
         actor = OURSELVES if event is None or event.actor is None else event.actor
         was_late = not won and _record_lost_race(connection, row.id, ending, actor=actor, as_found=as_found)
     if won:
+        declared.ENDED.labels(row.process_key, ending.status).inc()
         wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     elif was_late:
         announce(row.correlation_id)
@@ -122,6 +126,7 @@ def reopen(row: ProcessRow, event: NewEvent) -> bool:
         runtime().events.record(event, connection=connection)
     announce(row.correlation_id)
     if reopened:
+        declared.REOPENED.labels(row.process_key).inc()
         try:
             open_result(row.id)
         except BROKER_AWAY as error:

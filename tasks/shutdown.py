@@ -18,6 +18,7 @@ from celery.signals import worker_shutting_down
 from celery.worker import state
 
 from camunda_bridge.client import Engine
+from tasks import app
 from tasks.giving_back import give_back
 from tasks.runtime import runtime
 
@@ -70,8 +71,21 @@ def cut_off(running: list[Any]) -> None:
         # A child that lives could still complete the step that another worker has by then.
         if request.worker_pid is None or not _is_alive(request.worker_pid):
             give_back(engine, request.args[0], "the worker's grace time is over")
+    _say_revoked(running)
     logging.shutdown()
     os._exit(0)
+
+
+def _say_revoked(requests: list[Any]) -> None:
+    """Tell Flower how these tasks ended: nobody else is left who would, and it would show them as started for ever."""
+    try:
+        with app.events.default_dispatcher(hostname=_worker.hostname) as dispatcher:
+            for request in requests:
+                number = int(signal.SIGKILL)
+                dispatcher.send("task-revoked", uuid=request.id, terminated=True, signum=number, expired=False)
+    except Exception as error:
+        # The end of this process does not wait for a broker.
+        log.info("cut-off steps are not shown as revoked: %s", error)
 
 
 def _kill(pid: int) -> None:

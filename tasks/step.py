@@ -18,6 +18,7 @@ from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.variables import Typed, from_engine
+from metrics import declared
 from store.database import DatabaseAway, retrying
 from store.events import (
     BPMN_ERROR,
@@ -53,6 +54,8 @@ T = TypeVar("T")
 
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)
+#: what an outcome leads to, unless something comes between
+_PHASES = {Completed: COMPLETED, BusinessError: BPMN_ERROR, Failed: FAILED}
 
 #: how a trace calls an outcome
 _OUTCOMES = {Completed: "completed", BusinessError: "business-error", Failed: "failed"}
@@ -80,10 +83,13 @@ def run_step(body: dict[str, Any]) -> None:
             # Another version of the system handles it; so does not count as an attempt what this one cannot try.
             if message.confirm is not None:
                 confirm_completed(message.confirm)
+            # Not by its topic: this installation has no list that it is on.
+            declared.STEP_ATTEMPTS.labels("other", "unhandled").inc()
             give_back(runtime().engine, body, "no handler here")
             return
         if message.is_expired():
             log.info("message for %s came after its lock's time, the engine offers the task again", task.topic)
+            declared.STEP_ATTEMPTS.labels(task.topic, "expired").inc()
             return
         _attempt(Attempt(message, *found))
 
@@ -131,15 +137,19 @@ class Attempt:
 
     def run(self) -> None:
         """The whole attempt."""
-        locked_at = time.monotonic() - self.message.age_s()
+        age_s = self.message.age_s()
+        locked_at = time.monotonic() - age_s
         try:
             earlier = runtime().events.begin(self._event(), confirm=self.message.confirm)
         except DatabaseAway as error:
             log.warning("%s not begun: database is away: %s", self.task.topic, error)
+            self._count("put_off")
             return
         if earlier is None:
             log.info("message for %s came twice, dropped", self.task.topic)
+            self._count("duplicate")
             return
+        declared.STEP_QUEUED.labels(self.process.key).observe(age_s)
         announce(self.correlation_id)
         self.takes_over = any(attempt.kept_outcome is not None for attempt in earlier)
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
@@ -156,6 +166,7 @@ class Attempt:
             else:
                 execution = self._execute(len(earlier) + 1)
             if is_lost():
+                self._count(LOST)
                 self._give_way("lock was lost while the handler ran")
                 return
             self._deliver(execution)
@@ -175,19 +186,23 @@ class Attempt:
             traceparent=tracing.traceparent() or self.context.traceparent,
         )
         with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
-            return execute(self.step, self.values, context)
+            execution = execute(self.step, self.values, context)
+        came_to = _PHASES[type(execution.outcome)]
+        declared.STEP_SECONDS.labels(self.task.topic, came_to).observe(execution.duration_ms / 1000)
+        return execution
 
     def _deliver(self, execution: Execution) -> None:
-        outcome = execution.outcome
+        outcome, came_to = execution.outcome, "undelivered"
         tracing.annotate(outcome=_OUTCOMES[type(outcome)])
         try:
             if isinstance(outcome, Failed):
-                self._fail(outcome, execution)
+                came_to = self._fail(outcome, execution)
             elif isinstance(outcome, BusinessError):
-                self._end_in_error(outcome, execution)
+                came_to = self._end_in_error(outcome, execution)
             else:
-                self._complete(outcome, execution)
+                came_to = self._complete(outcome, execution)
         except LockLost as error:
+            came_to = LOST
             self._give_way(str(error))
         except BridgeError as error:
             # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
@@ -198,8 +213,13 @@ class Attempt:
             # Longer than DB_HOLD_S: the lock runs out, and the next attempt or reconcile does what is left.
             log.warning("outcome of %s not written down: database is away: %s", self.task.topic, error)
             tracing.fail(type(error).__name__)
+        finally:
+            self._count(came_to)
 
-    def _complete(self, outcome: Completed, execution: Execution) -> None:
+    def _count(self, came_to: str) -> None:
+        declared.STEP_ATTEMPTS.labels(self.task.topic, came_to).inc()
+
+    def _complete(self, outcome: Completed, execution: Execution) -> str:
         document = shown(outcome.document)
         is_whole = document is outcome.document
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
@@ -221,8 +241,9 @@ class Attempt:
             self._settle(outcome)
         else:
             go_on(self.task, confirm=self.key)
+        return COMPLETED
 
-    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> None:
+    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> str:
         tracing.fail(outcome.code)
         document = shown_error(outcome.document, outcome.document)
         self._write(
@@ -238,8 +259,7 @@ class Attempt:
             )
         )
         if not self._tell(lambda: is_caught(self.task, outcome.code)):
-            self._fail(outcome.uncaught(), execution)
-            return
+            return self._fail(outcome.uncaught(), execution)
         self._tell(
             lambda: runtime().engine.bpmn_error(
                 self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
@@ -248,8 +268,9 @@ class Attempt:
         retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
         announce(self.correlation_id)
         go_on(self.task, confirm=None)
+        return BPMN_ERROR
 
-    def _fail(self, outcome: Failed, execution: Execution) -> None:
+    def _fail(self, outcome: Failed, execution: Execution) -> str:
         tracing.fail("failed")
         outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
         log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
@@ -266,6 +287,7 @@ class Attempt:
         )
         announce(self.correlation_id)
         report_failure(self.message, self.step, outcome, self.context)
+        return FAILED
 
     def _settle(self, outcome: Completed) -> None:
         ending = (
@@ -277,6 +299,7 @@ class Attempt:
             lambda: settle_step(
                 uuid.UUID(self.context.process_id),
                 ending,
+                process_key=self.task.process_definition_key,
                 process_instance_id=self.task.process_instance_id,
                 correlation_id=self.correlation_id,
                 traceability_id=self.traceability_id,

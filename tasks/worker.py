@@ -14,6 +14,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 
+from metrics import declared
 from tasks import app, log_context, tracing
 from tasks.alive import beat, stop_beating
 from tasks.gate import Gate
@@ -133,12 +134,19 @@ def _batch_events(consumer: Any) -> None:
 
 
 def _drop_overtaken(events: list[dict[str, Any]]) -> None:
-    """Leave out that a task has started where the same batch says how it ended.
+    """Leave out what Flower need not hear.
 
-    Flower spends more CPU time on an event than a worker does, and shows such a task as ended either way.
+    That a task has started, where the same batch says how it ended: Flower spends more CPU time on an event than a
+    worker does, and shows such a task as ended either way. That a tick has expired: no other event of it was sent, and
+    Flower would show something revoked without a name.
     """
     ended = {event["uuid"] for event in events if event["type"] in ENDS}
-    events[:] = [event for event in events if event["type"] != "task-started" or event["uuid"] not in ended]
+    events[:] = [
+        event
+        for event in events
+        if not (event["type"] == "task-started" and event["uuid"] in ended)
+        and not (event["type"] == "task-revoked" and event.get("expired"))
+    ]
 
 
 def _note_queues() -> None:
@@ -200,6 +208,7 @@ def report_killed_child(sender: Any = None, exception: BaseException | None = No
         text = f"{type(exception).__name__}: {exception}"
         if SIGNAL_NAME in text:
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
+        declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
         send_killed(given["args"][0], text)
     except BrokerAway as error:
         log.warning("killed step not reported, its lock runs out: %s", error)
