@@ -1,14 +1,14 @@
-"""`python -m dev.partner_stub --port 8090`: the partner services that the examples call; dev/partner_services.py has them.
+"""`python -m dev.partner_stub --port 8090`: the partner services that the examples call.
 
-    POST /background-checks, /onboarding, /reservations, ...   see there
+    POST /background-checks, /onboarding, /reservations, ...: see dev/partner_services.py
     GET  /shipments/{trackingNumber} -> 200 {state}
     GET  /stats                      calls and effects of each endpoint
-    GET  /effects?userId=            the effects for one user; orderId, loanId
+    GET  /effects?userId=            the effects for one user; likewise orderId, loanId
     GET  /health
 
-What happens is told by the beginning of the id of the user, the order or the loan: `reject-` is rejected, `risk-` has a high risk, `slow-` takes 2 s,
-`slow-<n>ms-` takes n ms (what follows either counts again: `slow-50ms-reject-1`), `fail-` is always answered 503,
-`flaky-` 503 for its first two calls of an endpoint, `teapot-` 418, `garbage-` 200 with no JSON; all others are
+What happens is told by the beginning of the id of the user, order or loan: `slow-` takes 2 s, `slow-<n>ms-` takes n ms
+(what follows either counts again: `slow-50ms-reject-1`), `fail-` is always answered 503, `flaky-` 503 for its first two
+calls of an endpoint, `teapot-` 418, `garbage-` 200 with no JSON; dev/partner_services.py has more; all others are
 served well. The same `Idempotency-Key` at the same endpoint gives the same answer and has one effect.
 """
 

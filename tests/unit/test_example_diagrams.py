@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,7 +69,7 @@ def test_flows_begin_and_end_at_the_border_of_what_they_connect(file: Path) -> N
             left, top, right, bottom = placed[str(element)]
             on_border = (x in (left, right) and top <= y <= bottom) or (y in (top, bottom) and left <= x <= right)
             assert on_border, f"{edge.get('bpmnElement')} at {element}"
-        for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+        for (x1, y1), (x2, y2) in pairwise(points):
             assert x1 == x2 or y1 == y2, f"{edge.get('bpmnElement')} is crooked"
 
 
