@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from processes.whole_number import WholeNumber
+
 
 class Item(Schema):
     """One line of an order."""
 
     sku = fields.String(required=True, validate=validate.Length(1, 50))
-    quantity = fields.Integer(required=True, strict=True, validate=validate.Range(1, 1_000))
+    quantity = WholeNumber(required=True, validate=validate.Range(1, 1_000))
 
 
 class Order(Schema):
@@ -18,7 +20,7 @@ class Order(Schema):
     orderId = fields.String(required=True, validate=validate.Length(1, 100))
     customerId = fields.String(required=True, validate=validate.Length(1, 100))
     items = fields.List(fields.Nested(Item), required=True, validate=validate.Length(1, 100))
-    amountCents = fields.Integer(required=True, strict=True, validate=validate.Range(1, 100_000_000))
+    amountCents = WholeNumber(required=True, validate=validate.Range(1, 100_000_000))
     currency = fields.String(required=True, validate=validate.OneOf(["EUR", "GBP", "USD"]))
     address = fields.String(required=True, validate=validate.Length(1, 500))
 

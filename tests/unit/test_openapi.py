@@ -161,11 +161,7 @@ def test_process_without_a_schema_takes_any_variables(facade: Facade, monkeypatc
     registry.add(define_process("free"))
     monkeypatch.setattr("tasks.catalogue.registry", registry)
 
-    processes = (facade.http.get("/api/process/definitions").json or {})["processes"]
-
-    for each in processes:
-        Draft202012Validator(each["startSchema"]).validate(each["example"])
-    (process,) = [each for each in processes if each["key"] == "onboard-user"]
+    (process,) = (facade.http.get("/api/process/definitions").json or {})["processes"]
     validator = Draft202012Validator(process["startSchema"])
     validator.validate({"anything": [1, {"a": None}]})
     assert not validator.is_valid({"executionContext": {}})
