@@ -378,7 +378,7 @@ class Settings:
     partner_base_url: str = _setting(
         "str",
         "http://127.0.0.1:8090",
-        "Root of the partner services that the onboarding example calls.",
+        "Root of the partner services that the examples call.",
         schemes=("http", "https"),
     )
     partner_timeout_ms: int = _setting(

@@ -13,6 +13,7 @@ from dev.local_engine import java_version
 from dev.local_settings import LocalSettings
 from dev.procfile import ROOT, commands
 from dev.roles import WORKERS
+from dev.stack import Stack
 from settings import SettingsError
 
 
@@ -84,6 +85,38 @@ def test_server_on_every_address_is_reached_at_loopback(monkeypatch: pytest.Monk
 def test_local_settings_name_every_wrong_value() -> None:
     with pytest.raises(SettingsError, match=r"LOCAL_REDIS_PORT: must be .* not 'x'; LOCAL_ENGINE_HEAP_MB: must be"):
         LocalSettings.load({"LOCAL_REDIS_PORT": "x", "LOCAL_ENGINE_HEAP_MB": "1"})
+
+
+def test_local_engine_is_camunda_unless_engine_names_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.of_user({}).engine == "camunda"
+    monkeypatch.setenv("ENGINE", "operaton")
+    assert environment.of_user({}).engine == "operaton"
+
+
+def test_isolated_stack_takes_the_engine_from_its_settings_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENGINE", "operaton")
+    assert environment.isolated(tmp_path, {}).engine == "camunda"
+    assert environment.isolated(tmp_path, {"ENGINE": "operaton"}).engine == "operaton"
+
+
+def test_unknown_engine_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(SettingsError, match="ENGINE: must be camunda or operaton, not 'activiti'"):
+        LocalSettings.load({"ENGINE": "activiti"})
+
+
+def test_each_engine_has_a_jar_data_and_a_cockpit_of_its_own(tmp_path: Path) -> None:
+    settings = {"ENGINE": "operaton", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    operaton = Stack(tmp_path, settings=settings, engine_on_disk=True).engine
+    camunda = Stack(tmp_path, settings={**settings, "ENGINE": "camunda"}, engine_on_disk=True).engine
+    assert operaton is not None
+    assert camunda is not None
+    assert operaton.jar.parent.name == "operaton"
+    assert operaton.jar != camunda.jar
+    assert operaton.database != camunda.database
+    assert "/operaton/app/cockpit/" in operaton.cockpit_url
+    assert "/camunda/app/cockpit/" in camunda.cockpit_url
 
 
 @pytest.mark.parametrize(
