@@ -244,37 +244,20 @@ class EventStore:
             raise
         return earlier
 
-    def progress(
-        self,
-        attempt: AttemptKey,
-        progress: Progress,
-        *,
-        only_from_started: bool = False,
-        takes_over: bool = False,
-    ) -> bool:
+    def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
         """Write what an open attempt has come to; False when it was resolved by someone else before.
 
         `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
-        `takes_over`: this attempt delivers the kept outcome of an earlier one from now on, which is kept here alone.
         """
-        values = {
-            "task": attempt.external_task_id,
-            "token": attempt.lock_token,
-            "new_phase": progress.phase,
-            "new_response": progress.business_action_response,
-            "new_identifiers": progress.identifiers,
-            "new_result": progress.result,
-            "new_http_status_code": progress.http_status_code,
-            "new_metadata": progress.metadata,
-            "new_kept_outcome": progress.kept_outcome,
-            "new_error_details": progress.error_details,
-            "new_execution_time": progress.execution_time,
-            "moment": now(),
-        }
         statement = _PROGRESS_FROM_STARTED if only_from_started else _PROGRESS
         with self._db.write() as connection:
-            done = connection.execute(statement, values).rowcount == 1
-            if done and takes_over:
+            return connection.execute(statement, _progress_values(attempt, progress)).rowcount == 1
+
+    def take_over(self, attempt: AttemptKey, progress: Progress) -> bool:
+        """As :meth:`progress`, of an attempt that delivers what an earlier one kept: it is kept here alone now."""
+        with self._db.write() as connection:
+            done = connection.execute(_PROGRESS, _progress_values(attempt, progress)).rowcount == 1
+            if done:
                 connection.execute(_FORGET_EARLIER, {"task": attempt.external_task_id, "token": attempt.lock_token})
             return done
 
@@ -350,6 +333,23 @@ def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
         {"task": attempt.external_task_id, "token": attempt.lock_token, "new_phase": phase, "moment": now()},
     )
     return done.rowcount == 1
+
+
+def _progress_values(attempt: AttemptKey, progress: Progress) -> dict[str, Any]:
+    return {
+        "task": attempt.external_task_id,
+        "token": attempt.lock_token,
+        "new_phase": progress.phase,
+        "new_response": progress.business_action_response,
+        "new_identifiers": progress.identifiers,
+        "new_result": progress.result,
+        "new_http_status_code": progress.http_status_code,
+        "new_metadata": progress.metadata,
+        "new_kept_outcome": progress.kept_outcome,
+        "new_error_details": progress.error_details,
+        "new_execution_time": progress.execution_time,
+        "moment": now(),
+    }
 
 
 def _touch(connection: Connection, execution_ids: Sequence[uuid.UUID], moment: datetime) -> None:

@@ -277,11 +277,9 @@ class Attempt:
 
     def _write(self, progress: Progress) -> None:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
-        takes_over = self.takes_over and progress.phase == COMPLETING
-        if not retrying(
-            lambda: runtime().events.progress(self.key, progress, takes_over=takes_over),
-            for_s=runtime().settings.db_hold_s,
-        ):
+        events = runtime().events
+        write = events.take_over if self.takes_over and progress.phase == COMPLETING else events.progress
+        if not retrying(lambda: write(self.key, progress), for_s=runtime().settings.db_hold_s):
             raise LockLost("the attempt was resolved otherwise meanwhile")
 
     def _tell(self, call: Callable[[], T]) -> T:

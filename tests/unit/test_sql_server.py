@@ -143,7 +143,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     with moved_clock():
         taken = calls(store.take_open_attempts, untouched_for_s=1, limit=10)
     calls(store.give_back, taken)
-    calls(store.progress, AttemptKey("task", "3"), Progress(COMPLETING, kept_outcome={"n": 1}), takes_over=True)
+    calls(store.take_over, AttemptKey("task", "3"), Progress(COMPLETING, kept_outcome={"n": 1}))
     calls(store.forget_outcomes, "order-1", "pi")
 
 
