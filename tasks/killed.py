@@ -11,7 +11,7 @@ from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
-from tasks import app
+from tasks import app, log_context
 from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.report import report_failure
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 def report_killed(body: dict[str, Any], text: str) -> None:
     """Report the attempt of this step message as failed."""
     message = StepMessage.load(body)
+    log_context.bind_step(message)
     found = registry.find(message.task.topic)
     if found is None:
         return

@@ -61,12 +61,7 @@ def run_step(body: dict[str, Any]) -> None:
     """One attempt of one external task, from its message."""
     message = StepMessage.load(body)
     task = message.task
-    log_context.bind(
-        correlation_id=task.business_key,
-        process_instance_id=task.process_instance_id,
-        external_task_id=task.id,
-        topic=task.topic,
-    )
+    log_context.bind_step(message)
     found = registry.find(message.task.topic)
     if found is None:
         # A worker of another version: give the task back at once, it counts as no attempt.
