@@ -245,26 +245,19 @@ class EventStore:
                 close(connection, confirm, COMPLETED)
         return earlier
 
-    def progress(
-        self,
-        attempt: AttemptKey,
-        progress: Progress,
-        *,
-        only_from_started: bool = False,
-        takes_over: bool = False,
-    ) -> bool:
+    def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
         """Write what an open attempt has come to; False when it was resolved by someone else before.
 
         `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
-        `takes_over`: this attempt delivers the kept outcome of an earlier one from now on, which is kept here alone.
         """
-        new = given({item.name: getattr(progress, item.name) for item in fields(progress)})
-        statement = _progress(frozenset(new), only_from_started)
-        values = {f"new_{name}": value for name, value in _cut(new).items()}
-        values |= {"task": attempt.external_task_id, "token": attempt.lock_token, "moment": now()}
         with self._db.write() as connection:
-            done = connection.execute(statement, values).rowcount == 1
-            if done and takes_over:
+            return _advance(connection, attempt, progress, only_from_started=only_from_started)
+
+    def take_over(self, attempt: AttemptKey, progress: Progress) -> bool:
+        """As :meth:`progress`, of an attempt that delivers what an earlier one kept: it is kept here alone now."""
+        with self._db.write() as connection:
+            done = _advance(connection, attempt, progress)
+            if done:
                 connection.execute(_FORGET_EARLIER, {"task": attempt.external_task_id, "token": attempt.lock_token})
             return done
 
@@ -354,6 +347,15 @@ def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
         {"task": attempt.external_task_id, "token": attempt.lock_token, "new_phase": phase, "moment": now()},
     )
     return done.rowcount == 1
+
+
+def _advance(
+    connection: Connection, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False
+) -> bool:
+    new = given({item.name: getattr(progress, item.name) for item in fields(progress)})
+    values = {f"new_{name}": value for name, value in _cut(new).items()}
+    values |= {"task": attempt.external_task_id, "token": attempt.lock_token, "moment": now()}
+    return connection.execute(_progress(frozenset(new), only_from_started), values).rowcount == 1
 
 
 @cache

@@ -6,7 +6,7 @@ import logging
 from uuid import UUID
 
 from store.processes import PENDING, Ending, ProcessRow
-from tasks import app
+from tasks import app, log_context
 from tasks.publish import BrokerAway, send_close
 from tasks.runtime import runtime
 from tasks.settle import ops_event, settle
@@ -41,6 +41,8 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
 def close_instance(process_id: str) -> None:
     """Delete the instance of a row that was ended from outside."""
     row = runtime().processes.by_id(UUID(process_id))
+    if row is not None:
+        log_context.bind(correlation_id=row.correlation_id, traceability_id=row.traceability_id)
     if row is not None and row.engine_open:
         close_in_engine(row)
 

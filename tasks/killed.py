@@ -12,7 +12,7 @@ from camunda_bridge.variables import from_engine
 from metrics import declared
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
-from tasks import app
+from tasks import app, log_context
 from tasks.follow import end_permit
 from tasks.messages import StepMessage
 from tasks.processes import registry
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 def report_killed(body: dict[str, Any], text: str) -> None:
     """Report the attempt of this step message as failed."""
     message = StepMessage.load(body)
+    log_context.bind_step(message)
     found = registry.find(message.task.topic)
     if found is None:
         return

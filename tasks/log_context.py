@@ -7,6 +7,8 @@ from typing import Any
 from celery.signals import task_prerun
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from tasks.messages import StepMessage
+
 
 def begin(**names: str | None) -> None:
     """Begin anew: threads and processes are used again, and what they did last is over."""
@@ -37,6 +39,17 @@ def bind(
         "task": task,
     }
     bind_contextvars(**{name: value for name, value in names.items() if value is not None})
+
+
+def bind_step(message: StepMessage) -> None:
+    """Say which step an attempt is about."""
+    task = message.task
+    bind(
+        correlation_id=task.business_key,
+        process_instance_id=task.process_instance_id,
+        external_task_id=task.id,
+        topic=task.topic,
+    )
 
 
 @task_prerun.connect

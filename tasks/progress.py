@@ -9,7 +9,7 @@ from camunda_bridge.client import LockedTask
 from camunda_bridge.errors import BridgeError
 from store.database import DatabaseAway
 from store.events import COMPLETED, AttemptKey
-from tasks import app
+from tasks import app, log_context
 from tasks.catching import deployed_bpmn
 from tasks.follow import follow, hand_on_slot
 from tasks.processes import registry
@@ -60,6 +60,7 @@ def begin(instance_id: str, process_key: str, business_key: str, *, slots: int) 
 @app.task(name="follow")
 def follow_later(instance_id: str, process_key: str, business_key: str, tries: int) -> None:
     """Look again for the next steps of an instance, and again a little later, a few times."""
+    log_context.bind(correlation_id=business_key, process_instance_id=instance_id)
     followed = follow(process_key, business_key, slots=0)
     if followed.enqueued:
         return

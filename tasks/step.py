@@ -71,12 +71,7 @@ def run_step(body: dict[str, Any]) -> None:
         give_back(runtime().engine, body, str(error))
         return
     task = message.task
-    log_context.bind(
-        correlation_id=task.business_key,
-        process_instance_id=task.process_instance_id,
-        external_task_id=task.id,
-        topic=task.topic,
-    )
+    log_context.bind_step(message)
     with permitted(message):
         found = registry.find(task.topic)
         if found is None:
@@ -313,11 +308,9 @@ class Attempt:
 
     def _write(self, progress: Progress) -> None:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
-        takes_over = self.takes_over and progress.phase == COMPLETING
-        if not retrying(
-            lambda: runtime().events.progress(self.key, progress, takes_over=takes_over),
-            for_s=runtime().settings.db_hold_s,
-        ):
+        events = runtime().events
+        write = events.take_over if self.takes_over and progress.phase == COMPLETING else events.progress
+        if not retrying(lambda: write(self.key, progress), for_s=runtime().settings.db_hold_s):
             raise LockLost("the attempt was resolved otherwise meanwhile")
 
     def _tell(self, call: Callable[[], T]) -> T:

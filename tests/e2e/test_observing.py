@@ -61,7 +61,7 @@ def test_request_start_steps_and_settle_are_one_tree(observed: Observed) -> None
 
     def spans() -> list[Span]:
         found = observed.collector.of_trace(TRACE)
-        return found if {"settle", "POST /api/process/start"} <= {span.name for span in found} else []
+        return found if len([span for span in found if not span.name.startswith("engine ")]) == 8 else []
 
     found = eventually(spans, what="the whole trace")
     tree = {span.span_id: span for span in found}
@@ -85,7 +85,8 @@ def test_request_start_steps_and_settle_are_one_tree(observed: Observed) -> None
     steps = [span for span in found if span.name.startswith("step ")]
     assert [step.attributes["outcome"] for step in steps] == ["completed"] * 5
     assert [step.attributes["attempt"] for step in steps] == [1] * 5
-    assert not [span for span in found if span.is_error]
+    # A fetch that met another at the engine is told as an error of its own; nothing else is one.
+    assert not [span for span in found if span.is_error and span.kind != "CLIENT"]
 
 
 def test_failed_attempt_is_an_error_and_its_secret_nowhere(observed: Observed) -> None:
@@ -137,12 +138,17 @@ def test_lines_of_others_have_the_same_form(observed: Observed, part: str, logge
 def test_ready_says_which_part_is_away_and_since_when(observed: Observed) -> None:
     world = observed.world
     eventually(lambda: observed.ready().body["status"] == "ready", what="a stack that is ready")
-    parts = observed.ready().body["parts"]
-    (worker,) = parts["workers"]["workers"].values()
-    assert worker == {"slots": 2, "running": 0}
+
+    def slots() -> list[dict[str, int]]:
+        return list(observed.ready().body["parts"]["workers"]["workers"].values())
+
+    eventually(lambda: slots() == [{"slots": 2, "running": 0}], what="a worker whose slots are free")
     last_tick = eventually(lambda: observed.ready().body["parts"]["beat"].get("lastTick"), what="a tick")
 
-    stop_all([world.stack["beat"], world.stack["worker"]], 10.0)
+    trace = uuid.uuid4().hex
+    start(observed, "five-steps", trace=trace)
+    stop_all([world.stack["beat"], world.stack["worker"]], 20.0)
+    assert _named(observed, trace, "settle"), "a worker that ends sends what it has"
     world.engine.refuse()
     away = eventually(
         lambda: (
