@@ -15,10 +15,10 @@ NO_RATE = "none"
 
 
 class JsonInteger(fields.Integer):
-    """A whole number of JSON: to Python, `true` and `"1"` are numbers too."""
+    """A whole number as JSON Schema has it, `4.0` too; to Python, `true` and `"1"` are numbers as well."""
 
     def _validated(self, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool | str) or (isinstance(value, float) and not value.is_integer()):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
 
