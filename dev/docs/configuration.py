@@ -39,7 +39,8 @@ def page() -> str:
 def _groups() -> Iterator[tuple[str, list[Any]]]:
     """Title and settings of each group, in the order of the source."""
     by_name = {item.name: item for item in fields(Settings)}
-    title, items = "", []
+    title = ""
+    items: list[Any] = []
     for line in (ROOT / "settings.py").read_text().splitlines():
         if group := _GROUP.fullmatch(line):
             if items:
