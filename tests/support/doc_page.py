@@ -16,7 +16,7 @@ from tests.support.doc_blocks import SHELL, Block, shown_output
 from tests.support.shown_output import differences, shows_an_error
 
 #: seconds that a page may take
-PAGE_S = 100.0
+PAGE_S = 240.0
 #: exit code of curl after an answer of 400 or more under --fail-with-body
 CURL_HTTP_ERROR = 22
 
