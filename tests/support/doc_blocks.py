@@ -27,7 +27,14 @@ OUTPUT = frozenset({"http", "json", "text"})
 ALIASES = frozenset({"", "shell", "zsh", "shell-session", "pycon", "py", "python3", "py3"})
 
 #: why a block may be left out: what this machine cannot have or do. A detail may follow after a colon.
-REASONS = ("needs SQL Server", "needs root", "needs systemd", "needs another host", "serves until stopped", "takes minutes")
+REASONS = (
+    "needs SQL Server",
+    "needs root",
+    "needs systemd",
+    "needs another host",
+    "serves until stopped",
+    "takes minutes",
+)
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+|~~~+) *(?P<label>[^`]*)")
 _NOT_RUN = re.compile(r"<!-- *not run: *(?P<reason>.+?) *-->")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -127,8 +128,6 @@ class Checkout:
                 return -1, f"not through within {PAGE_S:.0f} s"
             finally:
                 # What a block left running in the background ends with the page.
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
         return process.returncode, text
