@@ -18,7 +18,7 @@ demo: setup-engine ## the same once: exit code 0 only if the answer was 200 with
 docs: setup-docs ## build the documentation into site/; any warning is a fault
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
-test: setup-test setup-browser ## the whole test suite; ARGS="..." goes to pytest
+test: setup-test setup-browser setup-docs ## the whole test suite; ARGS="..." goes to pytest
 	$(PYTEST) $(ARGS)
 
 test-unit: setup-dev ## the tests that start nothing
