@@ -126,7 +126,12 @@ class Settings:
         "int", 30, "After SIGTERM, how long the web server lets waiting requests end, in seconds.", least=1
     )
     client_timeout_s: int = _setting(
-        "int", 15, "How long a client may take to send its headers, and its body, in seconds.", least=1, most=600
+        "int",
+        15,
+        "How long a client may take to send its headers, to send its body, and to read each part of its answer, in "
+        "seconds.",
+        least=1,
+        most=600,
     )
 
     # -- who may call
@@ -155,6 +160,21 @@ class Settings:
     )
     cors_origins: list[str] = _setting(
         "list", (), "Origins whose pages may call this API, comma separated; `*` for all. Empty: none."
+    )
+
+    # -- the process monitor
+    monitor: str = _setting(
+        "str",
+        "on",
+        "`/monitor`: `on`, `read-only` (nobody starts, retries or cancels there), or `off`.",
+        one_of=("on", "read-only", "off"),
+    )
+    monitor_session_s: int = _setting(
+        "int", 28_800, "How long a login to the monitor holds, in seconds.", least=60, most=2_592_000
+    )
+    monitor_flower_url: str = _setting("str", "", "Root of Flower as browsers reach it: the monitor links to tasks.")
+    monitor_cockpit_url: str = _setting(
+        "str", "", "Root of the engine's Cockpit as browsers reach it: the monitor links to instances."
     )
 
     # -- webhooks
@@ -394,6 +414,11 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
     if settings.process_api_url and not _is_url(settings.process_api_url, ("http", "https")):
         found.append("PROCESS_API_URL: must be a URL that begins with http:// or https://")
+    found += [
+        f"{name.upper()}: must be a URL that begins with http:// or https://"
+        for name in ("monitor_flower_url", "monitor_cockpit_url")
+        if getattr(settings, name) and not _is_url(getattr(settings, name), ("http", "https"))
+    ]
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
     return found + _auth_faults(settings) + _callback_faults(settings)

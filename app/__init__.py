@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app import auth, cli, http, problem_pages, rate_limits
+from app import auth, cli, http, monitor, problem_pages, rate_limits
 from app.api import definitions, event_log, events, health, process
 from app.docs import register_docs
 from app.openapi import DocumentedApi
@@ -46,5 +46,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     auth.document(api.spec)
     problem_pages.register(app)
     register_docs(app)
+    monitor.register(app, settings)
     cli.register(app)
     return app

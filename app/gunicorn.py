@@ -23,8 +23,8 @@ wsgi.SERVER = "celery-camunda"
 
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
-# gthread, with a bound on slow clients
-worker_class = "app.web_worker.WebWorker"
+# gthread, with bounds on slow clients
+worker_class = "web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
 # connections: the threads', and kept-alive ones between two requests
 worker_connections = threads * 2

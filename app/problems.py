@@ -63,9 +63,9 @@ UNKNOWN_CORRELATION_ID = ProblemType(
 UNKNOWN_TRACEABILITY_ID = ProblemType(
     "unknown-traceability-id",
     404,
-    "No event has this traceability id",
-    "No event carries this traceability id.",
-    "Take the id from the answer of the start; the first event is written when the first step begins.",
+    "Nothing has this traceability id",
+    "No process and no event carries this traceability id.",
+    "Take the id from the answer of the start; its event log is empty until the first step begins.",
 )
 CORRELATION_ID_CONFLICT = ProblemType(
     "correlation-id-conflict",
@@ -147,9 +147,10 @@ MESSAGE_NOT_CORRELATED = ProblemType(
 ENGINE_AWAY = ProblemType(
     "engine-away",
     503,
-    "The engine cannot be reached; nothing was changed",
-    "The process engine did not answer or refused the service. Nothing was changed.",
-    "Try again after `Retry-After`.",
+    "The engine cannot be reached",
+    "The process engine did not answer or refused the service. `detail` says what is known of what was asked for.",
+    "Try again after `Retry-After`: a retry goes on where it stopped. Look at the status before you send a message "
+    "again that the process may have.",
 )
 DATABASE_AWAY = ProblemType(
     "database-away",

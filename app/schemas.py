@@ -12,7 +12,7 @@ from store.processes import ERROR, OK, STATUSES
 #: characters of a correlation id: safe in a path, in a log line and in a key
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 #: words that stand in the place of a correlation id in some route
-RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "."})
+RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "insight", "."})
 
 
 def correlation_id_schema() -> dict[str, object]:

@@ -83,15 +83,15 @@ class Starter:
         self._counted_at = float("-inf")
         self._unstarted = 0
 
-    def start(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
-        """Answer a start.
+    def start(self, body: dict[str, Any], labels: dict[str, str], preferred: Preference | None = None) -> Response:
+        """Answer a start, after the `preferred` wait; without one, that of the request.
 
         Raises:
             Problem: the start is refused, or its process ended in an error.
             DatabaseAway: nothing was accepted.
         """
         new = self._new_process(body, labels)
-        preferred = preference(self._settings)
+        preferred = preferred or preference(self._settings)
         payload = None
         with self._waiters.waiting(new.id) as wait:
             if accepted := self._accept(new):

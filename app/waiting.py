@@ -20,10 +20,12 @@ from typing import Any
 
 import redis
 
+from tasks.results import KEY_PREFIX
+
 log = logging.getLogger(__name__)
 
-#: what Celery's backends put before a task's id in keys and channels
-CHANNEL_PREFIX = "celery-task-meta-"
+#: what stands before a process's id in the name of the channel on which its end is told
+CHANNEL_PREFIX = KEY_PREFIX
 #: seconds between two sweeps, and the age from which a wait is swept
 SWEEP_EVERY_S = 1.0
 SWEEP_AFTER_S = 2.0

@@ -186,7 +186,7 @@ class Stack:
         command = [*procfile.commands()[kind], *arguments]
         variables = {**self.environment.variables, **{key: str(value) for key, value in (settings or {}).items()}}
         if like is not None:
-            if kind in ("worker", "control"):
+            if kind in roles.WORKERS:
                 command += ["--hostname", f"{name}@%h"]
             for part, setting in (("web", "WEB_PORT"), ("flower", "FLOWER_PORT")):
                 if kind == part and setting not in (settings or {}):

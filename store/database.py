@@ -42,8 +42,18 @@ _TRANSIENT_SQLITE = (
 )
 
 
+#: SQL Server has rolled the whole transaction back so that another may pass: deadlock victim, snapshot conflict.
+_VICTIM = frozenset({1205, 3960})
+#: how often a victim's work is done in all, and the longest pause between, in seconds
+VICTIM_TRIES, VICTIM_PAUSE_S = 4, 0.05
+
+
 class DatabaseAway(Exception):
     """The database cannot be reached, or did not answer in time."""
+
+
+class Victim(DatabaseAway):
+    """The transaction was rolled back so that another one may pass; it may succeed at once when done again."""
 
 
 class Database:
@@ -129,7 +139,7 @@ class Database:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
-                raise DatabaseAway(self._short(error)) from error
+                raise (Victim if _is_victim(error) else DatabaseAway)(self._short(error)) from error
             raise
 
     def _short(self, error: Exception) -> str:
@@ -184,6 +194,20 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], ob
             pause = min(pause * 2, 2.0)
 
 
+def retrying_victims(work: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Run `work`, a whole transaction, and run it again when it was a :class:`Victim`, a few times.
+
+    Raises:
+        DatabaseAway: it was a victim each time, or the database is away.
+    """
+    for _ in range(VICTIM_TRIES - 1):
+        try:
+            return work()
+        except Victim:
+            sleep(VICTIM_PAUSE_S * random.uniform(0.2, 1.0))
+    return work()
+
+
 def is_unique_violation(error: DBAPIError) -> bool:
     """True when `error` says that a unique key exists already (SQL Server 2601, 2627)."""
     original = error.orig
@@ -202,6 +226,10 @@ def _is_transient(error: Exception) -> bool:
         return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
     state = str(original.args[0]) if original is not None and original.args else ""
     return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
+
+
+def _is_victim(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and bool(_mssql_numbers(error.orig) & _VICTIM)
 
 
 def _mssql_numbers(original: BaseException | None) -> set[int]:

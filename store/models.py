@@ -51,6 +51,7 @@ process_store = sa.Table(
     sa.Index("ix_process_store_process_key_seq", "process_key", "seq"),
     sa.Index("ix_process_store_process_key_status_seq", "process_key", "status", "seq"),
     sa.Index("ix_process_store_started_at", "started_at"),
+    sa.Index("ix_process_store_traceability_id", "traceability_id"),
     # The queries that follow look only at the few rows in question, so each has an index of just those.
     sa.Index(
         "ix_process_store_process_instance_id",

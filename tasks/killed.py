@@ -16,6 +16,7 @@ from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.report import report_failure
 from tasks.runtime import runtime
+from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ def report_killed(body: dict[str, Any], text: str) -> None:
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
-        report_failure(message, step, Failed(text, ""), _context(message))
+        context = _context(message)
+        announce(context.correlation_id or (message.task.business_key or "")[:200] or message.task.process_instance_id)
+        report_failure(message, step, Failed(text, ""), context)
     except (BridgeError, DatabaseAway) as error:
         log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)
 

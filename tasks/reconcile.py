@@ -29,6 +29,7 @@ from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
 from tasks.settle import settle, settle_from_history
 from tasks.ticks import is_first_tick
+from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
@@ -186,8 +187,11 @@ def _settle_all(instances: list[dict[str, Any]]) -> None:
 
 def _resolve(row: EventRow) -> None:
     phase = _what_became_of(row)
-    if phase is not None:
-        runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
+    if phase is None:
+        return
+    closed = runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
+    if closed and row.correlation_id is not None:
+        announce(row.correlation_id)
 
 
 def _what_became_of(row: EventRow) -> str | None:

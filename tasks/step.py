@@ -32,6 +32,7 @@ from store.events import (
     Progress,
 )
 from store.processes import ERROR, OK, Ending
+from store.types import fitting
 from tasks import app
 from tasks.catching import is_caught
 from tasks.follow import hand_on_slot
@@ -79,8 +80,8 @@ class Attempt:
         self.key = message.attempt
         self.values, self.unreadable = _readable(message)
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
-        # A business key of somebody else's may be longer than a correlation id.
-        business_key = (self.task.business_key or "")[:200]
+        # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
+        business_key = fitting(self.task.business_key or "", 200).rstrip(" ")
         self.correlation_id = self.context.correlation_id or business_key or self.task.process_instance_id
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
         shown = _shown(self.values, self.task.variables)
@@ -280,6 +281,8 @@ class Attempt:
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
+            # Whoever reads the log finds the attempt in Flower by it.
+            execution_id=uuid.UUID(run_step.request.id) if run_step.request.id else None,
         )
 
 

@@ -6,11 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev import environment
 from dev.local_engine import java_version
 from dev.local_settings import LocalSettings
-from dev.procfile import commands
+from dev.procfile import ROOT, commands
+from dev.roles import WORKERS
 from settings import SettingsError
 
 
@@ -99,5 +101,23 @@ def test_java_version_is_read(text: str, version: int) -> None:
 
 def test_procfile_commands_are_programs_with_arguments() -> None:
     found = commands()
-    assert list(found) == ["web", "worker", "control", "beat", "flower"]
+    assert list(found) == ["web", "worker", "control", "webhooks", "beat", "flower"]
     assert found["web"] == ["gunicorn", "-c", "app/gunicorn.py", "app:create_app()"]
+
+
+def queues_of(command: list[str]) -> list[str] | None:
+    """The queues that a worker's command names; None for every queue."""
+    return command[command.index("-Q") + 1].split(",") if "-Q" in command else None
+
+
+def test_slow_receivers_of_webhooks_hold_up_no_start_and_no_end() -> None:
+    found = commands()
+    assert queues_of(found["webhooks"]) == ["webhooks"]
+    assert queues_of(found["control"]) == ["settling", "polls", "starts"]
+    assert queues_of(found["worker"]) is None
+
+
+def test_containers_run_the_commands_of_the_procfile() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in WORKERS:
+        assert services[name]["command"] == commands()[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import sseclient
+from flask import Request
 from jsonschema import Draft202012Validator
+from werkzeug.exceptions import RequestTimeout
 from werkzeug.test import TestResponse
 
 from app import api_keys, ending
@@ -289,13 +293,35 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
         facade.change(auth="on", api_keys=[entry])
         return facade.http.open(url, method=method, headers={"X-API-Key": key} if sent else {})
 
-    ways: dict[int, Callable[[], TestResponse]] = {500: fault, 503: without_store}
+    def late() -> TestResponse:
+        # The real server's part is in tests/e2e/test_web_server.py.
+        def never_comes(*_: Any, **__: Any) -> None:
+            raise RequestTimeout("the body did not arrive within 15 s")
+
+        monkeypatch.setattr(Request, "get_data", never_comes)
+        return sent(b"{}")
+
+    def too_often() -> TestResponse:
+        facade.change(rate_limit="1/hour")
+        redis.Redis.from_url(facade.settings.redis_url).flushall()
+        facade.http.open(url, method=method)
+        return facade.http.open(url, method=method)
+
+    def without_keys() -> TestResponse:
+        facade.change(auth="on", **KEYS_AWAY)
+        header = base64.urlsafe_b64encode(b'{"alg": "RS256", "kid": "k"}').decode().rstrip("=")
+        return facade.http.open(url, method=method, headers={"Authorization": f"Bearer {header}.e30.c2ln"})
+
+    ways: dict[int, Callable[[], TestResponse]] = {429: too_often, 500: fault, 503: without_store}
+    if path == "/api/process/definitions":
+        ways[503] = without_keys
     if path.startswith("/api/"):
         # a key whose scope is another call's
         ways |= {401: lambda: with_key(sent=False), 403: lambda: with_key(sent=True)}
     if "requestBody" in operation:
         ways |= {
             400: lambda: sent(b"{"),
+            408: late,
             413: lambda: sent(b" " * (facade.settings.max_body_kb * 1024 + 1)),
             415: lambda: sent(b"{}", "text/plain"),
             422: lambda: sent(b'{"surplus": 1}'),
@@ -305,6 +331,8 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
     return {(name, status): way for status, way in ways.items()}
 
 
+#: an issuer whose keys nobody can fetch
+KEYS_AWAY: dict[str, Any] = {"jwt_jwks_url": "http://127.0.0.1:9/jwks", "jwt_issuer": "us", "jwt_audience": "it"}
 #: a body that an operation takes
 VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
@@ -323,28 +351,48 @@ def documented(facade: Facade) -> dict[str, dict[str, Any]]:
 def test_every_documented_status_is_produced_and_looks_as_documented(
     facade: Facade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    wanted = statuses(facade)
+
+    produce(facade, wanted, monkeypatch, tmp_path)
+
+    assert set(CASES) <= wanted, "an answer that is not documented"
+
+
+def test_what_keys_tokens_and_limits_add_is_documented_and_produced(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = statuses(facade)
+    facade.change(auth="on", rate_limit="100000/hour", **KEYS_AWAY)
+    added = statuses(facade) - before
+
+    assert {status for _, status in added} == {429, 503}
+    assert (DEFINITIONS, 503) in added
+    assert {name for name, status in added if status == 429} == {name for name, _ in before if " /api/" in name}
+    produce(facade, added, monkeypatch, tmp_path)
+
+
+def statuses(facade: Facade) -> set[Key]:
+    """Every status that the document names."""
+    return {(name, int(status)) for name, op in documented(facade).items() for status in op["responses"]}
+
+
+def produce(facade: Facade, wanted: set[Key], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Bring each answer about, and compare it with what the document says at present."""
     document = facade.http.get("/openapi.json").json
     assert document is not None
+    described = documented(facade)
     pristine = Path(facade.settings.database_url.removeprefix("sqlite:///")).read_bytes()
-    wanted = {(name, int(status)) for name, op in documented(facade).items() for status in op["responses"]}
-    produced: set[Key] = set()
-
     for number, (name, status) in enumerate(sorted(wanted)):
         store = tmp_path / f"store-{number}.db"
         store.write_bytes(pristine)
-        facade.change(database_url=f"sqlite:///{store}", auth="off", api_keys=[])
-        operation = documented(facade)[name]
+        facade.change(database_url=f"sqlite:///{store}", auth="off", api_keys=[], rate_limit="", jwt_jwks_url="")
         with monkeypatch.context() as patch:
             make = CASES.get((name, status))
-            way = implied(facade, name, operation, patch).get((name, status))
+            way = implied(facade, name, described[name], patch).get((name, status))
             assert make or way, f"nothing here makes {name} answer {status}"
             response = make(facade) if make else way()
             assert response.status_code == status, (name, status, response.text)
-        check(document, operation["responses"][str(status)], response)
-        produced.add((name, status))
-
-    assert produced == wanted
-    assert set(CASES) <= wanted, "an answer that is not documented"
+        check(document, described[name]["responses"][str(status)], response)
 
 
 def streamed(answer: TestResponse) -> list[dict[str, str]]:

@@ -23,13 +23,17 @@ import sqlglot
 from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from bench import seeding
 from store import events, processes, webhooks
 from store.bookmarks import BookmarkStore
 from store.clock import now
 from store.database import Database
 from store.events import COMPLETED, OPS, AttemptKey, EventStore, NewEvent, Progress
+from store.insight import InsightStore
 from store.migrate import ROOT, upgrade
 from store.models import metadata
+from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON, TO_ROLL_BACK
+from store.overview import Filters, OverviewStore
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
 from store.retention import Retention
 from store.types import BINARY_COLLATION
@@ -89,7 +93,9 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     calls(bookmarks.put, "sweep", "1")
     calls(bookmarks.put, "sweep", "2")
     calls(bookmarks.get, "sweep")
+    calls(bookmarks.get_or_put, "key", "1")
     walk_webhooks(calls, WebhookStore(database), database)
+    walk_monitor(calls, OverviewStore(database), InsightStore(database))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
@@ -107,6 +113,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.by_id, new.id)
     calls(store.by_correlation_id, "order-1")
     calls(store.by_instance_id, "pi")
+    calls(store.has_traceability_id, "trace")
     calls(store.by_ids, [new.id, other.id])
     calls(store.by_instance_ids, ["pi", "pi-2"])
     calls(store.running, after_seq=0, limit=10)
@@ -164,10 +171,21 @@ def walk_webhooks(calls: Calls, store: WebhookStore, database: Database) -> None
     calls(store.latest, process_id)
 
 
+def walk_monitor(calls: Calls, overview: OverviewStore, insight: InsightStore) -> None:
+    span = {"started_after": now(), "started_before": now()}
+    calls(overview.page, Filters(), limit=10)
+    calls(overview.page, Filters(status=OK, process_key="p", text="t", **span), limit=10)
+    calls(overview.page, Filters(text="order"), limit=10)
+    calls(overview.counts, Filters(process_key="p", **span))
+    calls(overview.standings, ["order-1"])
+    calls(overview.timeline, "order-1", limit=10)
+    calls(insight.look, now(), now(), parts=3, wait_ms=1)
+
+
 def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
     expected = {
         f"{store.__name__}.{name}"
-        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore)
+        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore, OverviewStore, InsightStore)
         for name in public_methods(store)
     }
     assert set(sent) == expected
@@ -210,7 +228,8 @@ def test_predicates_of_filtered_indexes_stand_literally(
     sent: dict[str, list[str]], method: str, predicate: str
 ) -> None:
     plain = [
-        " ".join(re.sub(r"\bN'", "'", statement).replace("[", "").replace("]", "").split())
+        # as they stand in the filters, which have no N before their texts
+        flat(statement)
         for statement in sent[method]
     ]
     # what takes rows finds them by the index and marks them by their ids
@@ -218,21 +237,49 @@ def test_predicates_of_filtered_indexes_stand_literally(
     assert all(predicate in statement for statement in asked), plain
 
 
-@pytest.mark.parametrize(
-    "method",
-    ["ProcessStore.take_unstarted", "EventStore.take_open_attempts", "Retention.purge", "WebhookStore.take_due"],
-)
+TAKEN_BY = {
+    "ProcessStore.take_unstarted": ("process_store", "ix_process_store_unstarted"),
+    "EventStore.take_open_attempts": ("event_log", "ix_event_log_open"),
+    "WebhookStore.take_due": ("webhook_delivery", "ix_webhook_delivery_due"),
+    "Retention.purge": ("process_store", "ix_process_store_finished"),
+}
+
+
+@pytest.mark.parametrize("method", TAKEN_BY)
 def test_rows_are_taken_under_a_lock_that_passes_over_those_of_others(sent: dict[str, list[str]], method: str) -> None:
-    first = " ".join(sent[method][0].split())
-    assert re.search(
-        r"SELECT TOP .* FROM (process_store|event_log|webhook_delivery) WITH \(UPDLOCK, READPAST, ROWLOCK\) WHERE",
-        first,
+    table, index = TAKEN_BY[method]
+    first, *_, last = (flat(statement) for statement in sent[method])
+    hint = f"WITH (UPDLOCK, READPAST, ROWLOCK, INDEX({index}))"
+    assert re.match(rf"SELECT TOP \S+ .* FROM {table} {re.escape(hint)} WHERE", first)
+    # by the key, whose locks the first statement has: nothing else is waited for
+    marks = rf"(UPDATE|DELETE FROM) {table} WITH \(READPAST, ROWLOCK\) (SET .* )?WHERE {table}.seq IN \("
+    assert re.match(marks, last)
+
+
+def test_look_for_earlier_attempts_lets_no_other_attempt_of_the_task_begin(sent: dict[str, list[str]]) -> None:
+    look = flat(sent["EventStore.begin"][0])
+    index = "uq_event_log_external_task_id_lock_token"
+    hint = f"WITH (UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK)"
+    assert f"FROM event_log {hint} WHERE event_log.external_task_id = :task ORDER BY" in look
+
+
+def test_table_that_is_changed_takes_no_hint_that_names_an_index(sent: dict[str, list[str]]) -> None:
+    # sqlglot reads it, SQL Server does not: error 1069
+    for statement in (statement for statements in sent.values() for statement in statements):
+        assert not re.match(r"(UPDATE|DELETE FROM) \w+ WITH \([^)]*(INDEX|FORCESEEK)", statement), statement
+
+
+def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, list[str]]) -> None:
+    there = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
+    named = re.findall(
+        r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements)
     )
-    assert len(sent[method]) > 1, "what was taken is not marked or deleted"
+    assert len(set(named)) == 6
+    assert set(named) <= there
 
 
 def test_running_rows_are_asked_for_along_two_indexes(sent: dict[str, list[str]]) -> None:
-    plain = [" ".join(re.sub(r"\bN'", "'", text).split()) for text in sent["ProcessStore.running"]]
+    plain = [flat(text) for text in sent["ProcessStore.running"]]
     on_incident, pending = plain
     assert "process_store.incident_id IS NOT NULL" in on_incident
     assert "process_store.status = 'pending'" in pending
@@ -242,16 +289,18 @@ def test_running_rows_are_asked_for_along_two_indexes(sent: dict[str, list[str]]
 def test_retention_deletes_a_bounded_number_of_rows_at_once(sent: dict[str, list[str]]) -> None:
     events, deliveries, processes = (" ".join(statement.split()) for statement in sent["Retention.purge"][1:])
     assert re.match(
-        r"DELETE FROM event_log WHERE event_log.seq IN \(SELECT TOP \S+ old.seq FROM event_log AS old", events
+        r"DELETE FROM event_log WHERE event_log.seq IN \(SELECT TOP \S+ old.seq FROM event_log AS old"
+        r" WITH \(INDEX\(ix_event_log_correlation_id_seq\)\) WHERE",
+        events,
     )
     assert re.match(r"DELETE FROM webhook_delivery WHERE webhook_delivery.process_id IN \(", deliveries)
-    assert re.match(r"DELETE FROM process_store WHERE process_store.seq IN \(", processes)
+    assert re.match(r"DELETE FROM process_store WITH \(.*\) WHERE process_store.seq IN \(", processes)
 
 
-def test_parameters_that_may_be_null_have_a_type(sent: dict[str, list[str]]) -> None:
-    # The driver asks the server for the type of a parameter that is NULL; alone before IS NULL it has none.
+def test_every_parameter_stands_beside_something_that_has_a_type(sent: dict[str, list[str]]) -> None:
+    # Where the driver has to ask, the server tells the type of a parameter by the column that it goes with.
     for statement in (statement for statements in sent.values() for statement in statements):
-        assert not re.search(r":\w+ IS (NOT )?NULL|coalesce\(:", statement), statement
+        assert not re.search(r":\w+ (IS|IN|=|<|>)|coalesce\(:|= :\w+ = ", statement), statement
 
 
 def test_lookups_by_instance_and_task_imply_their_indexes_filters(sent: dict[str, list[str]]) -> None:
@@ -300,6 +349,39 @@ def batches(script: str) -> list[str]:
 
 def flat(text: str) -> str:
     return " ".join(text.replace("[", "").replace("]", "").split())
+
+
+@pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
+def test_script_begins_with_what_filtered_indexes_need(direction: str) -> None:
+    first, second, *_ = batches(
+        alembic("-x", "dialect=mssql", direction, "head" if direction == "upgrade" else "head:base", "--sql")
+    )
+    options = ("ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS", "ARITHABORT", "CONCAT_NULL_YIELDS_NULL", "XACT_ABORT")
+    assert all(f"SET {option} ON;" in first for option in (*options, "QUOTED_IDENTIFIER"))
+    assert "SET NUMERIC_ROUNDABORT OFF;" in first
+    # The batch that is parsed next is parsed under them.
+    assert "BEGIN TRANSACTION" not in first
+    assert second.startswith("BEGIN TRANSACTION")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT 1", SESSION.format(2_500), FILTERED_INDEXES, str(SNAPSHOT_IS_ON), str(MIGRATION_LOCK), TO_ROLL_BACK],
+)
+def test_what_is_written_by_hand_is_t_sql(statement: str) -> None:
+    assert parsed(statement)
+
+
+def test_what_seeds_a_benchmark_is_t_sql() -> None:
+    sent: list[str] = []
+    engine = sa.create_mock_engine(
+        "mssql+pyodbc://", lambda element, *_: sent.append(str(element.compile(dialect=mssql.dialect())))
+    )
+    seeding._insert(engine, 0, 12)  # type: ignore[arg-type]
+    for statement in sent:
+        assert len(parsed(statement)) == 1, statement
+        assert not re.search(r"\b(LIMIT|RETURNING)\b|\|\|", statement), statement
+    assert len(sent) == 1 + seeding.EVENTS_A_TRACE
 
 
 def test_every_batch_of_the_migrations_is_t_sql(script: str) -> None:
