@@ -33,6 +33,14 @@ CALLBACK_SECRET = re.compile(r"whsec_(?P<key>[A-Za-z0-9+/]{32,86}={0,2})\Z")
 #: a rate limit: requests for each period
 RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")
 
+#: names of fields that are not shown in logs, events and errors, nor those that end in one; REDACT takes them away
+REDACTED_NAMES = (
+    "password", "passwd", "passphrase", "secret", "token", "authorization", "apiKey", "privateKey", "credentials",
+    "cookie", "iban", "cardNumber", "cvv", "cvc", "ssn",
+)  # fmt: skip
+#: one entry of REDACT
+REDACT_ENTRY = re.compile(r"-?[^\W_][\w .-]{0,99}\Z")
+
 
 class SettingsError(Exception):
     """One or more environment variables hold a value that cannot be used."""
@@ -68,7 +76,8 @@ class Settings:
     redis_url: str = _setting(
         "str",
         "redis://127.0.0.1:6379/0",
-        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS.",
+        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for an "
+        "authority of your own.",
         secret=True,
         schemes=("redis", "rediss"),
     )
@@ -248,6 +257,12 @@ class Settings:
         "int", 100_000, "Running instances beyond which accepted starts stay in their queue.", least=1
     )
     worker_concurrency: int = _setting("int", 8, "Steps that one worker runs at once: its slots.", least=1, most=1_000)
+    worker_alive_dir: str = _setting(
+        "str",
+        "",
+        "Folder in which a worker keeps the file that `python -m tasks.alive` reads; empty for the system's temporary "
+        "one.",
+    )
     worker_grace_s: int = _setting(
         "int", 20, "After SIGTERM, how long a worker lets running steps end, in seconds.", least=1
     )
@@ -298,6 +313,36 @@ class Settings:
     log_level: str = _setting(
         "str", "INFO", "Least level that is logged.", one_of=("DEBUG", "INFO", "WARNING", "ERROR")
     )
+    log_format: str = _setting(
+        "str",
+        "auto",
+        "`json`: one JSON object a line; `console`: readable; `auto`: JSON in production, else readable.",
+        one_of=("auto", "json", "console"),
+    )
+    redact: list[str] = _setting(
+        "list",
+        (),
+        "Names of fields that are not shown in logs, events and errors, comma separated, beside those that never are "
+        "(`password`, `token`, `iban`, ...); `-iban` shows one of these. Case and `-_.` do not matter; names that end "
+        "in one count too.",
+    )
+    otel_exporter_otlp_endpoint: str = _setting(
+        "str",
+        "",
+        "Root of the OpenTelemetry collector that traces go to, by OTLP over HTTP: `http://collector:4318`. Empty: no "
+        "tracing.",
+    )
+    otel_exporter_otlp_headers: list[str] = _setting(
+        "list", (), "Headers that the collector wants, comma separated: `name=value`.", secret=True
+    )
+    otel_service_name: str = _setting("str", "celery-camunda", "Name under which traces show this service.")
+    otel_sample_ratio: float = _setting(
+        "float",
+        1.0,
+        "Share of the traces that begin here that is recorded, 0 to 1; for a caller's trace the caller decides.",
+        least=0.0,
+        most=1.0,
+    )
     flower_host: str = _setting("str", "127.0.0.1", "Address that Flower listens on.")
     flower_port: int = _setting("int", 5555, "Port of Flower.", least=1, most=65_535)
     flower_basic_auth: str = _setting("str", "", "`user:password` for Flower; required in production.", secret=True)
@@ -327,9 +372,21 @@ class Settings:
         return self.process_api_url or f"http://{host}:{self.web_port}"
 
     @property
+    def celery_redis_url(self) -> str:
+        """REDIS_URL for Celery, which of a TLS one wants to be told that the server's certificate is to be checked."""
+        if not self.redis_url.startswith("rediss:") or "ssl_cert_reqs=" in self.redis_url:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_cert_reqs=required"
+
+    @property
     def is_production(self) -> bool:
         """True when the process runs with production's rules."""
         return self.app_env == "production"
+
+    @property
+    def logs_json(self) -> bool:
+        """True when each line of the log is a JSON object."""
+        return self.log_format == "json" or (self.log_format == "auto" and self.is_production)
 
 
 def load() -> Settings:
@@ -421,7 +478,17 @@ def _contradictions(settings: Settings) -> list[str]:
     ]
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
-    return found + _auth_faults(settings) + _callback_faults(settings)
+    return found + _auth_faults(settings) + _callback_faults(settings) + _watching_faults(settings)
+
+
+def _watching_faults(settings: Settings) -> list[str]:
+    found = [f"REDACT: {entry!r} is no name of a field" for entry in settings.redact if not REDACT_ENTRY.match(entry)]
+    if settings.otel_exporter_otlp_endpoint and not _is_url(settings.otel_exporter_otlp_endpoint, ("http", "https")):
+        found.append("OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL that begins with http:// or https://")
+    for place, entry in enumerate(settings.otel_exporter_otlp_headers, 1):
+        if "=" not in entry.strip("="):
+            found.append(f"OTEL_EXPORTER_OTLP_HEADERS: entry {place} is not name=value")
+    return found
 
 
 def _auth_faults(settings: Settings) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Flask
 
 from app import auth, cli, http, monitor, problem_pages, rate_limits
-from app.api import definitions, event_log, events, health, process
+from app.api import bulk, data, definitions, event_log, events, health, process, topics
 from app.docs import register_docs
 from app.openapi import DocumentedApi
 from app.problems import register_error_handlers
 from app.services import Services
 from settings import Settings, get_settings
+from tasks import tracing
 from tasks.logs import configure_logging
 
 
@@ -22,6 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or get_settings()
     configure_logging(settings)
+    tracing.configure(settings)
     app = Flask(__name__, static_folder=None)
     app.config.update(
         SETTINGS=settings,
@@ -41,7 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     rate_limits.install(app, settings)
     auth.install(app, settings)
     api = DocumentedApi(app, spec_kwargs={"extra_plugins": auth.spec_plugins(settings)})
-    for module in (process, events, definitions, event_log, health):
+    for module in (process, events, topics, bulk, data, definitions, event_log, health):
         api.register_blueprint(module.blp)
     auth.document(api.spec)
     problem_pages.register(app)

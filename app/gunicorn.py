@@ -10,10 +10,12 @@ from typing import Any
 from gunicorn.http import wsgi
 
 from settings import get_settings
+from tasks.logs import configure_logging
 
 log = logging.getLogger(__name__)
 
 _settings = get_settings()
+configure_logging(_settings)
 
 #: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do
 SPARE_THREADS = 64
@@ -23,6 +25,8 @@ wsgi.SERVER = "celery-camunda"
 
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
+# its lines among all others, in the same form
+logger_class = "web_log.WebLog"
 # gthread, with bounds on slow clients
 worker_class = "web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
@@ -54,3 +58,10 @@ def post_worker_init(worker: Any) -> None:
             stop(number, frame)
 
     signal.signal(signal.SIGTERM, terminate)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Send the traces that are still queued."""
+    from tasks import tracing
+
+    tracing.flush()

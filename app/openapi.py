@@ -87,6 +87,11 @@ _PATH_PARAMETERS: dict[str, Document] = {
         "schema": _PATH_ID,
         "example": "order-4711",
     },
+    "topic": {
+        "description": "`<process key>.<step>`, as `GET /api/process/topics` lists it.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "example": "onboard-user.validate-user-information",
+    },
     "traceability_id": {
         "description": "What the start was given in X-Traceability-Id, or was answered.",
         "schema": _PATH_ID,
@@ -144,6 +149,7 @@ def complete(document: Document, settings: Settings) -> Document:
         del schemas["StartRequest"]["properties"]["callbackUrl"]
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
+    schemas["LimitsRequest"]["minProperties"] = 1
     schemas["MessageRequest"]["properties"]["variables"] = {
         **FREE_VARIABLES,
         "description": "Become variables of the process.",

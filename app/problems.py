@@ -60,6 +60,13 @@ UNKNOWN_CORRELATION_ID = ProblemType(
     "No start with this correlation id was ever accepted.",
     "Check the id. If a start was refused, or its answer never came, start it again with the same id.",
 )
+UNKNOWN_TOPIC = ProblemType(
+    "unknown-topic",
+    404,
+    "No such topic is known here",
+    "No process of this deployment has a step for this topic, and nobody ever paused or limited it.",
+    "Check the spelling against `GET /api/process/topics`.",
+)
 UNKNOWN_TRACEABILITY_ID = ProblemType(
     "unknown-traceability-id",
     404,
@@ -80,6 +87,13 @@ ALREADY_ENDED = ProblemType(
     "The process has ended otherwise",
     "The process has ended, and not in the way that was asked for.",
     "Read its status; an ended process does not change any more.",
+)
+STILL_RUNS = ProblemType(
+    "still-runs",
+    409,
+    "The process has not ended",
+    "Data of a process can be deleted once it has ended, in the engine too; one that stands on an incident has not.",
+    "Wait for its end or cancel it, then try again; a cancelled one a moment later.",
 )
 BODY_TOO_LARGE = ProblemType(
     "body-too-large",

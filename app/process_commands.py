@@ -97,6 +97,9 @@ def replay(execution_id: UUID, yes: bool) -> None:
         click.echo(
             f"{recorded.step.topic} of {recorded.event.correlation_id}: its effects outside happen for real", err=True
         )
+        if recorded.redacted:
+            names = ", ".join(recorded.redacted)
+            click.echo(f"the event keeps no value of {names}: the handler gets '[redacted]' there", err=True)
         if not yes:
             click.confirm("Run it?", abort=True, err=True)
         difference = recorded.run()

@@ -30,6 +30,7 @@ from app.problems import (
 from app.waiting import Payload, Waiters
 from settings import Settings
 from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
+from tasks import log_context
 from tasks.catalogue import check_variables, find_process
 from tasks.publish import BrokerAway, send_start
 
@@ -91,6 +92,7 @@ class Starter:
             DatabaseAway: nothing was accepted.
         """
         new = self._new_process(body, labels)
+        log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
         preferred = preferred or preference(self._settings)
         payload = None
         with self._waiters.waiting(new.id) as wait:

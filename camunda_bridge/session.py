@@ -11,7 +11,9 @@ import json as jsonlib
 import logging
 import ssl
 import threading
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
@@ -72,6 +74,9 @@ class EngineSession:
         EngineAway: no connection, no answer in time, a 5xx answer, or an answer that is no HTTP.
         NotFound, Unauthorized, EngineRefused: the engine's 404, 401 / 403, and every other 4xx answer.
     """
+
+    #: what a process that is traced puts around each call, given its method and path; None: nothing
+    observe: ClassVar[Callable[[str, str], AbstractContextManager[Any]] | None] = None
 
     def __init__(
         self,
@@ -135,12 +140,11 @@ class EngineSession:
             body, content_type = encode_multipart_formdata(files)
         elif json is not None and method != "GET":
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
-        try:
-            response = self._exchange(method, path, body, content_type)
-        except EngineAway as error:
-            self._note_away(error)
-            raise
-        return self._checked(response)
+        observe = EngineSession.observe
+        if observe is None:
+            return self._ask(method, path, body, content_type)
+        with observe(method, url[len(self.base_url) :]):
+            return self._ask(method, path, body, content_type)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET `path` below the root of the API; the answer's JSON."""
@@ -157,6 +161,14 @@ class EngineSession:
         if connection is not None:
             connection.close()
             self._local.connection = None
+
+    def _ask(self, method: str, path: str, body: bytes, content_type: str) -> Response:
+        try:
+            response = self._exchange(method, path, body, content_type)
+        except EngineAway as error:
+            self._note_away(error)
+            raise
+        return self._checked(response)
 
     def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:
         if any(character <= " " for character in path):

@@ -26,6 +26,8 @@ from store.types import Constant, alone_with, can_be, fitting, given, length_of,
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
 OPEN_PHASES = (STARTED, COMPLETING)
+#: the engine has the outcome, or never will: nobody delivers it again
+_DELIVERED = frozenset({COMPLETED, BPMN_ERROR, OUTCOME_UNKNOWN})
 
 _e = event_log.c
 
@@ -73,7 +75,11 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a step's attempt has come to; `execution_time` in milliseconds."""
+    """What a step's attempt has come to; `execution_time` in milliseconds.
+
+    `kept_outcome`: what another attempt needs to deliver the outcome, where the other columns hold it redacted; it is
+    gone as soon as the attempt is closed as delivered.
+    """
 
     phase: str
     business_action_response: Any = None
@@ -83,6 +89,7 @@ class Progress:
     metadata: dict[str, Any] | None = None
     error_details: str | None = None
     execution_time: int | None = None
+    kept_outcome: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,7 @@ class EarlierAttempt:
     business_action_response: Any
     metadata: dict[str, Any] | None
     identifiers: dict[str, Any] | None
+    kept_outcome: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +176,7 @@ _SHOWN = {
     )
 }
 _EARLIER = alone_with(
-    sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers)
+    sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers, _e.kept_outcome)
     .where(_e.external_task_id == bindparam("task"))
     .order_by(_e.seq),
     "uq_event_log_external_task_id_lock_token",
@@ -182,6 +190,23 @@ _CLOSE = (
     sa.update(event_log)
     .where(*_AN_ATTEMPT, _IS_OPEN)
     .values({_e.phase: bindparam("new_phase"), _e.updated_at: bindparam("moment")})
+)
+# The same, where nobody will deliver the outcome again. Naming the column also where it is NULL costs nothing.
+_CLOSE_DELIVERED = _CLOSE.values({_e.kept_outcome: sa.null()})
+_FORGET_EARLIER = (
+    sa.update(event_log)
+    .where(_e.external_task_id == bindparam("task"), _e.lock_token != bindparam("token"))
+    .values({_e.kept_outcome: sa.null()})
+)
+_FORGET_OF_INSTANCE = (
+    sa.update(event_log)
+    .where(
+        _e.correlation_id == bindparam("correlation"),
+        _e.process_instance_id == bindparam("instance"),
+        _e.kept_outcome.is_not(sa.null()),
+        sa.not_(_IS_OPEN),
+    )
+    .values({_e.kept_outcome: sa.null()})
 )
 
 
@@ -220,30 +245,46 @@ class EventStore:
                 close(connection, confirm, COMPLETED)
         return earlier
 
-    def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
+    def progress(
+        self,
+        attempt: AttemptKey,
+        progress: Progress,
+        *,
+        only_from_started: bool = False,
+        takes_over: bool = False,
+    ) -> bool:
         """Write what an open attempt has come to; False when it was resolved by someone else before.
 
         `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
+        `takes_over`: this attempt delivers the kept outcome of an earlier one from now on, which is kept here alone.
         """
         new = given({item.name: getattr(progress, item.name) for item in fields(progress)})
         statement = _progress(frozenset(new), only_from_started)
         values = {f"new_{name}": value for name, value in _cut(new).items()}
         values |= {"task": attempt.external_task_id, "token": attempt.lock_token, "moment": now()}
         with self._db.write() as connection:
-            return connection.execute(statement, values).rowcount == 1
+            done = connection.execute(statement, values).rowcount == 1
+            if done and takes_over:
+                connection.execute(_FORGET_EARLIER, {"task": attempt.external_task_id, "token": attempt.lock_token})
+            return done
 
     def close(self, attempt: AttemptKey, phase: str) -> bool:
         """Give an open attempt its last phase; False when it has one."""
         with self._db.write() as connection:
             return close(connection, attempt, phase)
 
+    def forget_outcomes(self, correlation_id: str, process_instance_id: str) -> None:
+        """Forget what earlier attempts kept for a delivery: the instance is gone, nobody will ask for it."""
+        with self._db.write() as connection:
+            connection.execute(_FORGET_OF_INSTANCE, {"correlation": correlation_id, "instance": process_instance_id})
+
     def record(self, event: NewEvent, *, connection: Connection | None = None) -> None:
         """Write an event that is no attempt of a step; with `connection`, in one transaction with what it tells of."""
         if connection is not None:
-            connection.execute(_INSERT, _values(event))
+            insert_event(connection, event)
             return
         with self._db.write() as own:
-            own.execute(_INSERT, _values(event))
+            insert_event(own, event)
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """The events of one trace, in order, those after `after_seq`."""
@@ -301,10 +342,15 @@ class EventStore:
             return [EventRow(*row) for row in connection.execute(query)]
 
 
+def insert_event(connection: Connection, event: NewEvent) -> None:
+    """:meth:`EventStore.record` inside a transaction of the caller's."""
+    connection.execute(_INSERT, _values(event))
+
+
 def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
     """:meth:`EventStore.close` inside a transaction of the caller's."""
     done = connection.execute(
-        _CLOSE,
+        _CLOSE_DELIVERED if phase in _DELIVERED else _CLOSE,
         {"task": attempt.external_task_id, "token": attempt.lock_token, "new_phase": phase, "moment": now()},
     )
     return done.rowcount == 1

@@ -119,6 +119,8 @@ event_log = sa.Table(
     sa.Column("execution_time", sa.Integer()),  # milliseconds
     sa.Column("created_at", UtcTime(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
+    # what another attempt needs to deliver an outcome whose shown form is redacted; NULL once the engine has it
+    sa.Column("kept_outcome", Json()),
     sa.Index(
         "uq_event_log_external_task_id_lock_token",
         "external_task_id",
@@ -177,4 +179,18 @@ bookmark = sa.Table(
     sa.Column("name", key_text(64), primary_key=True),
     sa.Column("value", text(200), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
+)
+
+#: What ops say about a topic; no row is needed for one that just runs.
+topic_control = sa.Table(
+    "topic_control",
+    metadata,
+    sa.Column("topic", key_text(255), primary_key=True),
+    sa.Column("paused_at", UtcTime()),
+    sa.Column("reason", text(500)),  # of the pause
+    sa.Column("max_concurrency", sa.Integer()),  # NULL: as the code says; 0: without limit
+    sa.Column("rate", key_text(32)),  # such as 5/second; NULL: as the code says; `none`: without limit
+    sa.Column("actor", text(200), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    implicit_returning=False,
 )

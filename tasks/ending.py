@@ -53,4 +53,5 @@ def close_in_engine(row: ProcessRow) -> None:
     """
     if row.process_instance_id is not None:
         runtime().engine.delete_instance(row.process_instance_id, f"ended from outside as {row.status}")
+        runtime().events.forget_outcomes(row.correlation_id, row.process_instance_id)
     runtime().processes.close_in_engine(row.id)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -14,7 +17,11 @@ from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError
 from camunda_bridge.session import EngineSession
 from store.database import DatabaseAway
+from tasks.documents import rfc3339
+from tasks.engine_health import EngineContents
+from tasks.flow import topic_states
 from tasks.processes import registry
+from tasks.redaction import shown_text
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime
 
@@ -24,57 +31,126 @@ log = logging.getLogger(__name__)
 LIFETIME_S = 1.0
 #: longest wait for the engine, in milliseconds
 ENGINE_TIMEOUT_MS = 1_500
+#: longest wait for all parts together, in seconds: a little more than each of them may take by itself
+DEADLINE_S = 3.0
+#: says that the engine has no log of a step that has left it, and since when (seconds since the epoch)
+LOG_MISSING_KEY = KEY_PREFIX + "log-missing"
+#: seconds for which that is remembered after the last time
+LOG_MISSING_S = 86_400
 
 
 @dataclass(slots=True)
 class Part:
-    """One part: whether it answers, what it said, and since when it is away (seconds since the epoch)."""
+    """One part: whether it is well, what it said, since when it is not (seconds since the epoch), and more about it."""
 
     up: bool
     detail: str = ""
     since: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+class Away(Exception):
+    """A part is not as it should be, since a moment that is known."""
+
+    def __init__(self, detail: str, *, since: float | None = None, facts: dict[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.since = since
+        self.facts = facts or {}
+
+
 class Health:
-    """Looks at the parts, at most once a second."""
+    """Looks at the parts, all at once, and at most once a second, however often it is asked."""
 
-    runtime: Runtime
-    _parts: dict[str, Part] = field(default_factory=dict)
-    _looked_at: float = float("-inf")
-    _probe: Engine | None = None
-    _advised: bool = False
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._parts: dict[str, Part] = {}
+        self._looked_at = float("-inf")
+        self._turn = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        self._looks: dict[str, Future[Part]] = {}
+        self._probe: Engine | None = None
+        self._contents = EngineContents(lambda: self._engine_probe().session)
+        self._advised = False
+        self._paused: dict[str, str] | None = None
+
+    def paused_topics(self) -> dict[str, str] | None:
+        """Topics that ops have paused, and since when; None while the store is away."""
+        self.parts()
+        return self._paused
 
     def parts(self) -> dict[str, Part]:
-        """Every part by name."""
-        if time.monotonic() - self._looked_at > LIFETIME_S:
-            self._parts = {name: self._look(name, check) for name, check in self._checks().items()}
-            self._looked_at = time.monotonic()
+        """Every part by name; the last look while another request looks anew."""
+        if time.monotonic() - self._looked_at <= LIFETIME_S:
+            return self._parts
+        # The first look is waited for, since there is no other answer.
+        if self._turn.acquire(blocking=not self._parts):
+            try:
+                if time.monotonic() - self._looked_at > LIFETIME_S:
+                    self._parts = self._look_at_all()
+                    self._paused = self._look_for_paused() if self._parts["database"].up else None
+                    self._looked_at = time.monotonic()
+            finally:
+                self._turn.release()
         return self._parts
 
-    def _checks(self) -> dict[str, Callable[[], str]]:
-        return {
+    def _look_for_paused(self) -> dict[str, str] | None:
+        try:
+            found = [state.said for state in topic_states() if state.is_paused]
+        except Exception as error:
+            # A schema that was not migrated yet, for example: no reason to answer nothing at all.
+            log.warning("paused topics cannot be read: %s", type(error).__name__)
+            return None
+        return {row.topic: rfc3339(row.paused_at) for row in found if row is not None and row.paused_at is not None}
+
+    def _look_at_all(self) -> dict[str, Part]:
+        checks: dict[str, Callable[[], Part]] = {
             "database": self._database,
             "broker": self._broker,
             "engine": self._engine,
             "workers": self._workers,
             "beat": self._beat,
+            "history": self._history,
         }
+        parts = self._look_at(checks)
+        if parts["engine"].up:
+            # An engine that is away has neither to be asked nor blamed for this.
+            parts |= self._look_at({"deployments": self._deployments, "topics": self._topics})
+        return parts
 
-    def _look(self, name: str, check: Callable[[], str]) -> Part:
-        before = self._parts.get(name)
-        since = before.since if before is not None and not before.up else time.time()
+    def _look_at(self, checks: dict[str, Callable[[], Part]]) -> dict[str, Part]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(8, thread_name_prefix="health")
+        for name, check in checks.items():
+            # One that still hangs is not started again.
+            if name not in self._looks:
+                self._looks[name] = self._threads.submit(self._look, name, check)
+        wait([self._looks[name] for name in checks], timeout=DEADLINE_S)
+        return {name: self._answer_of(name) for name in checks}
+
+    def _answer_of(self, name: str) -> Part:
+        if self._looks[name].done():
+            return self._looks.pop(name).result()
+        return Part(False, f"no answer within {DEADLINE_S:.0f} s", self._since(name))
+
+    def _look(self, name: str, check: Callable[[], Part]) -> Part:
         try:
-            return Part(True, check())
-        except (DatabaseAway, BridgeError, redis.RedisError, LookupError) as error:
-            return Part(False, str(error), since)
+            return check()
+        except Away as away:
+            return Part(False, str(away), away.since or self._since(name), away.facts)
+        except (DatabaseAway, BridgeError, redis.RedisError) as error:
+            return Part(False, shown_text(str(error)), self._since(name))
         except Exception as error:
             # A refused login, for example; its text may hold what is not for everybody.
+            before = self._parts.get(name)
             if before is None or before.up:
                 log.exception("%s cannot be looked at", name)
-            return Part(False, type(error).__name__, since)
+            return Part(False, type(error).__name__, self._since(name))
 
-    def _database(self) -> str:
+    def _since(self, name: str) -> float:
+        before = self._parts.get(name)
+        return before.since if before is not None and not before.up and before.since else time.time()
+
+    def _database(self) -> Part:
         database = self.runtime.database
         database.ping()
         advice = database.advice()
@@ -83,29 +159,72 @@ class Health:
         self._advised = bool(advice)
         # Not where it is: that is nobody's business who may ask for this.
         kind = str(database.url.get_backend_name()) + (f" through {database.driver.name}" if database.driver else "")
-        return f"{kind}; {advice}" if advice else kind
+        return Part(True, f"{kind}; {advice}" if advice else kind)
 
-    def _broker(self) -> str:
+    def _broker(self) -> Part:
         self.runtime.redis.ping()
-        return ""
+        return Part(True)
 
-    def _engine(self) -> str:
+    def _engine(self) -> Part:
+        return Part(True, self._engine_probe().version())
+
+    def _engine_probe(self) -> Engine:
         if self._probe is None:
             shared = self.runtime.engine.session
             self._probe = Engine(EngineSession.like(shared, timeout_ms=ENGINE_TIMEOUT_MS))
-        return self._probe.version()
+        return self._probe
 
-    def _workers(self) -> str:
+    def _workers(self) -> Part:
         live = live_workers(self.runtime.redis.hgetall(WORKERS_KEY))
         if not live:
-            raise LookupError("no worker runs steps")
-        return ", ".join(sorted(live))
+            raise Away("no worker runs steps")
+        facts = {name: {"slots": beat.slots, "running": beat.running} for name, beat in sorted(live.items())}
+        return Part(True, ", ".join(facts), facts={"workers": facts})
 
-    def _beat(self) -> str:
-        settings = self.runtime.settings
-        if not self.runtime.redis.exists(f"{KEY_PREFIX}ticked:poll"):
-            raise LookupError(f"no tick within {max(10, settings.poll_interval_ms // 200)} s")
-        return ""
+    def _beat(self) -> Part:
+        allowed_s = max(10, self.runtime.settings.poll_interval_ms // 200)
+        ticked: Any = self.runtime.redis.get(f"{KEY_PREFIX}ticked:poll")
+        if ticked is None or time.time() - float(ticked) > allowed_s:
+            raise Away(f"no tick within {allowed_s} s", since=float(ticked) if ticked else None)
+        return Part(True, facts={"lastTick": moment(float(ticked))})
+
+    def _history(self) -> Part:
+        since: Any = self.runtime.redis.get(LOG_MISSING_KEY)
+        if since is not None:
+            raise Away(
+                "the engine keeps no log of completed steps, so what became of one cannot always be told: "
+                "its history level must be FULL",
+                since=float(since),
+            )
+        return Part(True)
+
+    def _deployments(self) -> Part:
+        found = self._contents.deployments()
+        facts = {"missing": found.missing, "different": found.different}
+        if found.missing:
+            raise Away("not deployed: " + ", ".join(found.missing), facts=facts)
+        # Instances of any version go on, so this is news and no fault.
+        texts = [f"{key}: version {version} is not the file here" for key, version in sorted(found.different.items())]
+        return Part(True, "; ".join(texts), facts=facts)
+
+    def _topics(self) -> Part:
+        waiting = self._contents.waiting()
+        facts = {"waiting": waiting}
+        if waiting:
+            texts = ", ".join(f"{topic} ({count})" for topic, count in waiting.items())
+            raise Away(f"tasks wait for handlers that are not here: {texts}", facts=facts)
+        return Part(True, facts=facts)
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch, as an answer shows them."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def note_missing_log(client: redis.Redis) -> None:
+    """The engine has no log of a step that has left it: its history level is below FULL."""
+    first: Any = client.get(LOG_MISSING_KEY)
+    client.set(LOG_MISSING_KEY, first or time.time(), ex=LOG_MISSING_S)
 
 
 def unhandled_topics() -> dict[str, Any]:

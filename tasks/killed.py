@@ -12,6 +12,7 @@ from camunda_bridge.variables import from_engine
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
 from tasks import app
+from tasks.follow import end_permit
 from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.report import report_failure
@@ -30,6 +31,7 @@ def report_killed(body: dict[str, Any], text: str) -> None:
         return
     _, step = found
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
+    end_permit(message)
     try:
         progress = Progress(FAILED, {"message": text}, result=step.error)
         if not runtime().events.progress(message.attempt, progress, only_from_started=True):

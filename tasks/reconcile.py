@@ -23,6 +23,7 @@ from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.batches import each_or_give_back
 from tasks.ending import close_in_engine
+from tasks.health import note_missing_log
 from tasks.publish import BrokerAway, send_start
 from tasks.report import settle_incident
 from tasks.room import WORKERS_KEY, live_workers
@@ -203,6 +204,10 @@ def _what_became_of(row: EventRow) -> str | None:
         # Still to be done, by another attempt. Its stored output, if any, is found there.
         return None if task["workerId"] == row.lock_token or row.phase == COMPLETING else LOST
     entries = runtime().engine.task_log(row.external_task_id or "")
+    if not entries:
+        # History level FULL logs already that the task was created.
+        note_missing_log(runtime().redis)
+        log.warning("the engine has no log of external task %s: is its history level FULL?", row.external_task_id)
     if any(entry["successLog"] and entry["workerId"] == row.lock_token for entry in entries):
         return COMPLETED
     if any(entry["successLog"] for entry in entries):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
@@ -16,6 +16,7 @@ from camunda_bridge.executor import BusinessError, Completed, Outcome, execute
 from camunda_bridge.variables import from_engine
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
 from tasks.processes import registry
+from tasks.redaction import REDACTED, shown, shown_error, shown_text
 from tasks.runtime import runtime
 
 #: types whose values an event keeps as the engine sent them, since JSON has no form for them
@@ -56,6 +57,11 @@ class Recorded:
             raise ReplayError(f"{len(found)} steps here are called {event.step_name!r} of {event.process_name!r}")
         return cls(event, found[0])
 
+    @property
+    def redacted(self) -> list[str]:
+        """The fields of the recorded input that the handler gets as `[redacted]`, because their event has no more."""
+        return list(_redacted_paths(self.event.business_action_request or {}))
+
     def run(self) -> list[str]:
         """Run the handler; a unified diff of the recorded outcome and the new one, empty where they are the same.
 
@@ -78,7 +84,7 @@ class Recorded:
             idempotency_key=event.external_task_id or "",
         )
         outcome = execute(self.step, values, context).outcome
-        before, after = _recorded(event), _new(outcome)
+        before, after = _recorded(event), _new(outcome, values)
         return list(unified_diff(_lines(before), _lines(after), "recorded", "now", lineterm=""))
 
 
@@ -96,12 +102,24 @@ def _recorded(event: EventRow) -> dict[str, Any]:
     return {"outcome": end, "response": event.business_action_response}
 
 
-def _new(outcome: Outcome) -> dict[str, Any]:
+def _new(outcome: Outcome, values: Mapping[str, Any]) -> dict[str, Any]:
+    """As an event would show it."""
     if isinstance(outcome, Completed):
-        return {"outcome": "completed", "response": outcome.document}
+        return {"outcome": "completed", "response": shown(outcome.document)}
     if isinstance(outcome, BusinessError):
-        return {"outcome": "business error", "response": outcome.document}
-    return {"outcome": "failed", "response": {"message": outcome.message}}
+        return {"outcome": "business error", "response": shown_error(outcome.document, outcome.document, values)}
+    return {"outcome": "failed", "response": {"message": shown_text(outcome.message, values)}}
+
+
+def _redacted_paths(value: Any, path: str = "") -> Iterator[str]:
+    if value == REDACTED:
+        yield path
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _redacted_paths(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _redacted_paths(item, f"{path}[{place}]")
 
 
 def _lines(document: dict[str, Any]) -> list[str]:

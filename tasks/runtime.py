@@ -14,6 +14,7 @@ from store.bookmarks import BookmarkStore
 from store.database import Database
 from store.events import EventStore
 from store.processes import ProcessStore
+from store.topics import TopicStore
 from store.webhooks import WebhookStore
 
 #: every key of ours in Redis begins with this
@@ -52,6 +53,11 @@ class Runtime:
         return WebhookStore(self.database)
 
     @cached_property
+    def topics(self) -> TopicStore:
+        """What ops say about topics."""
+        return TopicStore(self.database)
+
+    @cached_property
     def bookmarks(self) -> BookmarkStore:
         """How far the reconciler has come."""
         return BookmarkStore(self.database)
@@ -79,7 +85,14 @@ class Runtime:
     def keeper(self) -> LockKeeper:
         """Keeps the locks of running handlers alive."""
         duration_ms = self.settings.lock_duration_ms
-        return LockKeeper(lambda task_id, token: self.engine.extend_lock(task_id, token, duration_ms), duration_ms)
+
+        def extend(task_id: str, token: str) -> None:
+            from tasks import permits  # it needs this module
+
+            self.engine.extend_lock(task_id, token, duration_ms)
+            permits.renew(task_id, token)
+
+        return LockKeeper(extend, duration_ms)
 
 
 _runtime: Runtime | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -12,7 +14,9 @@ from sqlalchemy.engine import Connection
 from camunda_bridge.endings import end_of
 from store.events import OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
+from tasks import tracing
 from tasks.publish import BROKER_AWAY
+from tasks.redaction import shown, shown_error
 from tasks.results import open_result, publish_result
 from tasks.runtime import runtime
 from tasks.watched import announce
@@ -41,7 +45,8 @@ def settle_step(
 
     `has_callback`: somebody else is to be told too, which is written down in the same transaction.
     """
-    with runtime().database.write() as connection:
+    ending = _shown(ending)
+    with _traced(ending, correlation_id), runtime().database.write() as connection:
         close(connection, confirm, confirmed_phase)
         won = runtime().processes.settle(
             process_id,
@@ -66,7 +71,8 @@ def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False, event: Ne
     `as_found`: see :meth:`store.processes.ProcessStore.settle`.
     `event`: who ended it, for the event log; written with the end or not at all.
     """
-    with runtime().database.write() as connection:
+    ending = _shown(ending)
+    with _traced(ending, row.correlation_id), runtime().database.write() as connection:
         won = runtime().processes.settle(row.id, ending, connection=connection, as_found=as_found)
         claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None
         if won and event is not None:
@@ -156,7 +162,7 @@ def ops_event(row: ProcessRow, *, actor: str, step_name: str, result: str, **col
         actor=actor,
         step_name=step_name,
         result=result,
-        **columns,
+        **shown(columns),
     )
 
 
@@ -174,6 +180,7 @@ def settle_from_history(row: ProcessRow, instance: dict[str, Any]) -> bool:
         return False
     if state == "COMPLETED":
         return settle(row, ending_of(instance), as_found=True)
+    runtime().events.forget_outcomes(row.correlation_id, instance["id"])
     reason = instance.get("deleteReason") or "the instance was deleted in the engine"
     return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}), as_found=True)
 
@@ -182,6 +189,16 @@ def ending_of(instance: dict[str, Any]) -> Ending:
     """How a completed instance ended: in a business error if through an error end event, else ok."""
     is_good, document = end_of(runtime().engine, instance["id"])
     return Ending(OK, result=_plain(document)) if is_good else Ending(ERROR, error=document)
+
+
+def _traced(ending: Ending, correlation_id: str) -> AbstractContextManager[object]:
+    attributes = {"correlation.id": correlation_id, "process.status": ending.status}
+    return tracing.span("settle", attributes=attributes, only_within=True)
+
+
+def _shown(ending: Ending) -> Ending:
+    # The result is what the client asked for and stays whole.
+    return ending if ending.error is None else replace(ending, error=shown_error(ending.error))
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

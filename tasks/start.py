@@ -14,7 +14,7 @@ from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.database import DatabaseAway, retrying
 from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
-from tasks import app
+from tasks import app, log_context, tracing
 from tasks.gate import close_gate
 from tasks.progress import begin
 from tasks.publish import BrokerAway, send_start, send_start_again
@@ -45,17 +45,24 @@ def start_process(self: Any, process_id: str, traceparent: str | None = None) ->
         time.sleep(NO_ROOM_PAUSE_S)
         _put_back(self.request, process_id, traceparent)
         return
-    settings = runtime().settings
     token = new_token()
+    with tracing.span("start", parent=traceparent, kind="CONSUMER"):
+        _start_ours(row_id, token, traceparent)
+
+
+def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
+    settings = runtime().settings
     try:
         row, ours = runtime().processes.claim(row_id, token, for_s=settings.camunda_timeout_ms / 1000 + CLAIM_MARGIN_S)
     except DatabaseAway as error:
         # The row stays pending and unclaimed: reconcile sends it again.
-        log.warning("start of %s put off: database is away: %s", process_id, error)
+        log.warning("start of %s put off: database is away: %s", row_id, error)
         return
     if row is None or not ours:
-        log.info("start of %s is not ours to make", process_id)
+        log.info("start of %s is not ours to make", row_id)
         return
+    log_context.bind(correlation_id=row.correlation_id, traceability_id=row.traceability_id)
+    tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
     try:
         # A claim before ours may have started an instance that nobody wrote down.
         instance_id = (row.claim_token and _adopt(row)) or _start(row, traceparent)
@@ -73,6 +80,7 @@ def start_process(self: Any, process_id: str, traceparent: str | None = None) ->
     except BridgeError as error:
         _give_up(row, error)
         return
+    log_context.bind(process_instance_id=instance_id)
     recorded = retrying(
         lambda: runtime().processes.record_instance(row_id, token, instance_id), for_s=CLAIM_MARGIN_S / 2
     )
@@ -94,7 +102,7 @@ def _start(row: ProcessRow, traceparent: str | None) -> str:
         row.traceability_id,
         row.batch_id,
         row.application_id,
-        traceparent,
+        tracing.traceparent() or traceparent,
         has_callback=row.callback_url is not None,
     )
     variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})

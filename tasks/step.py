@@ -33,13 +33,15 @@ from store.events import (
 )
 from store.processes import ERROR, OK, Ending
 from store.types import fitting
-from tasks import app
+from tasks import app, log_context, tracing
 from tasks.catching import is_caught
-from tasks.follow import hand_on_slot
+from tasks.follow import hand_on_slot, permitted
+from tasks.giving_back import give_back
 from tasks.limits import time_limit
-from tasks.messages import StepMessage
+from tasks.messages import StepMessage, UnknownVersion
 from tasks.processes import registry
-from tasks.progress import go_on
+from tasks.progress import confirm_completed, go_on
+from tasks.redaction import shown, shown_error, shown_text, values_at_hand
 from tasks.report import report_failure
 from tasks.runtime import runtime
 from tasks.settle import settle_step
@@ -52,21 +54,58 @@ T = TypeVar("T")
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)
 
+#: how a trace calls an outcome
+_OUTCOMES = {Completed: "completed", BusinessError: "business-error", Failed: "failed"}
+
 
 @app.task(name="run_step")
 def run_step(body: dict[str, Any]) -> None:
     """One attempt of one external task, from its message."""
-    message = StepMessage.load(body)
-    found = registry.find(message.task.topic)
-    if found is None:
-        # A worker of another version: give the task back at once, it counts as no attempt.
-        log.warning("no handler for topic %s here: unlocked", message.task.topic)
-        runtime().engine.unlock(message.task.id, message.token)
+    try:
+        message = StepMessage.load(body)
+    except UnknownVersion as error:
+        # Sent by a newer version of the system: one of its workers takes the task.
+        give_back(runtime().engine, body, str(error))
         return
-    if message.is_expired():
-        log.info("message for %s came after its lock's time, the engine offers the task again", message.task.topic)
-        return
-    Attempt(message, *found).run()
+    task = message.task
+    log_context.bind(
+        correlation_id=task.business_key,
+        process_instance_id=task.process_instance_id,
+        external_task_id=task.id,
+        topic=task.topic,
+    )
+    with permitted(message):
+        found = registry.find(task.topic)
+        if found is None:
+            # Another version of the system handles it; so does not count as an attempt what this one cannot try.
+            if message.confirm is not None:
+                confirm_completed(message.confirm)
+            give_back(runtime().engine, body, "no handler here")
+            return
+        if message.is_expired():
+            log.info("message for %s came after its lock's time, the engine offers the task again", task.topic)
+            return
+        _attempt(Attempt(message, *found))
+
+
+def _attempt(attempt: Attempt) -> None:
+    task = attempt.task
+    log_context.bind(correlation_id=attempt.correlation_id, traceability_id=attempt.traceability_id)
+    with (
+        values_at_hand(attempt.values),
+        tracing.span(
+            f"step {task.topic}",
+            parent=attempt.context.traceparent,
+            kind="CONSUMER",
+            attributes={
+                "correlation.id": attempt.correlation_id,
+                "process.instance.id": task.process_instance_id,
+                "external.task.id": task.id,
+                "retries": task.retries,
+            },
+        ),
+    ):
+        attempt.run()
 
 
 class Attempt:
@@ -84,8 +123,11 @@ class Attempt:
         business_key = fitting(self.task.business_key or "", 200).rstrip(" ")
         self.correlation_id = self.context.correlation_id or business_key or self.task.process_instance_id
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
-        shown = _shown(self.values, self.task.variables)
-        self.identifiers = {name: shown[name] for name in process.identifiers if shown.get(name)}
+        #: the input as its event shows it
+        self.request = shown(_documented(self.values, self.task.variables))
+        self.identifiers = {name: self.request[name] for name in process.identifiers if self.request.get(name)}
+        #: an earlier attempt keeps an outcome that its event shows redacted
+        self.takes_over = False
 
     def run(self) -> None:
         """The whole attempt."""
@@ -99,6 +141,7 @@ class Attempt:
             log.info("message for %s came twice, dropped", self.task.topic)
             return
         announce(self.correlation_id)
+        self.takes_over = any(attempt.kept_outcome is not None for attempt in earlier)
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
             stored = _stored_outcome(earlier)
             most = runtime().settings.step_max_lost
@@ -118,6 +161,7 @@ class Attempt:
             self._deliver(execution)
 
     def _execute(self, attempt: int) -> Execution:
+        tracing.annotate(attempt=attempt)
         if self.unreadable is not None:
             return Execution(Failed(str(self.unreadable), "", final=True), 0)
         context = StepContext(
@@ -128,13 +172,14 @@ class Attempt:
             attempt=attempt,
             # The engine's task id stays the same in every attempt, and differs each time a loop comes by.
             idempotency_key=self.task.id,
-            traceparent=self.context.traceparent,
+            traceparent=tracing.traceparent() or self.context.traceparent,
         )
         with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
             return execute(self.step, self.values, context)
 
     def _deliver(self, execution: Execution) -> None:
         outcome = execution.outcome
+        tracing.annotate(outcome=_OUTCOMES[type(outcome)])
         try:
             if isinstance(outcome, Failed):
                 self._fail(outcome, execution)
@@ -148,13 +193,17 @@ class Attempt:
             # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
             # next delivers it without running the handler again.
             log.warning("outcome of %s not delivered: %s", self.task.topic, error)
+            tracing.fail(type(error).__name__)
         except DatabaseAway as error:
             # Longer than DB_HOLD_S: the lock runs out, and the next attempt or reconcile does what is left.
             log.warning("outcome of %s not written down: database is away: %s", self.task.topic, error)
+            tracing.fail(type(error).__name__)
 
     def _complete(self, outcome: Completed, execution: Execution) -> None:
-        document = outcome.document
+        document = shown(outcome.document)
+        is_whole = document is outcome.document
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
+        exactly = None if outcome.exact else {"variables": outcome.variables}
         self._write(
             Progress(
                 COMPLETING,
@@ -162,7 +211,8 @@ class Attempt:
                 identifiers=self.identifiers or None,
                 result=self.step.success,
                 http_status_code=execution.http_status_code,
-                metadata=None if outcome.exact else {"variables": outcome.variables},
+                metadata=exactly if is_whole else None,
+                kept_outcome=None if is_whole else {"response": outcome.document, **(exactly or {})},
                 execution_time=execution.duration_ms,
             )
         )
@@ -173,14 +223,17 @@ class Attempt:
             go_on(self.task, confirm=self.key)
 
     def _end_in_error(self, outcome: BusinessError, execution: Execution) -> None:
+        tracing.fail(outcome.code)
+        document = shown_error(outcome.document, outcome.document)
         self._write(
             Progress(
                 COMPLETING,
-                business_action_response=outcome.document,
+                business_action_response=document,
                 identifiers=self.identifiers or None,
                 result=self.step.error,
                 http_status_code=execution.http_status_code,
                 metadata={"bpmnError": outcome.kind},
+                kept_outcome=None if document == outcome.document else {"response": outcome.document},
                 execution_time=execution.duration_ms,
             )
         )
@@ -197,6 +250,9 @@ class Attempt:
         go_on(self.task, confirm=None)
 
     def _fail(self, outcome: Failed, execution: Execution) -> None:
+        tracing.fail("failed")
+        outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
+        log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
         self._write(
             Progress(
                 FAILED,
@@ -234,7 +290,11 @@ class Attempt:
 
     def _write(self, progress: Progress) -> None:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
-        if not retrying(lambda: runtime().events.progress(self.key, progress), for_s=runtime().settings.db_hold_s):
+        takes_over = self.takes_over and progress.phase == COMPLETING
+        if not retrying(
+            lambda: runtime().events.progress(self.key, progress, takes_over=takes_over),
+            for_s=runtime().settings.db_hold_s,
+        ):
             raise LockLost("the attempt was resolved otherwise meanwhile")
 
     def _tell(self, call: Callable[[], T]) -> T:
@@ -253,6 +313,7 @@ class Attempt:
     def _give_way(self, why: str) -> None:
         """Another attempt has the task, or it is gone: neither complete nor record success."""
         log.warning("%s: attempt ends without effect: %s", self.task.topic, why)
+        tracing.fail("lost")
         try:
             if runtime().engine.external_task(self.task.id) is not None:
                 runtime().events.close(self.key, LOST)
@@ -277,7 +338,7 @@ class Attempt:
             process_name=step.process_name,
             step=step.order,
             step_name=step.name,
-            business_action_request=_shown(self.values, self.task.variables),
+            business_action_request=self.request,
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
@@ -293,7 +354,7 @@ def _readable(message: StepMessage) -> tuple[dict[str, Any], VariableError | Non
         return {}, error
 
 
-def _shown(values: dict[str, Any], typed: dict[str, Typed]) -> dict[str, Any]:
+def _documented(values: dict[str, Any], typed: dict[str, Typed]) -> dict[str, Any]:
     """Values as an event keeps them: what JSON cannot hold, in the typed form in which the engine sent it."""
     plain = (str, int, float, bool, list, dict, type(None))
     return {name: value if isinstance(value, plain) else typed[name] for name, value in values.items()}
@@ -305,7 +366,8 @@ def _stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:
         response = attempt.business_action_response
         if attempt.phase not in OPEN_OR_LOST or response is None:
             continue
-        kept = attempt.metadata or {}
+        kept = {**(attempt.metadata or {}), **(attempt.kept_outcome or {})}
+        response = kept.get("response", response)
         if "bpmnError" in kept:
             error = BusinessError(response["code"], response["message"], kept["bpmnError"], response["details"])
             return Execution(error, 0)

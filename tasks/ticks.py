@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import redis
 
 from tasks.runtime import KEY_PREFIX, runtime
 
 #: taken off the interval, in milliseconds, so that a tick is not lost to the one before it by a hair
 SLACK_MS = 100
+#: seconds for which the last tick is remembered
+REMEMBERED_S = 7 * 86_400
 
 
 def is_first_tick(name: str, interval_ms: int) -> bool:
@@ -17,8 +21,8 @@ def is_first_tick(name: str, interval_ms: int) -> bool:
         client = runtime().redis
         first = bool(client.set(f"{KEY_PREFIX}tick:{name}", "1", nx=True, px=lifetime_ms))
         if first:
-            # for /health/ready
-            client.set(f"{KEY_PREFIX}ticked:{name}", "1", px=max(10_000, interval_ms * 5))
+            # for /health/ready: when it was
+            client.set(f"{KEY_PREFIX}ticked:{name}", time.time(), ex=REMEMBERED_S)
     except redis.RedisError:
         return False
     return first

@@ -12,9 +12,10 @@ from typing import Any
 import redis
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
-from celery.signals import setup_logging, task_failure, worker_process_init
+from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 
-from tasks import app
+from tasks import app, log_context, tracing
+from tasks.alive import beat, stop_beating
 from tasks.gate import Gate
 from tasks.health import unhandled_topics
 from tasks.limits import SIGNAL_NAME
@@ -24,6 +25,8 @@ from tasks.publish import BrokerAway, send_killed
 from tasks.room import forget_worker, send_heartbeat
 from tasks.runtime import runtime
 from tasks.shutdown import step_requests, watch
+
+__all__ = ["log_context"]  # its signal is connected by its import
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +74,14 @@ class Heartbeat(bootsteps.StartStopStep):
             log.debug("heartbeat not withdrawn: %s", error)
 
     def shutdown(self, consumer: Any) -> None:
-        """As `stop`."""
+        """As `stop`; a worker that only lost its connection goes on living."""
         self.stop(consumer)
+        stop_beating(consumer.hostname)
 
     def _beat(self, consumer: Any, gate: Gate) -> None:
         # The pool looks for dead children every 5 s by itself; a killed step is to be reported at once.
         consumer.pool.maintain_pool()
+        _say_alive(consumer.hostname)
         try:
             if _runs_steps:
                 slots = consumer.pool.num_processes
@@ -84,6 +89,13 @@ class Heartbeat(bootsteps.StartStopStep):
             gate.look(runs_steps=_runs_steps)
         except redis.RedisError as error:
             log.debug("no heartbeat: %s", error)
+
+
+def _say_alive(hostname: str) -> None:
+    try:
+        beat(hostname)
+    except OSError as error:
+        log.warning("tasks.alive cannot see this worker: %s", error)
 
 
 def _acknowledge_nothing(consumer: Any) -> None:
@@ -138,6 +150,7 @@ def _note_queues() -> None:
 @setup_logging.connect
 def _configure(**_: Any) -> None:
     configure_logging(runtime().settings)
+    tracing.configure(runtime().settings)
 
 
 class Queues(bootsteps.StartStopStep):
@@ -166,6 +179,12 @@ def bound_memory(**_: Any) -> None:
     if limit_mb:
         limit = limit_mb * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+@worker_process_shutdown.connect
+def send_spans(**_: Any) -> None:
+    """Send the traces of a child that ends: it ends without Python's own way out."""
+    tracing.flush()
 
 
 @task_failure.connect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
@@ -12,7 +11,7 @@ from flask_smorest import Blueprint
 from app.answers import answer
 from app.schemas import LiveAnswer, ReadyAnswer
 from app.services import services
-from tasks.health import Part, unhandled_topics
+from tasks.health import Part, moment, unhandled_topics
 
 blp = Blueprint("health", __name__, url_prefix="/health", description="Liveness and readiness")
 
@@ -44,13 +43,12 @@ class Ready(MethodView):
             "status": status,
             "parts": {name: _shown(part) for name, part in parts.items()},
             "topicsWithoutHandler": unhandled,
+            "pausedTopics": services().health.paused_topics(),
             "waitingRequests": services().waiters.count,
         }
         return answer(body, 503 if status == "unavailable" else 200)
 
 
 def _shown(part: Part) -> dict[str, Any]:
-    if part.up:
-        return {"up": True, "detail": part.detail}
-    since = datetime.fromtimestamp(part.since or 0, UTC).isoformat(timespec="seconds")
-    return {"up": False, "detail": part.detail, "since": since}
+    shown = {"up": part.up, "detail": part.detail, **part.facts}
+    return shown if part.up else {**shown, "since": moment(part.since or 0)}

@@ -99,6 +99,14 @@ class ApiClient:
         """
         return self._call("POST", path, body=body, wait_s=wait_s)
 
+    def delete(self, *path: str) -> Reply:
+        """DELETE below `/api/process`.
+
+        Raises:
+            Unreachable: no answer came.
+        """
+        return self._call("DELETE", path)
+
     def events(
         self, correlation_id: str, last_id: str | None, *, for_s: float | None = None
     ) -> Iterator[StreamedEvent]:

@@ -1,8 +1,7 @@
 """schemathesis against a real web server: every request that `/openapi.json` allows or forbids is answered as it says.
 
-All checks are on. One of them has nothing to look at: `use_after_free`, since nothing can be deleted. `ignored_auth` has
-with a server that asks who calls, which is asked less. The broker is real and nobody is behind it, so that starts are
-accepted and stay pending.
+All checks are on. `ignored_auth` has something to look at with a server that asks who calls, which is asked less. The
+broker is real and nobody is behind it, so that starts are accepted and stay pending.
 """
 
 from __future__ import annotations
@@ -34,6 +33,16 @@ positive_data_acceptance.expected-statuses = [200, 400]
 include-path = "/api/process/event-log/{traceability_id}"
 [operations.checks]
 positive_data_acceptance.expected-statuses = [200, 400, 404]
+
+[[operations]]
+include-path = "/api/process/bulk/retry"
+[operations.checks]
+positive_data_acceptance.expected-statuses = [200, 400]
+
+[[operations]]
+include-path = "/api/process/bulk/cancel"
+[operations.checks]
+positive_data_acceptance.expected-statuses = [200, 400]
 """
 
 KEY, ENTRY = api_keys.new_entry("fuzz", SCOPES)

@@ -118,7 +118,12 @@ def test_ready_names_every_part(api: Api) -> None:
 
     assert answer.status == 200
     assert answer.body["status"] == "ready"
-    assert set(answer.body["parts"]) == {"database", "broker", "engine", "workers", "beat"}
+    assert set(answer.body["parts"]) == {
+        "database", "broker", "engine", "workers", "beat", "history", "deployments", "topics",
+    }  # fmt: skip
+    assert answer.body["parts"]["topics"]["waiting"] == {}
+    assert answer.body["parts"]["deployments"]["missing"] == []
+    assert [worker["slots"] > 0 for worker in answer.body["parts"]["workers"]["workers"].values()] == [True]
     assert answer.body["topicsWithoutHandler"] == {}
 
 

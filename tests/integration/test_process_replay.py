@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,11 +20,12 @@ GIVEN = {"userId": "u", "customerId": "c", "accountId": "a", "riskLevel": "low"}
 MESSAGE = "user u is onboarded"
 
 
-def record(path: Path, response: dict[str, str], **change: str | None) -> str:
+def record(path: Path, response: dict[str, str], **change: Any) -> str:
     """Write the event of an attempt; its execution id."""
     database = Database(f"sqlite:///{path}", pool_size=1, timeout_ms=2_000)
     store = EventStore(database)
-    values: dict[str, str | None] = {"external_task_id": uuid4().hex, "lock_token": "t", **change}
+    given = {"external_task_id": uuid4().hex, "lock_token": "t", "business_action_request": GIVEN}
+    values: dict[str, Any] = {**given, **change}
     store.record(
         NewEvent(
             traceability_id="trace",
@@ -31,9 +33,8 @@ def record(path: Path, response: dict[str, str], **change: str | None) -> str:
             process_name="User onboarding",
             phase=COMPLETED,
             correlation_id="order-1",
-            business_action_request=GIVEN,
             business_action_response=response,
-            **values,  # type: ignore[arg-type]
+            **values,
         )
     )
     (event,) = store.by_correlation_id("order-1")
@@ -83,3 +84,11 @@ def test_event_that_is_no_step_is_refused(path: Path) -> None:
     execution_id = record(path, {}, external_task_id=None, lock_token=None)
     assert "of ops, and no step" in replay(path, execution_id, "--yes").stderr
     assert "no event has the execution id" in replay(path, str(uuid4()), "--yes").stderr
+
+
+def test_field_that_the_event_does_not_have_is_named(path: Path) -> None:
+    given = {**GIVEN, "login": {"password": "[redacted]"}}
+    execution_id = record(path, {"message": MESSAGE}, business_action_request=given)
+    done = replay(path, execution_id, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "the event keeps no value of login.password" in done.stderr

@@ -122,7 +122,7 @@ class OldVersion:
 
     def _write_and_read(self, table: sa.Table) -> None:
         row = {column.name: value_for(column) for column in table.c if not column.nullable and column.name != "seq"}
-        named = next(column for column in table.c if column.name in {"id", "execution_id", "name"})
+        named = next(column for column in table.c if column.name in {"id", "execution_id", "name", "topic"})
         with self.database.write() as connection:
             connection.execute(table.insert(), row)
         with self.database.read() as connection:

@@ -36,6 +36,15 @@ DEFINITIONS = "GET /api/process/definitions"
 LIVE = "GET /health/live"
 READY = "GET /health/ready"
 EVENTS = "GET /api/process/{correlation_id}/events"
+TOPICS = "GET /api/process/topics"
+PAUSE = "POST /api/process/topics/{topic}/pause"
+RESUME = "POST /api/process/topics/{topic}/resume"
+LIMITS = "POST /api/process/topics/{topic}/limits"
+BULK_RETRY = "POST /api/process/bulk/retry"
+BULK_CANCEL = "POST /api/process/bulk/cancel"
+DATA = "GET /api/process/{correlation_id}/data"
+ERASE = "DELETE /api/process/{correlation_id}/data"
+TOPIC = "onboard-user.validate-user-information"
 
 #: how each answer that is an operation's own is brought about
 CASES: dict[Key, Callable[[Facade], TestResponse]] = {}
@@ -237,6 +246,87 @@ def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/definitions")
 
 
+@case(TOPICS, 200)
+def _(facade: Facade) -> TestResponse:
+    assert facade.post(f"/api/process/topics/{TOPIC}/pause", {"reason": "why"}).status_code == 200
+    return facade.http.get("/api/process/topics")
+
+
+@case(PAUSE, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post(f"/api/process/topics/{TOPIC}/pause")
+
+
+@case(PAUSE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/topics/nobody/pause")
+
+
+@case(RESUME, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post(f"/api/process/topics/{TOPIC}/resume")
+
+
+@case(RESUME, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/topics/nobody/resume")
+
+
+@case(LIMITS, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.post(f"/api/process/topics/{TOPIC}/limits", {"maxConcurrency": 2, "rate": "5/second"})
+
+
+@case(LIMITS, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/nobody/limits", {"rate": None})
+
+
+@case(BULK_RETRY, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(ERROR, error={"message": "broke"}, incident_id="i"))
+    return facade.post("/api/process/bulk/retry", {"errorContains": "broke"})
+
+
+@case(BULK_CANCEL, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.post("/api/process/bulk/cancel", {"dryRun": False})
+
+
+def ended_without_instance(facade: Facade) -> None:
+    """A process `order-1` that the engine refused to start."""
+    facade.runtime.processes.settle(accept(facade), Ending(ERROR, error={"code": "START_REFUSED"}))
+
+
+@case(DATA, 200)
+def _(facade: Facade) -> TestResponse:
+    ended_without_instance(facade)
+    return facade.http.get("/api/process/order-1/data")
+
+
+@case(DATA, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/nobody/data")
+
+
+@case(ERASE, 200)
+def _(facade: Facade) -> TestResponse:
+    ended_without_instance(facade)
+    return facade.http.delete("/api/process/order-1/data")
+
+
+@case(ERASE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.delete("/api/process/nobody/data")
+
+
+@case(ERASE, 409)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.http.delete("/api/process/order-1/data")
+
+
 @case(LIVE, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/health/live")
@@ -265,7 +355,7 @@ def away(facade: Facade) -> None:
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
     """Ways to the answers that every operation of a kind gives."""
     method, path = name.split()
-    url = path.format(correlation_id="order-1", traceability_id="trace-1")
+    url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC)
 
     def sent(body: bytes, kind: str = "application/json") -> TestResponse:
         return facade.http.open(url, method=method, data=body, headers={"Content-Type": kind})
@@ -289,7 +379,7 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
         return valid()
 
     def with_key(*, sent: bool) -> TestResponse:
-        key, entry = api_keys.new_entry("caller", ["process:read" if method == "POST" else "process:start"])
+        key, entry = api_keys.new_entry("caller", ["process:start" if method == "GET" else "process:read"])
         facade.change(auth="on", api_keys=[entry])
         return facade.http.open(url, method=method, headers={"X-API-Key": key} if sent else {})
 
@@ -338,6 +428,10 @@ VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
+    PAUSE: {},
+    BULK_RETRY: {},
+    BULK_CANCEL: {"dryRun": False, "reason": "withdrawn"},
+    LIMITS: {"maxConcurrency": 0},
     MESSAGE: {"messageName": "payment", "variables": {"amount": 1}},
 }
 

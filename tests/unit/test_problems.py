@@ -273,6 +273,7 @@ def test_health_tells_which_part_is_away(facade: Facade) -> None:
     assert (response.status_code, body["status"]) == (200, "degraded")
     assert {name: part["up"] for name, part in body["parts"].items()} == {
         "database": True, "broker": True, "engine": False, "workers": False, "beat": False,
+        "history": True,
     }  # fmt: skip
     assert body["parts"]["engine"]["since"].endswith("+00:00")
 

@@ -34,8 +34,10 @@ from store.migrate import ROOT, upgrade
 from store.models import metadata
 from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON, TO_ROLL_BACK
 from store.overview import Filters, OverviewStore
+from store.personal import PersonalData
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
 from store.retention import Retention
+from store.topics import TopicStore
 from store.types import BINARY_COLLATION
 from store.webhooks import DELIVERED, PENDING, Outcome, WebhookStore
 
@@ -96,6 +98,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     calls(bookmarks.get_or_put, "key", "1")
     walk_webhooks(calls, WebhookStore(database), database)
     walk_monitor(calls, OverviewStore(database), InsightStore(database))
+    walk_topics(calls, TopicStore(database))
+    walk_personal(calls, PersonalData(database), ProcessStore(database))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
@@ -182,10 +186,30 @@ def walk_monitor(calls: Calls, overview: OverviewStore, insight: InsightStore) -
     calls(insight.look, now(), now(), parts=3, wait_ms=1)
 
 
+def walk_topics(calls: Calls, store: TopicStore) -> None:
+    event = NewEvent("topic:t", "pause", OPS, actor="ada")
+    assert calls(store.pause, "t", "why", event)
+    assert calls(store.resume, "t", event)
+    calls(store.limit, "t", {"max_concurrency": 2, "rate": "5/second"}, event)
+    assert [row.topic for row in calls(store.all)] == ["t"]
+
+
+def walk_personal(calls: Calls, data: PersonalData, processes: ProcessStore) -> None:
+    new = NewProcess(uuid.uuid4(), "order-3", "0" * 64, "p", {}, "trace")
+    assert processes.accept(new)
+    calls(data.events, "order-3", after_seq=1)
+    calls(data.webhooks, new.id)
+    assert processes.settle(new.id, Ending(OK))
+    assert calls(data.erase, new.id, "order-3", NewEvent("erasure:1", "erase", OPS, actor="ada"))
+
+
 def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> None:
     expected = {
         f"{store.__name__}.{name}"
-        for store in (ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore, OverviewStore, InsightStore)
+        for store in (
+            *(ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore),
+            *(TopicStore, PersonalData, OverviewStore, InsightStore),
+        )
         for name in public_methods(store)
     }
     assert set(sent) == expected
@@ -271,10 +295,13 @@ def test_table_that_is_changed_takes_no_hint_that_names_an_index(sent: dict[str,
 
 def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, list[str]]) -> None:
     there = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
+    # A unique constraint is an index of its name.
+    constraints = (constraint for table in metadata.sorted_tables for constraint in table.constraints)
+    there |= {str(constraint.name) for constraint in constraints if isinstance(constraint, sa.UniqueConstraint)}
     named = re.findall(
         r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements)
     )
-    assert len(set(named)) == 6
+    assert len(set(named)) == 7
     assert set(named) <= there
 
 
@@ -427,7 +454,7 @@ def test_column_has_the_type_that_it_needs(script: str, column: str) -> None:
 
 def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: str) -> None:
     tables = [batch for batch in batches(script) if "CREATE TABLE" in batch and "alembic_version" not in batch]
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         assert not re.search(r"(?<!N)VARCHAR|(?<!N)TEXT\b|NTEXT|DATETIME\b(?!2)|DATETIME2(?!\(3\))|FLOAT", table), table
 

@@ -1,0 +1,115 @@
+"""Whether the engine has what the code at hand needs: its diagrams, and no tasks that nobody here handles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.errors import DefinitionError
+from camunda_bridge.session import EngineSession
+from tasks.processes import registry
+
+#: seconds for which a look at the deployed diagrams is trusted, and one at the waiting tasks
+DEPLOYED_LIFETIME_S = 30.0
+WAITING_LIFETIME_S = 5.0
+#: topics that are looked into, at most
+MAX_TOPICS = 20
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Kept(Generic[T]):
+    """A value that is looked up again when it is `lifetime_s` seconds old; what fails is tried again at once."""
+
+    lifetime_s: float
+    _value: T | None = None
+    _until: float = float("-inf")
+
+    def get(self, look: Callable[[], T]) -> T:
+        """The value, looked up if it is too old."""
+        if self._value is None or time.monotonic() > self._until:
+            self._value = look()
+            self._until = time.monotonic() + self.lifetime_s
+        return self._value
+
+
+@dataclass(frozen=True, slots=True)
+class Deployments:
+    """Keys of processes that the engine does not have; versions of those whose diagram is not the file here."""
+
+    missing: list[str]
+    different: dict[str, int]
+
+
+@dataclass(slots=True)
+class EngineContents:
+    """Looks at what the engine holds, seldom: nothing of it changes within a second."""
+
+    session: Callable[[], EngineSession]
+    _deployments: Kept[Deployments] = field(default_factory=lambda: Kept(DEPLOYED_LIFETIME_S))
+    _waiting: Kept[dict[str, int]] = field(default_factory=lambda: Kept(WAITING_LIFETIME_S))
+    #: definition id -> whether its diagram is that of the file; neither changes while this process runs
+    _same: dict[str, bool] = field(default_factory=dict)
+
+    def deployments(self) -> Deployments:
+        """Which diagrams are not there, or differ.
+
+        Raises:
+            BridgeError: the engine cannot tell.
+        """
+        return self._deployments.get(self._look_at_deployments)
+
+    def waiting(self) -> dict[str, int]:
+        """Topics without a handler here whose tasks wait in the engine, and how many; of the processes here alone.
+
+        Raises:
+            BridgeError: the engine cannot tell.
+        """
+        return self._waiting.get(self._look_at_waiting)
+
+    def _look_at_deployments(self) -> Deployments:
+        processes = {process.key: process for process in registry}
+        if not processes:
+            return Deployments([], {})
+        found = self.session().get(
+            "/process-definition", keysIn=",".join(processes), latestVersion="true", withoutTenantId="true"
+        )
+        different = {
+            item["key"]: item["version"] for item in found if not self._is_same(item["id"], processes[item["key"]])
+        }
+        return Deployments(sorted(set(processes) - {item["key"] for item in found}), different)
+
+    def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
+        if definition_id not in self._same:
+            xml: str = self.session().get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
+            # The engine keeps a file as it came, but for how lines end.
+            self._same[definition_id] = xml.splitlines() == process.bpmn_path.read_text("utf-8").splitlines()
+        return self._same[definition_id]
+
+    def _look_at_waiting(self) -> dict[str, int]:
+        names = self.session().get("/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true")
+        candidates = sorted(set(names) - {topic.name for topic in registry.topics()})[:MAX_TOPICS]
+        filters = {"notLocked": "true", "withRetriesLeft": "true"}
+        return {
+            name: self.session().get("/external-task/count", topicName=name, **filters)["count"]
+            for name in candidates
+            if self._is_ours(name)
+        }
+
+    def _is_ours(self, topic: str) -> bool:
+        """An engine may serve others too; their topics are none of our business."""
+        if any(topic in topics for topics in _unhandled().values()):
+            return True
+        tasks = self.session().get("/external-task", topicName=topic, notLocked="true", maxResults=1)
+        return any(task["processDefinitionKey"] in {process.key for process in registry} for task in tasks)
+
+
+def _unhandled() -> dict[str, list[str]]:
+    try:
+        return {key: list(topics) for key, topics in registry.unhandled_topics().items()}
+    except DefinitionError:
+        return {}

@@ -1,0 +1,73 @@
+"""What the engine has and lacks, asked of the real one; and an engine that keeps no log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.errors import EngineAway
+from store.events import COMPLETING, OUTCOME_UNKNOWN
+from tasks.engine_health import EngineContents
+from tasks.health import Health
+from tasks.processes import registry
+from tasks.reconcile import _resolve
+from tests.contract.bpmn import external, process
+from tests.integration.step_bench import Bench
+
+
+def contents(bench: Bench) -> EngineContents:
+    return EngineContents(lambda: bench.engine.session)
+
+
+def test_tasks_that_nobody_here_handles_are_counted(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    assert f"{bench.key}.b" not in contents(bench).waiting()
+    bench.run(bench.start())
+    waiting = contents(bench).waiting()
+    assert waiting[f"{bench.key}.b"] == 1
+    assert f"{bench.key}.a" not in waiting
+    part = Health(bench.runtime).parts()["topics"]
+    assert not part.up
+    assert f"{bench.key}.b (1)" in part.detail
+
+
+def test_diagram_that_is_missing_or_differs_is_told(bench: Bench, tmp_path: Path) -> None:
+    bench.deploy({}, external("b"))
+    assert bench.key not in contents(bench).deployments().different
+    bench.definition.bpmn_path.write_text(process(bench.key, external("a"), external("c")))
+    assert contents(bench).deployments().different[bench.key] == 1
+    absent = ProcessDefinition(f"{bench.key}-absent", tmp_path / "absent.bpmn")
+    absent.bpmn_path.write_text(process(absent.key, external("a")))
+    registry.add(absent)
+    try:
+        assert absent.key in contents(bench).deployments().missing
+        part = Health(bench.runtime).parts()["deployments"]
+        assert not part.up
+        assert absent.key in part.detail
+    finally:
+        registry.processes.pop(absent.key)
+
+
+def test_step_that_left_no_log_in_the_engine_makes_ready_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.deploy({}, external("b"))
+    message = bench.start()
+    complete = bench.engine.complete
+
+    def unanswered(*given: Any) -> None:
+        complete(*given)
+        raise EngineAway("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.engine, "complete", unanswered)
+        patch.setattr("tasks.step.time.monotonic", iter(range(0, 10_000, 100)).__next__)
+        row = bench.run(message)
+    assert row.phase == COMPLETING
+    assert Health(bench.runtime).parts()["history"].up
+    # as an engine with another history level answers; this one has FULL
+    monkeypatch.setattr(bench.engine, "task_log", lambda _: [])
+    _resolve(row)
+    assert bench.events()[0].phase == OUTCOME_UNKNOWN
+    assert not Health(bench.runtime).parts()["history"].up
