@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-store clean setup setup-dev setup-test setup-browser setup-engine
+.PHONY: help run demo docs test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-store clean setup setup-dev setup-test setup-browser setup-docs setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,10 @@ run: setup-engine ## start everything on this machine, onboard a user, serve unt
 demo: setup-engine ## the same once: exit code 0 only if the answer was 200 with status ok
 	@exec $(PY) -m dev.run --once
 
-test: setup-test setup-browser ## the whole test suite; ARGS="..." goes to pytest
+docs: setup-docs ## build the documentation into site/; any warning is a fault
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+test: setup-test setup-browser setup-docs ## the whole test suite; ARGS="..." goes to pytest
 	$(PYTEST) $(ARGS)
 
 test-unit: setup-dev ## the tests that start nothing
@@ -78,6 +81,9 @@ setup-test:
 
 setup-browser:
 	@dev/bootstrap.sh browser
+
+setup-docs:
+	@dev/bootstrap.sh docs
 
 setup-engine:
 	@dev/bootstrap.sh engine

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
-#   dev/bootstrap.sh [dev] [java | engine] [browser]
+#   dev/bootstrap.sh [dev] [java | engine] [browser] [docs]
 #     dev     the packages of tests and linters too
 #     java    a JDK and Maven for the local engine
 #     engine  the same, unless CAMUNDA_BASE_URL names another engine
 #     browser chromium and its driver, for the tests of the documentation's page
+#     docs    MkDocs, and Mermaid's script, which npm brings
 # Does nothing, within a fraction of a second, when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -108,4 +109,13 @@ fi
 
 if wants browser && ! { command -v chromium && command -v chromedriver; } >/dev/null; then
     apt_install chromium chromium-driver
+fi
+
+if wants docs; then
+    install_requirements requirements-docs.txt
+    if ! .venv/bin/python -c 'import sys; from dev.docs import mermaid; sys.exit(not mermaid.is_there())'; then
+        command -v npm >/dev/null || apt_install npm
+        say "fetching Mermaid (npm)"
+        .venv/bin/python -m dev.docs.mermaid
+    fi
 fi

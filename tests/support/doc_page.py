@@ -1,0 +1,133 @@
+"""Run the blocks of one page, from top to bottom, in one shell: what an earlier block exports, a later one has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dev.environment import ROOT
+from tests.support.doc_blocks import SHELL, Block, shown_output
+from tests.support.shown_output import differences, shows_an_error
+
+#: seconds that a page may take
+PAGE_S = 240.0
+#: exit code of curl after an answer of 400 or more under --fail-with-body
+CURL_HTTP_ERROR = 22
+
+#: not part of a checkout that somebody has just cloned
+NOT_COPIED = (".git", ".venv", ".env", ".run", "site", "target", "vendor", "results", "__pycache__", ".*_cache")
+
+# An answer that is an error fails its block, unless the page shows it.
+CURL = """\
+#!/bin/sh
+exec {curl} --silent --show-error --fail-with-body --max-time 60 --noproxy '*' "$@"
+"""
+
+
+class Checkout:
+    """A copy of the project in which the blocks of a page may write what they like.
+
+    Args:
+        folder: where to put it.
+        environment: variables of the commands.
+        addresses: what the pages say -> what it is here, such as `127.0.0.1:8000`.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], addresses: Mapping[str, str]) -> None:
+        self.folder = folder / "checkout"
+        self._blocks = folder / "blocks"
+        self._addresses = addresses
+        shutil.copytree(ROOT, self.folder, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
+        # The Python that runs this: an environment of its own would take a minute to make.
+        (self.folder / ".venv").symlink_to(Path(sys.prefix))
+        self._blocks.mkdir()
+        programs = folder / "bin"
+        programs.mkdir()
+        curl = shutil.which("curl")
+        assert curl is not None, "curl is missing"
+        (programs / "curl").write_text(CURL.format(curl=shlex.quote(curl)))
+        (programs / "curl").chmod(0o755)
+        self._environment = {**environment, "PATH": os.pathsep.join([str(programs), environment["PATH"]])}
+
+    def run(self, blocks: list[Block]) -> None:
+        """Run what is to be run of a page's blocks, and compare its output with what the page shows.
+
+        Raises:
+            AssertionError: a block failed, or printed something else; with its place and its output.
+        """
+        wanted = [(place, block) for place, block in enumerate(blocks) if block.is_run]
+        script = ["set -euo pipefail"]
+        for place, block in wanted:
+            shown = shown_output(blocks, place)
+            failing = shown is not None and shows_an_error(shown.label, shown.text)
+            script += self._lines(place, block, may_fail=failing)
+        code, text = self._bash("\n".join(script))
+        begun = [place for place, _ in wanted if self._output(place).exists()]
+        last = blocks[begun[-1]] if begun else None
+        assert code == 0, f"{last.place if last else 'the page'} ended with {code}:\n{self._printed(begun)}{text}"
+        for place, block in wanted:
+            if (shown := shown_output(blocks, place)) is not None:
+                printed = self._output(place).read_text()
+                found = differences(shown.label, self._here(shown.text), printed)
+                assert not found, f"{block.place} prints something else than {shown.place} shows: " + "\n".join(found)
+
+    def _lines(self, place: int, block: Block, *, may_fail: bool) -> list[str]:
+        output = shlex.quote(str(self._output(place)))
+        begin = f"exec > {output} 2> {output}.errors"
+        if block.label in SHELL:
+            code = self._here(block.text)
+            if may_fail:
+                code = f"set +e\n{code}\ncode=$?; set -e; [ $code -eq 0 ] || [ $code -eq {CURL_HTTP_ERROR} ]"
+            return [begin, code]
+        return [begin, self._python(place, block)]
+
+    def _python(self, place: int, block: Block) -> str:
+        is_test = "\ndef test_" in f"\n{block.text}"
+        path = self._blocks / f"{'test_' if is_test else ''}block_{place}.py"
+        path.write_text(self._here(block.text))
+        command = "pytest -p testkit.plugin -p no:cacheprovider --rootdir . --quiet" if is_test else "python"
+        return f'PYTHONPATH="$PWD" {command} {shlex.quote(str(path))}'
+
+    def _here(self, text: str) -> str:
+        for said, here in self._addresses.items():
+            text = text.replace(said, here)
+        return text
+
+    def _output(self, place: int) -> Path:
+        return self._blocks / f"{place}.out"
+
+    def _printed(self, begun: list[int]) -> str:
+        if not begun:
+            return ""
+        output = self._output(begun[-1])
+        return output.read_text() + Path(f"{output}.errors").read_text()
+
+    def _bash(self, script: str) -> tuple[int, str]:
+        path = self._blocks / "page.sh"
+        path.write_text(script + "\n")
+        with subprocess.Popen(
+            ["bash", str(path)],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                text, _ = process.communicate(timeout=PAGE_S)
+            except subprocess.TimeoutExpired:
+                return -1, f"not through within {PAGE_S:.0f} s"
+            finally:
+                # What a block left running in the background ends with the page.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        return process.returncode, text
