@@ -16,7 +16,8 @@ from pathlib import Path
 from dev.environment import ROOT
 
 #: pages whose blocks are run
-PAGES = ("README.md", "docs/index.md", "docs/guides/**/*.md", "docs/examples/**/*.md", "docs/reference/**/*.md")
+#: (those of docs/examples are followed by tests/e2e/test_example_pages.py, which waits where a page says so)
+PAGES = ("README.md", "docs/index.md", "docs/guides/**/*.md", "docs/reference/**/*.md")
 
 SHELL = frozenset({"sh", "bash"})
 RUN = SHELL | {"python"}
