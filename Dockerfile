@@ -17,7 +17,8 @@ RUN apt-get update \
     && useradd --system --uid 10001 --home-dir /srv/celery-camunda --shell /usr/sbin/nologin app
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/celery-camunda
-COPY settings.py celeryconfig.py flowerconfig.py alembic.ini ./
+COPY settings.py celeryconfig.py flowerconfig.py web_worker.py web_log.py alembic.ini ./
+COPY metrics metrics
 COPY camunda_bridge camunda_bridge
 COPY store store
 COPY tasks tasks
@@ -29,7 +30,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     FLASK_APP=app \
     APP_ENV=production \
     WEB_HOST=0.0.0.0 \
-    FLOWER_HOST=0.0.0.0
+    FLOWER_HOST=0.0.0.0 \
+    METRICS_HOST=0.0.0.0
 USER 10001
 EXPOSE 8000 5555
 # SIGTERM reaches gunicorn and Celery themselves: no shell stands before them.

@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-chaos lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-store clean setup setup-dev setup-test setup-browser setup-engine
+.PHONY: help run demo test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-store clean setup setup-dev setup-test setup-browser setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,13 @@ test-unit: setup-dev ## the tests that start nothing
 
 test-chaos: setup-test ## the tests that kill things
 	$(PYTEST) tests/chaos $(ARGS)
+
+# What is relied on of the engine, and the three examples, from the diagram alone and through the whole stack.
+OPERATON_TESTS := tests/contract processes tests/e2e/test_example_outcomes.py tests/e2e/test_onboard_user.py
+
+test-operaton: export ENGINE := operaton
+test-operaton: setup-test ## the contract suite and the examples, unchanged, on Operaton
+	$(PYTEST) $(OPERATON_TESTS) $(ARGS)
 
 lint: setup-dev ## ruff, mypy --strict, import-linter, the processes' diagrams, hadolint, compose.yaml
 	$(BIN)/ruff check .

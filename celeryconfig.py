@@ -16,8 +16,8 @@ def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name), routing_key=name, no_ack=True)
 
 
-broker_url = _settings.redis_url
-result_backend = _settings.redis_url
+broker_url = _settings.celery_redis_url
+result_backend = _settings.celery_redis_url
 
 # JSON only: pickle would run whatever a message says.
 task_serializer = result_serializer = event_serializer = "json"

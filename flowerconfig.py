@@ -11,4 +11,5 @@ basic_auth = [_settings.flower_basic_auth] if _settings.flower_basic_auth else [
 
 max_tasks = 10_000
 # A name such as `onboard-user.prepare-response (order-4711)` says what a task is; its message says more than is shown.
-tasks_columns = "name,uuid,state,args,received,started,runtime,worker"
+# When it was started is left out: workers do not tell it of a task that ends at once.
+tasks_columns = "name,args,state,received,runtime,worker,uuid"

@@ -76,7 +76,8 @@ class Settings:
     redis_url: str = _setting(
         "str",
         "redis://127.0.0.1:6379/0",
-        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS.",
+        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for an "
+        "authority of your own.",
         secret=True,
         schemes=("redis", "rediss"),
     )
@@ -134,7 +135,12 @@ class Settings:
         "int", 30, "After SIGTERM, how long the web server lets waiting requests end, in seconds.", least=1
     )
     client_timeout_s: int = _setting(
-        "int", 15, "How long a client may take to send its headers, and its body, in seconds.", least=1, most=600
+        "int",
+        15,
+        "How long a client may take to send its headers, to send its body, and to read each part of its answer, in "
+        "seconds.",
+        least=1,
+        most=600,
     )
 
     # -- who may call
@@ -163,6 +169,21 @@ class Settings:
     )
     cors_origins: list[str] = _setting(
         "list", (), "Origins whose pages may call this API, comma separated; `*` for all. Empty: none."
+    )
+
+    # -- the process monitor
+    monitor: str = _setting(
+        "str",
+        "on",
+        "`/monitor`: `on`, `read-only` (nobody starts, retries or cancels there), or `off`.",
+        one_of=("on", "read-only", "off"),
+    )
+    monitor_session_s: int = _setting(
+        "int", 28_800, "How long a login to the monitor holds, in seconds.", least=60, most=2_592_000
+    )
+    monitor_flower_url: str = _setting("str", "", "Root of Flower as browsers reach it: the monitor links to tasks.")
+    monitor_cockpit_url: str = _setting(
+        "str", "", "Root of the engine's Cockpit as browsers reach it: the monitor links to instances."
     )
 
     # -- webhooks
@@ -236,6 +257,12 @@ class Settings:
         "int", 100_000, "Running instances beyond which accepted starts stay in their queue.", least=1
     )
     worker_concurrency: int = _setting("int", 8, "Steps that one worker runs at once: its slots.", least=1, most=1_000)
+    worker_alive_dir: str = _setting(
+        "str",
+        "",
+        "Folder in which a worker keeps the file that `python -m tasks.alive` reads; empty for the system's temporary "
+        "one.",
+    )
     worker_grace_s: int = _setting(
         "int", 20, "After SIGTERM, how long a worker lets running steps end, in seconds.", least=1
     )
@@ -316,6 +343,27 @@ class Settings:
         least=0.0,
         most=1.0,
     )
+    metrics_host: str = _setting("str", "127.0.0.1", "Address on which a worker or beat shows its metrics.")
+    metrics_port: int = _setting(
+        "int",
+        0,
+        "Port on which a worker or beat shows its metrics, each on one of its own; 0 for none. The web server shows "
+        "its own at `/metrics`.",
+        least=0,
+        most=65_535,
+    )
+    metrics_token: str = _setting(
+        "str",
+        "",
+        "What a reader of metrics must send as `Authorization: Bearer`, to web server, workers and beat alike; empty "
+        "lets everybody read them.",
+        secret=True,
+    )
+    metrics_dir: str = _setting(
+        "str",
+        "",
+        "Folder for the files in which processes count together, best in memory; empty for the system's temporary one.",
+    )
     flower_host: str = _setting("str", "127.0.0.1", "Address that Flower listens on.")
     flower_port: int = _setting("int", 5555, "Port of Flower.", least=1, most=65_535)
     flower_basic_auth: str = _setting("str", "", "`user:password` for Flower; required in production.", secret=True)
@@ -330,7 +378,7 @@ class Settings:
     partner_base_url: str = _setting(
         "str",
         "http://127.0.0.1:8090",
-        "Root of the partner services that the onboarding example calls.",
+        "Root of the partner services that the examples call.",
         schemes=("http", "https"),
     )
     partner_timeout_ms: int = _setting(
@@ -343,6 +391,13 @@ class Settings:
         # A server that listens on every address is reached at this one.
         host = "127.0.0.1" if self.web_host.strip("0.:") == "" else self.web_host
         return self.process_api_url or f"http://{host}:{self.web_port}"
+
+    @property
+    def celery_redis_url(self) -> str:
+        """REDIS_URL for Celery, which of a TLS one wants to be told that the server's certificate is to be checked."""
+        if not self.redis_url.startswith("rediss:") or "ssl_cert_reqs=" in self.redis_url:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_cert_reqs=required"
 
     @property
     def is_production(self) -> bool:
@@ -437,6 +492,11 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
     if settings.process_api_url and not _is_url(settings.process_api_url, ("http", "https")):
         found.append("PROCESS_API_URL: must be a URL that begins with http:// or https://")
+    found += [
+        f"{name.upper()}: must be a URL that begins with http:// or https://"
+        for name in ("monitor_flower_url", "monitor_cockpit_url")
+        if getattr(settings, name) and not _is_url(getattr(settings, name), ("http", "https"))
+    ]
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
     return found + _auth_faults(settings) + _callback_faults(settings) + _watching_faults(settings)

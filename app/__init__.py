@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app import auth, cli, http, problem_pages, rate_limits
-from app.api import definitions, event_log, events, health, process
+from app import auth, cli, http, metrics, monitor, problem_pages, rate_limits
+from app.api import bulk, data, definitions, event_log, events, health, process, topics
 from app.docs import register_docs
 from app.openapi import DocumentedApi
 from app.problems import register_error_handlers
@@ -42,11 +42,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     http.install(app, settings)
     rate_limits.install(app, settings)
     auth.install(app, settings)
+    metrics.install(app, settings)
     api = DocumentedApi(app, spec_kwargs={"extra_plugins": auth.spec_plugins(settings)})
-    for module in (process, events, definitions, event_log, health):
+    for module in (process, events, topics, bulk, data, definitions, event_log, health):
         api.register_blueprint(module.blp)
     auth.document(api.spec)
     problem_pages.register(app)
     register_docs(app)
+    monitor.register(app, settings)
     cli.register(app)
     return app

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apispec import APISpec, BasePlugin
 from flask import Flask, current_app, g, request
@@ -23,8 +23,10 @@ from flask_smorest import Blueprint
 from app import api_keys
 from app.problems import FORBIDDEN, TOKEN_KEYS_AWAY, UNAUTHORIZED, Problem
 from app.schemas import ProblemAnswer
-from app.tokens import KeysAway, TokenChecker, TokenRefused
 from settings import Settings
+
+if TYPE_CHECKING:
+    from app.tokens import TokenChecker
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,15 @@ class Authenticator:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._keys = [api_keys.parse(entry) for entry in settings.api_keys]
-        self._tokens = TokenChecker(settings) if settings.jwt_jwks_url else None
+        self._tokens = _token_checker(settings) if settings.jwt_jwks_url else None
+
+    def key_named(self, name: str) -> api_keys.ApiKey | None:
+        """The API key of this name, as the settings have it now."""
+        return next((key for key in self._keys if key.name == name), None)
+
+    def key(self, secret: str) -> api_keys.ApiKey | None:
+        """What `API_KEYS` says of this key; None for one that it does not list."""
+        return api_keys.find(self._keys, secret)
 
     def identify(self, authorization: str | None, api_key: str | None) -> Principal:
         """The caller.
@@ -73,6 +83,8 @@ class Authenticator:
             if found is None:
                 raise _refused("the API key is not known")
             return Principal(found.name, found.scopes)
+        from app.tokens import KeysAway, TokenRefused  # see _token_checker
+
         try:
             token = self._tokens.check(credential)
         except TokenRefused as error:
@@ -127,6 +139,17 @@ def current_principal() -> Principal | None:
     return known
 
 
+def let_in(principal: Principal) -> None:
+    """Make `principal` the caller of this request: it was known by other means than the request's headers."""
+    g.principal = principal
+
+
+def may(scope: str) -> bool:
+    """True when the caller of this request has the scope."""
+    principal = current_principal()
+    return principal is None or scope in principal.scopes
+
+
 def current_actor() -> str:
     """Who does it, for the event log: the key's name or the token's subject; `api` with `AUTH=off`."""
     principal = current_principal()
@@ -178,6 +201,12 @@ def _documented(view: Callable[..., Any], scope: str) -> dict[str, Any]:
     view = _documenter.doc(security=[{"apiKey": [scope]}, {"bearer": [scope]}])(view)
     found: dict[str, Any] = deepcopy(view._apidoc)  # type: ignore[attr-defined]
     return found
+
+
+def _token_checker(settings: Settings) -> TokenChecker:
+    from app.tokens import TokenChecker  # with its cryptography it takes 9 MiB: only where tokens are taken
+
+    return TokenChecker(settings)
 
 
 def _refused(detail: str) -> Problem:

@@ -8,11 +8,13 @@ from flask.cli import AppGroup
 
 from app.api_keys import new_entry
 from app.auth import SCOPES
+from app.client.bulk_commands import COMMANDS as BULK
 from app.client.commands import COMMANDS as CALLS
+from app.client.flow_commands import COMMANDS as FLOW
 from app.process_commands import COMMANDS as AUTHORING
 
 process_cli = AppGroup("process", help="Business processes.")
-for _command in (*CALLS, *AUTHORING):
+for _command in (*CALLS, *FLOW, *BULK, *AUTHORING):
     process_cli.add_command(_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from marshmallow import ValidationError
@@ -16,11 +17,14 @@ from app.problems import (
     Problem,
 )
 from app.services import services
+from store.database import DatabaseAway
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 from tasks.catalogue import check_carried
 from tasks.correlation import correlate_message
 from tasks.ending import end_by_ops
 from tasks.retry import EngineUnavailable, retry_incidents
+
+log = logging.getLogger(__name__)
 
 
 def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
@@ -83,15 +87,14 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     try:
         delivered = correlate_message(row, name, variables, actor=current_actor())
     except EngineUnavailable as error:
-        detail = f"{error}; look at the status before sending the message again"
-        raise Problem(ENGINE_AWAY, detail, headers=retry_after) from None
+        raise Problem(ENGINE_AWAY, str(error), headers=retry_after) from None
     if not delivered:
         raise Problem(
             MESSAGE_NOT_CORRELATED,
             f"no single place in the process waits for {name!r}",
             correlationId=row.correlation_id,
         )
-    return services().processes.by_id(row.id) or row
+    return _after_engine(row)
 
 
 def retry(row: ProcessRow) -> ProcessRow:
@@ -100,15 +103,28 @@ def retry(row: ProcessRow) -> ProcessRow:
     Raises:
         Problem: it stands on none, or the engine is away.
     """
+    # One that is over is not asked about: its instance may have an incident still, while it is being deleted.
+    if row.status != PENDING and row.incident_id is None:
+        raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
     try:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
         retried = retry_incidents(row, actor=current_actor())
     except EngineUnavailable as error:
         headers = {"Retry-After": str(services().settings.retry_after_s)}
         raise Problem(ENGINE_AWAY, str(error), headers=headers) from None
-    if not retried and row.status != PENDING:
-        raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
-    return services().processes.by_id(row.id) or row
+    now = _after_engine(row)
+    if not retried and now.status != PENDING:
+        raise Problem(NO_INCIDENT, f"the process is {now.status}", correlationId=row.correlation_id)
+    return now
+
+
+def _after_engine(row: ProcessRow) -> ProcessRow:
+    """The row as it is now, or as it was: the engine has done its part, which no store that is away makes undone."""
+    try:
+        return services().processes.by_id(row.id) or row
+    except DatabaseAway as error:
+        log.warning("%s is answered as it was before: %s", row.correlation_id, error)
+        return row
 
 
 def _already_ended(row: ProcessRow) -> Problem:

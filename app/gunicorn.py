@@ -9,6 +9,7 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
+from metrics.showing import share_once
 from settings import get_settings
 from tasks.logs import configure_logging
 
@@ -26,9 +27,9 @@ wsgi.SERVER = "celery-camunda"
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 # its lines among all others, in the same form
-logger_class = "app.web_log.WebLog"
-# gthread, with a bound on slow clients
-worker_class = "app.web_worker.WebWorker"
+logger_class = "web_log.WebLog"
+# gthread, with bounds on slow clients
+worker_class = "web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
 # connections: the threads', and kept-alive ones between two requests
 worker_connections = threads * 2
@@ -41,6 +42,11 @@ timeout = 60
 limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:
+    """Before the web processes are forked: whichever of them is asked for metrics answers for all."""
+    share_once("web", _settings.metrics_dir)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -19,6 +19,7 @@ from flask_smorest import Api
 from app.definitions import FREE_VARIABLES, typed_starts
 from app.problems import MEDIA_TYPE
 from app.schemas import correlation_id_schema
+from settings import Settings
 
 Document = dict[str, Any]
 
@@ -66,10 +67,13 @@ _FREE_HEADERS = frozenset({"Prefer", "Last-Event-ID"})
 
 _BODY = {
     400: "The body is no JSON document",
+    408: "The body did not arrive in time",
     413: "The body is larger than this service takes",
     415: "The body must be application/json",
     422: "Some fields are not as they must be",
 }
+_TOO_MANY = {429: "This caller made too many requests; try again after Retry-After"}
+_KEYS_AWAY = {503: "A token cannot be checked, since the keys of its issuer are not known yet"}
 _FAULT = {500: "Something went wrong here; it was logged"}
 _AWAY = {503: "The store cannot be reached; nothing was accepted or changed"}
 #: Other text names nothing, and is answered 404. Words of the API's own are not excluded: they lead to another call.
@@ -82,6 +86,11 @@ _PATH_PARAMETERS: dict[str, Document] = {
         "description": "What the start was given, or was answered.",
         "schema": _PATH_ID,
         "example": "order-4711",
+    },
+    "topic": {
+        "description": "`<process key>.<step>`, as `GET /api/process/topics` lists it.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "example": "onboard-user.validate-user-information",
     },
     "traceability_id": {
         "description": "What the start was given in X-Traceability-Id, or was answered.",
@@ -113,7 +122,7 @@ class DocumentedApi(Api):
     @cached_property
     def _document(self) -> str:
         return json.dumps(
-            complete(self.spec.to_dict(), callbacks=bool(current_app.config["SETTINGS"].callback_hosts)),
+            complete(self.spec.to_dict(), current_app.config["SETTINGS"]),
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -122,11 +131,8 @@ class DocumentedApi(Api):
         return Response(self._document, mimetype="application/json")
 
 
-def complete(document: Document, *, callbacks: bool) -> Document:
-    """`document` with everything that the decorators do not say.
-
-    `callbacks`: a start may name a callback here. Which hosts it may have is nobody's business.
-    """
+def complete(document: Document, settings: Settings) -> Document:
+    """`document` with everything that the decorators do not say, as it is with these settings."""
     # Its parts belong to the decorators, which serve other apps of this process too.
     document = deepcopy(document)
     schemas = document["components"]["schemas"]
@@ -136,12 +142,14 @@ def complete(document: Document, *, callbacks: bool) -> Document:
     for path, method, operation in operations(document):
         operation["operationId"] = _operation_id(method, path)
         _add_parameters(operation)
-        _add_problems(path, operation)
+        _add_problems(path, operation, settings)
     _link_start(document)
-    if not callbacks:
+    if not settings.callback_hosts:
+        # Which hosts a callback may have is nobody's business; whether there are any is.
         del schemas["StartRequest"]["properties"]["callbackUrl"]
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
+    schemas["LimitsRequest"]["minProperties"] = 1
     schemas["MessageRequest"]["properties"]["variables"] = {
         **FREE_VARIABLES,
         "description": "Become variables of the process.",
@@ -175,7 +183,7 @@ def _add_parameters(operation: Document) -> None:
         responses["202"]["headers"].update(_RETRY_AFTER)
 
 
-def _add_problems(path: str, operation: Document) -> None:
+def _add_problems(path: str, operation: Document, settings: Settings) -> None:
     responses = operation["responses"]
     implied: dict[int, str] = {}
     if "requestBody" in operation:
@@ -187,7 +195,12 @@ def _add_problems(path: str, operation: Document) -> None:
         implied |= {422: _BODY[422]}
     if path.startswith(_PREFIX):
         implied |= _FAULT
-        implied |= {} if path in _WITHOUT_STORE else _AWAY
+        if settings.rate_limit:
+            implied |= _TOO_MANY
+        if settings.auth != "off" and settings.jwt_jwks_url:
+            implied |= _KEYS_AWAY
+        if path not in _WITHOUT_STORE:
+            implied |= _AWAY
     for status, description in implied.items():
         if "$ref" in responses.setdefault(str(status), {}):
             responses[str(status)] = {}
@@ -195,7 +208,7 @@ def _add_problems(path: str, operation: Document) -> None:
     for status, response in responses.items():
         if status >= "400" and _is_problem(response):
             response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}
-            if status == "503":
+            if status in ("429", "503"):
                 response.setdefault("headers", {}).update(_RETRY_AFTER)
     operation["responses"] = dict(sorted(responses.items()))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.answers import answer
@@ -60,12 +60,19 @@ UNKNOWN_CORRELATION_ID = ProblemType(
     "No start with this correlation id was ever accepted.",
     "Check the id. If a start was refused, or its answer never came, start it again with the same id.",
 )
+UNKNOWN_TOPIC = ProblemType(
+    "unknown-topic",
+    404,
+    "No such topic is known here",
+    "No process of this deployment has a step for this topic, and nobody ever paused or limited it.",
+    "Check the spelling against `GET /api/process/topics`.",
+)
 UNKNOWN_TRACEABILITY_ID = ProblemType(
     "unknown-traceability-id",
     404,
-    "No event has this traceability id",
-    "No event carries this traceability id.",
-    "Take the id from the answer of the start; the first event is written when the first step begins.",
+    "Nothing has this traceability id",
+    "No process and no event carries this traceability id.",
+    "Take the id from the answer of the start; its event log is empty until the first step begins.",
 )
 CORRELATION_ID_CONFLICT = ProblemType(
     "correlation-id-conflict",
@@ -80,6 +87,13 @@ ALREADY_ENDED = ProblemType(
     "The process has ended otherwise",
     "The process has ended, and not in the way that was asked for.",
     "Read its status; an ended process does not change any more.",
+)
+STILL_RUNS = ProblemType(
+    "still-runs",
+    409,
+    "The process has not ended",
+    "Data of a process can be deleted once it has ended, in the engine too; one that stands on an incident has not.",
+    "Wait for its end or cancel it, then try again; a cancelled one a moment later.",
 )
 BODY_TOO_LARGE = ProblemType(
     "body-too-large",
@@ -147,9 +161,10 @@ MESSAGE_NOT_CORRELATED = ProblemType(
 ENGINE_AWAY = ProblemType(
     "engine-away",
     503,
-    "The engine cannot be reached; nothing was changed",
-    "The process engine did not answer or refused the service. Nothing was changed.",
-    "Try again after `Retry-After`.",
+    "The engine cannot be reached",
+    "The process engine did not answer or refused the service. `detail` says what is known of what was asked for.",
+    "Try again after `Retry-After`: a retry goes on where it stopped. Look at the status before you send a message "
+    "again that the process may have.",
 )
 DATABASE_AWAY = ProblemType(
     "database-away",
@@ -271,6 +286,8 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The answer."""
+        # for app/metrics.py, which counts it
+        g.problem = self.kind.name or str(self.kind.status)
         body: dict[str, Any] = {
             "type": f"/problems/{self.kind.name}" if self.kind.name else "about:blank",
             "title": self.kind.title,

@@ -12,7 +12,9 @@ from store.processes import ERROR, OK, STATUSES
 #: characters of a correlation id: safe in a path, in a log line and in a key
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 #: words that stand in the place of a correlation id in some route
-RESERVED_WORDS = frozenset({"all", "start", "complete", "status", "event-log", "definitions", "."})
+RESERVED_WORDS = frozenset(
+    {"all", "start", "complete", "status", "event-log", "definitions", "topics", "bulk", "insight", "."}
+)
 
 
 def correlation_id_schema() -> dict[str, object]:
@@ -333,6 +335,10 @@ class ReadyAnswer(Schema):
     status = fields.String(validate=validate.OneOf(["ready", "degraded", "unavailable"]))
     parts = fields.Dict(metadata={"description": "Each part by name: `up`, `detail`, `since` if not `up`, and more."})
     topicsWithoutHandler = fields.Dict(metadata={"description": "Topics that nobody handles, by process key."})
+    pausedTopics = fields.Dict(
+        allow_none=True,
+        metadata={"description": "Topics that ops have paused, and since when; null while the store is away."},
+    )
     waitingRequests = fields.Integer()
 
 

@@ -17,6 +17,7 @@ from app.answers import answer
 from app.callbacks import check_callback
 from app.http.tracing import current_traceparent
 from app.links import links, status_url
+from app.metrics import note_start
 from app.problems import (
     CORRELATION_ID_CONFLICT,
     INVALID_FIELDS,
@@ -84,8 +85,8 @@ class Starter:
         self._counted_at = float("-inf")
         self._unstarted = 0
 
-    def start(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
-        """Answer a start.
+    def start(self, body: dict[str, Any], labels: dict[str, str], preferred: Preference | None = None) -> Response:
+        """Answer a start, after the `preferred` wait; without one, that of the request.
 
         Raises:
             Problem: the start is refused, or its process ended in an error.
@@ -93,10 +94,11 @@ class Starter:
         """
         new = self._new_process(body, labels)
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
-        preferred = preference(self._settings)
+        preferred = preferred or preference(self._settings)
         payload = None
         with self._waiters.waiting(new.id) as wait:
             if accepted := self._accept(new):
+                note_start(new.process_key, "accepted")
                 try:
                     send_start(
                         new.id,
@@ -176,6 +178,7 @@ class Starter:
                 correlationId=new.correlation_id,
                 statusUrl=status_url(new.correlation_id),
             )
+        note_start(new.process_key, "joined")
         row = self.wait_for(row, preferred)
         payload = None if row.status == PENDING else payload_of(row)
         return self._answer(payload, row.correlation_id, row.traceability_id, preferred, replayed=True)

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 #: signatures that are taken: asymmetric ones. A shared secret would let this service make tokens itself; `none`, and a
 #: public key used as a secret, are the classic forgeries.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+#: those of them that any RSA key can make
+RSA_ALGORITHMS = ALGORITHMS[:6]
 #: age at which keys are fetched again, in seconds: how long a withdrawn key still works
 KEYS_LIFETIME_S = 300.0
 #: least time between two fetches, in seconds: tokens with made-up key ids cannot flood the issuer
@@ -36,6 +38,14 @@ class TokenRefused(Exception):
 
 class KeysAway(Exception):
     """No key of the issuer is known, since its server has not answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """One key of the issuer, and the signatures that it may be used for."""
+
+    material: Any
+    algorithms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +67,11 @@ class KeyRing:
         self._url = url
         self._clock = clock
         self._pool = urllib3.PoolManager(maxsize=1, timeout=urllib3.Timeout(total=FETCH_TIMEOUT_S))
-        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._keys: dict[str | None, PublicKey] = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._guard = threading.Lock()
 
-    def key(self, kid: str | None) -> jwt.PyJWK:
+    def key(self, kid: str | None) -> PublicKey:
         """The key of this id; without an id the only key there is.
 
         Raises:
@@ -79,7 +89,7 @@ class KeyRing:
             raise TokenRefused("its issuer has no such key")
         return found
 
-    def _find(self, kid: str | None) -> jwt.PyJWK | None:
+    def _find(self, kid: str | None) -> PublicKey | None:
         keys = self._keys
         if kid is None and len(keys) == 1:
             return next(iter(keys.values()))
@@ -102,7 +112,7 @@ class KeyRing:
         finally:
             self._guard.release()
 
-    def _fetch(self) -> dict[str | None, jwt.PyJWK]:
+    def _fetch(self) -> dict[str | None, PublicKey]:
         answer = self._pool.request("GET", self._url, redirect=False, retries=False, preload_content=False)
         try:
             content = answer.read(MOST_BYTES + 1)
@@ -112,11 +122,25 @@ class KeyRing:
             # What was not read must not stand before the next answer: the next fetch is minutes away anyway.
             answer.close()
         document = json.loads(content)
-        keys = jwt.PyJWKSet.from_dict(document if isinstance(document, dict) else {}).keys
-        found = {key.key_id: key for key in keys if key.key_type != "oct" and key.public_key_use in ("sig", None)}
+        found = dict(_public_keys(document if isinstance(document, dict) else {}))
         if not found:
             raise ValueError("no public key for signatures")
         return found
+
+
+def _public_keys(document: dict[str, Any]) -> Iterator[tuple[str | None, PublicKey]]:
+    entries = document.get("keys")
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            key = jwt.PyJWK(entry if isinstance(entry, dict) else {})
+        except (jwt.PyJWTError, ValueError, TypeError):
+            # One that this service cannot use stands beside others that it can (RFC 7517, 5).
+            continue
+        if key.key_type == "oct" or key.public_key_use not in ("sig", None):
+            continue
+        names_none = key.key_type == "RSA" and not entry.get("alg")
+        # `alg` is optional (RFC 7517, 4.4). A curve has one kind of signature, an RSA key serves for all of RSA's.
+        yield key.key_id, PublicKey(key.key, RSA_ALGORITHMS if names_none else (key.algorithm_name,))
 
 
 class TokenChecker:
@@ -138,10 +162,11 @@ class TokenChecker:
             if header.get("alg") not in ALGORITHMS:
                 raise TokenRefused("its signature is of a kind that is not taken")
             kid = header.get("kid")
+            key = self._ring.key(kid if isinstance(kid, str) else None)
             claims = jwt.decode(
                 token,
-                self._ring.key(kid if isinstance(kid, str) else None),
-                algorithms=ALGORITHMS,
+                key.material,
+                algorithms=[name for name in key.algorithms if name in ALGORITHMS],
                 issuer=self._settings.jwt_issuer,
                 audience=self._settings.jwt_audience,
                 leeway=self._settings.jwt_leeway_s,

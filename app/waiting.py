@@ -20,10 +20,13 @@ from typing import Any
 
 import redis
 
+from metrics import declared
+from tasks.results import KEY_PREFIX
+
 log = logging.getLogger(__name__)
 
-#: what Celery's backends put before a task's id in keys and channels
-CHANNEL_PREFIX = "celery-task-meta-"
+#: what stands before a process's id in the name of the channel on which its end is told
+CHANNEL_PREFIX = KEY_PREFIX
 #: seconds between two sweeps, and the age from which a wait is swept
 SWEEP_EVERY_S = 1.0
 SWEEP_AFTER_S = 2.0
@@ -102,9 +105,11 @@ class Waiters:
         if full:
             yield None
             return
+        declared.WAITING.inc()
         try:
             yield wait
         finally:
+            declared.WAITING.dec()
             with self._guard:
                 self._count -= 1
                 others = self._waits.get(str(process_id), [])

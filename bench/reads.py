@@ -14,6 +14,8 @@ from datetime import timedelta
 from bench.seeding import BEGIN
 from store.database import Database
 from store.events import EventStore
+from store.insight import InsightStore
+from store.overview import Filters, OverviewStore
 from store.processes import ERROR, OK, PENDING, ProcessStore
 from store.retention import Retention
 
@@ -33,6 +35,12 @@ def measure(database: Database, rows: int) -> dict[str, float]:
 
     def moment() -> timedelta:
         return timedelta(seconds=chance.randrange(LIMIT, rows - 300))
+
+    monitor, insight = OverviewStore(database), InsightStore(database)
+
+    def some_ids() -> list[str]:
+        first = chance.randrange(rows - 50)
+        return [f"seed-{number}" for number in range(first, first + 50)]
 
     def page(**filters: object) -> Callable[[], object]:
         return lambda: store.page(limit=LIMIT, **filters)  # type: ignore[arg-type]
@@ -58,6 +66,16 @@ def measure(database: Database, rows: int) -> dict[str, float]:
         ),
         "list, errors of an old span": lambda: store.page(
             limit=LIMIT, status=ERROR, started_after=(at := BEGIN + moment()), started_before=at + timedelta(minutes=5)
+        ),
+        "monitor: page": lambda: monitor.page(Filters(), limit=50),
+        "monitor: page of errors": lambda: monitor.page(Filters(status=ERROR), limit=50),
+        "monitor: counters": lambda: monitor.counts(Filters()),
+        "monitor: counters of a process": lambda: monitor.counts(Filters(process_key="bench-five")),
+        "monitor: where 50 processes stand": lambda: monitor.standings(some_ids()),
+        "monitor: search": lambda: monitor.page(Filters(text="no such text"), limit=50),
+        "monitor: timeline": lambda: monitor.timeline(f"seed-{chance.randrange(rows)}", limit=200),
+        "monitor: insight of 15 minutes": lambda: insight.look(
+            (at := BEGIN + moment()) - timedelta(minutes=15), at, parts=15, wait_ms=25_000
         ),
         "list, before anything": page(started_before=BEGIN),
         "how many starts wait": store.count_unstarted,

@@ -1,7 +1,7 @@
 """`python -m bench.store`: the store with a million processes in it, and how its reads compare to those of a thousand.
 
 `--rows N` for fewer.
-On SQLite in a folder of its own, and on the server of MSSQL_TEST_URL too when it is set, in a database of its own that
+On SQLite in a folder of its own, and on each server of MSSQL_TEST_URL too when it is set, in a database of its own that
 is dropped at the end. One process; `threads` writers and readers where it says so.
 """
 
@@ -26,6 +26,7 @@ from bench import reads
 from bench.seeding import EVENTS_A_TRACE, event_values, fill
 from dev.mssql_database import own_database
 from store.database import Database
+from store.driver import parse_url
 from store.events import EventStore, NewEvent
 from store.migrate import upgrade
 from store.models import event_log
@@ -72,8 +73,9 @@ def main() -> None:
 def places() -> Iterator[tuple[str, Callable[[], object]]]:
     """Name and URL of each database."""
     yield "SQLite", sqlite_file
-    if server := os.environ.get("MSSQL_TEST_URL"):
-        yield "SQL Server", partial(own_database, server)
+    for server in os.environ.get("MSSQL_TEST_URL", "").split():
+        driver = parse_url(server).query.get("driver")
+        yield "SQL Server" + (f" through {driver}" if driver else ""), partial(own_database, server)
 
 
 @contextmanager

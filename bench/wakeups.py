@@ -25,6 +25,8 @@ from bench.json_client import JsonClient
 MARK = re.compile(r"wake-[0-9a-f]{32}")
 #: threads that end processes
 ENDING_THREADS = 4
+#: seconds between two starts, which are not what is measured
+START_PAUSE_S = 0.01
 
 
 class Wakeups:
@@ -103,7 +105,7 @@ def main() -> None:
     clients = [threading.Thread(target=wakeups.wait, args=(mark,), daemon=True) for mark in wakeups.marks]
     for client in clients:
         client.start()
-        time.sleep(0.002)
+        time.sleep(START_PAUSE_S)
     while not wakeups.errors and not wakeups.accepted():
         time.sleep(1.0)
     print("waiting", flush=True)

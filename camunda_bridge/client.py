@@ -213,6 +213,25 @@ class Engine:
         ).json()
         return found
 
+    def called_by(self, instance_id: str) -> list[dict[str, Any]]:
+        """Historic instances that the call activities of this one started, running ones too."""
+        found: list[dict[str, Any]] = self.session.post(
+            "/history/process-instance", {"superProcessInstanceId": instance_id}
+        )
+        return found
+
+    def delete_history(self, instance_id: str) -> bool:
+        """Delete what history knows of an ended instance; False when it knows nothing.
+
+        Raises:
+            EngineRefused: it runs.
+        """
+        try:
+            self.session.request("DELETE", f"{self._url}/history/process-instance/{instance_id}")
+        except NotFound:
+            return False
+        return True
+
     def activities(self, instance_id: str) -> list[dict[str, Any]]:
         """The activities that an instance went through, those that run too."""
         found: list[dict[str, Any]] = self.session.get("/history/activity-instance", processInstanceId=instance_id)

@@ -26,6 +26,7 @@ from camunda_bridge.bpmn import Bpmn, parse
 from camunda_bridge.client import Topic
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.errors import DefinitionError
+from settings import RATE
 
 Handler = Callable[..., Any]
 Outcome = Literal["ok", "error"]
@@ -44,6 +45,8 @@ class StepDefinition:
     `outcome` marks a response step: the last step of its process, whose output is the result (ok) or the error.
     `retries`: attempts after the first. `retry_base_s`: pause before the first of them; it doubles each time.
     `error_codes`: codes of business errors that the handler raises and whose names its source does not show.
+    `max_concurrency`: how many of it may run at once, on all workers together. `rate`: how many may begin in a time,
+    such as ``5/second``. Ops may change both at run time.
     """
 
     name: str
@@ -59,6 +62,8 @@ class StepDefinition:
     time_limit_s: int | None = None
     invalid_input_code: str = "VALIDATION_ERROR"
     error_codes: tuple[str, ...] = ()
+    max_concurrency: int | None = None
+    rate: str | None = None
     http_method: str | None = None
     endpoint: str | None = None
     success: str | None = None
@@ -119,6 +124,8 @@ class ProcessDefinition:
         time_limit_s: int | None = None,
         invalid_input_code: str = "VALIDATION_ERROR",
         error_codes: Iterable[str] = (),
+        max_concurrency: int | None = None,
+        rate: str | None = None,
         http_method: str | None = None,
         endpoint: str | None = None,
         success: str | None = None,
@@ -132,6 +139,10 @@ class ProcessDefinition:
         """
         if retries < 0 or retry_base_s < 0:
             raise DefinitionError(f"step {name!r}: retries and retry_base_s must not be negative")
+        if max_concurrency is not None and max_concurrency < 1:
+            raise DefinitionError(f"step {name!r}: max_concurrency must be at least 1")
+        if rate is not None and not RATE.match(rate):
+            raise DefinitionError(f"step {name!r}: rate must be like 5/second (second, minute, hour or day)")
 
         def declare(handler: Handler) -> Handler:
             topic = f"{self.key}.{name}"
@@ -151,6 +162,8 @@ class ProcessDefinition:
                 time_limit_s=time_limit_s,
                 invalid_input_code=invalid_input_code,
                 error_codes=tuple(error_codes),
+                max_concurrency=max_concurrency,
+                rate=rate,
                 http_method=http_method,
                 endpoint=endpoint,
                 success=success,
@@ -178,6 +191,8 @@ class Registry:
         self.processes: dict[str, ProcessDefinition] = {}
         self._steps: dict[str, tuple[ProcessDefinition, StepDefinition]] = {}
         self._families: dict[str, tuple[Topic, ...]] = {}
+        #: steps for which the code declares a limit, by topic
+        self.limited: dict[str, StepDefinition] = {}
         self._called: set[str] | None = None
 
     def add(self, process: ProcessDefinition) -> None:
@@ -194,6 +209,8 @@ class Registry:
         self.processes[process.key] = process
         for step in process.steps.values():
             self._steps[step.topic] = (process, step)
+            if step.max_concurrency is not None or step.rate is not None:
+                self.limited[step.topic] = step
         self._families.clear()
         self._called = None
 

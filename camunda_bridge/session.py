@@ -11,6 +11,7 @@ import json as jsonlib
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
+from camunda_bridge.calls import note_call
 from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthorized
 from camunda_bridge.wire import Connection
 
@@ -140,11 +142,11 @@ class EngineSession:
             body, content_type = encode_multipart_formdata(files)
         elif json is not None and method != "GET":
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
-        observe = EngineSession.observe
+        observe, resource = EngineSession.observe, url[len(self.base_url) :]
         if observe is None:
-            return self._ask(method, path, body, content_type)
-        with observe(method, url[len(self.base_url) :]):
-            return self._ask(method, path, body, content_type)
+            return self._ask(method, path, resource, body, content_type)
+        with observe(method, resource):
+            return self._ask(method, path, resource, body, content_type)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET `path` below the root of the API; the answer's JSON."""
@@ -162,12 +164,16 @@ class EngineSession:
             connection.close()
             self._local.connection = None
 
-    def _ask(self, method: str, path: str, body: bytes, content_type: str) -> Response:
+    def _ask(self, method: str, path: str, resource: str, body: bytes, content_type: str) -> Response:
+        begun, status = time.perf_counter(), "away"
         try:
             response = self._exchange(method, path, body, content_type)
+            status = str(response.status_code)
         except EngineAway as error:
             self._note_away(error)
             raise
+        finally:
+            note_call(method, resource, status, time.perf_counter() - begun)
         return self._checked(response)
 
     def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:

@@ -76,8 +76,11 @@ java_is_good() {
 }
 
 engine_is_built() {
-    [[ -f engine/target/local-engine.jar ]] &&
-        [[ -z $(find engine/pom.xml engine/src -newer engine/target/local-engine.jar -print -quit) ]]
+    local jar=engine/target/local-engine.jar
+    if [[ ${ENGINE:-} == operaton ]] || { [[ -z ${ENGINE:-} ]] && grep -qsE '^(export )?ENGINE=operaton' .env; }; then
+        jar=engine/target/operaton/local-engine.jar
+    fi
+    [[ -f $jar ]] && [[ -z $(find engine/pom.xml engine/src -newer "$jar" -print -quit) ]]
 }
 
 if ! .venv/bin/python -c '' 2>/dev/null; then make_venv; fi

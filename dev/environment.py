@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from dev.local_engine import EngineKind
 from dev.local_settings import LocalSettings
 from dev.ports import LOOPBACK, free_port
 from settings import Settings
@@ -28,11 +29,13 @@ class StackEnvironment:
         variables: the whole environment of each process.
         local: ports of the local parts, by name; a part is missing here when its address was named.
         engine_heap_mb: largest Java heap of the local engine, in MiB.
+        engine: which engine the local one is.
     """
 
     variables: Mapping[str, str]
     local: Mapping[str, int]
     engine_heap_mb: int
+    engine: EngineKind
 
     def get(self, name: str) -> str:
         """The value of a variable of `settings.py`, its default when it is not set."""
@@ -68,7 +71,7 @@ def of_user(settings: Mapping[str, object]) -> StackEnvironment:
         "partner": local.local_partner_port,
     }
     ports = {part: port for part, port in ports.items() if not _is_named(LOCAL_PARTS[part], base)}
-    return _complete(base, ports, local.local_engine_heap_mb)
+    return _complete(base, ports, local)
 
 
 def isolated(folder: Path, settings: Mapping[str, object]) -> StackEnvironment:
@@ -85,10 +88,10 @@ def isolated(folder: Path, settings: Mapping[str, object]) -> StackEnvironment:
     base["FLOWER_PORT"] = str(free_port())
     base.update(_texts(settings))
     ports = {part: free_port() for part, setting in LOCAL_PARTS.items() if setting not in base}
-    return _complete(base, ports, LocalSettings().local_engine_heap_mb)
+    return _complete(base, ports, LocalSettings.load(_texts(settings)))
 
 
-def _complete(base: Mapping[str, str], ports: Mapping[str, int], engine_heap_mb: int) -> StackEnvironment:
+def _complete(base: Mapping[str, str], ports: Mapping[str, int], local: LocalSettings) -> StackEnvironment:
     variables = dict(base)
     urls = {
         "broker": f"redis://{LOOPBACK}:{ports.get('broker')}/0",
@@ -102,7 +105,7 @@ def _complete(base: Mapping[str, str], ports: Mapping[str, int], engine_heap_mb:
     # What a process says is in its log at once, even if it is killed.
     variables["PYTHONUNBUFFERED"] = "1"
     variables["FLASK_APP"] = "app"
-    return StackEnvironment(variables, dict(ports), engine_heap_mb)
+    return StackEnvironment(variables, dict(ports), local.local_engine_heap_mb, local.engine)
 
 
 def _is_named(setting: str, env: Mapping[str, str]) -> bool:

@@ -6,15 +6,19 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 # Never through a proxy: what is asked runs on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def post_json(url: str, body: Any, timeout_s: float) -> tuple[int, Any]:
-    """POST a JSON document; status and answer (JSON, or text when it is none). Status 0: no answer, and why."""
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+def post_json(url: str, body: Any, timeout_s: float, also: Mapping[str, str] | None = None) -> tuple[int, Any]:
+    """POST a JSON document, with `also` as further headers; status and answer (JSON, or text when it is none).
+
+    Status 0: no answer, and why.
+    """
+    headers = {"Content-Type": "application/json", "Accept": "application/json", **(also or {})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
         with _opener.open(request, timeout=timeout_s) as answer:

@@ -1,4 +1,4 @@
-"""The local engine: the real Camunda 7 of `engine/`, built by Maven once and run as one Java process.
+"""The local engine: the real Camunda 7 or Operaton of `engine/`, built by Maven once and run as one Java process.
 
     engine = LocalEngine(port=8080, database=Path(".run/engine"))
     engine.build()
@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from dev.children import Child, ChildError
 from dev.ports import LOOPBACK
@@ -25,11 +26,18 @@ from dev.probes import answers
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "engine"
-JAR = PROJECT / "target" / "local-engine.jar"
 BUILD_LOCK = ROOT / ".run" / "engine-build.lock"
 LOGS = ROOT / ".run" / "logs"
 
-#: oldest Java that Camunda 7.24 on Spring Boot 3 runs on
+#: the engines that can be built, each by the Maven profile of its name
+EngineKind = Literal["camunda", "operaton"]
+#: where Maven puts the jar of each
+JARS: dict[EngineKind, Path] = {
+    "camunda": PROJECT / "target" / "local-engine.jar",
+    "operaton": PROJECT / "target" / "operaton" / "local-engine.jar",
+}
+
+#: oldest Java that Camunda 7.24 and Operaton 1 on Spring Boot 3 run on
 JAVA_VERSION = 17
 #: seconds that a build may take; the first downloads about 100 MB
 BUILD_S = 900.0
@@ -46,16 +54,27 @@ class LocalEngine:
         port: where it listens.
         database: H2 file, without suffix, that outlives the process; None keeps everything in memory.
         heap_mb: largest Java heap, in MiB.
+        kind: Camunda or Operaton.
         log: its log file; by default below `.run/logs`.
     """
 
-    def __init__(self, port: int, database: Path | None = None, heap_mb: int = 512, *, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        database: Path | None = None,
+        heap_mb: int = 512,
+        *,
+        kind: EngineKind = "camunda",
+        log: Path | None = None,
+    ) -> None:
         self.port = port
+        self.kind = kind
+        self.jar = JARS[kind]
         self.database = database
         self.process = Child(
             "engine",
             # The serial collector starts no slower than the others and holds 40 MB less.
-            [_java_program("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-jar", str(JAR)],
+            [_java_program("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-jar", str(self.jar)],
             log=log or LOGS / f"engine-{port}.log",
             env={**os.environ, "SERVER_PORT": str(port), "SPRING_DATASOURCE_URL": self._datasource_url()},
             ready=lambda child: answers(f"{self.base_url}/version"),
@@ -69,15 +88,14 @@ class LocalEngine:
     @property
     def cockpit_url(self) -> str:
         """Where a browser finds Cockpit; the login is demo / demo."""
-        return f"http://{LOOPBACK}:{self.port}/camunda/app/cockpit/"
+        return f"http://{LOOPBACK}:{self.port}/{self.kind}/app/cockpit/"
 
-    @staticmethod
-    def needs_build() -> bool:
+    def needs_build(self) -> bool:
         """True when there is no jar, or its sources are newer."""
-        if not JAR.exists():
+        if not self.jar.exists():
             return True
         sources = [PROJECT / "pom.xml", *(path for path in (PROJECT / "src").rglob("*") if path.is_file())]
-        return max(path.stat().st_mtime for path in sources) > JAR.stat().st_mtime
+        return max(path.stat().st_mtime for path in sources) > self.jar.stat().st_mtime
 
     def build(self) -> None:
         """Build the jar if it is missing or older than its sources; one process builds, the others wait for it.
@@ -90,7 +108,7 @@ class LocalEngine:
             return
         with _build_lock():
             if self.needs_build():
-                _build()
+                _build(self.kind)
 
     def start(self) -> None:
         """Start the engine; `wait_ready` tells when it serves, about 8 seconds later.
@@ -148,13 +166,14 @@ def _java_program(name: str) -> str:
     return name
 
 
-def _build() -> None:
+def _build(kind: EngineKind) -> None:
     if shutil.which("mvn") is None:
         raise ChildError("building the local engine needs Maven (Debian, Ubuntu: apt-get install maven)")
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(PROJECT / "pom.xml"), "package"]
+    command = ["mvn", "--quiet", "--batch-mode", "--activate-profiles", kind]
+    command += ["--file", str(PROJECT / "pom.xml"), "package"]
     Child("engine build", command, log=LOGS / "engine-build.log", cwd=PROJECT).finish(BUILD_S)
     # Maven leaves an unchanged jar as it was; its time has to say that it is newer than its sources.
-    os.utime(JAR)
+    os.utime(JARS[kind])
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any, get_args
 
+from dev.local_engine import EngineKind
 from settings import SettingsError
 
 
@@ -16,10 +18,16 @@ def _number(default: int, doc: str, least: int, most: int) -> int:
     return value
 
 
+def _engine(default: EngineKind, doc: str) -> EngineKind:
+    value: EngineKind = field(default=default, metadata={"doc": doc, "choices": get_args(EngineKind)})
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
     """Each attribute is the environment variable of the same name in capitals."""
 
+    engine: EngineKind = _engine("camunda", "Which engine the local one is: `camunda` or `operaton`.")
     local_redis_port: int = _number(6379, "Port of the local broker, started unless `REDIS_URL` is set.", 1, 65_535)
     local_engine_port: int = _number(
         8080, "Port of the local engine, started unless `CAMUNDA_BASE_URL` is set.", 1, 65_535
@@ -36,11 +44,18 @@ class LocalSettings:
         Raises:
             SettingsError: names each variable that cannot be used.
         """
-        values: dict[str, int] = {}
+        values: dict[str, Any] = {}
         wrong: list[str] = []
         for item in fields(cls):
-            name, least, most = item.name.upper(), item.metadata["least"], item.metadata["most"]
+            name = item.name.upper()
             text = env.get(name, str(item.default)).strip()
+            if choices := item.metadata.get("choices"):
+                if text in choices:
+                    values[item.name] = text
+                else:
+                    wrong.append(f"{name}: must be {' or '.join(choices)}, not {text!r}")
+                continue
+            least, most = item.metadata["least"], item.metadata["most"]
             if text.isascii() and text.isdigit() and least <= int(text) <= most:
                 values[item.name] = int(text)
             else:

@@ -1,35 +1,33 @@
-"""`python -m dev.partner_stub --port 8090`: the partner services that the onboarding example calls.
+"""`python -m dev.partner_stub --port 8090`: the partner services that the examples call.
 
-    POST /background-checks  {userId, ...} -> 200 {decision, riskLevel, checkId}
-    POST /onboarding         {userId, ...} -> 201 {customerId, accountId}
-    GET  /stats              calls and effects of each endpoint
-    GET  /effects?userId=    the effects for one user
+    POST /background-checks, /onboarding, /reservations, ...: see dev/partner_services.py
+    GET  /shipments/{trackingNumber} -> 200 {state}
+    GET  /stats                      calls and effects of each endpoint
+    GET  /effects?userId=            the effects for one user; likewise orderId, loanId
     GET  /health
 
-What happens is told by the beginning of the userId: `reject-` is rejected, `risk-` has a high risk, `slow-` takes 2 s,
-`slow-<n>ms-` takes n ms (what follows either counts again: `slow-50ms-reject-1`), `fail-` is always answered 503,
-`flaky-` 503 for its first two calls of an endpoint, `teapot-` 418, `garbage-` 200 with no JSON; all others are
-approved at low risk. The same `Idempotency-Key` at the same endpoint gives the same answer and has one effect.
+What happens is told by the beginning of the id of the user, order or loan: `slow-` takes 2 s, `slow-<n>ms-` takes n ms
+(what follows either counts again: `slow-50ms-reject-1`), `fail-` is always answered 503, `flaky-` 503 for its first two
+calls of an endpoint, `teapot-` 418, `garbage-` 200 with no JSON; dev/partner_services.py has more; all others are
+served well. The same `Idempotency-Key` at the same endpoint gives the same answer and has one effect.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import signal
 import sys
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dev.partner_effects import Answer, Effects
+from dev.partner_services import SERVICES, SHIPMENTS, nature_of, parcel_state
 from dev.ports import LOOPBACK
 
-#: milliseconds that `slow-` takes
-SLOW_MS = 2_000
 #: calls of one user at one endpoint that `flaky-` refuses
 FLAKY_CALLS = 2
 #: largest body that is read, in bytes
@@ -65,8 +63,10 @@ class PartnerHandler(BaseHTTPRequestHandler):
         elif url.path == "/stats":
             self._answer(200, self.server.effects.stats())
         elif url.path == "/effects":
-            user_id = parse_qs(url.query).get("userId", [""])[0]
-            self._answer(200, {"userId": user_id, "effects": self.server.effects.of_user(user_id)})
+            name, subject = next(iter(parse_qsl(url.query)), ("userId", ""))
+            self._answer(200, {name: subject, "effects": self.server.effects.of_user(subject)})
+        elif url.path.startswith(SHIPMENTS):
+            self._answer(200, {"state": parcel_state(unquote(url.path.removeprefix(SHIPMENTS)))})
         else:
             self._answer(404, {"message": f"no such resource: {url.path}"})
 
@@ -74,13 +74,14 @@ class PartnerHandler(BaseHTTPRequestHandler):
         """A call of a service."""
         body = self._read()
         endpoint = urlsplit(self.path).path
-        if endpoint not in ("/background-checks", "/onboarding"):
+        service = SERVICES.get(endpoint)
+        if service is None:
             return self._answer(404, {"message": f"no such service: {endpoint}"})
-        user_id = body.get("userId") if isinstance(body, dict) else None
-        if not isinstance(user_id, str) or not user_id:
-            return self._answer(422, {"message": "userId is missing"})
-        delay_ms, nature = nature_of(user_id)
-        nth = self.server.effects.call(endpoint, user_id)
+        subject = body.get(service.subject) if isinstance(body, dict) else None
+        if not isinstance(subject, str) or not subject:
+            return self._answer(422, {"message": f"{service.subject} is missing"})
+        delay_ms, nature = nature_of(subject)
+        nth = self.server.effects.call(endpoint, subject)
         if nature == "fail" or (nature == "flaky" and nth <= FLAKY_CALLS):
             time.sleep(delay_ms / 1000)
             return self._answer(503, {"message": "the service is not available"})
@@ -88,14 +89,14 @@ class PartnerHandler(BaseHTTPRequestHandler):
             time.sleep(delay_ms / 1000)
             return self._answer(418, {"message": "I'm a teapot"})
         answer, is_first = self.server.effects.once(
-            endpoint, user_id, self.headers["Idempotency-Key"], lambda: answer_of(endpoint, user_id, nature)
+            endpoint, subject, self.headers["Idempotency-Key"], lambda: service.answer(body, nature)
         )
         if is_first:
             # After the effect: a caller that runs out of patience and repeats the call must find it done.
             time.sleep(delay_ms / 1000)
         if nature == "garbage":
             return self._send(200, b"<html>this is no JSON", "text/html")
-        return self._answer(201 if endpoint == "/onboarding" else 200, answer)
+        return self._answer(service.status, answer)
 
     def log_request(self, *_: object) -> None:
         """Nothing: one line a request would be most of what the local stack prints."""
@@ -116,26 +117,6 @@ class PartnerHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def nature_of(user_id: str) -> tuple[int, str]:
-    """How long a call for `user_id` takes, in milliseconds, and the word that tells what happens."""
-    slow = re.match(r"slow-(?:(\d{1,6})ms-)?", user_id)
-    if slow is None:
-        return 0, user_id.partition("-")[0]
-    rest = user_id[slow.end() :]
-    return int(slow.group(1) or SLOW_MS), rest.partition("-")[0]
-
-
-def answer_of(endpoint: str, user_id: str, nature: str) -> Answer:
-    """The good answer of a service."""
-    if endpoint == "/onboarding":
-        return {"customerId": f"cus-{user_id}", "accountId": f"acc-{user_id}"}
-    return {
-        "decision": "rejected" if nature == "reject" else "approved",
-        "riskLevel": "high" if nature == "risk" else "low",
-        "checkId": f"chk-{user_id}",
-    }
 
 
 def main() -> None:

@@ -10,11 +10,14 @@ from dev.environment import StackEnvironment
 from dev.ports import require_free
 from dev.probes import answers
 
+#: the Celery workers of the Procfile
+WORKERS = ("worker", "control", "webhooks")
+
 #: every part, in the order in which they are started
-ALL = ("broker", "engine", "partner", "web", "worker", "control", "beat", "flower")
+ALL = ("broker", "engine", "partner", "web", "worker", "control", "webhooks", "beat", "flower")
 
 #: what is stopped together; a later wave serves the earlier ones until they have ended
-STOP_WAVES = (("flower", "beat"), ("web",), ("worker", "control"), ("engine", "partner"), ("broker",))
+STOP_WAVES = (("flower", "beat"), ("web",), WORKERS, ("engine", "partner"), ("broker",))
 
 
 def readiness(kind: str, told: StackEnvironment, started: Collection[str]) -> Callable[[Child], bool]:
@@ -31,7 +34,7 @@ def readiness(kind: str, told: StackEnvironment, started: Collection[str]) -> Ca
         return lambda child: answers(told.web_url + path)
     if kind == "flower":
         return lambda child: answers(f"{told.flower_url}/healthcheck")
-    if kind in ("worker", "control") and told.get("LOG_LEVEL") in ("DEBUG", "INFO"):
+    if kind in WORKERS and told.get("LOG_LEVEL") in ("DEBUG", "INFO"):
         return lambda child: re.search(r"@\S+ ready\.", child.log_text(since_start=True)) is not None
     return lambda child: True
 

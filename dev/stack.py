@@ -13,13 +13,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from dev import environment, procfile, roles
 from dev.broker import Broker
 from dev.children import Child, stop_all
-from dev.environment import LOCAL_PARTS, ROOT, StackEnvironment
+from dev.environment import LOCAL_PARTS, ROOT
 from dev.local_engine import LocalEngine
 from dev.ports import free_port
 from dev.probes import answers
@@ -186,21 +187,21 @@ class Stack:
         command = [*procfile.commands()[kind], *arguments]
         variables = {**self.environment.variables, **{key: str(value) for key, value in (settings or {}).items()}}
         if like is not None:
-            if kind in ("worker", "control"):
+            if kind in roles.WORKERS:
                 command += ["--hostname", f"{name}@%h"]
             for part, setting in (("web", "WEB_PORT"), ("flower", "FLOWER_PORT")):
                 if kind == part and setting not in (settings or {}):
                     variables[setting] = str(free_port())
         if kind == "beat":
             command += ["--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""]
-        told = StackEnvironment(variables, self.environment.local, self.environment.engine_heap_mb)
+        told = replace(self.environment, variables=variables)
         self._parts[name] = self._child(name, command, variables, roles.readiness(kind, told, self._wanted))
         return self._parts[name]
 
     def url_of(self, name: str) -> str:
         """Root of the HTTP API of one web part."""
         variables = self._parts[name].env or {}
-        return StackEnvironment(variables, {}, 0).web_url
+        return replace(self.environment, variables=variables).web_url
 
     def stop(self, timeout_s: float = STOP_S) -> None:
         """Stop every part, the servers of others last; each wave has `timeout_s` seconds before it is killed."""
@@ -229,10 +230,13 @@ class Stack:
             )
             self._parts["broker"] = self.broker.process
         if "engine" in ports:
+            kind = self.environment.engine
             self.engine = LocalEngine(
                 ports["engine"],
-                self.folder / "engine" if engine_on_disk else None,
+                # Each engine has a schema of its own.
+                self.folder / ("engine" if kind == "camunda" else f"engine-{kind}") if engine_on_disk else None,
                 self.environment.engine_heap_mb,
+                kind=kind,
                 log=logs / "engine.log",
             )
             self._parts["engine"] = self.engine.process

@@ -23,6 +23,19 @@ class BookmarkStore:
             value: str | None = connection.execute(query).scalar_one_or_none()
             return value
 
+    def get_or_put(self, name: str, value: str) -> str:
+        """The value kept under `name`; `value`, from now on, if there was none. Of two at once, one wins for both."""
+        kept = self.get(name)
+        if kept is None:
+            try:
+                with self._db.write() as connection:
+                    connection.execute(sa.insert(bookmark), {"name": name, "value": value, "updated_at": now()})
+            except DBAPIError as error:
+                if not is_unique_violation(error):
+                    raise
+            kept = self.get(name)
+        return kept or value
+
     def put(self, name: str, value: str) -> None:
         """Keep `value` under `name`."""
         values = {"value": value, "updated_at": now()}

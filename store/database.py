@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from metrics import declared
 from settings import Settings
 from store import driver as odbc
 from store.mssql import create_mssql, reads_without_locks
@@ -42,8 +43,18 @@ _TRANSIENT_SQLITE = (
 )
 
 
+#: SQL Server has rolled the whole transaction back so that another may pass: deadlock victim, snapshot conflict.
+_VICTIM = frozenset({1205, 3960})
+#: how often a victim's work is done in all, and the longest pause between, in seconds
+VICTIM_TRIES, VICTIM_PAUSE_S = 4, 0.05
+
+
 class DatabaseAway(Exception):
     """The database cannot be reached, or did not answer in time."""
+
+
+class Victim(DatabaseAway):
+    """The transaction was rolled back so that another one may pass; it may succeed at once when done again."""
 
 
 class Database:
@@ -105,13 +116,17 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction, committed at the end of the block, rolled back when it raises."""
-        turn = self._turn
+        turn, asked_at = self._turn, time.perf_counter()
         # Half of the time for the turn within this process, half for the lock against others (see _create_sqlite).
         if turn is not None and not turn.acquire(timeout=self.timeout_ms / 2000):
+            declared.DATABASE_AWAY.inc()
             raise DatabaseAway(f"no turn to write within {self.timeout_ms // 2} ms")
         try:
             with self.translating(), self._engine.begin() as connection:
+                begun = time.perf_counter()
+                declared.WRITE_WAIT.observe(begun - asked_at)
                 yield connection
+            declared.WRITE_SECONDS.observe(time.perf_counter() - begun)
         finally:
             if turn is not None:
                 turn.release()
@@ -129,7 +144,8 @@ class Database:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
-                raise DatabaseAway(self._short(error)) from error
+                declared.DATABASE_AWAY.inc()
+                raise (Victim if _is_victim(error) else DatabaseAway)(self._short(error)) from error
             raise
 
     def _short(self, error: Exception) -> str:
@@ -184,6 +200,20 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], ob
             pause = min(pause * 2, 2.0)
 
 
+def retrying_victims(work: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Run `work`, a whole transaction, and run it again when it was a :class:`Victim`, a few times.
+
+    Raises:
+        DatabaseAway: it was a victim each time, or the database is away.
+    """
+    for _ in range(VICTIM_TRIES - 1):
+        try:
+            return work()
+        except Victim:
+            sleep(VICTIM_PAUSE_S * random.uniform(0.2, 1.0))
+    return work()
+
+
 def is_unique_violation(error: DBAPIError) -> bool:
     """True when `error` says that a unique key exists already (SQL Server 2601, 2627)."""
     original = error.orig
@@ -202,6 +232,10 @@ def _is_transient(error: Exception) -> bool:
         return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
     state = str(original.args[0]) if original is not None and original.args else ""
     return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
+
+
+def _is_victim(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and bool(_mssql_numbers(error.orig) & _VICTIM)
 
 
 def _mssql_numbers(original: BaseException | None) -> set[int]:

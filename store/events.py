@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,9 +19,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import Database, is_unique_violation
+from store.database import Database, is_unique_violation, retrying_victims
 from store.models import event_log
-from store.types import Constant, for_update
+from store.types import Constant, alone_with, can_be, fitting, given, length_of, marking, taking
 
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
@@ -69,6 +70,7 @@ class NewEvent:
     metadata: dict[str, Any] | None = None
     error_details: str | None = None
     last_update_id: str | None = None
+    execution_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,35 +160,32 @@ class EventRow:
 
 _SELECT = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
 _INSERT = sa.insert(event_log).inline()  # nobody reads the new key: no SELECT scope_identity()
-_EARLIER = (
+#: texts that are shown, not compared -> the most UTF-16 code units of each
+_SHOWN = {
+    name: length_of(event_log.c[name])
+    for name in (
+        "actor",
+        "target_system",
+        "originating_system",
+        "process_name",
+        "step_name",
+        "result",
+        "http_method",
+        "endpoint",
+        "last_update_id",
+    )
+}
+_EARLIER = alone_with(
     sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers, _e.kept_outcome)
     .where(_e.external_task_id == bindparam("task"))
-    .order_by(_e.seq)
+    .order_by(_e.seq),
+    "uq_event_log_external_task_id_lock_token",
 )
 _PHASES: sa.Select[Any] = sa.select(
     *(event_log.c[item.name] for item in fields(PhaseRow) if item.name != "error"),
     sa.case((_e.phase.in_([FAILED, BPMN_ERROR]), _e.business_action_response), else_=None).label("error"),
 )
 _AN_ATTEMPT = (_e.external_task_id == bindparam("task"), _e.lock_token == bindparam("token"))
-_PROGRESS = (
-    sa.update(event_log)
-    .where(*_AN_ATTEMPT, _IS_OPEN)
-    .values(
-        {
-            _e.phase: bindparam("new_phase"),
-            _e.business_action_response: bindparam("new_response"),
-            _e.identifiers: bindparam("new_identifiers"),
-            _e.result: bindparam("new_result"),
-            _e.http_status_code: bindparam("new_http_status_code"),
-            _e.metadata: bindparam("new_metadata"),
-            _e.kept_outcome: bindparam("new_kept_outcome"),
-            _e.error_details: bindparam("new_error_details"),
-            _e.execution_time: bindparam("new_execution_time"),
-            _e.updated_at: bindparam("moment"),
-        }
-    )
-)
-_PROGRESS_FROM_STARTED = _PROGRESS.where(_e.phase == Constant(STARTED))
 _CLOSE = (
     sa.update(event_log)
     .where(*_AN_ATTEMPT, _IS_OPEN)
@@ -228,20 +227,22 @@ class EventStore:
         before this one whose completion the engine has accepted; it becomes `completed` in the same transaction.
         """
         try:
-            with self._db.write() as connection:
-                earlier = [
-                    EarlierAttempt(*row) for row in connection.execute(_EARLIER, {"task": event.external_task_id})
-                ]
-                connection.execute(_INSERT, _values(event))
-                for attempt in earlier:
-                    if attempt.phase in OPEN_PHASES:
-                        close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
-                if confirm is not None:
-                    close(connection, confirm, COMPLETED)
+            # A victim would have to wait until its lock has run out and the engine offers the task again.
+            return retrying_victims(lambda: self._begin(event, confirm))
         except DBAPIError as error:
             if is_unique_violation(error):
                 return None
             raise
+
+    def _begin(self, event: NewEvent, confirm: AttemptKey | None) -> list[EarlierAttempt]:
+        with self._db.write() as connection:
+            earlier = [EarlierAttempt(*row) for row in connection.execute(_EARLIER, {"task": event.external_task_id})]
+            connection.execute(_INSERT, _values(event))
+            for attempt in earlier:
+                if attempt.phase in OPEN_PHASES:
+                    close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
+            if confirm is not None:
+                close(connection, confirm, COMPLETED)
         return earlier
 
     def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
@@ -249,14 +250,15 @@ class EventStore:
 
         `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
         """
-        statement = _PROGRESS_FROM_STARTED if only_from_started else _PROGRESS
+        statement, values = _progress_of(attempt, progress, only_from_started)
         with self._db.write() as connection:
-            return connection.execute(statement, _progress_values(attempt, progress)).rowcount == 1
+            return connection.execute(statement, values).rowcount == 1
 
     def take_over(self, attempt: AttemptKey, progress: Progress) -> bool:
         """As :meth:`progress`, of an attempt that delivers what an earlier one kept: it is kept here alone now."""
+        statement, values = _progress_of(attempt, progress)
         with self._db.write() as connection:
-            done = connection.execute(_PROGRESS, _progress_values(attempt, progress)).rowcount == 1
+            done = connection.execute(statement, values).rowcount == 1
             if done:
                 connection.execute(_FORGET_EARLIER, {"task": attempt.external_task_id, "token": attempt.lock_token})
             return done
@@ -271,23 +273,32 @@ class EventStore:
         with self._db.write() as connection:
             connection.execute(_FORGET_OF_INSTANCE, {"correlation": correlation_id, "instance": process_instance_id})
 
-    def record(self, event: NewEvent) -> None:
-        """Write an event that is no attempt of a step."""
-        with self._db.write() as connection:
-            connection.execute(_INSERT, _values(event))
+    def record(self, event: NewEvent, *, connection: Connection | None = None) -> None:
+        """Write an event that is no attempt of a step; with `connection`, in one transaction with what it tells of."""
+        if connection is not None:
+            insert_event(connection, event)
+            return
+        with self._db.write() as own:
+            insert_event(own, event)
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
         """The events of one trace, in order, those after `after_seq`."""
+        if not can_be(traceability_id, _e.traceability_id):
+            return []
         return self._many(
             _SELECT.where(_e.traceability_id == traceability_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
         )
 
     def by_correlation_id(self, correlation_id: str, *, limit: int = 1000) -> list[EventRow]:
         """The events of one process, in order."""
+        if not can_be(correlation_id, _e.correlation_id):
+            return []
         return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
 
     def phases_of(self, correlation_id: str, *, after_seq: int = 0, limit: int = 500) -> list[PhaseRow]:
         """How far the events of one process have come, in order, those after `after_seq`."""
+        if not can_be(correlation_id, _e.correlation_id):
+            return []
         query = _PHASES.where(_e.correlation_id == correlation_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
         with self._db.read() as connection:
             return [PhaseRow(*row) for row in connection.execute(query)]
@@ -304,7 +315,7 @@ class EventStore:
         """
         moment = now()
         query = (
-            for_update(_SELECT)
+            taking(_SELECT, "ix_event_log_open")
             .where(_IS_OPEN, _e.updated_at < moment - timedelta(seconds=untouched_for_s))
             .order_by(_e.updated_at)
             .limit(limit)
@@ -312,18 +323,23 @@ class EventStore:
         with self._db.write() as connection:
             rows = [EventRow(*row) for row in connection.execute(query)]
             if rows:
-                _touch(connection, [row.execution_id for row in rows], moment)
+                connection.execute(marking(_touch([row.seq for row in rows])), {"moment": moment})
         return rows
 
     def give_back(self, rows: Sequence[EventRow]) -> None:
         """Undo :meth:`take_open_attempts` for attempts that could not be looked at: the next round takes them again."""
         with self._db.write() as connection:
             for row in rows:
-                _touch(connection, [row.execution_id], row.updated_at)
+                connection.execute(_touch([row.seq]), {"moment": row.updated_at})
 
     def _many(self, query: sa.Select[Any]) -> list[EventRow]:
         with self._db.read() as connection:
             return [EventRow(*row) for row in connection.execute(query)]
+
+
+def insert_event(connection: Connection, event: NewEvent) -> None:
+    """:meth:`EventStore.record` inside a transaction of the caller's."""
+    connection.execute(_INSERT, _values(event))
 
 
 def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
@@ -335,30 +351,38 @@ def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
     return done.rowcount == 1
 
 
-def _progress_values(attempt: AttemptKey, progress: Progress) -> dict[str, Any]:
-    return {
-        "task": attempt.external_task_id,
-        "token": attempt.lock_token,
-        "new_phase": progress.phase,
-        "new_response": progress.business_action_response,
-        "new_identifiers": progress.identifiers,
-        "new_result": progress.result,
-        "new_http_status_code": progress.http_status_code,
-        "new_metadata": progress.metadata,
-        "new_kept_outcome": progress.kept_outcome,
-        "new_error_details": progress.error_details,
-        "new_execution_time": progress.execution_time,
-        "moment": now(),
-    }
+def _progress_of(
+    attempt: AttemptKey, progress: Progress, only_from_started: bool = False
+) -> tuple[sa.Update, dict[str, Any]]:
+    new = given({item.name: getattr(progress, item.name) for item in fields(progress)})
+    values = {f"new_{name}": value for name, value in _cut(new).items()}
+    values |= {"task": attempt.external_task_id, "token": attempt.lock_token, "moment": now()}
+    return _progress(frozenset(new), only_from_started), values
 
 
-def _touch(connection: Connection, execution_ids: Sequence[uuid.UUID], moment: datetime) -> None:
-    connection.execute(
-        sa.update(event_log).where(_e.execution_id.in_(execution_ids), _IS_OPEN).values(updated_at=moment)
+@cache
+def _progress(new: frozenset[str], only_from_started: bool) -> sa.Update:
+    """The update that writes the `new` values of a :class:`Progress`, and NULL for its others."""
+    phases = (_e.phase == Constant(STARTED),) if only_from_started else ()
+    values = {item.name: bindparam(f"new_{item.name}") if item.name in new else sa.null() for item in fields(Progress)}
+    return (
+        sa.update(event_log)
+        .where(*_AN_ATTEMPT, _IS_OPEN, *phases)
+        .values({_e[name]: value for name, value in values.items()} | {_e.updated_at: bindparam("moment")})
     )
+
+
+def _touch(seqs: Sequence[int]) -> sa.Update:
+    return sa.update(event_log).where(_e.seq.in_(seqs), _IS_OPEN).values({_e.updated_at: bindparam("moment")})
 
 
 def _values(event: NewEvent) -> dict[str, Any]:
     moment = now()
-    values = {item.name: getattr(event, item.name) for item in fields(event)}
-    return values | {"execution_id": uuid.uuid4(), "created_at": moment, "updated_at": moment}
+    values = _cut(given({item.name: getattr(event, item.name) for item in fields(event)}))
+    execution_id = event.execution_id or uuid.uuid4()
+    return values | {"execution_id": execution_id, "created_at": moment, "updated_at": moment}
+
+
+def _cut(values: dict[str, Any]) -> dict[str, Any]:
+    # Too long a text is an error on SQL Server, which would come again with each attempt.
+    return {name: fitting(value, _SHOWN[name]) if name in _SHOWN else value for name, value in values.items()}

@@ -51,6 +51,7 @@ process_store = sa.Table(
     sa.Index("ix_process_store_process_key_seq", "process_key", "seq"),
     sa.Index("ix_process_store_process_key_status_seq", "process_key", "status", "seq"),
     sa.Index("ix_process_store_started_at", "started_at"),
+    sa.Index("ix_process_store_traceability_id", "traceability_id"),
     # The queries that follow look only at the few rows in question, so each has an index of just those.
     sa.Index(
         "ix_process_store_process_instance_id",
@@ -178,4 +179,18 @@ bookmark = sa.Table(
     sa.Column("name", key_text(64), primary_key=True),
     sa.Column("value", text(200), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
+)
+
+#: What ops say about a topic; no row is needed for one that just runs.
+topic_control = sa.Table(
+    "topic_control",
+    metadata,
+    sa.Column("topic", key_text(255), primary_key=True),
+    sa.Column("paused_at", UtcTime()),
+    sa.Column("reason", text(500)),  # of the pause
+    sa.Column("max_concurrency", sa.Integer()),  # NULL: as the code says; 0: without limit
+    sa.Column("rate", key_text(32)),  # such as 5/second; NULL: as the code says; `none`: without limit
+    sa.Column("actor", text(200), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    implicit_returning=False,
 )

@@ -13,13 +13,17 @@ from sqlalchemy.exc import DisconnectionError
 
 from store.driver import Driver
 
-#: What the driver, the login or the server may have set otherwise. Filtered indexes need the ANSI ones: without them
-#: SQL Server neither uses such an index nor lets anybody write to its table (error 1934). Row counts decide races;
-#: XACT_ABORT leaves no half transaction behind a statement that ran out of time; FreeTDS may cut long texts.
-SESSION = (
-    "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON; "
-    "SET NUMERIC_ROUNDABORT OFF; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {}"
+#: What filtered indexes need: without it SQL Server neither makes or uses such an index nor lets anybody write to its
+#: table (error 1934). https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql has the list.
+FILTERED_INDEXES = (
+    "SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; "
+    "SET QUOTED_IDENTIFIER ON; SET NUMERIC_ROUNDABORT OFF"
 )
+#: What the driver, the login or the server may have set otherwise. Row counts decide races; XACT_ABORT leaves no half
+#: transaction behind a statement that ran out of time; FreeTDS may cut long texts.
+SESSION = f"{FILTERED_INDEXES}; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {{}}"
+#: Before FreeTDS rolls back: see :func:`_let_rollback_find_something`.
+TO_ROLL_BACK = "IF @@TRANCOUNT = 0 BEGIN TRANSACTION"
 #: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of
 #: its own in the server's cache.
 TEXT_LENGTH = 4000
@@ -33,12 +37,15 @@ MIGRATION_LOCK_MS = 30_000
 MIGRATION_STATEMENT_S = 3_600
 
 # A lock of the session, not of the transaction: the drivers begin transactions late, and in ways of their own.
-_LOCK = sa.text(
+MIGRATION_LOCK = sa.text(
     "SET NOCOUNT ON; DECLARE @granted INT; "
     "EXEC @granted = sp_getapplock @Resource = 'celery-camunda-migration', @LockMode = 'Exclusive', "
     f"@LockOwner = 'Session', @LockTimeout = {MIGRATION_LOCK_MS}; "
     "SET NOCOUNT OFF; SELECT @granted;"
 )
+
+
+SNAPSHOT_IS_ON = sa.text("SELECT is_read_committed_snapshot_on FROM sys.databases WHERE database_id = DB_ID()")
 
 
 class OtherMigration(Exception):
@@ -62,6 +69,9 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
         use_setinputsizes=not driver.is_freetds,
         **options,
     )
+
+    if driver.is_freetds:
+        _let_rollback_find_something(engine)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -95,10 +105,30 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
     return engine
 
 
+def _let_rollback_find_something(engine: sa.Engine) -> None:
+    """Make a rollback harmless when the server has rolled back already, as XACT_ABORT lets it do at an error.
+
+    FreeTDS then asks for a rollback of nothing, and its error 3903 would hide the one that told why: a duplicate key, a
+    deadlock. Microsoft's driver keeps count itself.
+    """
+    roll_back = engine.dialect.do_rollback
+
+    def begin_and_roll_back(connection: Any) -> None:
+        if not connection.autocommit:
+            cursor = connection.cursor()
+            try:
+                cursor.execute(TO_ROLL_BACK)
+            finally:
+                cursor.close()
+        roll_back(connection)
+
+    # of this engine's own dialect
+    vars(engine.dialect)["do_rollback"] = begin_and_roll_back
+
+
 def reads_without_locks(connection: Connection) -> bool:
     """True when READ_COMMITTED_SNAPSHOT is on: readers and writers then do not wait for each other."""
-    query = sa.text("SELECT is_read_committed_snapshot_on FROM sys.databases WHERE database_id = DB_ID()")
-    return bool(connection.execute(query).scalar_one_or_none())
+    return bool(connection.execute(SNAPSHOT_IS_ON).scalar_one_or_none())
 
 
 @contextmanager
@@ -114,7 +144,7 @@ def alone(engine: sa.Engine) -> Iterator[Connection]:
         driver_connection: Any = connection.connection.dbapi_connection
         driver_connection.timeout = MIGRATION_STATEMENT_S
         connection.exec_driver_sql(f"SET LOCK_TIMEOUT {MIGRATION_LOCK_MS}")
-        granted = connection.execute(_LOCK).scalar_one()
+        granted = connection.execute(MIGRATION_LOCK).scalar_one()
         connection.commit()
         if granted < 0:
             raise OtherMigration("another migration is running")

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.database import Database, is_unique_violation
 from store.models import process_store
-from store.types import Constant, for_update, text, typed
+from store.types import Constant, can_be, given, marking, taking
 
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
 #: ids in one statement; SQL Server takes 2,100 parameters
@@ -106,6 +107,7 @@ _SELECT = sa.select(*_COLUMNS)
 _BY_ID = _SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = _SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = _SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
+_OF_TRACE = sa.select(_p.seq).where(_p.traceability_id == bindparam("tid")).limit(1)
 # To check rows by, not to find them by: the index of `started_at` would give a whole span, which had to be sorted.
 _started_at = sa.func.coalesce(_p.started_at, _p.started_at)
 _FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
@@ -113,12 +115,14 @@ _LAST_BEFORE = (
     sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
 )
 _INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
-_INSTANCE_ID = text(64)
+# sa.null() stands in the statement; None would be a parameter, of which pyodbc asks the server what type it has.
+_UNCLAIMED = dict.fromkeys(("claim_token", "claim_until"), sa.null())
+_NOT_ENDED = dict.fromkeys(("error", "incident_id", "finished_at"), sa.null())
 _CLAIM = (
     sa.update(process_store)
     .where(
         _p.id == bindparam("the_id"),
-        _p.status == PENDING,
+        _IS_PENDING,
         _p.process_instance_id.is_(None),
         sa.or_(_p.claim_until.is_(None), _p.claim_until < bindparam("moment")),
     )
@@ -127,49 +131,50 @@ _CLAIM = (
 _RECORD_INSTANCE = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"), _p.process_instance_id.is_(None))
-    .values(process_instance_id=bindparam("pid"), claim_token=None, claim_until=None, updated_at=bindparam("moment"))
+    .values(process_instance_id=bindparam("pid"), updated_at=bindparam("moment"), **_UNCLAIMED)
 )
 _RELEASE_CLAIM = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"))
-    .values(claim_token=None, claim_until=None, updated_at=bindparam("moment"))
+    .values(updated_at=bindparam("moment"), **_UNCLAIMED)
 )
-_STOOD_STILL = sa.and_(_p.status == ERROR, _p.incident_id.is_not(None))
-_END = (
-    sa.update(process_store)
-    .where(
-        _p.id == bindparam("the_id"),
-        sa.or_(
-            typed("pid", _INSTANCE_ID).is_(None),
-            _p.process_instance_id.is_(None),
-            _p.process_instance_id == bindparam("pid"),
-        ),
-    )
-    .values(
-        status=bindparam("new_status"),
-        result=bindparam("new_result"),
-        error=bindparam("new_error"),
-        incident_id=bindparam("new_incident_id"),
-        identifiers=sa.func.coalesce(typed("new_identifiers", _p.identifiers.type), _p.identifiers),
-        process_instance_id=sa.func.coalesce(_p.process_instance_id, bindparam("pid")),
-        engine_open=bindparam("new_engine_open"),
-        finished_at=bindparam("moment"),
-        updated_at=bindparam("moment"),
-        claim_token=None,
-        claim_until=None,
-    )
-)
-# `error` is final only for itself: a retry may end well, and one that stood still on an incident may end in an error of
-# its own, or with its instance deleted.
-_AFTER_INCIDENT = sa.and_(
-    _STOOD_STILL, bindparam("new_status").in_([ERROR, CANCELLED]), typed("new_incident_id", _INSTANCE_ID).is_(None)
-)
-_SETTLE = _END.where(
-    sa.or_(_p.status == PENDING, sa.and_(_p.status == ERROR, bindparam("new_status") == OK), _AFTER_INCIDENT)
-)
-_SETTLE_AS_FOUND = _END.where(
-    sa.or_(_p.status == PENDING, sa.and_(_STOOD_STILL, bindparam("new_status") == OK), _AFTER_INCIDENT)
-)
+_HAS_FAILED = _p.status == Constant(ERROR)
+_STOOD_STILL = sa.and_(_HAS_FAILED, _p.incident_id.is_not(None))
+
+
+@cache
+def _settle(status: str, new: frozenset[str], as_found: bool) -> sa.Update:
+    """The update that ends a row as `status`, where the row's state allows it.
+
+    One for each combination, of which few occur: a condition on parameters alone, or a parameter that is NULL, has no
+    type that SQL Server could tell.
+
+    Args:
+        status: the new one.
+        new: which of `process_instance_id`, `result`, `error`, `identifiers` and `incident_id` are not None.
+        as_found: see :meth:`ProcessStore.settle`.
+    """
+    # `error` is final only for itself: a retry may end well, and one that stood still on an incident may end in an
+    # error of its own, or with its instance deleted.
+    allowed: list[sa.ColumnElement[bool]] = [_IS_PENDING]
+    if status == OK:
+        allowed.append(_STOOD_STILL if as_found else _HAS_FAILED)
+    elif "incident_id" not in new:
+        allowed.append(_STOOD_STILL)
+    where = [_p.id == bindparam("the_id"), sa.or_(*allowed)]
+    values: dict[str, Any] = {
+        name: bindparam(f"new_{name}") if name in new else sa.null() for name in ("result", "error", "incident_id")
+    }
+    if "identifiers" in new:
+        values["identifiers"] = bindparam("new_identifiers")
+    if "process_instance_id" in new:
+        instance_id: sa.BindParameter[str] = bindparam("new_process_instance_id")
+        where.append(sa.or_(_p.process_instance_id.is_(None), _p.process_instance_id == instance_id))
+        values["process_instance_id"] = instance_id
+    moment: sa.BindParameter[datetime] = bindparam("moment")
+    values |= {"status": Constant(status), "engine_open": bindparam("new_engine_open")}
+    values |= {"finished_at": moment, "updated_at": moment}
+    return sa.update(process_store).where(*where).values(values | _UNCLAIMED)
 
 
 class ProcessStore:
@@ -188,7 +193,7 @@ class ProcessStore:
         values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
         try:
             with self._db.write() as connection:
-                connection.execute(_INSERT, values)
+                connection.execute(_INSERT, given(values))
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False
@@ -203,11 +208,16 @@ class ProcessStore:
 
     def by_correlation_id(self, correlation_id: str) -> ProcessRow | None:
         """The row with exactly this correlation id."""
-        return self._one(_BY_CORRELATION_ID, cid=correlation_id)
+        return self._one(_BY_CORRELATION_ID, cid=correlation_id) if can_be(correlation_id, _p.correlation_id) else None
 
     def by_instance_id(self, process_instance_id: str) -> ProcessRow | None:
         """The row whose root instance this is."""
         return self._one(_BY_INSTANCE_ID, pid=process_instance_id)
+
+    def has_traceability_id(self, traceability_id: str) -> bool:
+        """True when a process has this traceability id."""
+        with self._db.read() as connection:
+            return connection.execute(_OF_TRACE, {"tid": traceability_id}).first() is not None
 
     def by_ids(self, process_ids: Iterable[uuid.UUID]) -> list[ProcessRow]:
         """The rows with these ids, those that exist; asked in batches that SQL Server's 2,100 parameters allow."""
@@ -272,32 +282,37 @@ class ProcessStore:
 
         `connection` lets the end be written in one transaction with a step's event.
         """
-        values = {
-            "the_id": process_id,
-            "pid": process_instance_id,
-            "new_status": ending.status,
-            "new_result": ending.result,
-            "new_error": ending.error,
-            "new_identifiers": ending.identifiers,
-            "new_incident_id": ending.incident_id,
-            "new_engine_open": ending.engine_open,
-            "moment": now(),
-        }
-        statement = _SETTLE_AS_FOUND if as_found else _SETTLE
+        new = given(
+            {
+                "process_instance_id": process_instance_id,
+                "result": ending.result,
+                "error": ending.error,
+                "identifiers": ending.identifiers,
+                "incident_id": ending.incident_id,
+            }
+        )
+        statement = _settle(ending.status, frozenset(new), as_found)
+        values = {f"new_{name}": value for name, value in new.items()}
+        values |= {"the_id": process_id, "new_engine_open": ending.engine_open, "moment": now()}
         if connection is not None:
             return connection.execute(statement, values).rowcount == 1
         with self._db.write() as own:
             return own.execute(statement, values).rowcount == 1
 
-    def reopen(self, process_id: uuid.UUID) -> bool:
-        """`error` back to `pending`: its step is tried again."""
-        with self._db.write() as connection:
-            done = connection.execute(
-                sa.update(process_store)
-                .where(_p.id == process_id, _p.status == ERROR)
-                .values(status=PENDING, error=None, incident_id=None, finished_at=None, updated_at=now())
-            )
-            return done.rowcount == 1
+    def reopen(self, process_id: uuid.UUID, *, connection: Connection | None = None) -> bool:
+        """`error` back to `pending`: the step it stands on is tried again. An error that is its end stays.
+
+        `connection` lets it be written in one transaction with the event that says who wanted it.
+        """
+        statement = (
+            sa.update(process_store)
+            .where(_p.id == process_id, _STOOD_STILL)
+            .values(status=Constant(PENDING), updated_at=now(), **_NOT_ENDED)
+        )
+        if connection is not None:
+            return connection.execute(statement).rowcount == 1
+        with self._db.write() as own:
+            return own.execute(statement).rowcount == 1
 
     def close_in_engine(self, process_id: uuid.UUID) -> None:
         """The instance of a row that was ended from outside is gone from the engine."""
@@ -330,21 +345,14 @@ class ProcessStore:
         if status is not None:
             query = query.where(_p.status == status)
         if process_key is not None:
+            if not can_be(process_key, _p.process_key):
+                return []
             query = query.where(_p.process_key == process_key)
         if before_seq is not None:
             query = query.where(_p.seq < before_seq)
         query = query.order_by(_p.seq.desc()).limit(limit)
         with self._db.read() as connection:
-            # The order stays that of the key, which grows with time. So a span of time is a span of keys: each index
-            # that ends in the key is read from where the span begins, instead of every row that is newer.
-            if started_after is not None:
-                query = query.where(_started_at >= started_after)
-                if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
-                    query = query.where(_p.seq > last)
-            if started_before is not None:
-                query = query.where(_started_at < started_before)
-                if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
-                    query = query.where(_p.seq < first)
+            query = query.where(*span_of_keys(connection, started_after, started_before))
             return [ProcessRow(*row) for row in connection.execute(query)]
 
     def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
@@ -354,7 +362,7 @@ class ProcessStore:
         """
         moment = now()
         query = (
-            for_update(_SELECT)
+            taking(_SELECT, "ix_process_store_unstarted")
             .where(
                 _IS_PENDING,
                 _p.process_instance_id.is_(None),
@@ -367,14 +375,16 @@ class ProcessStore:
         with self._db.write() as connection:
             rows = [ProcessRow(*row) for row in connection.execute(query)]
             if rows:
-                _touch(connection, [row.id for row in rows], moment)
+                for start in range(0, len(rows), BATCH):
+                    seqs = [row.seq for row in rows[start : start + BATCH]]
+                    connection.execute(marking(_touch(seqs)), {"moment": moment})
         return rows
 
     def give_back(self, rows: Sequence[ProcessRow]) -> None:
         """Undo :meth:`take_unstarted` for rows that could not be sent: the next round takes them again."""
         with self._db.write() as connection:
             for row in rows:
-                _touch(connection, [row.id], row.updated_at)
+                connection.execute(_touch([row.seq]), {"moment": row.updated_at})
 
     def count_unstarted(self) -> int:
         """How many accepted starts have no instance yet."""
@@ -411,6 +421,26 @@ class ProcessStore:
             return [ProcessRow(*row) for row in connection.execute(query)]
 
 
+def span_of_keys(
+    connection: Connection, started_after: datetime | None, started_before: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    """The conditions that a row was started within a span of time, see :meth:`ProcessStore.page`.
+
+    The order of a list stays that of the key, which grows with time. So a span of time is a span of keys: each index
+    that ends in the key is read from where the span begins, instead of every row that is newer.
+    """
+    conditions = []
+    if started_after is not None:
+        conditions.append(_started_at >= started_after)
+        if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
+            conditions.append(_p.seq > last)
+    if started_before is not None:
+        conditions.append(_started_at < started_before)
+        if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
+            conditions.append(_p.seq < first)
+    return conditions
+
+
 def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, shift: timedelta) -> int | None:
     """The key of the row next to a span of time; None where there is none, or no such time."""
     try:
@@ -421,13 +451,12 @@ def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, 
     return found
 
 
-def _touch(connection: Connection, process_ids: Sequence[uuid.UUID], moment: datetime) -> None:
-    for start in range(0, len(process_ids), BATCH):
-        connection.execute(
-            sa.update(process_store)
-            .where(_p.id.in_(process_ids[start : start + BATCH]), _IS_PENDING, _p.process_instance_id.is_(None))
-            .values(updated_at=moment)
-        )
+def _touch(seqs: Sequence[int]) -> sa.Update:
+    return (
+        sa.update(process_store)
+        .where(_p.seq.in_(seqs), _IS_PENDING, _p.process_instance_id.is_(None))
+        .values(updated_at=bindparam("moment"))
+    )
 
 
 def _row(connection: Connection, query: sa.Select[Any], **values: Any) -> ProcessRow | None:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from store.database import Database
 from store.models import event_log, process_store, webhook_delivery
 from store.processes import PENDING
-from store.types import Constant, for_update
+from store.types import Constant, along, marking, taking
 
 #: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.
 PROCESSES, EVENTS = 50, 500
@@ -28,11 +28,14 @@ _IS_OVER = (
     _p.engine_open == sa.literal(False, literal_execute=True),
 )
 _TAKE: sa.Select[Any] = (
-    for_update(sa.select(_p.seq, _p.id, _p.correlation_id)).where(*_IS_OVER).order_by(_p.finished_at).limit(PROCESSES)
+    taking(sa.select(_p.seq, _p.id, _p.correlation_id), "ix_process_store_finished")
+    .where(*_IS_OVER)
+    .order_by(_p.finished_at)
+    .limit(PROCESSES)
 )
 _DELETE_EVENTS = sa.delete(event_log).where(
     event_log.c.seq.in_(
-        sa.select(_older_events.c.seq)
+        along(sa.select(_older_events.c.seq), "ix_event_log_correlation_id_seq")
         .where(_older_events.c.correlation_id.in_(bindparam("cids", expanding=True)))
         .limit(EVENTS)
     )
@@ -41,7 +44,7 @@ _DELETE_EVENTS = sa.delete(event_log).where(
 _DELETE_DELIVERIES = sa.delete(webhook_delivery).where(
     webhook_delivery.c.process_id.in_(bindparam("ids", expanding=True))
 )
-_DELETE_PROCESSES = sa.delete(process_store).where(_p.seq.in_(bindparam("seqs", expanding=True)))
+_DELETE_PROCESSES = marking(sa.delete(process_store).where(_p.seq.in_(bindparam("seqs", expanding=True))))
 
 
 class Retention:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, sqlite
@@ -12,10 +13,11 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-#: SQL Server's default collation folds case and ignores trailing spaces; keys are compared code point by code point.
+#: SQL Server's default collation folds case; keys are compared code point by code point. Under every collation it
+#: ignores trailing spaces, as the SQL standard says, and SQLite does not: no key may end in one.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
-#: Lock what is read until the transaction ends, row by row, and pass over what others have locked.
-CLAIM_HINT = "WITH (UPDLOCK, READPAST, ROWLOCK)"
+
+_Change = TypeVar("_Change", sa.Update, sa.Delete)
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:
@@ -33,16 +35,12 @@ def long_text() -> sa.types.TypeEngine[str]:
     return sa.UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
 
 
-def typed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
-    """A parameter whose type stands in the statement: where it may be NULL, SQL Server cannot tell it by itself."""
-    return sa.cast(sa.bindparam(name, type_=kind), kind)
-
-
 class Constant(sa.ColumnClause[str]):
     """A text that stands in the statement itself, such as a status, and never in a parameter.
 
-    Neither database matches a filtered index with parameters whose values it cannot see. SQLAlchemy's own
-    `literal_execute` renders the text anew each time that the statement runs.
+    Neither database matches a filtered index with parameters whose values it cannot see. The text stands as it does in
+    the filters of the indexes, without an `N`. SQLAlchemy's own `literal_execute` renders it anew each time that the
+    statement runs.
     """
 
     inherit_cache = True
@@ -57,17 +55,64 @@ def _constant(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str
     return element.name
 
 
-@compiles(Constant, "mssql")
-def _constant_mssql(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str:
-    return f"N{element.name}"
+def fitting(value: str, length: int) -> str:
+    """`value`, cut to the `length` of an NVARCHAR, which counts UTF-16 code units: an emoji is two, never halved."""
+    if len(value) * 2 <= length:
+        return value
+    return value.encode("utf-16-le", "surrogatepass")[: length * 2].decode("utf-16-le", "ignore")
 
 
-def for_update(query: sa.Select[Any]) -> sa.Select[Any]:
-    """`query` locks the rows that it reads and leaves out those that another transaction has locked.
+def length_of(column: sa.Column[Any]) -> int:
+    """The most UTF-16 code units that `column`, an NVARCHAR(n), takes."""
+    kind: Any = column.type
+    return int(kind.length)
 
-    SQLite needs no hint: its writing transactions follow one another.
+
+def can_be(value: str, column: sa.Column[Any]) -> bool:
+    """False when no row has `value` in `column`, a key: it is too long to be bound, or ends in a space.
+
+    SQL Server would refuse the one, and find the key without the space for the other.
     """
-    return query.with_hint(query.get_final_froms()[0], CLAIM_HINT, "mssql")
+    return len(value) <= length_of(column) and not value.endswith(" ")
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without those that are None: of a NULL parameter pyodbc asks the server what type it has."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+# Hints for SQL Server; SQLite needs none, since its writing transactions follow one another. They name the index: a
+# small table would be read as a whole otherwise, and rows waited for, or locked, that are not meant.
+
+
+def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query` locks the rows that it reads, along `index`, and leaves out those that another transaction has locked."""
+    return _hinted(query, f"UPDLOCK, READPAST, ROWLOCK, INDEX({index})")
+
+
+def marking(change: _Change) -> _Change:
+    """`change` to rows that the transaction has taken, by their `seq`: waits for no other row that it comes across.
+
+    The table that is changed takes no hint that names an index (error 1069).
+    """
+    return change.with_hint("WITH (READPAST, ROWLOCK)", dialect_name="mssql")
+
+
+def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """Until the transaction ends nobody else reads what `query` finds along `index` in this way, nor adds to it.
+
+    A look before a write needs that where readers do not wait for writers (READ_COMMITTED_SNAPSHOT).
+    """
+    return _hinted(query, f"UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK")
+
+
+def along(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query` finds its rows by `index`, however small the table."""
+    return _hinted(query, f"INDEX({index})")
+
+
+def _hinted(query: sa.Select[Any], hints: str) -> sa.Select[Any]:
+    return query.with_hint(query.get_final_froms()[0], f"WITH ({hints})", "mssql")
 
 
 def big_id() -> sa.types.TypeEngine[int]:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from sqlalchemy.engine import Connection
 from store.clock import now
 from store.database import Database
 from store.models import webhook_delivery
-from store.types import Constant, for_update
+from store.types import Constant, fitting, given, length_of, marking, taking
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 
@@ -74,11 +75,18 @@ def _held(**values: Any) -> sa.Update:
 
 
 _SELECT: sa.Select[Any] = sa.select(*(_d[item.name] for item in fields(Delivery)))
-_SAID: dict[str, Any] = {"last_status_code": bindparam("code"), "last_error": bindparam("error")}
 _BEGIN = _held(attempt=_d.attempt + 1, claim_token=bindparam("new_token"), next_at=bindparam("until"))
-_END = _held(status=bindparam("new_status"), payload=None, claim_token=None, next_at=None, **_SAID)
-_AGAIN = _held(claim_token=None, next_at=bindparam("until"), **_SAID)
-_NOT_BEGUN = _held(attempt=_d.attempt - 1, claim_token=None, next_at=bindparam("until"))
+_NOT_BEGUN = _held(attempt=_d.attempt - 1, claim_token=sa.null(), next_at=bindparam("until"))
+
+
+@cache
+def _attempted(new: frozenset[str], has_ended: bool) -> sa.Update:
+    """The update that records an attempt; `new`: which of `last_status_code` and `last_error` are not NULL."""
+    said = {name: bindparam(f"new_{name}") if name in new else sa.null() for name in ("last_status_code", "last_error")}
+    if has_ended:
+        over = dict.fromkeys(("payload", "claim_token", "next_at"), sa.null())
+        return _held(status=bindparam("new_status"), **over, **said)
+    return _held(claim_token=sa.null(), next_at=bindparam("until"), **said)
 
 
 class WebhookStore:
@@ -125,16 +133,19 @@ class WebhookStore:
         """Deliveries whose time has come, longest due first; they are the caller's to send for `for_s` seconds."""
         moment = now()
         token = uuid.uuid4().hex
-        query = for_update(sa.select(_d.id)).where(_IS_PENDING, _d.next_at <= moment).order_by(_d.next_at).limit(limit)
+        query = (
+            taking(sa.select(_d.seq, _d.id), "ix_webhook_delivery_due")
+            .where(_IS_PENDING, _d.next_at <= moment)
+            .order_by(_d.next_at)
+            .limit(limit)
+        )
         with self._db.write() as connection:
-            ids = list(connection.execute(query).scalars())
-            if ids:
-                connection.execute(
-                    sa.update(webhook_delivery)
-                    .where(_d.id.in_(ids), _IS_PENDING)
-                    .values(claim_token=token, next_at=moment + timedelta(seconds=for_s), updated_at=moment)
-                )
-        return [Claim(one, token) for one in ids]
+            rows = connection.execute(query).all()
+            if rows:
+                change = sa.update(webhook_delivery).where(_d.seq.in_([row.seq for row in rows]), _IS_PENDING)
+                until = moment + timedelta(seconds=for_s)
+                connection.execute(marking(change.values(claim_token=token, next_at=until, updated_at=moment)))
+        return [Claim(row.id, token) for row in rows]
 
     def begin(self, claim: Claim, *, for_s: float) -> tuple[Delivery, Claim] | None:
         """Begin an attempt that ends within `for_s` seconds: the delivery and the claim to record its outcome with.
@@ -159,15 +170,15 @@ class WebhookStore:
     def record(self, claim: Claim, outcome: Outcome) -> bool:
         """Write down what came of an attempt; False when the claim is no longer ours."""
         values: dict[str, Any] = {"the_id": claim.id, "token": claim.token, "moment": now()}
-        if outcome.status != PENDING:
-            statement = _END
-            values |= {"new_status": outcome.status, "code": outcome.status_code, "error": outcome.error}
-        elif outcome.counted:
-            statement = _AGAIN
-            values |= {"until": outcome.next_at, "code": outcome.status_code, "error": outcome.error}
+        error = None if outcome.error is None else fitting(outcome.error, length_of(_d.last_error))
+        said = given({"last_status_code": outcome.status_code, "last_error": error})
+        has_ended = outcome.status != PENDING
+        values |= {"new_status": outcome.status} if has_ended else {"until": outcome.next_at}
+        if has_ended or outcome.counted:
+            statement = _attempted(frozenset(said), has_ended)
+            values |= {f"new_{name}": value for name, value in said.items()}
         else:
             statement = _NOT_BEGUN
-            values |= {"until": outcome.next_at}
         with self._db.write() as connection:
             return connection.execute(statement, values).rowcount == 1
 
@@ -179,7 +190,7 @@ class WebhookStore:
                 connection.execute(
                     sa.update(webhook_delivery)
                     .where(_d.id == claim.id, _d.claim_token == claim.token, _IS_PENDING)
-                    .values(claim_token=None, next_at=moment)
+                    .values(claim_token=sa.null(), next_at=moment)
                 )
 
     def latest(self, process_id: uuid.UUID) -> Delivery | None:

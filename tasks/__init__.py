@@ -22,5 +22,6 @@ app = Celery(
         "tasks.purge",
         "tasks.webhooks.delivering",
         "tasks.worker",
+        "tasks.exporting",
     ],
 )

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from camunda_bridge.errors import BridgeError
+from camunda_bridge.errors import BridgeError, EngineAway
 from camunda_bridge.variables import to_engine
 from store.processes import ProcessRow
-from tasks.retry import EngineUnavailable, follow_at_once
+from tasks.retry import EngineUnavailable, follow_at_once, write_down
 from tasks.runtime import runtime
-from tasks.settle import record_ops
+from tasks.settle import ops_event, record_ops
 
 
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
     """Deliver a message with variables to the instance of `row`, and have its next steps run at once.
 
     False when nothing in the instance waits for it, or more than one place does. Processes that it called are
-    instances of their own, and are not asked.
+    instances of their own, and are not asked. A message that was delivered counts as delivered even if the event that
+    says so cannot be written.
 
     Raises:
         EngineUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
-        DatabaseAway: the message was delivered, but the event that says so was not written.
     """
     instance_id = row.process_instance_id
     if instance_id is None:
@@ -29,13 +29,16 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
         if not runtime().engine.correlate(message, instance_id=instance_id, variables=to_engine(variables)):
             return False
     except BridgeError as error:
-        raise EngineUnavailable(str(error)) from error
+        maybe_done = isinstance(error, EngineAway) and error.maybe_done
+        known = "the process may have the message" if maybe_done else "the message was not delivered"
+        raise EngineUnavailable(f"{error}; {known}") from error
     follow_at_once(row, instance_id)
-    record_ops(
+    event = ops_event(
         row,
         actor=actor,
         step_name="message",
         result=f"the message {message!r} was delivered",
         metadata={"messageName": message, "variables": sorted(variables)},
     )
+    write_down(lambda: record_ops(event), f"message {message!r} to {row.correlation_id}")
     return True

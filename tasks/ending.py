@@ -9,38 +9,31 @@ from store.processes import PENDING, Ending, ProcessRow
 from tasks import app, log_context
 from tasks.publish import BrokerAway, send_close
 from tasks.runtime import runtime
-from tasks.settle import record_ops, settle
+from tasks.settle import ops_event, settle
 
 log = logging.getLogger(__name__)
 
 
-def end_from_outside(row: ProcessRow, ending: Ending) -> bool:
-    """End a row; False when it had ended before.
+def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -> bool:
+    """End a row as `actor` wants it, by the call `step_name`; False when it had ended before.
 
     Its instance, if one runs, is deleted by a task, so that no caller waits for the engine.
     """
     if row.status != PENDING and row.status == ending.status:
         return False
-    won = settle(row, ending)
+    event = ops_event(
+        row,
+        actor=actor,
+        step_name=step_name,
+        result=f"the process was ended as {ending.status}",
+        metadata={"from": row.status, "error": ending.error},
+    )
+    won = settle(row, ending, event=event)
     if won:
         try:
-            send_close(row.id)
+            send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
         except BrokerAway as error:
             log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
-    return won
-
-
-def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -> bool:
-    """:func:`end_from_outside`, with an event that says who did it; False when the row had ended before."""
-    won = end_from_outside(row, ending)
-    if won:
-        record_ops(
-            row,
-            actor=actor,
-            step_name=step_name,
-            result=f"the process was ended as {ending.status}",
-            metadata={"from": row.status, "error": ending.error},
-        )
     return won
 
 

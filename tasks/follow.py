@@ -6,15 +6,22 @@ No worker contends with another for it and no fetch comes back empty; beat's pol
 from __future__ import annotations
 
 import logging
+import random
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from camunda_bridge.client import Topic
-from camunda_bridge.errors import EngineAway, Unauthorized
+from camunda_bridge.errors import BridgeError, EngineAway, Unauthorized
 from camunda_bridge.locks import new_token
+from metrics import declared
+from store.database import DatabaseAway
 from store.events import AttemptKey
+from tasks.flow import FREE, Limit, controls
 from tasks.messages import StepMessage
+from tasks.permits import begin, end, give_back, nothing_held_back, take
 from tasks.processes import registry
 from tasks.publish import BrokerAway, send_step
 from tasks.room import gauge
@@ -26,10 +33,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What came of following: how many steps were enqueued, and whether the engine answered at all."""
+    """How many steps were enqueued, whether the engine answered at all, and whether a topic's limit said no."""
 
     enqueued: int
     asked: bool = True
+    held_back: bool = False
 
 
 _ways = Ways()
@@ -79,7 +87,7 @@ def hand_on_slot() -> bool:
 
 
 def fetch(
-    topics: list[Topic] | tuple[Topic, ...],
+    topics: Sequence[Topic],
     *,
     max_tasks: int,
     business_key: str | None = None,
@@ -88,10 +96,72 @@ def fetch(
 ) -> Followed:
     """Lock what is ready, of one business key or of one instance if given, and enqueue each task.
 
-    The first message carries `confirm`.
+    The first message carries `confirm`. What ops paused is left out, and no more is locked than a topic's limit allows.
     """
+    try:
+        held = controls()
+    except DatabaseAway as error:
+        # Without its store a paused topic could not be told from others.
+        log.info("nothing fetched: database is away: %s", error)
+        return Followed(0, asked=False)
+    if held is FREE:
+        return _fetch(topics, max_tasks=max_tasks, business_key=business_key, instance_id=instance_id, confirm=confirm)
+    free, limited = held.sort(topics)
+    if business_key is None and instance_id is None:
+        return _fetch_in_turn(free, limited, max_tasks, confirm)
+    return _fetch(
+        free, limited, max_tasks=max_tasks, business_key=business_key, instance_id=instance_id, confirm=confirm
+    )
+
+
+def _fetch_in_turn(
+    free: list[Topic], limited: list[tuple[Topic, Limit]], max_tasks: int, confirm: AttemptKey | None
+) -> Followed:
+    """Fetch tasks of any process: each limited topic by itself, then the others together.
+
+    A limited topic has an even share of what is left (by chance, where that is no whole number), so that one with many
+    tasks leaves others theirs; what it does not use goes to those behind it.
+    """
+    shares: list[tuple[list[Topic], list[tuple[Topic, Limit]]]] = [
+        ([], [one]) for one in random.sample(limited, len(limited))
+    ]
+    if free:
+        shares.append((free, []))
+    enqueued, asked, held_back = 0, True, False
+    for parts, (some, one) in zip(range(len(shares), 0, -1), shares, strict=True):
+        left = max_tasks - enqueued
+        share = int(left / parts + random.random()) if parts > 1 else left
+        if share <= 0:
+            continue
+        followed = _fetch(some, one, max_tasks=share, permits=share, confirm=confirm)
+        enqueued += followed.enqueued
+        asked = asked and followed.asked
+        held_back = held_back or followed.held_back
+        if followed.enqueued:
+            confirm = None
+    return Followed(enqueued, asked, held_back)
+
+
+def _fetch(
+    topics: Sequence[Topic],
+    limited: Sequence[tuple[Topic, Limit]] = (),
+    *,
+    max_tasks: int,
+    permits: int = 1,
+    business_key: str | None = None,
+    instance_id: str | None = None,
+    confirm: AttemptKey | None = None,
+) -> Followed:
+    """One fetch: of `topics`, and at most `permits` tasks of each of `limited`, if its limit allows."""
     settings = runtime().settings
     token = new_token()
+    taken = {topic.name: (limit, found) for topic, limit in limited if (found := take(topic, limit, permits, token))}
+    if taken:
+        topics = [*topics, *(topic for topic, _ in limited if topic.name in taken)]
+        if not business_key and not instance_id:
+            max_tasks = min(max_tasks, len(taken[limited[0][0].name][1]))
+    if not topics:
+        return Followed(0, held_back=bool(limited))
     # The lock is counted from before the call: the engine sets it somewhere within.
     fetched_at = time.time()
     engine, most = runtime().engine, min(max_tasks, settings.poll_max_tasks)
@@ -108,13 +178,61 @@ def fetch(
             tasks = engine.fetch_and_lock(topics, **lock)
     except (EngineAway, Unauthorized) as error:
         log.info("nothing fetched: %s", error)
+        for name, (limit, found) in taken.items():
+            give_back(name, limit, found)
         return Followed(0, asked=False)
+    of_one_process = business_key is not None or instance_id is not None
+    declared.FETCHED.labels("follow" if of_one_process else "poll").observe(len(tasks))
     lock_s = settings.lock_duration_ms / 1000
-    return Followed(
-        _enqueue(
-            [StepMessage(task, token, fetched_at, lock_s, confirm if task is tasks[0] else None) for task in tasks]
-        )
-    )
+    messages: list[StepMessage] = []
+    for task in tasks:
+        permit = None
+        if task.topic in taken:
+            found = taken[task.topic][1]
+            if not found:
+                # One process has more ready of it than its limit allows: the poll comes back to it.
+                _unlock(task.id, token)
+                continue
+            permit = found.pop()
+        messages.append(StepMessage(task, token, fetched_at, lock_s, None if messages else confirm, permit))
+    for name, (limit, found) in taken.items():
+        give_back(name, limit, found)
+    return Followed(_enqueue(messages))
+
+
+@contextmanager
+def permitted(message: StepMessage) -> Iterator[None]:
+    """Hold the permit of a step, if its topic has a limit, while the block runs; then hand it on."""
+    if message.permit is None:
+        yield
+        return
+    begin(message.task.id, message.token, message.task.topic, message.permit)
+    try:
+        yield
+    finally:
+        end_permit(message)
+
+
+def end_permit(message: StepMessage) -> None:
+    """Give the permit of a step back that has ended, and fetch the next task that its topic's limit has held back."""
+    task = message.task
+    if message.permit is None or not end(task.id, message.token, task.topic, message.permit):
+        return
+    found = registry.find(task.topic)
+    if found is None or gauge().read().free <= 0:
+        # The poll comes back to it.
+        return
+    process, step = found
+    followed = fetch([process.topic(step)], max_tasks=1)
+    if followed.asked and not followed.enqueued and not followed.held_back:
+        nothing_held_back(task.topic)
+
+
+def _unlock(task_id: str, token: str) -> None:
+    try:
+        runtime().engine.unlock(task_id, token)
+    except BridgeError as error:
+        log.info("task beyond its topic's limit not unlocked, its lock runs out: %s", error)
 
 
 def _enqueue(messages: list[StepMessage]) -> int:

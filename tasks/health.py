@@ -17,7 +17,9 @@ from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError
 from camunda_bridge.session import EngineSession
 from store.database import DatabaseAway
+from tasks.documents import rfc3339
 from tasks.engine_health import EngineContents
+from tasks.flow import topic_states
 from tasks.processes import registry
 from tasks.redaction import shown_text
 from tasks.room import WORKERS_KEY, live_workers
@@ -69,6 +71,12 @@ class Health:
         self._probe: Engine | None = None
         self._contents = EngineContents(lambda: self._engine_probe().session)
         self._advised = False
+        self._paused: dict[str, str] | None = None
+
+    def paused_topics(self) -> dict[str, str] | None:
+        """Topics that ops have paused, and since when; None while the store is away."""
+        self.parts()
+        return self._paused
 
     def parts(self) -> dict[str, Part]:
         """Every part by name; the last look while another request looks anew."""
@@ -79,10 +87,20 @@ class Health:
             try:
                 if time.monotonic() - self._looked_at > LIFETIME_S:
                     self._parts = self._look_at_all()
+                    self._paused = self._look_for_paused() if self._parts["database"].up else None
                     self._looked_at = time.monotonic()
             finally:
                 self._turn.release()
         return self._parts
+
+    def _look_for_paused(self) -> dict[str, str] | None:
+        try:
+            found = [state.said for state in topic_states() if state.is_paused]
+        except Exception as error:
+            # A schema that was not migrated yet, for example: no reason to answer nothing at all.
+            log.warning("paused topics cannot be read: %s", type(error).__name__)
+            return None
+        return {row.topic: rfc3339(row.paused_at) for row in found if row is not None and row.paused_at is not None}
 
     def _look_at_all(self) -> dict[str, Part]:
         checks: dict[str, Callable[[], Part]] = {

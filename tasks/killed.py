@@ -9,13 +9,16 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine
+from metrics import declared
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
 from tasks import app, log_context
+from tasks.follow import end_permit
 from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.report import report_failure
 from tasks.runtime import runtime
+from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +33,17 @@ def report_killed(body: dict[str, Any], text: str) -> None:
         return
     _, step = found
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
+    end_permit(message)
     try:
         progress = Progress(FAILED, {"message": text}, result=step.error)
         if not runtime().events.progress(message.attempt, progress, only_from_started=True):
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
-        report_failure(message, step, Failed(text, ""), _context(message))
+        declared.STEP_ATTEMPTS.labels(message.task.topic, "killed").inc()
+        context = _context(message)
+        announce(context.correlation_id or (message.task.business_key or "")[:200] or message.task.process_instance_id)
+        report_failure(message, step, Failed(text, ""), context)
     except (BridgeError, DatabaseAway) as error:
         log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)
 

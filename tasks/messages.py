@@ -10,11 +10,16 @@ from camunda_bridge.client import LockedTask
 from camunda_bridge.variables import Typed
 from store.events import AttemptKey
 
-#: version of the message; a worker refuses what it does not know
+#: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
+#: needs no new version. `version`, `id`, `token` and `topic` stay for ever: by them a task is given back.
 VERSION = 1
 
 #: share of the lock's time that a message may spend in the broker; the rest is the handler's until it is extended
 QUEUE_SHARE = 0.75
+
+
+class UnknownVersion(ValueError):
+    """The message is of a version that this worker does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,8 @@ class StepMessage:
     """One locked external task on its way to a worker.
 
     `fetched_at`: seconds since the epoch, before the fetch was sent. `lock_s`: how long the lock lasts from then, in
-    seconds. `confirm`: the attempt whose accepted completion led here, still to be written down.
+    seconds. `confirm`: the attempt whose accepted completion led here, still to be written down. `permit`: what the
+    topic's limit counts it by (see tasks.permits), None without a limit.
     """
 
     task: LockedTask
@@ -30,6 +36,7 @@ class StepMessage:
     fetched_at: float
     lock_s: float
     confirm: AttemptKey | None = None
+    permit: str | None = None
 
     @property
     def attempt(self) -> AttemptKey:
@@ -64,6 +71,8 @@ class StepMessage:
         }
         if self.confirm is not None:
             body["confirm"] = [self.confirm.external_task_id, self.confirm.lock_token]
+        if self.permit is not None:
+            body["permit"] = self.permit
         return body
 
     @classmethod
@@ -71,10 +80,10 @@ class StepMessage:
         """From JSON.
 
         Raises:
-            ValueError: the message has another version.
+            UnknownVersion: the message has another version.
         """
         if body.get("version") != VERSION:
-            raise ValueError(f"a step message of version {body.get('version')!r}, this worker knows {VERSION}")
+            raise UnknownVersion(f"a step message of version {body.get('version')!r}, this worker knows {VERSION}")
         variables: dict[str, Typed] = body["variables"]
         confirm = body.get("confirm")
         return cls(
@@ -93,4 +102,5 @@ class StepMessage:
             body["fetchedAt"],
             body["lock"],
             AttemptKey(*confirm) if confirm else None,
+            body.get("permit"),
         )

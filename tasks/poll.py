@@ -6,6 +6,7 @@ import logging
 
 from store.database import DatabaseAway
 from tasks import app
+from tasks.flow import refresh
 from tasks.follow import fetch
 from tasks.gate import close_gate, open_gate
 from tasks.processes import registry
@@ -28,6 +29,7 @@ def poll() -> None:
     try:
         # A step cannot begin without its row, so nothing is fetched while the database is away.
         running = runtime().processes.count_running()
+        refresh()
     except DatabaseAway as error:
         log.warning("nothing fetched: database is away: %s", error)
         return

@@ -30,7 +30,7 @@ def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
     if followed.enqueued:
         return
     if confirm is not None:
-        _confirm(confirm)
+        confirm_completed(confirm)
         announce(task.business_key or task.process_instance_id)
     try:
         if _settle_if_ended(task.process_instance_id):
@@ -103,7 +103,8 @@ def _flat(task: LockedTask) -> str | None:
     return task.process_instance_id if alone else None
 
 
-def _confirm(attempt: AttemptKey) -> None:
+def confirm_completed(attempt: AttemptKey) -> None:
+    """Write down that the engine has accepted an attempt's completion."""
     try:
         runtime().events.close(attempt, COMPLETED)
     except DatabaseAway as error:

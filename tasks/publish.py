@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from typing import Any
 
@@ -26,6 +27,10 @@ BROKER_AWAY = (redis.RedisError, OSError)
 
 #: the queue of webhooks
 WEBHOOKS_QUEUE = "webhooks"
+
+
+#: header of a message that says when it was sent, in seconds since the epoch; a queue's age is that of its first one
+SENT_AT = "sent_at"
 
 
 class BrokerAway(Exception):
@@ -59,9 +64,14 @@ def send_start(
 
 
 def send_start_again(
-    process_id: str, *, shadow: str | None, argsrepr: str | None, traceparent: str | None = None
+    process_id: str,
+    *,
+    shadow: str | None,
+    argsrepr: str | None,
+    traceparent: str | None = None,
+    sent_at: float | None = None,
 ) -> None:
-    """Put a start back at the head of its queue.
+    """Put a start back at the head of its queue, where it is as old as it was: `sent_at`, in seconds since the epoch.
 
     Raises:
         BrokerAway: the message was not taken; `reconcile` sends it again.
@@ -74,6 +84,7 @@ def send_start_again(
         shadow=shadow,
         argsrepr=argsrepr,
         first=True,
+        sent_at=sent_at,
     )
 
 
@@ -120,16 +131,28 @@ def send_killed(body: dict[str, Any], text: str) -> None:
     Raises:
         BrokerAway: the message was not taken; the lock runs out and the engine offers the task again.
     """
-    _send("report_killed", [body, text], queue="settling", argsrepr=f"({body['topic']})")
+    _send(
+        "report_killed",
+        [body, text],
+        queue="settling",
+        shadow=f"report killed {body['topic']}",
+        argsrepr=f"({body['businessKey']})",
+    )
 
 
-def send_close(process_id: uuid.UUID) -> None:
+def send_close(process_id: uuid.UUID, *, process_key: str, correlation_id: str) -> None:
     """Have the instance of a row deleted that was ended from outside.
 
     Raises:
         BrokerAway: the message was not taken; `reconcile` does it.
     """
-    _send("close_instance", [str(process_id)], queue="settling")
+    _send(
+        "close_instance",
+        [str(process_id)],
+        queue="settling",
+        shadow=f"delete instance {process_key}",
+        argsrepr=f"({correlation_id})",
+    )
 
 
 def send_delivery(claim: Claim) -> None:
@@ -142,7 +165,14 @@ def send_delivery(claim: Claim) -> None:
 
 
 def _send(
-    name: str, args: list[Any], *, queue: str, task_id: str | None = None, first: bool = False, **options: Any
+    name: str,
+    args: list[Any],
+    *,
+    queue: str,
+    task_id: str | None = None,
+    first: bool = False,
+    sent_at: float | None = None,
+    **options: Any,
 ) -> None:
     task_id = task_id or str(uuid.uuid4())
     message = app.amqp.as_task_v2(
@@ -153,7 +183,7 @@ def _send(
         "body": base64.b64encode(body).decode("ascii"),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": message.headers,
+        "headers": {**message.headers, SENT_AT: sent_at or time.time()},
         "properties": {
             **message.properties,
             "delivery_mode": 2,

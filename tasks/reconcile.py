@@ -16,6 +16,7 @@ import redis
 
 from camunda_bridge.client import PAGE
 from camunda_bridge.errors import BridgeError, EngineRefused
+from metrics import declared
 from store.clock import now
 from store.database import DatabaseAway
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
@@ -30,6 +31,7 @@ from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
 from tasks.settle import settle, settle_from_history
 from tasks.ticks import is_first_tick
+from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ def resend_starts() -> None:
     each_or_give_back(missing, send, runtime().processes.give_back, when=BrokerAway)
     if missing:
         log.warning("%d starts sent again", len(missing))
+        _repaired("start_sent_again", len(missing))
 
 
 def settle_finished() -> None:
@@ -106,7 +109,9 @@ def settle_incidents() -> None:
         for row in runtime().processes.by_instance_ids(by_instance):
             if row.status == PENDING and row.process_instance_id is not None:
                 incident = by_instance[row.process_instance_id]
-                settle_incident(row, incident["incidentMessage"] or incident["incidentType"], incident["activityId"])
+                text = incident["incidentMessage"] or incident["incidentType"]
+                if settle_incident(row, text, incident["activityId"]):
+                    _repaired("incident_found")
         if len(incidents) < PAGE:
             return
 
@@ -125,10 +130,11 @@ def sweep_running() -> None:
         for row in rows:
             instance = known.get(row.process_instance_id or "")
             if instance is not None:
-                settle_from_history(row, instance)
+                _settle_unseen(row, instance)
             elif row.status == PENDING and row.updated_at < now() - OVERLAP:
                 message = "the engine knows nothing of the instance any more"
-                settle(row, Ending(ERROR, error={"code": "INSTANCE_LOST", "message": message, "type": "lost"}))
+                if settle(row, Ending(ERROR, error={"code": "INSTANCE_LOST", "message": message, "type": "lost"})):
+                    _repaired("instance_lost")
         after = rows[-1].seq if len(rows) == PAGE else 0
         if len(rows) < PAGE:
             break
@@ -147,6 +153,7 @@ def close_ended() -> None:
     for row in runtime().processes.open_in_engine(limit=BATCH):
         try:
             close_in_engine(row)
+            _repaired("instance_deleted")
         except EngineRefused as error:
             # One that the engine will not delete must not stand before all others.
             log.warning("instance of %s not deleted: %s", row.correlation_id, error)
@@ -182,13 +189,27 @@ def _settle_all(instances: list[dict[str, Any]]) -> None:
     by_id = {instance["id"]: instance for instance in instances}
     for row in runtime().processes.by_instance_ids(by_id):
         if row.status in (PENDING, ERROR) and row.process_instance_id is not None:
-            settle_from_history(row, by_id[row.process_instance_id])
+            _settle_unseen(row, by_id[row.process_instance_id])
+
+
+def _settle_unseen(row: ProcessRow, instance: dict[str, Any]) -> None:
+    if settle_from_history(row, instance):
+        _repaired("end_found")
+
+
+def _repaired(kind: str, number: int = 1) -> None:
+    declared.REPAIRS.labels(kind).inc(number)
 
 
 def _resolve(row: EventRow) -> None:
     phase = _what_became_of(row)
-    if phase is not None:
-        runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
+    if phase is None:
+        return
+    closed = runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
+    if closed:
+        _repaired(f"attempt_{phase.replace('-', '_')}")
+        if row.correlation_id is not None:
+            announce(row.correlation_id)
 
 
 def _what_became_of(row: EventRow) -> str | None:

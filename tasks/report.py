@@ -10,6 +10,7 @@ from camunda_bridge.context import ExecutionContext
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.executor import Failed
+from metrics import declared
 from store.database import retrying
 from store.processes import ERROR, Ending, ProcessRow
 from tasks.messages import StepMessage
@@ -52,8 +53,11 @@ def retry_pause_ms(left: int, step: StepDefinition) -> int:
     return int(pause_s * random.uniform(0.75, 1.25) * 1000)
 
 
-def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) -> None:
-    """The row's process stands still on an incident: `error`, and the waiting client is told now."""
+def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) -> bool:
+    """The row's process stands still on an incident: `error`, and the waiting client is told now.
+
+    False when it had ended before.
+    """
     # The row must say that it stands on an incident even if the engine cannot say on which.
     incident_id = "unknown"
     try:
@@ -63,7 +67,10 @@ def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) ->
         log.info("incident of %s not found: %s", row.correlation_id, error)
     error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
     ending = Ending(ERROR, error=error_document, incident_id=incident_id)
-    retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
+    won = retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
+    if won:
+        declared.INCIDENTS.labels(row.process_key).inc()
+    return won
 
 
 def _row(message: StepMessage, context: ExecutionContext) -> ProcessRow | None:

@@ -3,52 +3,99 @@
 from __future__ import annotations
 
 import logging
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-from camunda_bridge.errors import BridgeError, NotFound
-from store.processes import ProcessRow
-from tasks.publish import BrokerAway, send_follow
-from tasks.runtime import runtime
-from tasks.settle import record_ops, reopen
+import redis
+
+from camunda_bridge.errors import BridgeError, EngineAway, NotFound
+from store.database import DatabaseAway, retrying
+from store.processes import OK, PENDING, ProcessRow
+from tasks.publish import BROKER_AWAY, BrokerAway, send_follow
+from tasks.runtime import KEY_PREFIX, runtime
+from tasks.settle import ops_event, record_ops, reopen
 
 log = logging.getLogger(__name__)
 
 #: attempts that a retry allows
 RETRIES = 1
+#: seconds for which what the engine has taken is tried to be written down, while the caller waits
+WRITE_S = 2.0
+#: seconds after which a retry whose process died no longer holds up another, and for which one waits for another
+TURN_S = 30.0
+TURN_WAIT_S = 5.0
 
 
 class EngineUnavailable(Exception):
-    """The engine could not be asked; nothing was changed."""
+    """The engine did not answer, or refused us; the message says what is known of what it has done."""
 
 
 def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
     """Give what the process stands on another attempt, and make its row `pending` again.
 
-    False when its instance has no open incident.
+    False when it stands on nothing. Of several calls at once for one incident one retries it, and all are True.
 
     Raises:
-        EngineUnavailable: the engine is away or refuses us.
-        DatabaseAway: the store is away; the engine may be at it already, and `reconcile` finds how it ends.
+        EngineUnavailable: the engine is away or refuses us, perhaps after a part of the incidents. Calling again is
+            safe: it goes on with those that are left.
+        DatabaseAway: nothing was changed.
     """
     if not row.process_instance_id:
         # Not at the engine yet. An empty filter would find the incidents of every instance.
         return False
+    with _turn(row.id):
+        found = runtime().processes.by_id(row.id) or row
+        if row.incident_id is not None and found.incident_id != row.incident_id:
+            # Another call was first: the incident that this one is about is being tried again, or was.
+            return found.status in (PENDING, OK) or found.incident_id is not None
+        if found.status != PENDING and found.incident_id is None:
+            # It was ended meanwhile. What its instance stands on is nobody's business any more.
+            return False
+        return _retry_all(found, row.process_instance_id, actor)
+
+
+def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
     try:
-        retried = [_retry(incident["id"]) for incident in runtime().engine.incidents_of(row.process_instance_id)]
+        incidents = [incident["id"] for incident in runtime().engine.incidents_of(instance_id)]
     except BridgeError as error:
-        raise EngineUnavailable(str(error)) from error
-    if not any(retried):
+        raise EngineUnavailable(f"{error}; nothing was changed") from error
+    retried, fault = _retry_each(incidents)
+    if fault is not None and not retried:
+        maybe_done = isinstance(fault, EngineAway) and fault.maybe_done
+        known = "an incident may be tried again already" if maybe_done else "nothing was changed"
+        raise EngineUnavailable(f"{fault}; {known}; call again") from fault
+    # A row that stands on what the engine has no longer (retried in Cockpit, or by a call whose answer was lost) is
+    # being tried again too.
+    if not retried and (incidents or row.incident_id is None):
         return False
-    # After the engine: if the step has ended well meanwhile, the row is `ok` and stays so.
-    reopen(row)
-    record_ops(
+    event = ops_event(
         row,
         actor=actor,
         step_name="retry",
-        result="the incident is tried again",
-        metadata={"incidentId": row.incident_id, "error": row.error},
+        result="the incident is tried again"
+        if fault is None
+        else f"{len(retried)} of {len(incidents)} incidents are tried again",
+        metadata={"incidentId": row.incident_id, "error": row.error, "incidents": retried},
     )
-    follow_at_once(row, row.process_instance_id)
+    if fault is not None:
+        # The row stands on the others still.
+        write_down(lambda: record_ops(event), f"retry of {row.correlation_id}")
+        follow_at_once(row, instance_id)
+        raise EngineUnavailable(f"{event.result}, then: {fault}; call again for the others") from fault
+    # After the engine: if the step has ended well meanwhile, the row is `ok` and stays so. If it is never written, the
+    # row says `error` until the process ends.
+    write_down(lambda: reopen(row, event), f"retry of {row.correlation_id}")
+    follow_at_once(row, instance_id)
     return True
+
+
+def write_down(work: Callable[[], object], what: str) -> None:
+    """Write what the engine has taken already; a database that stays away does not make it undone."""
+    try:
+        retrying(work, for_s=WRITE_S)
+    except DatabaseAway as error:
+        log.error("%s is done in the engine and not written down: %s", what, error)
 
 
 def follow_at_once(row: ProcessRow, instance_id: str) -> None:
@@ -57,6 +104,35 @@ def follow_at_once(row: ProcessRow, instance_id: str) -> None:
         send_follow(instance_id, row.process_key, row.correlation_id, tries=1, countdown_s=0)
     except BrokerAway as error:
         log.info("next steps of %s left to the poll: %s", row.correlation_id, error)
+
+
+@contextmanager
+def _turn(process_id: uuid.UUID) -> Iterator[None]:
+    """One retry of a process at a time. Without Redis, or a turn in time, it goes on: the worst is an attempt more."""
+    lock = runtime().redis.lock(f"{KEY_PREFIX}retry:{process_id}", timeout=TURN_S, blocking_timeout=TURN_WAIT_S)
+    is_held = False
+    try:
+        is_held = lock.acquire()
+    except BROKER_AWAY as error:
+        log.info("retry of %s takes no turn: %s", process_id, error)
+    try:
+        yield
+    finally:
+        if is_held:
+            with suppress(redis.RedisError, OSError):
+                lock.release()
+
+
+def _retry_each(incident_ids: list[str]) -> tuple[list[str], BridgeError | None]:
+    """Those that may be tried again, and the error that came before all were through."""
+    retried: list[str] = []
+    for incident_id in incident_ids:
+        try:
+            if _retry(incident_id):
+                retried.append(incident_id)
+        except BridgeError as error:
+            return retried, error
+    return retried, None
 
 
 def _retry(incident_id: str) -> bool:

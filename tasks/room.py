@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -20,6 +20,8 @@ from tasks.runtime import KEY_PREFIX, runtime
 WORKERS_KEY = KEY_PREFIX + "workers"
 #: set while ready tasks were left in the engine for lack of room
 BACKLOG_KEY = KEY_PREFIX + "backlog"
+#: what ops say about topics, from the store (see tasks.flow); read along with the counts, so that no step asks for it
+TOPICS_KEY = KEY_PREFIX + "topics"
 
 #: seconds after which a worker that said nothing counts as gone
 HEARTBEAT_LIFETIME_S = 5.0
@@ -31,10 +33,14 @@ BACKLOG_LIFETIME_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many more steps the workers can take, and whether ready ones wait in the engine."""
+    """How many more steps the workers can take, and whether ready ones wait in the engine.
+
+    `topics`: what :data:`TOPICS_KEY` says, None while nothing is published.
+    """
 
     free: int
     backlog: bool = False
+    topics: str | None = None
 
 
 class RoomGauge:
@@ -58,7 +64,11 @@ class RoomGauge:
 
     def take(self, number: int) -> None:
         """Remember that `number` steps were queued since the last count."""
-        self._last = Room(max(0, self._last.free - number), self._last.backlog)
+        self._last = replace(self._last, free=max(0, self._last.free - number))
+
+    def note_topics(self, topics: str) -> None:
+        """Remember what was just published under :data:`TOPICS_KEY`."""
+        self._last = replace(self._last, topics=topics)
 
     def mark_backlog(self) -> None:
         """Say that ready tasks were left in the engine."""
@@ -69,7 +79,7 @@ class RoomGauge:
 
     def clear_backlog(self) -> None:
         """Say that everything ready was fetched."""
-        self._last = Room(self._last.free)
+        self._last = replace(self._last, backlog=False)
         try:
             self._redis.delete(BACKLOG_KEY)
         except redis.RedisError:
@@ -78,15 +88,15 @@ class RoomGauge:
     def _count(self) -> Room:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hgetall(WORKERS_KEY)
-        pipeline.exists(BACKLOG_KEY)
+        pipeline.mget(BACKLOG_KEY, TOPICS_KEY)
         for queue in self._queues:
             pipeline.llen(queue)
-        workers, backlog, *lengths = pipeline.execute()
+        workers, (backlog, topics), *lengths = pipeline.execute()
         slots = running = 0
         for beat in live_workers(workers).values():
             slots += beat.slots
             running += beat.running
-        return Room(max(0, slots - running - sum(lengths)), bool(backlog))
+        return Room(max(0, slots - running - sum(lengths)), bool(backlog), topics)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 
 import redis
 
 from camunda_bridge.client import Engine
+from camunda_bridge.errors import LockLost
 from camunda_bridge.locks import LockKeeper
+from metrics import declared
 from settings import Settings, get_settings
 from store.bookmarks import BookmarkStore
 from store.database import Database
 from store.events import EventStore
 from store.processes import ProcessStore
+from store.topics import TopicStore
 from store.webhooks import WebhookStore
 
 #: every key of ours in Redis begins with this
@@ -52,6 +56,11 @@ class Runtime:
         return WebhookStore(self.database)
 
     @cached_property
+    def topics(self) -> TopicStore:
+        """What ops say about topics."""
+        return TopicStore(self.database)
+
+    @cached_property
     def bookmarks(self) -> BookmarkStore:
         """How far the reconciler has come."""
         return BookmarkStore(self.database)
@@ -79,7 +88,26 @@ class Runtime:
     def keeper(self) -> LockKeeper:
         """Keeps the locks of running handlers alive."""
         duration_ms = self.settings.lock_duration_ms
-        return LockKeeper(lambda task_id, token: self.engine.extend_lock(task_id, token, duration_ms), duration_ms)
+
+        def extend(task_id: str, token: str) -> None:
+            from tasks import permits  # it needs this module
+
+            _counted(lambda: self.engine.extend_lock(task_id, token, duration_ms))
+            permits.renew(task_id, token)
+
+        return LockKeeper(extend, duration_ms)
+
+
+def _counted(extend: Callable[[], object]) -> None:
+    outcome = "failed"
+    try:
+        extend()
+        outcome = "extended"
+    except LockLost:
+        outcome = "lost"
+        raise
+    finally:
+        declared.LOCK_EXTENSIONS.labels(outcome).inc()
 
 
 _runtime: Runtime | None = None

@@ -9,25 +9,33 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from camunda_bridge.endings import end_of
+from metrics import declared
 from store.events import OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
-from tasks import app, tracing
+from tasks import tracing
 from tasks.publish import BROKER_AWAY
 from tasks.redaction import shown, shown_error
+from tasks.results import open_result, publish_result
 from tasks.runtime import runtime
+from tasks.watched import announce
 from tasks.webhooks.outbox import enqueue, write_delivery
 
 log = logging.getLogger(__name__)
 
 #: a larger result stays in the row, and the key only points there, in bytes
 MAX_KEY_BYTES = 64 * 1024
+#: who did what nobody asked for
+OURSELVES = "celery-camunda"
 
 
 def settle_step(
     process_id: uuid.UUID,
     ending: Ending,
     *,
+    process_key: str,
     process_instance_id: str,
     correlation_id: str,
     traceability_id: str,
@@ -49,32 +57,39 @@ def settle_step(
             connection=connection,
         )
         claim = write_delivery(connection, process_id) if won and has_callback else None
+        was_late = not won and _record_lost_race(connection, process_id, ending)
     if won:
+        declared.ENDED.labels(process_key, ending.status).inc()
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
-    else:
-        lost_race(process_id, ending)
+    elif was_late:
+        announce(correlation_id)
     if claim is not None:
         enqueue(claim)
     return won
 
 
-def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False) -> bool:
+def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False, event: NewEvent | None = None) -> bool:
     """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost.
 
     `as_found`: see :meth:`store.processes.ProcessStore.settle`.
+    `event`: who ended it, for the event log; written with the end or not at all.
     """
     ending = _shown(ending)
     with _traced(ending, row.correlation_id), runtime().database.write() as connection:
         won = runtime().processes.settle(row.id, ending, connection=connection, as_found=as_found)
         claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None
-    if not won:
-        if not as_found:
-            lost_race(row.id, ending)
-        return False
-    wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
+        if won and event is not None:
+            runtime().events.record(event, connection=connection)
+        actor = OURSELVES if event is None or event.actor is None else event.actor
+        was_late = not won and _record_lost_race(connection, row.id, ending, actor=actor, as_found=as_found)
+    if won:
+        declared.ENDED.labels(row.process_key, ending.status).inc()
+        wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
+    elif was_late:
+        announce(row.correlation_id)
     if claim is not None:
         enqueue(claim)
-    return True
+    return won
 
 
 def wake(
@@ -96,51 +111,71 @@ def wake(
     if len(json.dumps(payload, ensure_ascii=False).encode()) > MAX_KEY_BYTES:
         payload = {"status": ending.status, "row": str(process_id)}
     try:
-        app.backend.store_result(str(process_id), payload, "SUCCESS")
+        publish_result(process_id, payload)
     except BROKER_AWAY as error:
         log.warning("result of %s not published, waiters read the row: %s", correlation_id, error)
 
 
-def reopen(row: ProcessRow) -> bool:
-    """`error` back to `pending`, and its result open again: Celery never replaces a SUCCESS."""
-    if not runtime().processes.reopen(row.id):
-        return False
-    try:
-        app.backend.forget(str(row.id))
-    except BROKER_AWAY as error:
-        log.warning("old result of %s not deleted: %s", row.correlation_id, error)
-    return True
+def reopen(row: ProcessRow, event: NewEvent) -> bool:
+    """`error` back to `pending`, and its result open again; `event` says who wanted it.
+
+    False when the row stands on no incident any more: its end stays, and the event is written all the same.
+    """
+    with runtime().database.write() as connection:
+        reopened = runtime().processes.reopen(row.id, connection=connection)
+        runtime().events.record(event, connection=connection)
+    announce(row.correlation_id)
+    if reopened:
+        declared.REOPENED.labels(row.process_key).inc()
+        try:
+            open_result(row.id)
+        except BROKER_AWAY as error:
+            log.warning("old result of %s not deleted: %s", row.correlation_id, error)
+    return reopened
 
 
-def lost_race(process_id: uuid.UUID, ending: Ending) -> None:
-    """Record that a process had ended otherwise before; the same end twice is no news."""
-    row = runtime().processes.by_id(process_id)
+def _record_lost_race(
+    connection: Connection, process_id: uuid.UUID, ending: Ending, *, actor: str = OURSELVES, as_found: bool = False
+) -> bool:
+    """Record that a process had ended otherwise before; False when that is no news, as the same end twice."""
+    row = runtime().processes.by_id(process_id, connection=connection)
     if row is None or row.status == ending.status:
-        return
+        return False
+    # History shows an instance that was deleted because its row had ended, and knows nothing of steps that declare an
+    # error: what it says against those is no other end.
+    if as_found and (ending.status == CANCELLED or row.status == ERROR):
+        return False
     log.warning("process %s is %s already, not %s", row.correlation_id, row.status, ending.status)
-    record_ops(
+    event = ops_event(
         row,
-        actor="celery-camunda",
+        actor=actor,
         step_name="settle",
         result=f"the process is {row.status} already; its end as {ending.status} came too late",
         business_action_response={"status": ending.status, "result": ending.result, "error": ending.error},
     )
+    runtime().events.record(event, connection=connection)
+    return True
 
 
-def record_ops(row: ProcessRow, *, actor: str, step_name: str, result: str, **columns: Any) -> None:
-    """Write an event about a process that is no attempt of a step: who did what."""
-    runtime().events.record(
-        NewEvent(
-            traceability_id=row.traceability_id,
-            correlation_id=row.correlation_id,
-            process_instance_id=row.process_instance_id,
-            phase=OPS,
-            actor=actor,
-            step_name=step_name,
-            result=result,
-            **shown(columns),
-        )
+def ops_event(row: ProcessRow, *, actor: str, step_name: str, result: str, **columns: Any) -> NewEvent:
+    """An event about a process that is no attempt of a step: who did what."""
+    return NewEvent(
+        traceability_id=row.traceability_id,
+        correlation_id=row.correlation_id,
+        process_instance_id=row.process_instance_id,
+        phase=OPS,
+        actor=actor,
+        step_name=step_name,
+        result=result,
+        **shown(columns),
     )
+
+
+def record_ops(event: NewEvent) -> None:
+    """Write an event that goes with no change of a row, and wake who watches its process."""
+    runtime().events.record(event)
+    if event.correlation_id is not None:
+        announce(event.correlation_id)
 
 
 def settle_from_history(row: ProcessRow, instance: dict[str, Any]) -> bool:

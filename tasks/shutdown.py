@@ -18,8 +18,8 @@ from celery.signals import worker_shutting_down
 from celery.worker import state
 
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import BridgeError
-from tasks.messages import StepMessage
+from tasks import app
+from tasks.giving_back import give_back
 from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)
@@ -70,18 +70,22 @@ def cut_off(running: list[Any]) -> None:
     for request in running:
         # A child that lives could still complete the step that another worker has by then.
         if request.worker_pid is None or not _is_alive(request.worker_pid):
-            _give_back(engine, StepMessage.load(request.args[0]))
+            give_back(engine, request.args[0], "the worker's grace time is over")
+    _say_revoked(running)
     logging.shutdown()
     os._exit(0)
 
 
-def _give_back(engine: Engine, message: StepMessage) -> None:
+def _say_revoked(requests: list[Any]) -> None:
+    """Tell Flower how these tasks ended: nobody else is left who would, and it would show them as started for ever."""
     try:
-        given = engine.unlock(message.task.id, message.token)
-    except BridgeError as error:
-        log.warning("%s not unlocked, its lock runs out: %s", message.task.topic, error)
-        return
-    log.warning("%s %s", message.task.topic, "unlocked" if given else "had ended or was another's already")
+        with app.events.default_dispatcher(hostname=_worker.hostname) as dispatcher:
+            for request in requests:
+                number = int(signal.SIGKILL)
+                dispatcher.send("task-revoked", uuid=request.id, terminated=True, signum=number, expired=False)
+    except Exception as error:
+        # The end of this process does not wait for a broker.
+        log.info("cut-off steps are not shown as revoked: %s", error)
 
 
 def _kill(pid: int) -> None:

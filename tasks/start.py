@@ -17,7 +17,7 @@ from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
 from tasks import app, log_context, tracing
 from tasks.gate import close_gate
 from tasks.progress import begin
-from tasks.publish import BrokerAway, send_start, send_start_again
+from tasks.publish import SENT_AT, BrokerAway, send_start, send_start_again
 from tasks.room import gauge
 from tasks.runtime import runtime
 from tasks.settle import settle
@@ -129,7 +129,13 @@ def _is_of(row: ProcessRow, instance: dict[str, str]) -> bool:
 
 def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
     try:
-        send_start_again(process_id, shadow=request.shadow, argsrepr=request.argsrepr, traceparent=traceparent)
+        send_start_again(
+            process_id,
+            shadow=request.shadow,
+            argsrepr=request.argsrepr,
+            traceparent=traceparent,
+            sent_at=getattr(request, SENT_AT, None),
+        )
     except BrokerAway as error:
         log.info("start of %s left to reconcile: %s", process_id, error)
 

@@ -18,6 +18,7 @@ from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.variables import Typed, from_engine
+from metrics import declared
 from store.database import DatabaseAway, retrying
 from store.events import (
     BPMN_ERROR,
@@ -32,13 +33,15 @@ from store.events import (
     Progress,
 )
 from store.processes import ERROR, OK, Ending
+from store.types import fitting
 from tasks import app, log_context, tracing
 from tasks.catching import is_caught
-from tasks.follow import hand_on_slot
+from tasks.follow import hand_on_slot, permitted
+from tasks.giving_back import give_back
 from tasks.limits import time_limit
-from tasks.messages import StepMessage
+from tasks.messages import StepMessage, UnknownVersion
 from tasks.processes import registry
-from tasks.progress import go_on
+from tasks.progress import confirm_completed, go_on
 from tasks.redaction import shown, shown_error, shown_text, values_at_hand
 from tasks.report import report_failure
 from tasks.runtime import runtime
@@ -51,6 +54,8 @@ T = TypeVar("T")
 
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)
+#: what an outcome leads to, unless something comes between
+_PHASES = {Completed: COMPLETED, BusinessError: BPMN_ERROR, Failed: FAILED}
 
 #: how a trace calls an outcome
 _OUTCOMES = {Completed: "completed", BusinessError: "business-error", Failed: "failed"}
@@ -59,19 +64,33 @@ _OUTCOMES = {Completed: "completed", BusinessError: "business-error", Failed: "f
 @app.task(name="run_step")
 def run_step(body: dict[str, Any]) -> None:
     """One attempt of one external task, from its message."""
-    message = StepMessage.load(body)
+    try:
+        message = StepMessage.load(body)
+    except UnknownVersion as error:
+        # Sent by a newer version of the system: one of its workers takes the task.
+        give_back(runtime().engine, body, str(error))
+        return
     task = message.task
     log_context.bind_step(message)
-    found = registry.find(message.task.topic)
-    if found is None:
-        # A worker of another version: give the task back at once, it counts as no attempt.
-        log.warning("no handler for topic %s here: unlocked", message.task.topic)
-        runtime().engine.unlock(message.task.id, message.token)
-        return
-    if message.is_expired():
-        log.info("message for %s came after its lock's time, the engine offers the task again", message.task.topic)
-        return
-    attempt = Attempt(message, *found)
+    with permitted(message):
+        found = registry.find(task.topic)
+        if found is None:
+            # Another version of the system handles it; so does not count as an attempt what this one cannot try.
+            if message.confirm is not None:
+                confirm_completed(message.confirm)
+            # Not by its topic: this installation has no list that it is on.
+            declared.STEP_ATTEMPTS.labels("other", "unhandled").inc()
+            give_back(runtime().engine, body, "no handler here")
+            return
+        if message.is_expired():
+            log.info("message for %s came after its lock's time, the engine offers the task again", task.topic)
+            declared.STEP_ATTEMPTS.labels(task.topic, "expired").inc()
+            return
+        _attempt(Attempt(message, *found))
+
+
+def _attempt(attempt: Attempt) -> None:
+    task = attempt.task
     log_context.bind(correlation_id=attempt.correlation_id, traceability_id=attempt.traceability_id)
     with (
         values_at_hand(attempt.values),
@@ -101,8 +120,8 @@ class Attempt:
         self.key = message.attempt
         self.values, self.unreadable = _readable(message)
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
-        # A business key of somebody else's may be longer than a correlation id.
-        business_key = (self.task.business_key or "")[:200]
+        # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
+        business_key = fitting(self.task.business_key or "", 200).rstrip(" ")
         self.correlation_id = self.context.correlation_id or business_key or self.task.process_instance_id
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
         #: the input as its event shows it
@@ -113,15 +132,19 @@ class Attempt:
 
     def run(self) -> None:
         """The whole attempt."""
-        locked_at = time.monotonic() - self.message.age_s()
+        age_s = self.message.age_s()
+        locked_at = time.monotonic() - age_s
         try:
             earlier = runtime().events.begin(self._event(), confirm=self.message.confirm)
         except DatabaseAway as error:
             log.warning("%s not begun: database is away: %s", self.task.topic, error)
+            self._count("put_off")
             return
         if earlier is None:
             log.info("message for %s came twice, dropped", self.task.topic)
+            self._count("duplicate")
             return
+        declared.STEP_QUEUED.labels(self.process.key).observe(age_s)
         announce(self.correlation_id)
         self.takes_over = any(attempt.kept_outcome is not None for attempt in earlier)
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
@@ -138,6 +161,7 @@ class Attempt:
             else:
                 execution = self._execute(len(earlier) + 1)
             if is_lost():
+                self._count(LOST)
                 self._give_way("lock was lost while the handler ran")
                 return
             self._deliver(execution)
@@ -157,19 +181,23 @@ class Attempt:
             traceparent=tracing.traceparent() or self.context.traceparent,
         )
         with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
-            return execute(self.step, self.values, context)
+            execution = execute(self.step, self.values, context)
+        came_to = _PHASES[type(execution.outcome)]
+        declared.STEP_SECONDS.labels(self.task.topic, came_to).observe(execution.duration_ms / 1000)
+        return execution
 
     def _deliver(self, execution: Execution) -> None:
-        outcome = execution.outcome
+        outcome, came_to = execution.outcome, "undelivered"
         tracing.annotate(outcome=_OUTCOMES[type(outcome)])
         try:
             if isinstance(outcome, Failed):
-                self._fail(outcome, execution)
+                came_to = self._fail(outcome, execution)
             elif isinstance(outcome, BusinessError):
-                self._end_in_error(outcome, execution)
+                came_to = self._end_in_error(outcome, execution)
             else:
-                self._complete(outcome, execution)
+                came_to = self._complete(outcome, execution)
         except LockLost as error:
+            came_to = LOST
             self._give_way(str(error))
         except BridgeError as error:
             # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
@@ -180,8 +208,13 @@ class Attempt:
             # Longer than DB_HOLD_S: the lock runs out, and the next attempt or reconcile does what is left.
             log.warning("outcome of %s not written down: database is away: %s", self.task.topic, error)
             tracing.fail(type(error).__name__)
+        finally:
+            self._count(came_to)
 
-    def _complete(self, outcome: Completed, execution: Execution) -> None:
+    def _count(self, came_to: str) -> None:
+        declared.STEP_ATTEMPTS.labels(self.task.topic, came_to).inc()
+
+    def _complete(self, outcome: Completed, execution: Execution) -> str:
         document = shown(outcome.document)
         is_whole = document is outcome.document
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
@@ -203,8 +236,9 @@ class Attempt:
             self._settle(outcome)
         else:
             go_on(self.task, confirm=self.key)
+        return COMPLETED
 
-    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> None:
+    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> str:
         tracing.fail(outcome.code)
         document = shown_error(outcome.document, outcome.document)
         self._write(
@@ -220,8 +254,7 @@ class Attempt:
             )
         )
         if not self._tell(lambda: is_caught(self.task, outcome.code)):
-            self._fail(outcome.uncaught(), execution)
-            return
+            return self._fail(outcome.uncaught(), execution)
         self._tell(
             lambda: runtime().engine.bpmn_error(
                 self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
@@ -230,8 +263,9 @@ class Attempt:
         retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
         announce(self.correlation_id)
         go_on(self.task, confirm=None)
+        return BPMN_ERROR
 
-    def _fail(self, outcome: Failed, execution: Execution) -> None:
+    def _fail(self, outcome: Failed, execution: Execution) -> str:
         tracing.fail("failed")
         outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
         log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
@@ -248,6 +282,7 @@ class Attempt:
         )
         announce(self.correlation_id)
         report_failure(self.message, self.step, outcome, self.context)
+        return FAILED
 
     def _settle(self, outcome: Completed) -> None:
         ending = (
@@ -259,6 +294,7 @@ class Attempt:
             lambda: settle_step(
                 uuid.UUID(self.context.process_id),
                 ending,
+                process_key=self.task.process_definition_key,
                 process_instance_id=self.task.process_instance_id,
                 correlation_id=self.correlation_id,
                 traceability_id=self.traceability_id,
@@ -322,6 +358,8 @@ class Attempt:
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
+            # Whoever reads the log finds the attempt in Flower by it.
+            execution_id=uuid.UUID(run_step.request.id) if run_step.request.id else None,
         )
 
 

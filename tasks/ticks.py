@@ -6,6 +6,7 @@ import time
 
 import redis
 
+from metrics import declared
 from tasks.runtime import KEY_PREFIX, runtime
 
 #: taken off the interval, in milliseconds, so that a tick is not lost to the one before it by a hair
@@ -21,6 +22,7 @@ def is_first_tick(name: str, interval_ms: int) -> bool:
         client = runtime().redis
         first = bool(client.set(f"{KEY_PREFIX}tick:{name}", "1", nx=True, px=lifetime_ms))
         if first:
+            declared.TICKS.labels(name).inc()
             # for /health/ready: when it was
             client.set(f"{KEY_PREFIX}ticked:{name}", time.time(), ex=REMEMBERED_S)
     except redis.RedisError:

@@ -14,7 +14,9 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 
+from metrics import declared
 from tasks import app, log_context, tracing
+from tasks.alive import beat, stop_beating
 from tasks.gate import Gate
 from tasks.health import unhandled_topics
 from tasks.limits import SIGNAL_NAME
@@ -73,12 +75,14 @@ class Heartbeat(bootsteps.StartStopStep):
             log.debug("heartbeat not withdrawn: %s", error)
 
     def shutdown(self, consumer: Any) -> None:
-        """As `stop`."""
+        """As `stop`; a worker that only lost its connection goes on living."""
         self.stop(consumer)
+        stop_beating(consumer.hostname)
 
     def _beat(self, consumer: Any, gate: Gate) -> None:
         # The pool looks for dead children every 5 s by itself; a killed step is to be reported at once.
         consumer.pool.maintain_pool()
+        _say_alive(consumer.hostname)
         try:
             if _runs_steps:
                 slots = consumer.pool.num_processes
@@ -86,6 +90,13 @@ class Heartbeat(bootsteps.StartStopStep):
             gate.look(runs_steps=_runs_steps)
         except redis.RedisError as error:
             log.debug("no heartbeat: %s", error)
+
+
+def _say_alive(hostname: str) -> None:
+    try:
+        beat(hostname)
+    except OSError as error:
+        log.warning("tasks.alive cannot see this worker: %s", error)
 
 
 def _acknowledge_nothing(consumer: Any) -> None:
@@ -123,12 +134,19 @@ def _batch_events(consumer: Any) -> None:
 
 
 def _drop_overtaken(events: list[dict[str, Any]]) -> None:
-    """Leave out that a task has started where the same batch says how it ended.
+    """Leave out what Flower need not hear.
 
-    Flower spends more CPU time on an event than a worker does, and shows such a task as ended either way.
+    That a task has started, where the same batch says how it ended: Flower spends more CPU time on an event than a
+    worker does, and shows such a task as ended either way. That a tick has expired: no other event of it was sent, and
+    Flower would show something revoked without a name.
     """
     ended = {event["uuid"] for event in events if event["type"] in ENDS}
-    events[:] = [event for event in events if event["type"] != "task-started" or event["uuid"] not in ended]
+    events[:] = [
+        event
+        for event in events
+        if not (event["type"] == "task-started" and event["uuid"] in ended)
+        and not (event["type"] == "task-revoked" and event.get("expired"))
+    ]
 
 
 def _note_queues() -> None:
@@ -190,6 +208,7 @@ def report_killed_child(sender: Any = None, exception: BaseException | None = No
         text = f"{type(exception).__name__}: {exception}"
         if SIGNAL_NAME in text:
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
+        declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
         send_killed(given["args"][0], text)
     except BrokerAway as error:
         log.warning("killed step not reported, its lock runs out: %s", error)

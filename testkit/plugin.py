@@ -13,7 +13,8 @@ from camunda_bridge import StepContext
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.session import EngineSession
-from dev.local_engine import LocalEngine
+from dev.local_engine import EngineKind, LocalEngine
+from dev.local_settings import LocalSettings
 from dev.ports import free_port
 from settings import get_settings
 from testkit.isolation import Deployments
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which engine it will be."""
     url, source = _named_engine(config)
-    return f"engine: {url} ({source})" if url else "engine: a local one, started when a test needs it"
+    return f"engine: {url} ({source})" if url else f"engine: a local {_local_kind()}, started when a test needs it"
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
             pytest.exit("APP_ENV=production: tests deploy and delete processes, which must not happen there", 3)
         yield url.rstrip("/")
         return
-    engine = LocalEngine(port=free_port())
+    engine = LocalEngine(port=free_port(), kind=_local_kind())
     engine.build()
     engine.start()
     try:
@@ -112,6 +113,10 @@ def _client(url: str, config: pytest.Config) -> Engine:
     if _named_engine(config)[0]:
         return Engine.from_settings(replace(get_settings(), camunda_base_url=url))
     return Engine(EngineSession(url, timeout_ms=15_000))
+
+
+def _local_kind() -> EngineKind:
+    return LocalSettings.load(os.environ).engine
 
 
 def _named_engine(config: pytest.Config) -> tuple[str, str]:

@@ -45,17 +45,25 @@ class Events(MethodView):
         `started`, `completed` and `failed` for each attempt of each step, `ops` for what ops did, then `end`. Every
         stream begins with everything so far, also one that is resumed: what came before has the same `id` again.
         """
-        row = find(correlation_id)
-        way_on = links(row.correlation_id, row.traceability_id)
-        if row.status != PENDING and request.headers.get("Last-Event-ID") == end_event(row, way_on).id:
-            return Response(status=204)
-        read = services().events.phases_of
-        feed = Feed(lambda after, most: read(row.correlation_id, after_seq=after, limit=most))
-        processes = services().processes
-        stream = Stream(lambda: processes.by_id(row.id) or row, feed, way_on)
-        if row.status != PENDING:
-            return _answer(sse.retry(RETRY_MS) + stream.look())
-        return _follow(row, stream)
+        return follow(find(correlation_id))
+
+
+def follow(row: ProcessRow) -> Response:
+    """The stream of a process, as `Last-Event-ID` lets it begin.
+
+    Raises:
+        Problem: too many streams are open.
+    """
+    way_on = links(row.correlation_id, row.traceability_id)
+    if row.status != PENDING and request.headers.get("Last-Event-ID") == end_event(row, way_on).id:
+        return Response(status=204)
+    read = services().events.phases_of
+    feed = Feed(lambda after, most: read(row.correlation_id, after_seq=after, limit=most))
+    processes = services().processes
+    stream = Stream(lambda: processes.by_id(row.id) or row, feed, way_on)
+    if row.status != PENDING:
+        return _answer(sse.retry(RETRY_MS) + stream.look())
+    return _follow(row, stream)
 
 
 def _answer(text: str | Iterator[str]) -> Response:

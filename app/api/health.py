@@ -43,6 +43,7 @@ class Ready(MethodView):
             "status": status,
             "parts": {name: _shown(part) for name, part in parts.items()},
             "topicsWithoutHandler": unhandled,
+            "pausedTopics": services().health.paused_topics(),
             "waitingRequests": services().waiters.count,
         }
         return answer(body, 503 if status == "unavailable" else 200)

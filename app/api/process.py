@@ -120,7 +120,7 @@ class Retry(MethodView):
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(409, schema=ProblemAnswer, description="The process does not stand on an incident")
-    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; nothing was changed")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; call again")
     def post(self, correlation_id: str) -> dict[str, Any]:
         """Try again what a process stands on; a process that is already being tried again is answered alike"""
         return status_document(retry(find(correlation_id)))

@@ -6,7 +6,9 @@ Every call may be sent twice: a start carries a correlation id, and what ops do 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,8 +22,21 @@ CONNECT_S, ANSWER_S = 5.0, 30.0
 SILENCE_S = 40.0
 #: the longest wait that a server may be set to, in seconds
 LONGEST_WAIT_S = 600
+#: answers of a proxy whose server is away for a moment
+PROXY_STATUSES = (502, 504)
 _RETRIES = urllib3.Retry(
-    connect=2, read=2, redirect=0, status=0, other=0, allowed_methods=None, backoff_factor=0.2, backoff_jitter=0.2
+    connect=2,
+    read=2,
+    redirect=0,
+    status=2,
+    status_forcelist=PROXY_STATUSES,
+    other=0,
+    allowed_methods=None,
+    # The last answer is told, whatever it is; 503 and 429 are for the caller to see at once.
+    raise_on_status=False,
+    respect_retry_after_header=False,
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
 )
 
 
@@ -84,13 +99,25 @@ class ApiClient:
         """
         return self._call("POST", path, body=body, wait_s=wait_s)
 
-    def events(self, correlation_id: str, last_id: str | None) -> Iterator[StreamedEvent]:
-        """The events of a process, until the server closes the stream.
+    def delete(self, *path: str) -> Reply:
+        """DELETE below `/api/process`.
+
+        Raises:
+            Unreachable: no answer came.
+        """
+        return self._call("DELETE", path)
+
+    def events(
+        self, correlation_id: str, last_id: str | None, *, for_s: float | None = None
+    ) -> Iterator[StreamedEvent]:
+        """The events of a process, until the server closes the stream, or for `for_s` seconds.
 
         Raises:
             Refused: the server has no stream for us.
-            StreamLost: the connection broke.
+            StreamLost: the connection broke, the time is over, or a proxy answered for a server that is away.
+            Unreachable: what answered is not this API.
         """
+        connect_s, silence_s = (limit if for_s is None else min(limit, for_s) for limit in (CONNECT_S, SILENCE_S))
         headers = {**self._headers, "Accept": "text/event-stream"}
         if last_id is not None:
             headers["Last-Event-ID"] = last_id
@@ -100,16 +127,17 @@ class ApiClient:
                 self._url((correlation_id, "events")),
                 headers=headers,
                 preload_content=False,
-                timeout=urllib3.Timeout(CONNECT_S, SILENCE_S),
+                timeout=urllib3.Timeout(connect_s, silence_s),
                 retries=False,
             )
         except urllib3.exceptions.HTTPError as error:
             raise StreamLost(str(error)) from None
         try:
             if response.status != 200:
-                raise Refused(Reply(response.status, _body(response.read())))
-            for event in sseclient.SSEClient(response.stream()).events():
-                yield StreamedEvent(event.id or "", event.event, json.loads(event.data))
+                raise _refusal(response)
+            with _ended_after(response, for_s):
+                for event in sseclient.SSEClient(response.stream()).events():
+                    yield StreamedEvent(event.id or "", event.event, json.loads(event.data))
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             # An event that was cut off is no JSON.
             raise StreamLost(str(error)) from None
@@ -150,6 +178,37 @@ class Refused(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply.status))
         self.reply = reply
+
+
+def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
+    """What an answer without a stream means. Proxies answer in HTML."""
+    try:
+        return Refused(Reply(response.status, _body(response.read())))
+    except Unreachable as error:
+        return StreamLost(f"answer {response.status}, {error}") if response.status >= 500 else error
+
+
+@contextmanager
+def _ended_after(response: urllib3.BaseHTTPResponse, seconds: float | None) -> Iterator[None]:
+    """Inside the block the answer ends after so many seconds: keep-alive comments would put a time-out off for ever."""
+    if seconds is None:
+        yield
+        return
+
+    def end() -> None:
+        # It may have ended by itself just now.
+        with suppress(OSError, ValueError, RuntimeError):
+            response.shutdown()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        # It must not end a connection that another answer uses.
+        timer.join()
 
 
 def _body(content: bytes) -> dict[str, Any]:

@@ -127,7 +127,8 @@ def start(
     correlation_id = correlation_id or str(uuid.uuid4())
     body = {"processKey": process_key, "variables": variables, "correlationId": correlation_id}
     reply = caller.api.post("start", body=body, wait_s=0 if watches else wait_s)
-    if watches and reply.body.get("correlationId") == correlation_id:
+    # A process that has ended otherwise than well is answered as a problem; its steps can be told all the same.
+    if watches and (not reply.is_problem or exit_codes.tells_of_process(reply.body.get("type"))):
         click.echo(correlation_id, err=True)
         caller.watch(correlation_id, None)
     caller.end_with(caller.wait(reply, correlation_id, until))

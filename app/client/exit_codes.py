@@ -38,6 +38,11 @@ _BY_STATUS = {
 }
 
 
+def tells_of_process(kind: str | None) -> bool:
+    """True for a problem that is how a process stands, not a call that was refused."""
+    return kind in _BY_PROBLEM
+
+
 def of_process(document: dict[str, Any]) -> ExitCode:
     """From the status of a process."""
     status = document.get("status")

@@ -33,7 +33,7 @@ def follow(
     Args:
         api: where to ask.
         correlation_id: the process.
-        timeout_s: longest time, in seconds; it is looked at with each event and each new connection.
+        timeout_s: longest time, in seconds.
         lost: is told why a stream broke off.
         patience_s: see :data:`PATIENCE_S`.
 
@@ -43,12 +43,13 @@ def follow(
         Unreachable: no stream could be opened for a while.
     """
     begun = time.monotonic()
+    until = begun + timeout_s if timeout_s is not None else None
     seen: set[str] = set()
     last_id: str | None = None
     pause, heard_at = PAUSE_S, begun
     while True:
         try:
-            for event in api.events(correlation_id, last_id):
+            for event in api.events(correlation_id, last_id, for_s=_left(until)):
                 # A stream begins with everything so far, again.
                 pause, heard_at, last_id = PAUSE_S, time.monotonic(), event.id
                 if event.id not in seen:
@@ -56,22 +57,32 @@ def follow(
                     yield event
                 if event.name == "end":
                     return
-                _check(begun, timeout_s)
             # Closed without an end: the server stops, or the stream was as long as one may be.
             heard_at = time.monotonic()
         except StreamLost as error:
+            _left(until)
             lost(str(error))
         except Refused as refused:
             if refused.reply.status not in _LATER:
                 raise
             lost(str(refused.reply.body.get("detail", refused)))
-        _check(begun, timeout_s)
+        left = _left(until)
         if time.monotonic() - heard_at > patience_s:
             raise Unreachable(f"no stream for {patience_s:.0f} s")
-        time.sleep(pause * random.uniform(0.5, 1.0))
+        chosen = pause * random.uniform(0.5, 1.0)
+        time.sleep(chosen if left is None else min(chosen, left))
         pause = min(pause * 2, MOST_PAUSE_S)
 
 
-def _check(begun: float, timeout_s: float | None) -> None:
-    if timeout_s is not None and time.monotonic() - begun >= timeout_s:
-        raise TimeIsUp(f"not ended after {timeout_s:.0f} s")
+def _left(until: float | None) -> float | None:
+    """Seconds until then (monotonic); None for no bound.
+
+    Raises:
+        TimeIsUp: there are none.
+    """
+    if until is None:
+        return None
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeIsUp("not ended in the time given")
+    return left

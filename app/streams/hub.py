@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import redis
 
+from metrics import declared
 from tasks.watched import WATCH_S, watch
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Hub:
                 return None
             watcher = Watcher(correlation_id, process_id)
             self._watchers.append(watcher)
+            declared.STREAMS.inc()
             self._start()
         self._opened.set()
         self._listen()
@@ -86,6 +88,7 @@ class Hub:
         with self._guard:
             if watcher in self._watchers:
                 self._watchers.remove(watcher)
+                declared.STREAMS.dec()
 
     def changed(self, correlation_id: str) -> None:
         """A worker has committed something about this process."""

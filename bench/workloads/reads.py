@@ -10,6 +10,7 @@ from bench.contestants.ours import Ours
 from bench.json_client import JsonClient
 from bench.report import say
 from bench.session import Bench
+from dev.roles import WORKERS
 
 #: calls that are measured for each kind of read, and calls before them
 CALLS, WARM_CALLS = 300, 50
@@ -20,7 +21,7 @@ SEED_S = 1800.0
 class WebOnly(Ours):
     """The facade and its database."""
 
-    without = ("worker", "control", "beat", "flower")
+    without = (*WORKERS, "beat", "flower")
 
 
 def run(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from settings import get_settings
 from store.database import Database
 from store.driver import parse_url
 from store.models import metadata
-from store.mssql import alone
+from store.mssql import FILTERED_INDEXES, alone
 
 #: what `-x dialect=` may name
 DIALECTS = ("mssql", "sqlite")
@@ -30,6 +30,12 @@ def run_offline() -> None:
         transactional_ddl=True,
         dialect_opts={"paramstyle": "named"},
     )
+    if dialect == "mssql":
+        # What runs the script may have set them otherwise (sqlcmd has QUOTED_IDENTIFIER off); and a script that breaks
+        # off must leave nothing behind.
+        script = context.get_context().impl
+        script.static_output(f"{FILTERED_INDEXES}; SET XACT_ABORT ON;")
+        script.static_output("GO")
     with context.begin_transaction():
         context.run_migrations()
 

@@ -12,10 +12,11 @@ from datetime import timedelta
 import redis
 from celery.exceptions import SoftTimeLimitExceeded
 
+from metrics import declared
 from settings import get_settings
 from store.clock import now
 from store.database import DatabaseAway, retrying
-from store.webhooks import FAILED, PENDING, Claim, Delivery, Outcome
+from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
 from tasks import app
 from tasks.batches import each_or_give_back
 from tasks.publish import WEBHOOKS_QUEUE, BrokerAway, send_delivery
@@ -78,10 +79,17 @@ def deliver_webhook(delivery_id: str, token: str) -> None:
         return
     delivery, claim = begun
     outcome = _attempt(delivery)
+    declared.WEBHOOK_ATTEMPTS.labels(_counted_as(outcome)).inc()
     try:
         retrying(lambda: runtime().webhooks.record(claim, outcome), for_s=RECORD_S)
     except DatabaseAway as error:
         log.warning("outcome of webhook %s not written down, it is sent again: %s", delivery_id, error)
+
+
+def _counted_as(outcome: Outcome) -> str:
+    if outcome.status == PENDING:
+        return "retry" if outcome.counted else "spared"
+    return "delivered" if outcome.status == DELIVERED else "failed"
 
 
 def _attempt(delivery: Delivery) -> Outcome:
@@ -104,7 +112,9 @@ def _attempt(delivery: Delivery) -> Outcome:
         answer = post(target, body, {**headers, "Content-Type": MEDIA_TYPE, "User-Agent": "celery-camunda"}, settings)
     except SoftTimeLimitExceeded:
         answer = Answer(error=f"no answer within {ATTEMPT_S} s")
-    receivers.note(target, took_s=time.monotonic() - begun)
+    took_s = time.monotonic() - begun
+    declared.WEBHOOK_SECONDS.observe(took_s)
+    receivers.note(target, took_s=took_s)
     outcome = outcome_of(answer, delivery.attempt, settings, now())
     if outcome.status != PENDING or answer.error:
         log.info(

@@ -11,6 +11,7 @@ import pytest
 
 from dev.stack import Stack
 from tests.support.api import Api
+from tests.support.monitored import Monitored, Ran
 
 #: signs the webhooks of the stack
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -38,6 +39,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator
     parts = ("broker", "partner", "web", "worker", "control", "beat")
     with Stack(tmp_path_factory.mktemp("stack"), settings=settings, parts=parts) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def monitored(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[Monitored]:
+    """A stack that shows metrics and Flower, with nothing in it but what the tests of these two do."""
+    with Monitored(tmp_path_factory.mktemp("monitored"), engine_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ran(monitored: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The same after every kind of end was gone through."""
+    return Ran(monitored, tmp_path_factory.mktemp("ran"))
 
 
 @pytest.fixture(scope="session")

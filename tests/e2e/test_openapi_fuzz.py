@@ -1,8 +1,7 @@
 """schemathesis against a real web server: every request that `/openapi.json` allows or forbids is answered as it says.
 
-All checks are on. Two of them have nothing to look at: `use_after_free`, since nothing can be deleted, and
-`ignored_auth`, as long as no operation of the document asks for a key. The broker is real and nobody is behind it, so
-that starts are accepted and stay pending.
+All checks are on. `ignored_auth` has something to look at with a server that asks who calls, which is asked less. The
+broker is real and nobody is behind it, so that starts are accepted and stay pending.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from app import api_keys
+from app.auth import SCOPES
 from dev.stack import Stack
 
 #: examples an operation and phase; the phases of examples and coverage have as many as the schemas ask for
@@ -32,14 +33,28 @@ positive_data_acceptance.expected-statuses = [200, 400]
 include-path = "/api/process/event-log/{traceability_id}"
 [operations.checks]
 positive_data_acceptance.expected-statuses = [200, 400, 404]
+
+[[operations]]
+include-path = "/api/process/bulk/retry"
+[operations.checks]
+positive_data_acceptance.expected-statuses = [200, 400]
+
+[[operations]]
+include-path = "/api/process/bulk/cancel"
+[operations.checks]
+positive_data_acceptance.expected-statuses = [200, 400]
 """
+
+KEY, ENTRY = api_keys.new_entry("fuzz", SCOPES)
+#: all there is, where nobody is asked for a key
+EVERYTHING = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES)]
+#: a little of it, with a key
+GUARDED = ["--phases", "examples,fuzzing", "--max-examples", "3", "--header", f"X-API-Key: {KEY}"]
 
 COMMAND = [
     sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run",
     "--checks", "all",
     "--mode", "all",
-    "--phases", "examples,coverage,fuzzing,stateful",
-    "--max-examples", str(EXAMPLES),
     "--seed", "20",
     "--generation-deterministic",
     "--continue-on-failure",
@@ -50,8 +65,8 @@ COMMAND = [
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A web server with a broker and nobody behind it."""
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A web server, and one that asks for a key and counts requests, with a broker and nobody behind it."""
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "SYNC_TIMEOUT_MS": 0,
@@ -62,20 +77,30 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         stack.start_parts(["broker"])
         stack.run("migrate", [sys.executable, "-m", "store.migrate"])
-        stack.start_parts(["web"], wait=False)
-        stack.wait_ready(["web"])
-        yield stack.url
+        guarded = {"AUTH": "on", "API_KEYS": ENTRY, "RATE_LIMIT": "1000000/hour"}
+        stack.add("guarded", like="web", settings=guarded)
+        stack.start_parts(["web", "guarded"])
+        yield stack
     finally:
         stack.stop()
 
 
 @pytest.mark.timeout(RUN_S + 60)
-def test_no_check_fails(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("server", "asks"), [("web", EVERYTHING), ("guarded", GUARDED)], ids=["open", "guarded"])
+def test_no_check_fails(stack: Stack, server: str, asks: list[str], tmp_path: Path) -> None:
     report = tmp_path / "report.ndjson"
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
 
     run = subprocess.run(
-        [*COMMAND, f"{url}/openapi.json", "--report", "ndjson", "--report-ndjson-path", str(report)],
+        [
+            *COMMAND,
+            *asks,
+            f"{stack.url_of(server)}/openapi.json",
+            "--report",
+            "ndjson",
+            "--report-ndjson-path",
+            str(report),
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

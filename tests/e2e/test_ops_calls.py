@@ -81,7 +81,37 @@ def test_message_brings_its_variables_to_the_process(api: Api, correlation_id: s
     assert sent.status == 200, sent.body
     ended = api.wait_until_ended(correlation_id)
     assert ended.body["data"] == {"order": 1, "amount": 12.5, "paid": True, "by": {"name": "Ada"}}
+    again = send(api, correlation_id, "payment", amount=99)
+    assert (again.status, again.body["type"]) == (409, "/problems/already-ended")
     assert ops_of(api, started.body["traceabilityId"]) == [("message", "api")]
+
+
+def test_message_sent_twice_at_once_is_delivered_once(api: Api, correlation_id: str) -> None:
+    started = api.start("awaits-message", {"order": 1}, correlation_id, prefer="respond-async")
+    eventually(lambda: api.status(correlation_id).body["processInstanceId"])
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda amount: send(api, correlation_id, "payment", amount=amount), (1, 2)))
+
+    taken, refused = sorted(answers, key=lambda answer: answer.status)
+    assert (taken.status, refused.status in (409, 503)) == (200, True), refused.body
+    assert api.wait_until_ended(correlation_id).body["data"]["amount"] == answers.index(taken) + 1
+    assert ops_of(api, started.body["traceabilityId"]) == [("message", "api")]
+
+
+def test_two_retries_at_once_run_the_step_once_more(api: Api, correlation_id: str) -> None:
+    failed = api.start("probe", {"do": "fail"}, correlation_id)
+    assert failed.status == 500, failed.body
+    before = api.status(correlation_id).body["incidentId"]
+
+    with ThreadPoolExecutor(2) as pool:
+        retried = list(pool.map(lambda _: api.call("POST", f"/api/process/{correlation_id}/retry"), range(2)))
+
+    assert [answer.status for answer in retried] == [200, 200]
+    eventually(lambda: api.status(correlation_id).body["incidentId"] not in (None, before))
+    events = api.events(failed.body["traceabilityId"])
+    assert len([event for event in events if event["stepName"] == "work"]) == 3 + 1
+    assert ops_of(api, failed.body["traceabilityId"]) == [("retry", "api")]
 
 
 def test_list_is_bounded_by_time(api: Api) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 import redis
 
 from dev.stack import Stack
+from tests.integration.threads import together
 from tests.support.api import Answer, Api, eventually
 
 WAITING = 300
+#: of them are ended while the others go on waiting
+ENDED = 20
 #: messages, the result subscription, and the counting of requests
 MOST = 3
 
 
-def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_path: Path) -> None:
+def test_300_requests_that_start_wait_and_end_at_once_share_three_connections(tmp_path: Path) -> None:
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "SYNC_TIMEOUT_MS": 10_000,
@@ -44,15 +48,29 @@ def test_300_requests_that_start_at_once_and_wait_share_three_connections(tmp_pa
             def all_wait() -> bool:
                 nonlocal most
                 most = max(most, len(client.client_list()) - 1)
-                return client.llen("starts") == WAITING
+                return client.llen("starts") == WAITING and waiting() == WAITING
+
+            def waiting() -> int:
+                return int(api.get("/health/ready").body["waitingRequests"])
 
             eventually(all_wait, timeout_s=20)
             assert not answers
             most = max(most, len(client.client_list()) - 1)
             assert 2 <= most <= MOST, client.client_list()
+            for number in range(ENDED):
+                body = {"correlationId": f"wait-{number}", "status": "ok", "data": {"number": number}}
+                assert api.call("POST", "/api/process/complete", body).status == 200
+            assert len(client.client_list()) - 1 <= MOST, client.client_list()
             for request in requests:
                 request.join(40)
-            assert {answer.status for answer in answers} == {202}
-            assert len(answers) == WAITING
+            assert Counter(answer.status for answer in answers) == {200: ENDED, 202: WAITING - ENDED}
+            numbers = [answer.body["result"]["number"] for answer in answers if answer.status == 200]
+            assert sorted(numbers) == list(range(ENDED))
+
+            cancelled = together(
+                50, lambda number: api.call("POST", f"/api/process/wait-{ENDED + number}/cancel").status
+            )
+            assert cancelled == [200] * 50
+            assert len(client.client_list()) - 1 <= MOST, client.client_list()
     finally:
         stack.stop()

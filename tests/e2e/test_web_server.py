@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import json
+import select
 import signal
 import socket
 import time
@@ -75,9 +77,13 @@ def api(web: Stack) -> Api:
 class Client:
     """A client that sends what, and as slowly as, the test says."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, receives: int | None = None) -> None:
         parts = urlsplit(url)
-        self._socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=GIVE_UP_S)
+        self._socket = socket.socket()
+        if receives is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+        self._socket.settimeout(GIVE_UP_S)
+        self._socket.connect((parts.hostname or "", parts.port or 80))
 
     def __enter__(self) -> Client:
         return self
@@ -103,6 +109,21 @@ class Client:
             break
         self._socket.settimeout(GIVE_UP_S)
         return seconds
+
+    def ask_until_closed(self, request: bytes, reads: int) -> float:
+        """Send requests and read `reads` bytes now and then; seconds until the server closes."""
+        begun = time.monotonic()
+        self._socket.setblocking(False)
+        events = select.poll()
+        events.register(self._socket, 0)
+        while not events.poll(50) and time.monotonic() - begun < GIVE_UP_S:
+            # both sides' buffers are full, or it is closed
+            with contextlib.suppress(OSError):
+                self._socket.send(request)
+            if reads:
+                with contextlib.suppress(OSError):
+                    self._socket.recv(reads)
+        return time.monotonic() - begun
 
     def answer(self) -> tuple[int, bytes]:
         """The status and the body of one answer."""
@@ -210,6 +231,28 @@ def test_more_slow_clients_than_threads_hold_others_up_for_their_time_at_most(we
             client.send(b"GET / HTTP/1.1\r\nX-Slow: a")
         answer = api.get("/health/live")
         assert (answer.status, answer.seconds < CLIENT_S * 4) == (200, True)
+    finally:
+        for client in clients:
+            client.__exit__()
+
+
+@pytest.mark.parametrize("reads", [0, 256], ids=["never", "in drips"])
+def test_client_that_does_not_read_its_answers_is_given_up(web: Stack, reads: int) -> None:
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50
+    with Client(web.url, receives=4_096) as client:
+        seconds = client.ask_until_closed(asked, reads)
+    # the buffers of both sides fill first
+    assert CLIENT_S * 0.5 < seconds < CLIENT_S * 5
+
+
+def test_clients_that_leave_their_connection_open_do_not_hold_up_others(web: Stack, api: Api) -> None:
+    clients = [Client(web.url) for _ in range(10)]
+    try:
+        for client in clients:
+            client.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.answer()[0] == 200
+        # Each of them would keep the server waiting for two seconds before it takes another connection.
+        assert api.get("/health/live").seconds < 2
     finally:
         for client in clients:
             client.__exit__()

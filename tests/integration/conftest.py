@@ -1,4 +1,4 @@
-"""A migrated database for each test: a SQLite file, and one on SQL Server too when MSSQL_TEST_URL names a server."""
+"""A migrated database for each test: a SQLite file, and one on each server that MSSQL_TEST_URL names, by spaces apart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ TIMEOUT_MS = 2_000
 #: the same over a network; FreeTDS and pyodbc know whole seconds only
 MSSQL_TIMEOUT_MS = 10_000
 
-KINDS = ["sqlite", *(["mssql"] if os.environ.get("MSSQL_TEST_URL") else [])]
+#: as tests are called -> the URL of a server; the same server through two drivers is two
+SERVERS = {f"mssql{number or ''}": url for number, url in enumerate(os.environ.get("MSSQL_TEST_URL", "").split())}
+KINDS = ["sqlite", *SERVERS]
 
 
 class Clock:
@@ -59,7 +61,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path
         yield found
         found.dispose()
         return
-    with own_database(os.environ["MSSQL_TEST_URL"]) as url:
+    with own_database(SERVERS[request.param]) as url:
         found = Database(url, pool_size=8, timeout_ms=MSSQL_TIMEOUT_MS)
         try:
             upgrade(found)

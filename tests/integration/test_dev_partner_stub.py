@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from dev.partner_stub import PartnerStub, nature_of
+from dev.partner_services import nature_of
+from dev.partner_stub import PartnerStub
 
 
 class Caller:

@@ -26,6 +26,21 @@ def test_step_completes_with_its_output(bench: Bench) -> None:
     assert row.execution_time is not None
 
 
+@pytest.mark.parametrize(
+    ("business_key", "kept"),
+    [("{} ", "{}"), (" {}  ", " {}"), ("{}" + "😀" * 100, "{}" + "😀" * 91), ("  ", None)],
+    ids=["space behind", "spaces around", "too long", "nothing else"],
+)
+def test_foreign_business_key_is_kept_as_both_databases_can_find_it(
+    bench: Bench, business_key: str, kept: str | None
+) -> None:
+    bench.deploy({})
+    instance = bench.engine.start(bench.key, business_key.format(bench.key), {})
+    step_module.run_step(bench.fetch().dump())
+    correlation_id = kept.format(bench.key) if kept else instance
+    assert [row.phase for row in bench.runtime.events.by_correlation_id(correlation_id)] == [COMPLETED]
+
+
 def test_message_that_comes_twice_runs_once(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     message = bench.start()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from store.bookmarks import BookmarkStore
 from store.clock import now
-from store.database import Database, DatabaseAway, is_unique_violation, retrying
+from store.database import Database, DatabaseAway, Victim, is_unique_violation, retrying, retrying_victims
 from store.models import bookmark
 from store.processes import NewProcess, ProcessStore
 
@@ -172,6 +172,26 @@ def test_work_is_given_up_at_its_deadline() -> None:
     assert time.monotonic() - begun < 1
 
 
+def test_deadlock_victim_is_done_again_and_whoever_is_away_is_not() -> None:
+    def run(*errors: DatabaseAway) -> tuple[int, int]:
+        pauses: list[float] = []
+        left = list(errors)
+
+        def work() -> int:
+            if left:
+                raise left.pop(0)
+            return 1
+
+        return retrying_victims(work, sleep=pauses.append), len(pauses)
+
+    assert run() == (1, 0)
+    assert run(Victim("1"), Victim("2")) == (1, 2)
+    with pytest.raises(Victim, match="4"):
+        run(*(Victim(str(number)) for number in range(1, 10)))
+    with pytest.raises(DatabaseAway, match="away"):
+        run(Victim("1"), DatabaseAway("away"))
+
+
 def test_other_errors_are_not_tried_again() -> None:
     calls: list[int] = []
 
@@ -219,6 +239,7 @@ def test_other_constraint_of_sql_server_is_no_duplicate() -> None:
     ("state", "message", "number"),
     [
         ("40001", "Transaction (Process ID 56) was deadlocked on lock resources", 1205),
+        ("HY000", "Snapshot isolation transaction aborted due to update conflict.", 3960),
         ("42000", "Lock request time out period exceeded.", 1222),
         ("42000", "Database 'x' on server 'y' is not currently available.", 40613),
         ("08S01", "TCP Provider: Error code 0x68", 104),
@@ -226,8 +247,9 @@ def test_other_constraint_of_sql_server_is_no_duplicate() -> None:
     ],
 )
 def test_transient_errors_of_sql_server_are_away(impatient: Database, state: str, message: str, number: int) -> None:
-    with pytest.raises(DatabaseAway), impatient.translating():
+    with pytest.raises(DatabaseAway) as away, impatient.translating():
         raise sql_server_error(state, message, number)
+    assert isinstance(away.value, Victim) is (number in {1205, 3960})
 
 
 def test_permanent_errors_of_sql_server_are_not_away(impatient: Database) -> None:

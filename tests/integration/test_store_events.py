@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from store.database import Database
+from store.database import Database, retrying
 from store.events import (
     BPMN_ERROR,
     COMPLETED,
@@ -67,6 +68,7 @@ def test_event_holds_what_was_given(store: EventStore, clock: Clock) -> None:
         error_details="trace\n" * 10_000,
         last_update_id="l",
         actor="ops",
+        execution_id=uuid.uuid4(),
     )
     assert store.begin(event) == []
     (row,) = all_of(store)
@@ -100,8 +102,45 @@ def test_20_attempts_of_one_task_leave_one_open(store: EventStore) -> None:
     assert sorted(phases(store)) == [LOST] * 19 + [STARTED]
 
 
+def test_tasks_that_begin_at_once_all_begin_and_confirm_the_one_before(store: EventStore) -> None:
+    # In a small table SQL Server's range locks of one attempt may lie on the row that another one confirms.
+    for number in range(20):
+        store.begin(attempt(f"before-{number}"))
+
+    def begin(number: int) -> object:
+        return store.begin(attempt(f"task-{number}"), confirm=AttemptKey(f"before-{number}", "token-1"))
+
+    assert together(20, begin) == [[]] * 20
+    assert sorted(phases(store)) == [COMPLETED] * 20 + [STARTED] * 20
+
+
+def test_of_8_reconcilers_each_takes_other_attempts(store: EventStore, clock: Clock) -> None:
+    for number in range(40):
+        store.begin(attempt(f"task-{number}"))
+    clock.advance(40)
+
+    def take(_: int) -> list[str | None]:
+        rows = retrying(lambda: store.take_open_attempts(untouched_for_s=30, limit=5), for_s=30)
+        return [row.external_task_id for row in rows]
+
+    taken = [one for some in together(8, take) for one in some]
+    while more := take(0):
+        taken += more
+    assert sorted(str(one) for one in taken) == sorted(f"task-{number}" for number in range(40))
+
+
+def test_texts_that_are_shown_are_cut_to_their_columns(store: EventStore) -> None:
+    store.begin(
+        attempt(process_name="😀" * 101, target_system="x" * 201, endpoint="é" * 1_000, step_name="a" + "😀" * 100)
+    )
+    store.progress(AttemptKey("task-1", "token-1"), Progress(FAILED, result="😀" * 501))
+    (row,) = all_of(store)
+    assert (row.process_name, row.target_system) == ("😀" * 100, "x" * 200)
+    assert (row.endpoint, row.step_name, row.result) == ("é" * 1_000, "a" + "😀" * 99, "😀" * 500)
+
+
 def test_tokens_and_tasks_are_compared_exactly(store: EventStore) -> None:
-    for task, token in (("task", "token"), ("Task", "token"), ("task", "Token"), ("task", "token ")):
+    for task, token in (("task", "token"), ("Task", "token"), ("task", "Token"), ("task", " token")):
         assert store.begin(attempt(task, token)) is not None
 
 
@@ -199,6 +238,13 @@ def test_closing_in_a_transaction_that_fails_leaves_the_attempt(store: EventStor
         assert close_within(connection, AttemptKey("task-1", "token-1"), COMPLETED)
         raise RuntimeError
     assert phases(store) == [STARTED]
+
+
+@pytest.mark.parametrize("other", ["order ", "order" * 2_000])
+def test_what_no_key_can_be_is_not_found(store: EventStore, other: str) -> None:
+    store.begin(attempt(traceability_id="order", correlation_id="order"))
+    assert (store.by_traceability_id(other), store.by_correlation_id(other), store.phases_of(other)) == ([], [], [])
+    assert len(store.by_traceability_id("order") + store.by_correlation_id("order")) == 2
 
 
 def test_any_number_of_events_may_have_no_external_task(store: EventStore) -> None:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from store import retention
-from store.database import Database
+from store.database import Database, retrying
 from store.events import EventStore, NewEvent
 from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
@@ -43,7 +43,7 @@ class Rows:
         with self.database.read() as connection:
             ids = set(connection.execute(sa.select(process_store.c.correlation_id)).scalars())
             counted = sa.select(event_log.c.correlation_id, sa.func.count()).group_by(event_log.c.correlation_id)
-            events = dict(connection.execute(counted).tuples().all())
+            events = dict(connection.execute(counted).all())
         return {one: events.get(one, 0) for one in ids} | {f"{one}!": n for one, n in events.items() if one not in ids}
 
 
@@ -54,8 +54,9 @@ def rows(database: Database) -> Rows:
 
 def purge_all(database: Database, clock: Clock, days: int = 30) -> int:
     found = Retention(database)
+    before = clock.time - timedelta(days=days)
     deleted = 0
-    while number := found.purge(clock.time - timedelta(days=days)):
+    while number := retrying(lambda: found.purge(before), for_s=30):
         deleted += number
     return deleted
 

@@ -9,7 +9,7 @@ import pytest
 
 from settings import Settings
 from store import webhooks
-from store.database import Database
+from store.database import Database, retrying
 from store.processes import ERROR, OK, Ending, NewProcess
 from store.retention import Retention
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
@@ -140,7 +140,14 @@ def test_each_due_delivery_is_taken_once_and_may_be_given_back(
     for _ in range(20):
         assert end(accept(), Ending(OK))
     clock.advance(20)
-    taken = [claim for claims in together(4, lambda _: store.take_due(limit=10, for_s=5)) for claim in claims]
+
+    def take(_: int) -> list[Claim]:
+        return retrying(lambda: store.take_due(limit=10, for_s=5), for_s=30)
+
+    taken = [claim for claims in together(4, take) for claim in claims]
+    # SQL Server passes over what another is just taking.
+    while more := take(0):
+        taken += more
     assert len({claim.id for claim in taken}) == len(taken) == 20
     store.give_back(taken[:3])
     assert {claim.id for claim in store.take_due(limit=10, for_s=5)} == {claim.id for claim in taken[:3]}

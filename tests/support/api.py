@@ -62,8 +62,13 @@ class Api:
         return self.get(f"/api/process/status/{correlation_id}", **headers)
 
     def events(self, traceability_id: str) -> list[dict[str, Any]]:
-        """The event log of one trace."""
+        """The event log of one trace; empty only where the server says that there is none.
+
+        Raises:
+            AssertionError: the server does not know, or has no time.
+        """
         answer = self.get(f"/api/process/event-log/{traceability_id}")
+        assert answer.status in (200, 404), f"event log of {traceability_id}: {answer.status} {answer.body}"
         events: list[dict[str, Any]] = answer.body["eventLog"] if answer.status == 200 else []
         return events
 

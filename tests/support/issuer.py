@@ -9,15 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Issuer:
     """An issuer. `names_alg`: whether its keys say which algorithm they are for, which RFC 7517, 4.4, leaves open."""
 
     def __init__(self, *, names_alg: bool = True) -> None:
-        self._alg = {"alg": "ES256"} if names_alg else {}
-        self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._names_alg = names_alg
+        self.algorithm = "ES256"
+        self.keys: dict[str, PrivateKey] = {}
         self.fetches = 0
         self.away = False
         issuer = self
@@ -35,21 +38,29 @@ class Issuer:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/jwks"
 
     def public(self) -> list[dict[str, Any]]:
-        algorithm = jwt.algorithms.ECAlgorithm
-        return [
-            {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, **self._alg}
-            for kid, key in self.keys.items()
-        ]
+        named = {"alg": self.algorithm} if self._names_alg else {}
+        return [{**_as_jwk(key), "kid": kid, **named} for kid, key in self.keys.items()]
 
-    def rotate(self, kid: str) -> None:
-        self.keys = {kid: ec.generate_private_key(ec.SECP256R1())}
+    def rotate(self, kid: str, algorithm: str = "ES256") -> None:
+        """Have one key only, for this kind of signature."""
+        self.algorithm = algorithm
+        if algorithm.startswith("ES"):
+            self.keys = {kid: ec.generate_private_key(ec.SECP256R1())}
+        else:
+            self.keys = {kid: rsa.generate_private_key(public_exponent=65_537, key_size=2_048)}
 
     def token(self, **changes: Any) -> str:
         ((kid, key),) = self.keys.items()
         claims = {"sub": "ada", "iss": "us", "aud": "it", "exp": time.time() + 60, "scope": "process:read", **changes}
         claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(claims, key, algorithm="ES256", headers={"kid": kid})
+        return jwt.encode(claims, key, algorithm=self.algorithm, headers={"kid": kid})
+
+
+def _as_jwk(key: PrivateKey) -> dict[str, Any]:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return dict(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True))
+    return dict(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True))

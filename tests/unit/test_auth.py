@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+
 import pytest
 
 from app import api_keys
+from dev.ports import free_port
 from tests.unit.facade import Facade, problem
 
 PATH = "/api/process/status/nobody"
@@ -62,6 +66,37 @@ def test_openapi_document_names_scopes_only_when_they_are_asked_for(facade: Faca
 
 def test_every_key_is_another() -> None:
     assert api_keys.new_entry("a", ["process:read"])[0] != api_keys.new_entry("a", ["process:read"])[0]
+
+
+def test_every_key_is_compared_in_constant_time_wherever_the_right_one_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [api_keys.new_entry(name, ["process:read"]) for name in ("a", "b", "c")]
+    keys = [api_keys.parse(entry) for _, entry in made]
+    compared: list[str] = []
+    compare = hmac.compare_digest
+
+    def counted(one: str, other: str) -> bool:
+        compared.append(one)
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    for given, name in (*((key, entry.split(":")[0]) for key, entry in made), ("ck_nobody", None)):
+        compared.clear()
+        found = api_keys.find(keys, given)
+        assert (found.name if found else None) == name
+        assert compared == [key.digest for key in keys]
+
+
+def test_token_that_cannot_be_checked_is_answered_503_and_keys_go_on(facade: Facade) -> None:
+    key, entry = api_keys.new_entry("reader", ["process:read"])
+    nowhere = f"http://127.0.0.1:{free_port()}/jwks"
+    facade.change(auth="on", api_keys=[entry], jwt_jwks_url=nowhere, jwt_issuer="us", jwt_audience="it")
+    header = base64.urlsafe_b64encode(b'{"alg": "ES256", "kid": "k"}').decode().rstrip("=")
+
+    response = facade.http.get(PATH, headers={"Authorization": f"Bearer {header}.e30.c2ln"})
+
+    problem(response, 503, "token-keys-away")
+    assert int(response.headers["Retry-After"]) > 0
+    problem(facade.http.get(PATH, headers={"X-API-Key": key}), 404, "unknown-correlation-id")
 
 
 def test_key_of_a_bad_name_is_not_made() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,7 @@ from dev.ports import free_port
 from store.events import COMPLETED, AttemptKey, NewEvent
 from store.processes import CANCELLED, ERROR, OK, Ending
 from tests.unit.facade import USER, Facade
+from tests.unit.scripted_server import Handler, ScriptedServer, in_turn, says
 
 BUSINESS = {"code": "USER_TOO_YOUNG", "message": "too young"}
 INCIDENT = {"code": "INCIDENT", "message": "broke", "type": "incident"}
@@ -99,6 +101,12 @@ def test_what_is_wrong_is_said_and_has_a_code_of_its_own(facade: Facade, flask: 
         "start", "onboard-user", "--variables", json.dumps({**USER, "firstName": "Eve"}), "--correlation-id", "order-1"
     )
     assert other.exit_code == ExitCode.REFUSED
+    watched = flask(
+        "start", "onboard-user", "--variables", json.dumps({**USER, "firstName": "Eve"}), "--correlation-id", "order-1",
+        "--watch",
+    )  # fmt: skip
+    assert watched.exit_code == ExitCode.REFUSED
+    assert "another start" in watched.stderr, watched.stderr
     refused = flask("retry", "nobody", "--json")
     assert json.loads(refused.stdout)["type"] == "/problems/unknown-correlation-id"
 
@@ -217,7 +225,107 @@ def test_watch_prints_each_step_and_the_result(facade: Facade, flask: Callable[.
     assert '"n": 1' in found.stdout
 
 
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [(Ending(OK), ExitCode.OK), (Ending(ERROR, error=BUSINESS), ExitCode.BUSINESS_ERROR)],
+)
+def test_start_that_joins_a_process_that_has_ended_is_watched_to_its_end(
+    facade: Facade, flask: Callable[..., Result], ending: Ending, code: ExitCode
+) -> None:
+    accept(facade, ending)
+
+    found = flask(
+        "start", "onboard-user", "--variables", json.dumps(USER), "--correlation-id", "order-1", "--watch", "--json"
+    )
+
+    assert found.exit_code == code, found.output
+    assert json.loads(found.stdout)["event"] == "end"
+
+
 # -- following
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """A server that answers as told."""
+    monkeypatch.setattr(following, "PAUSE_S", 0.01)
+    monkeypatch.setattr(following, "MOST_PAUSE_S", 0.01)
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+def streams(handler: Handler, *parts: bytes, every_s: float = 0.0) -> None:
+    """Send an event stream that ends with the connection."""
+    handler.close_connection = True
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.end_headers()
+    for part in parts:
+        handler.wfile.write(part)
+        time.sleep(every_s)
+
+
+END = b'id: end\nevent: end\ndata: {"status": "ok", "error": null}\n\n'
+AWAY = says(502, b"<html>Bad Gateway</html>", "text/html")
+
+
+def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
+    server: ScriptedServer, flask: Callable[..., Result]
+) -> None:
+    server.answer = in_turn(AWAY, AWAY, lambda handler: streams(handler, END))
+
+    found = flask("watch", "order-1", "--json", url=server.url)
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert "502" in found.stderr
+    assert len(server.seen) == 3
+
+
+def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -> None:
+    server.answer = AWAY
+
+    with pytest.raises(Unreachable, match="no stream"):
+        list(follow(ApiClient(server.url), "order-1", patience_s=0.1))
+    assert len(server.seen) > 1
+
+
+def test_what_is_no_api_at_all_is_given_up_at_once(server: ScriptedServer) -> None:
+    server.answer = says(404, b"<html>", "text/html")
+
+    with pytest.raises(Unreachable, match="not this API"):
+        list(follow(ApiClient(server.url), "order-1"))
+    assert len(server.seen) == 1
+
+
+def test_status_is_asked_again_when_a_proxy_answers(server: ScriptedServer, flask: Callable[..., Result]) -> None:
+    server.answer = in_turn(AWAY, says(200, b'{"status": "ok"}'))
+
+    assert flask("status", "order-1", "--json", url=server.url).exit_code == ExitCode.OK
+    assert len(server.seen) == 2
+
+
+def test_refusal_for_now_is_told_as_it_is(server: ScriptedServer, flask: Callable[..., Result]) -> None:
+    server.answer = says(503, b'{"type": "/problems/x", "status": 503, "detail": "full"}', Retry_After="60")
+
+    found = flask("status", "order-1", url=server.url)
+
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "full" in found.stderr
+    assert len(server.seen) == 1
+
+
+def test_time_to_watch_is_kept_on_a_stream_where_nothing_happens(
+    server: ScriptedServer, flask: Callable[..., Result]
+) -> None:
+    server.answer = lambda handler: streams(handler, *[b": keep-alive\n\n"] * 30, every_s=0.2)
+    begun = time.monotonic()
+
+    found = flask("watch", "order-1", "--timeout", "1", url=server.url)
+
+    assert found.exit_code == ExitCode.PENDING, found.output
+    assert 0.9 < time.monotonic() - begun < 3
+    assert found.stderr == "not ended in the time given\n"
 
 
 class Scripted(ApiClient):
@@ -227,7 +335,9 @@ class Scripted(ApiClient):
         self.streams = list(streams)
         self.asked: list[str | None] = []
 
-    def events(self, correlation_id: str, last_id: str | None) -> Iterator[StreamedEvent]:
+    def events(
+        self, correlation_id: str, last_id: str | None, *, for_s: float | None = None
+    ) -> Iterator[StreamedEvent]:
         self.asked.append(last_id)
         ids, error = self.streams.pop(0)
         for each in ids:

@@ -6,11 +6,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev import environment
 from dev.local_engine import java_version
 from dev.local_settings import LocalSettings
-from dev.procfile import commands
+from dev.procfile import ROOT, commands
+from dev.roles import WORKERS
+from dev.stack import Stack
 from settings import SettingsError
 
 
@@ -84,6 +87,38 @@ def test_local_settings_name_every_wrong_value() -> None:
         LocalSettings.load({"LOCAL_REDIS_PORT": "x", "LOCAL_ENGINE_HEAP_MB": "1"})
 
 
+def test_local_engine_is_camunda_unless_engine_names_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.of_user({}).engine == "camunda"
+    monkeypatch.setenv("ENGINE", "operaton")
+    assert environment.of_user({}).engine == "operaton"
+
+
+def test_isolated_stack_takes_the_engine_from_its_settings_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENGINE", "operaton")
+    assert environment.isolated(tmp_path, {}).engine == "camunda"
+    assert environment.isolated(tmp_path, {"ENGINE": "operaton"}).engine == "operaton"
+
+
+def test_unknown_engine_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(SettingsError, match="ENGINE: must be camunda or operaton, not 'activiti'"):
+        LocalSettings.load({"ENGINE": "activiti"})
+
+
+def test_each_engine_has_a_jar_data_and_a_cockpit_of_its_own(tmp_path: Path) -> None:
+    settings = {"ENGINE": "operaton", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    operaton = Stack(tmp_path, settings=settings, engine_on_disk=True).engine
+    camunda = Stack(tmp_path, settings={**settings, "ENGINE": "camunda"}, engine_on_disk=True).engine
+    assert operaton is not None
+    assert camunda is not None
+    assert operaton.jar.parent.name == "operaton"
+    assert operaton.jar != camunda.jar
+    assert operaton.database != camunda.database
+    assert "/operaton/app/cockpit/" in operaton.cockpit_url
+    assert "/camunda/app/cockpit/" in camunda.cockpit_url
+
+
 @pytest.mark.parametrize(
     ("text", "version"),
     [
@@ -99,5 +134,23 @@ def test_java_version_is_read(text: str, version: int) -> None:
 
 def test_procfile_commands_are_programs_with_arguments() -> None:
     found = commands()
-    assert list(found) == ["web", "worker", "control", "beat", "flower"]
+    assert list(found) == ["web", "worker", "control", "webhooks", "beat", "flower"]
     assert found["web"] == ["gunicorn", "-c", "app/gunicorn.py", "app:create_app()"]
+
+
+def queues_of(command: list[str]) -> list[str] | None:
+    """The queues that a worker's command names; None for every queue."""
+    return command[command.index("-Q") + 1].split(",") if "-Q" in command else None
+
+
+def test_slow_receivers_of_webhooks_hold_up_no_start_and_no_end() -> None:
+    found = commands()
+    assert queues_of(found["webhooks"]) == ["webhooks"]
+    assert queues_of(found["control"]) == ["settling", "polls", "starts"]
+    assert queues_of(found["worker"]) is None
+
+
+def test_containers_run_the_commands_of_the_procfile() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in WORKERS:
+        assert services[name]["command"] == commands()[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from dev.ports import free_port
 from store import driver as odbc
 from store.database import Database, DatabaseAway
 from store.driver import BadUrl, Driver, NoDriver, described, parse_url, pick_library, with_driver
+from tasks.health import Health
 
 MICROSOFT = Driver("ODBC Driver 18 for SQL Server", "ODBC Driver 18 for SQL Server")
 FREETDS = Driver("FreeTDS", "FreeTDS")
@@ -185,6 +187,22 @@ def test_url_that_cannot_be_read_is_not_quoted(url: str) -> None:
     with pytest.raises(BadUrl) as error:
         parse_url(url)
     assert PASSWORD not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize(
+    "driver", [MICROSOFT, FREETDS, Driver("libmsodbcsql-18.6.so.2.1", "/x/libmsodbcsql-18.6.so.2.1")]
+)
+@pytest.mark.parametrize("advice", ["", "READ_COMMITTED_SNAPSHOT is off"])
+def test_driver_is_named_in_log_and_health_and_the_server_in_the_log_alone(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver, advice: str
+) -> None:
+    monkeypatch.setattr(odbc, "choose", lambda _: driver)
+    database = Database(URL.format(1433), pool_size=1, timeout_ms=1_000)
+    monkeypatch.setattr(database, "ping", lambda: None)
+    monkeypatch.setattr(database, "advice", lambda: advice)
+    said = Health(SimpleNamespace(database=database))._database().detail  # type: ignore[arg-type]
+    assert said == f"mssql through {driver.name}" + (f"; {advice}" if advice else "")
+    assert database.described == f"mssql 127.0.0.1:1433/processes through {driver.name}"
 
 
 def test_described_shows_neither_user_nor_password_nor_options() -> None:

@@ -6,6 +6,7 @@ import gzip
 
 import pytest
 
+from app import api_keys
 from app.problems import problem_types
 from tests.unit.facade import Facade, problem
 
@@ -18,6 +19,18 @@ def test_request_id_is_echoed(facade: Facade, given: str) -> None:
 @pytest.mark.parametrize("given", ["", "x" * 129, "a b", "<script>"])
 def test_strange_request_id_is_made_anew(facade: Facade, given: str) -> None:
     assert facade.http.get("/nowhere", headers={"X-Request-Id": given}).headers["X-Request-Id"] not in ("", given)
+
+
+def test_log_lines_of_a_request_carry_its_id(facade: Facade, capsys: pytest.CaptureFixture[str]) -> None:
+    key, entry = api_keys.new_entry("reader", ["process:read"])
+    facade.change(auth="on", api_keys=[entry])
+    capsys.readouterr()
+    for name in ("first", "second"):
+        facade.start("order-1", X_Request_Id=f"request-{name}", X_API_Key=key)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "refused reader" in line]
+    assert len(lines) == 2
+    for line, name in zip(lines, ("first", "second"), strict=True):
+        assert f"requestId=request-{name}" in line
 
 
 @pytest.mark.parametrize(
@@ -67,6 +80,20 @@ def test_rate_limit_is_told_and_kept(facade: Facade) -> None:
     problem(refused, 429, "too-many-requests")
     assert int(refused.headers["Retry-After"]) > 0
     assert facade.http.get("/health/live").status_code == 200
+
+
+def test_each_key_has_a_budget_of_its_own(facade: Facade) -> None:
+    made = [api_keys.new_entry(name, ["process:read"]) for name in ("portal", "shop")]
+    (portal, _), (shop, _) = made
+    facade.change(auth="on", api_keys=[entry for _, entry in made], rate_limit="2/hour")
+
+    def ask(key: str) -> int:
+        return facade.http.get("/api/process/status/nobody", headers={"X-API-Key": key}).status_code
+
+    assert [ask(portal), ask(portal), ask(portal)] == [404, 404, 429]
+    assert [ask(shop), ask(shop), ask(shop)] == [404, 404, 429]
+    # Strangers share the budget of their address, whatever keys they make up.
+    assert [ask("ck_one"), ask("ck_two"), ask("ck_three")] == [401, 401, 429]
 
 
 def test_every_problem_type_has_a_cause_and_a_cure() -> None:

@@ -81,6 +81,11 @@ def test_running_rows_are_found_without_those_that_ended(database: Database) -> 
     assert "TEMP B-TREE" not in on_incident + pending
 
 
+def test_whether_a_trace_is_known_is_read_from_an_index(database: Database) -> None:
+    (plan,) = plans(database, lambda store: store.has_traceability_id("nobody"))
+    assert "ix_process_store_traceability_id (traceability_id=?)" in plan
+
+
 def test_spans_of_time_stand_side_by_side_and_leave_nothing_out(database: Database) -> None:
     store, found = ProcessStore(database), []
     for begin in range(0, ROWS, 100):

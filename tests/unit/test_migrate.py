@@ -6,8 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +20,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from store.clock import now
 from store.database import Database
 from store.migrate import ROOT, alembic_config, upgrade
 from store.models import metadata
@@ -75,6 +80,74 @@ def test_each_migration_can_be_undone_and_done_again(database: Database) -> None
         assert schema(database) != after
         command.upgrade(config, revision.revision)
         assert schema(database) == after
+
+
+class OldVersion:
+    """What a version knows of the tables, and a thread of it that writes rows into each and reads them back."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        known = sa.MetaData()
+        known.reflect(database.engine)
+        self.tables = [table for table in known.sorted_tables if table.name != "alembic_version"]
+        self.rounds = 0
+        self.errors: list[Exception] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> OldVersion:
+        self._thread.start()
+        self.wait_for_rounds(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(PATIENCE_S)
+
+    def wait_for_rounds(self, more: int) -> None:
+        wanted, deadline = self.rounds + more, time.monotonic() + PATIENCE_S
+        while self.rounds < wanted and not self.errors and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert self.errors == []
+        assert self.rounds >= wanted
+
+    def _serve(self) -> None:
+        try:
+            while not self._stop.is_set():
+                for table in self.tables:
+                    self._write_and_read(table)
+                self.rounds += 1
+        except Exception as error:
+            self.errors.append(error)
+
+    def _write_and_read(self, table: sa.Table) -> None:
+        row = {column.name: value_for(column) for column in table.c if not column.nullable and column.name != "seq"}
+        named = next(column for column in table.c if column.name in {"id", "execution_id", "name", "topic"})
+        with self.database.write() as connection:
+            connection.execute(table.insert(), row)
+        with self.database.read() as connection:
+            found = connection.execute(sa.select(*table.c).where(named == row[named.name])).mappings().one()
+        assert row.items() <= found.items()
+
+
+def value_for(column: sa.Column[Any]) -> object:
+    """A value that the constraints of any version take."""
+    if isinstance(column.type, sa.DateTime):
+        return now().replace(tzinfo=None)
+    if isinstance(column.type, sa.Integer | sa.Boolean):
+        return 0
+    return "pending" if column.name == "status" else uuid.uuid4().hex
+
+
+def test_version_before_serves_while_and_after_each_migration_runs(database: Database) -> None:
+    config = alembic_config(database)
+    first, *later = [one.revision for one in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+    command.upgrade(config, first)
+    for revision in later:
+        with OldVersion(database) as old:
+            command.upgrade(config, revision)
+            old.wait_for_rounds(2)
+        assert old.errors == []
 
 
 def test_migrating_a_migrated_database_changes_nothing(database: Database) -> None:

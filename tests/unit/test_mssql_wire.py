@@ -6,6 +6,7 @@ settings, transactions, locks.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from typing import Any
@@ -14,14 +15,26 @@ import pytest
 import sqlalchemy as sa
 
 from store import mssql
+from store.clock import now
 from store.driver import Driver, load_pyodbc, parse_url
-from store.events import AttemptKey, EventStore, NewEvent, Progress
+from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
 from store.models import event_log
-from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, OtherMigration, alone, create_mssql, reads_without_locks
-from store.processes import OK, Ending, NewProcess, ProcessStore
+from store.mssql import (
+    CHECK_AFTER_S,
+    MIGRATION_STATEMENT_S,
+    TO_ROLL_BACK,
+    OtherMigration,
+    alone,
+    create_mssql,
+    reads_without_locks,
+)
+from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
+from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
 
 pyodbc = load_pyodbc()
+
+URL = "mssql+pyodbc://app:x@server/db?driver={}"
 
 #: what SQLAlchemy asks of a new server -> the answer of a SQL Server 2022
 SERVER = {
@@ -31,6 +44,12 @@ SERVER = {
     "dm_exec_sessions": "READ COMMITTED",
     "nvarchar(max)": "x",
 }
+
+
+DUPLICATE = (
+    "[23000] [FreeTDS][SQL Server]Violation of UNIQUE KEY constraint 'uq_process_store_correlation_id'. "
+    "The duplicate key value is (order-1). (2627) (SQLExecDirectW)"
+)
 
 
 class Wire:
@@ -45,6 +64,7 @@ class Wire:
         self.commits = 0
         self.rollbacks = 0
         self.is_broken = False
+        self.refuses: str | None = None
         self.answers = {**SERVER, **(answers or {})}
 
     def cursor(self) -> Cursor:
@@ -79,6 +99,8 @@ class Cursor:
         self.wire.sent.append((statement, tuple(parameters)))
         if self.wire.is_broken:
             raise pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecDirectW)")
+        if self.wire.refuses and self.wire.refuses in statement:
+            raise pyodbc.IntegrityError("23000", DUPLICATE)
         if "SELECT" in statement and not statement.startswith(("UPDATE", "INSERT", "DELETE")):
             self.description = [(f"c{number}", str, None, None, None, None, True) for number in range(40)][:1]
             self.rows = [(value,) for part, value in self.wire.answers.items() if part.lower() in statement.lower()][:1]
@@ -106,7 +128,7 @@ class OnWire:
     def __init__(
         self, wire: Wire, driver: str = "ODBC Driver 18 for SQL Server", *, reading: Wire | None = None
     ) -> None:
-        url = parse_url("mssql+pyodbc://app:x@server/db")
+        url = parse_url(URL.format(driver))
 
         def engine(to: Wire, **options: Any) -> sa.Engine:
             return create_mssql(
@@ -192,11 +214,65 @@ def test_ids_are_bound_as_uuids(wire: Wire) -> None:
     assert process_id in wire.sent[-1][1]
 
 
-def test_guarded_update_is_one_statement_that_knows_its_types(wire: Wire) -> None:
+@pytest.mark.parametrize("status", [OK, ERROR, CANCELLED])
+@pytest.mark.parametrize("as_found", [True, False])
+def test_guarded_update_is_one_statement_without_a_condition_on_parameters(
+    wire: Wire, status: str, as_found: bool
+) -> None:
     store = ProcessStore(ready(wire))
-    (statement,) = [text for text in sent_by(wire, lambda: store.settle(uuid.uuid4(), Ending(OK))) if "UPDATE" in text]
-    assert "? IS NULL" not in statement
-    assert "coalesce(CAST(? AS NVARCHAR(max)), process_store.identifiers)" in statement
+    for ending in (Ending(status), Ending(status, [1], {"code": "E"}, {"userId": "u"}, "incident")):
+        for instance in (None, "pi"):
+            (statement,) = sent_by(
+                wire,
+                lambda ending=ending, instance=instance: store.settle(  # type: ignore[misc]
+                    uuid.uuid4(), ending, process_instance_id=instance, as_found=as_found
+                ),
+            )
+            assert not re.search(r"\? (IS|IN|=|<|>)|CAST\(\?|coalesce", statement), statement
+
+
+def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
+    # pyodbc asks the server for the type of each: a round trip, and the statement compiled once more.
+    database = ready(wire)
+    processes, events, webhooks = ProcessStore(database), EventStore(database), WebhookStore(database)
+    new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {"n": None}, "trace")
+    processes.accept(new)
+    processes.release_claim(new.id, "token")
+    processes.record_instance(new.id, "token", "pi")
+    for status in (OK, ERROR, CANCELLED):
+        processes.settle(new.id, Ending(status))
+    processes.reopen(new.id)
+    events.begin(NewEvent("t", "s", external_task_id="task", lock_token="token"))
+    events.record(NewEvent("t", "s", OPS))
+    events.progress(AttemptKey("task", "token"), Progress(COMPLETING))
+    claim = Claim(uuid.uuid4(), "token")
+    for outcome in (Outcome(DELIVERED), Outcome(PENDING, now()), Outcome(PENDING, now(), counted=False)):
+        webhooks.record(claim, outcome)
+    webhooks.give_back([claim])
+    writes = [(text, values) for text, values in wire.sent if text.startswith(("INSERT", "UPDATE"))]
+    assert len(writes) == 14
+    assert [text for text, values in writes if None in values] == []
+
+
+@pytest.mark.parametrize(("driver", "rollback"), [("FreeTDS", [TO_ROLL_BACK]), ("ODBC Driver 18 for SQL Server", [])])
+def test_rollback_hides_no_error_when_the_server_has_rolled_back_already(
+    wire: Wire, driver: str, rollback: list[str]
+) -> None:
+    store = ProcessStore(ready(wire, driver))
+    wire.refuses = "INSERT"
+    rollbacks = wire.rollbacks
+    before = len(wire.sent)
+    assert not store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace"))
+    assert wire.statements()[before + 1 :] == rollback
+    assert wire.rollbacks == rollbacks + 1
+
+
+def test_reading_through_freetds_begins_no_transaction() -> None:
+    reading = Wire()
+    store = ProcessStore(OnWire(Wire(), "FreeTDS", reading=reading))  # type: ignore[arg-type]
+    store.by_correlation_id("opens the reader's connection")
+    (read,) = sent_by(reading, lambda: store.by_correlation_id("order-1"))
+    assert read.startswith("SELECT")
 
 
 def test_batch_is_written_in_few_statements(wire: Wire) -> None:
@@ -292,7 +368,7 @@ def test_connection_is_asked_whether_it_stands_only_after_it_was_idle(
 
 def test_connection_that_broke_while_it_was_idle_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     wires = [Wire(), Wire()]
-    url = parse_url("mssql+pyodbc://app:x@server/db")
+    url = parse_url(URL.format("d"))
     left = iter(wires)
     engine = create_mssql(url, Driver("d", "d"), 2_500, module=pyodbc, creator=lambda: next(left))
     enter(engine)

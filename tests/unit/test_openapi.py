@@ -107,13 +107,13 @@ def test_start_is_a_choice_by_process_key(facade: Facade) -> None:
     media = document["paths"]["/api/process/start"]["post"]["requestBody"]["content"]["application/json"]
 
     assert media["schema"] == {"$ref": "#/components/schemas/StartRequest"}
-    ref = "#/components/schemas/Start.onboard-user"
-    assert schemas["StartRequest"]["discriminator"] == {
-        "propertyName": "processKey",
-        "mapping": {"onboard-user": ref},
-    }
-    assert schemas["StartRequest"]["oneOf"] == [{"$ref": ref}]
+    keys = ["loan-approval", "onboard-user", "order-fulfilment"]
+    refs = {key: f"#/components/schemas/Start.{key}" for key in keys}
+    assert schemas["StartRequest"]["discriminator"] == {"propertyName": "processKey", "mapping": refs}
+    assert sorted(choice["$ref"] for choice in schemas["StartRequest"]["oneOf"]) == sorted(refs.values())
     validator = Draft202012Validator({**media["schema"], "components": document["components"]})
+    for key in keys:
+        validator.validate(media["examples"][key]["value"])
     example = media["examples"]["onboard-user"]["value"]
     validator.validate(example)
     validator.validate({"processKey": "onboard-user", "variables": USER, "correlationId": "order-1"})
@@ -130,8 +130,11 @@ def test_start_is_a_choice_by_process_key(facade: Facade) -> None:
 
 
 def test_definitions_tell_steps_schema_and_example(facade: Facade) -> None:
-    (process,) = (facade.http.get("/api/process/definitions").json or {})["processes"]
+    processes = (facade.http.get("/api/process/definitions").json or {})["processes"]
 
+    for each in processes:
+        Draft202012Validator(each["startSchema"]).validate(each["example"])
+    (process,) = [each for each in processes if each["key"] == "onboard-user"]
     assert (process["key"], process["name"], process["queue"]) == (
         "onboard-user",
         "User onboarding",
@@ -151,7 +154,6 @@ def test_definitions_tell_steps_schema_and_example(facade: Facade) -> None:
         "retries": 3,
         "outcome": "ok",
     }
-    Draft202012Validator(process["startSchema"]).validate(process["example"])
 
 
 def test_process_without_a_schema_takes_any_variables(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +162,6 @@ def test_process_without_a_schema_takes_any_variables(facade: Facade, monkeypatc
     monkeypatch.setattr("tasks.catalogue.registry", registry)
 
     (process,) = (facade.http.get("/api/process/definitions").json or {})["processes"]
-
     validator = Draft202012Validator(process["startSchema"])
     validator.validate({"anything": [1, {"a": None}]})
     assert not validator.is_valid({"executionContext": {}})

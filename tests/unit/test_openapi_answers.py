@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import sseclient
+from flask import Request
 from jsonschema import Draft202012Validator
+from werkzeug.exceptions import RequestTimeout
 from werkzeug.test import TestResponse
 
 from app import api_keys, ending
@@ -32,6 +36,15 @@ DEFINITIONS = "GET /api/process/definitions"
 LIVE = "GET /health/live"
 READY = "GET /health/ready"
 EVENTS = "GET /api/process/{correlation_id}/events"
+TOPICS = "GET /api/process/topics"
+PAUSE = "POST /api/process/topics/{topic}/pause"
+RESUME = "POST /api/process/topics/{topic}/resume"
+LIMITS = "POST /api/process/topics/{topic}/limits"
+BULK_RETRY = "POST /api/process/bulk/retry"
+BULK_CANCEL = "POST /api/process/bulk/cancel"
+DATA = "GET /api/process/{correlation_id}/data"
+ERASE = "DELETE /api/process/{correlation_id}/data"
+TOPIC = "onboard-user.validate-user-information"
 
 #: how each answer that is an operation's own is brought about
 CASES: dict[Key, Callable[[Facade], TestResponse]] = {}
@@ -233,6 +246,87 @@ def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/definitions")
 
 
+@case(TOPICS, 200)
+def _(facade: Facade) -> TestResponse:
+    assert facade.post(f"/api/process/topics/{TOPIC}/pause", {"reason": "why"}).status_code == 200
+    return facade.http.get("/api/process/topics")
+
+
+@case(PAUSE, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post(f"/api/process/topics/{TOPIC}/pause")
+
+
+@case(PAUSE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/topics/nobody/pause")
+
+
+@case(RESUME, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post(f"/api/process/topics/{TOPIC}/resume")
+
+
+@case(RESUME, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.post("/api/process/topics/nobody/resume")
+
+
+@case(LIMITS, 200)
+def _(facade: Facade) -> TestResponse:
+    return facade.post(f"/api/process/topics/{TOPIC}/limits", {"maxConcurrency": 2, "rate": "5/second"})
+
+
+@case(LIMITS, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/nobody/limits", {"rate": None})
+
+
+@case(BULK_RETRY, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(ERROR, error={"message": "broke"}, incident_id="i"))
+    return facade.post("/api/process/bulk/retry", {"errorContains": "broke"})
+
+
+@case(BULK_CANCEL, 200)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.post("/api/process/bulk/cancel", {"dryRun": False})
+
+
+def ended_without_instance(facade: Facade) -> None:
+    """A process `order-1` that the engine refused to start."""
+    facade.runtime.processes.settle(accept(facade), Ending(ERROR, error={"code": "START_REFUSED"}))
+
+
+@case(DATA, 200)
+def _(facade: Facade) -> TestResponse:
+    ended_without_instance(facade)
+    return facade.http.get("/api/process/order-1/data")
+
+
+@case(DATA, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/nobody/data")
+
+
+@case(ERASE, 200)
+def _(facade: Facade) -> TestResponse:
+    ended_without_instance(facade)
+    return facade.http.delete("/api/process/order-1/data")
+
+
+@case(ERASE, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.delete("/api/process/nobody/data")
+
+
+@case(ERASE, 409)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.http.delete("/api/process/order-1/data")
+
+
 @case(LIVE, 200)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/health/live")
@@ -261,7 +355,7 @@ def away(facade: Facade) -> None:
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
     """Ways to the answers that every operation of a kind gives."""
     method, path = name.split()
-    url = path.format(correlation_id="order-1", traceability_id="trace-1")
+    url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC)
 
     def sent(body: bytes, kind: str = "application/json") -> TestResponse:
         return facade.http.open(url, method=method, data=body, headers={"Content-Type": kind})
@@ -285,17 +379,39 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
         return valid()
 
     def with_key(*, sent: bool) -> TestResponse:
-        key, entry = api_keys.new_entry("caller", ["process:read" if method == "POST" else "process:start"])
+        key, entry = api_keys.new_entry("caller", ["process:start" if method == "GET" else "process:read"])
         facade.change(auth="on", api_keys=[entry])
         return facade.http.open(url, method=method, headers={"X-API-Key": key} if sent else {})
 
-    ways: dict[int, Callable[[], TestResponse]] = {500: fault, 503: without_store}
+    def late() -> TestResponse:
+        # The real server's part is in tests/e2e/test_web_server.py.
+        def never_comes(*_: Any, **__: Any) -> None:
+            raise RequestTimeout("the body did not arrive within 15 s")
+
+        monkeypatch.setattr(Request, "get_data", never_comes)
+        return sent(b"{}")
+
+    def too_often() -> TestResponse:
+        facade.change(rate_limit="1/hour")
+        redis.Redis.from_url(facade.settings.redis_url).flushall()
+        facade.http.open(url, method=method)
+        return facade.http.open(url, method=method)
+
+    def without_keys() -> TestResponse:
+        facade.change(auth="on", **KEYS_AWAY)
+        header = base64.urlsafe_b64encode(b'{"alg": "RS256", "kid": "k"}').decode().rstrip("=")
+        return facade.http.open(url, method=method, headers={"Authorization": f"Bearer {header}.e30.c2ln"})
+
+    ways: dict[int, Callable[[], TestResponse]] = {429: too_often, 500: fault, 503: without_store}
+    if path == "/api/process/definitions":
+        ways[503] = without_keys
     if path.startswith("/api/"):
         # a key whose scope is another call's
         ways |= {401: lambda: with_key(sent=False), 403: lambda: with_key(sent=True)}
     if "requestBody" in operation:
         ways |= {
             400: lambda: sent(b"{"),
+            408: late,
             413: lambda: sent(b" " * (facade.settings.max_body_kb * 1024 + 1)),
             415: lambda: sent(b"{}", "text/plain"),
             422: lambda: sent(b'{"surplus": 1}'),
@@ -305,11 +421,17 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
     return {(name, status): way for status, way in ways.items()}
 
 
+#: an issuer whose keys nobody can fetch
+KEYS_AWAY: dict[str, Any] = {"jwt_jwks_url": "http://127.0.0.1:9/jwks", "jwt_issuer": "us", "jwt_audience": "it"}
 #: a body that an operation takes
 VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
+    PAUSE: {},
+    BULK_RETRY: {},
+    BULK_CANCEL: {"dryRun": False, "reason": "withdrawn"},
+    LIMITS: {"maxConcurrency": 0},
     MESSAGE: {"messageName": "payment", "variables": {"amount": 1}},
 }
 
@@ -323,28 +445,48 @@ def documented(facade: Facade) -> dict[str, dict[str, Any]]:
 def test_every_documented_status_is_produced_and_looks_as_documented(
     facade: Facade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    wanted = statuses(facade)
+
+    produce(facade, wanted, monkeypatch, tmp_path)
+
+    assert set(CASES) <= wanted, "an answer that is not documented"
+
+
+def test_what_keys_tokens_and_limits_add_is_documented_and_produced(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = statuses(facade)
+    facade.change(auth="on", rate_limit="100000/hour", **KEYS_AWAY)
+    added = statuses(facade) - before
+
+    assert {status for _, status in added} == {429, 503}
+    assert (DEFINITIONS, 503) in added
+    assert {name for name, status in added if status == 429} == {name for name, _ in before if " /api/" in name}
+    produce(facade, added, monkeypatch, tmp_path)
+
+
+def statuses(facade: Facade) -> set[Key]:
+    """Every status that the document names."""
+    return {(name, int(status)) for name, op in documented(facade).items() for status in op["responses"]}
+
+
+def produce(facade: Facade, wanted: set[Key], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Bring each answer about, and compare it with what the document says at present."""
     document = facade.http.get("/openapi.json").json
     assert document is not None
+    described = documented(facade)
     pristine = Path(facade.settings.database_url.removeprefix("sqlite:///")).read_bytes()
-    wanted = {(name, int(status)) for name, op in documented(facade).items() for status in op["responses"]}
-    produced: set[Key] = set()
-
     for number, (name, status) in enumerate(sorted(wanted)):
         store = tmp_path / f"store-{number}.db"
         store.write_bytes(pristine)
-        facade.change(database_url=f"sqlite:///{store}", auth="off", api_keys=[])
-        operation = documented(facade)[name]
+        facade.change(database_url=f"sqlite:///{store}", auth="off", api_keys=[], rate_limit="", jwt_jwks_url="")
         with monkeypatch.context() as patch:
             make = CASES.get((name, status))
-            way = implied(facade, name, operation, patch).get((name, status))
+            way = implied(facade, name, described[name], patch).get((name, status))
             assert make or way, f"nothing here makes {name} answer {status}"
             response = make(facade) if make else way()
             assert response.status_code == status, (name, status, response.text)
-        check(document, operation["responses"][str(status)], response)
-        produced.add((name, status))
-
-    assert produced == wanted
-    assert set(CASES) <= wanted, "an answer that is not documented"
+        check(document, described[name]["responses"][str(status)], response)
 
 
 def streamed(answer: TestResponse) -> list[dict[str, str]]:

@@ -130,6 +130,16 @@ def test_answers_carry_links(facade: Facade) -> None:
     }
 
 
+def test_every_link_that_is_handed_out_works_at_once(facade: Facade) -> None:
+    started = facade.start("order-1", Prefer="respond-async").json
+    assert started is not None
+    log = facade.http.get(started["links"]["eventLog"])
+    assert (log.status_code, log.json) == (200, {"eventLog": [], "nextCursor": None})
+    assert facade.http.get(started["links"]["status"]).status_code == 202
+    problem(facade.http.get("/api/process/event-log/nobody"), 404, "unknown-traceability-id")
+    assert facade.http.post(started["links"]["cancel"]).status_code == 200
+
+
 @pytest.mark.parametrize("field", ["startedAfter", "startedBefore"])
 @pytest.mark.parametrize("value", ["yesterday", "2026-01-01T00:00:00", ""])
 def test_wrong_time_is_named(facade: Facade, field: str, value: str) -> None:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +24,8 @@ from app.streams.feed import PAGE, Feed, end_event
 from app.streams.hub import Hub
 from app.streams.sse import Event
 from app.streams.stream import Stream
+from camunda_bridge.client import Engine, LockedTask
+from store import events as event_rows
 from store.database import DatabaseAway
 from store.events import (
     BPMN_ERROR,
@@ -38,6 +40,9 @@ from store.events import (
     Progress,
 )
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from tasks import reconcile, watched
+from tasks.killed import report_killed
+from tasks.messages import StepMessage
 from tests.unit.facade import Facade, problem
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -227,6 +232,79 @@ def test_sweep_finds_what_no_wake_up_told(facade: Facade, sweeps: Callable[..., 
     begin(facade)
 
     running.wait_for("event: started")
+
+
+@pytest.fixture
+def live(facade: Facade, sweeps: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A stream of `order-1` that nothing but a wake-up through Redis makes look again."""
+    sweeps(60)
+    monkeypatch.setattr(watched, "_announcer", watched.Announcer(lambda: facade.runtime.redis))
+    row = accept(facade)
+    assert facade.runtime.processes.claim(row.id, "token", for_s=30)[1]
+    assert facade.runtime.processes.record_instance(row.id, "token", "pi-1")
+    begin(facade)
+    with redis.Redis.from_url(facade.settings.redis_url, decode_responses=True) as client:
+        heard = client.pubsub(ignore_subscribe_messages=True)
+        running = Running(facade, row)
+        heard.psubscribe(**{f"{watched.CHANNEL_PREFIX}*": lambda message: running.hub.changed(told_of(message))})
+        listener = heard.run_in_thread(sleep_time=0.01, daemon=True)
+        running.wait_for("event: started")
+        eventually(lambda: client.zscore(watched.WATCHED_KEY, "order-1"))
+        yield running
+        listener.stop()
+        listener.join(5)
+
+
+def told_of(message: dict[str, str]) -> str:
+    return message["channel"].removeprefix(watched.CHANNEL_PREFIX)
+
+
+def eventually(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "did not come about"
+        time.sleep(0.005)
+
+
+def test_what_ops_do_is_told_as_it_happens(facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "correlate", lambda *_, **__: True)
+
+    assert facade.post("/api/process/order-1/message", {"messageName": "payment"}).status_code == 200
+
+    live.wait_for("event: ops")
+    assert '"stepName":"message"' in live.text
+
+
+def test_attempt_that_was_killed_is_told_as_it_happens(facade: Facade, live: Running) -> None:
+    task = LockedTask(
+        "task-1",
+        "onboard-user.validate-user-information",
+        "a",
+        "onboard-user:1:x",
+        "onboard-user",
+        "pi-1",
+        "order-1",
+        1,
+        {},
+    )
+
+    report_killed(StepMessage(task, "token-task-1", time.time(), 20).dump(), "killed by signal 9")
+
+    live.wait_for("event: failed")
+    assert "killed by signal 9" in live.text
+
+
+def test_attempt_that_the_reconciler_closes_is_told_as_it_happens(
+    facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "external_task", lambda *_: None)
+    monkeypatch.setattr(Engine, "task_log", lambda *_: [{"successLog": True, "workerId": "token-task-1"}])
+    later = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(event_rows, "now", lambda: later)
+
+    reconcile.resolve_attempts()
+
+    live.wait_for("event: completed")
 
 
 def test_database_away_holds_the_stream_up_and_does_not_end_it(facade: Facade, sweeps: Callable[..., None]) -> None:

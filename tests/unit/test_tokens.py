@@ -10,7 +10,15 @@ from typing import Any
 import jwt
 import pytest
 
-from app.tokens import KEYS_LIFETIME_S, REFETCH_INTERVAL_S, KeyRing, KeysAway, TokenChecker, TokenRefused
+from app.tokens import (
+    KEYS_LIFETIME_S,
+    REFETCH_INTERVAL_S,
+    RSA_ALGORITHMS,
+    KeyRing,
+    KeysAway,
+    TokenChecker,
+    TokenRefused,
+)
 from settings import Settings
 from tests.support.issuer import Issuer
 
@@ -121,6 +129,42 @@ def test_last_keys_stay_good_while_the_key_server_is_away(issuer: Issuer, checke
     clock.now += KEYS_LIFETIME_S * 3
     assert checker.check(issuer.token()).subject == "ada"
     assert issuer.fetches == 2
+
+
+@pytest.mark.parametrize("algorithm", RSA_ALGORITHMS)
+@pytest.mark.parametrize("names_alg", [True, False], ids=["named", "not named"])
+def test_rsa_key_takes_each_of_its_signatures_unless_it_names_one(algorithm: str, names_alg: bool) -> None:
+    issuer = Issuer(names_alg=names_alg)
+    issuer.rotate("first", algorithm)
+    settings = Settings(jwt_jwks_url=issuer.url, jwt_issuer="us", jwt_audience="it")
+    try:
+        checker = TokenChecker(settings)
+        assert checker.check(issuer.token()).subject == "ada"
+        issuer.algorithm = "RS256" if algorithm != "RS256" else "PS512"
+        if names_alg:
+            with pytest.raises(TokenRefused):
+                checker.check(issuer.token())
+        else:
+            assert checker.check(issuer.token()).subject == "ada"
+    finally:
+        issuer.server.shutdown()
+        issuer.server.server_close()
+
+
+def test_key_of_one_kind_checks_no_signature_of_another(issuer: Issuer, checker: TokenChecker) -> None:
+    checker.check(issuer.token())
+    issuer.rotate("first", "RS256")
+    with pytest.raises(TokenRefused):
+        checker.check(issuer.token())
+
+
+def test_keys_that_cannot_be_used_stand_beside_those_that_can(
+    issuer: Issuer, checker: TokenChecker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = issuer.public()
+    odd: list[Any] = [{"kty": "new", "kid": "n"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "o"}, {}, "x", None]
+    monkeypatch.setattr(issuer, "public", lambda: [*odd, *good])
+    assert checker.check(issuer.token()).subject == "ada"
 
 
 def test_without_any_key_a_token_cannot_be_checked(issuer: Issuer, checker: TokenChecker) -> None:

@@ -6,10 +6,12 @@ import base64
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -135,6 +137,35 @@ def test_host_that_is_not_allowed_any_more_is_told_nothing(
     hooks.change(callback_hosts=["hooks.example.com"])
     deliver_webhook(*given)
     assert (latest(hooks).status, receiver.seen) == (FAILED, [])
+
+
+def test_name_that_leads_inside_at_the_second_attempt_is_not_connected_to(
+    hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [["127.0.0.2"], ["127.0.0.1"], ["::ffff:127.0.0.1"]]
+    asked: list[str] = []
+    name_server = socket.getaddrinfo
+
+    def rebinding(host: str, port: int, *rest: Any, **options: Any) -> Any:
+        if host != "hooks.example.com":
+            return name_server(host, port, *rest, **options)
+        asked.append(host)
+        return [(0, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers.pop(0)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    # The one address that is allowed has nobody who listens.
+    hooks.change(callback_hosts=["http://hooks.example.com:*"], callback_networks=["127.0.0.2/32"])
+    end(hooks, f"http://hooks.example.com:{receiver.server_port}/hook")
+    errors = []
+    for hours in (0, 1, 10):
+        if hours:
+            later(monkeypatch, hours=hours)
+            assert enqueue_due() == 1
+        deliver_webhook(*message(client))
+        errors.append(latest(hooks).last_error)
+    assert errors == ["no connection can be made", *["the host has an address that is not allowed"] * 2]
+    # once an attempt: what was checked is what is connected to
+    assert (len(asked), receiver.seen) == (3, [])
 
 
 def test_slow_receiver_is_spared_without_counting(hooks: Facade, client: redis.Redis, receiver: ScriptedServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -124,6 +125,45 @@ def test_name_that_is_public_first_and_then_leads_inside_is_refused(receiver: Sc
 
     assert first.status_code is None
     assert second == Answer(error="the host has an address that is not allowed")
+    assert receiver.seen == []
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["::ffff:127.0.0.1"],
+        ["0.0.0.0"],
+        ["::1"],
+        ["::"],
+        ["::127.0.0.1"],
+        ["fe80::1"],
+        ["fd00::1"],
+        ["64:ff9b::7f00:1"],
+        ["2002:7f00:1::"],
+        ["2606:4700::1111", "127.0.0.1"],
+        ["127.0.0.1", "2606:4700::1111"],
+    ],
+)
+def test_no_address_of_a_name_that_leads_inside_is_connected_to(
+    receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    connected: list[object] = []
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, address: object) -> None:
+        connected.append(address)
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    # the name server of whoever chose the name
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(0, socket.SOCK_STREAM, 6, "", (one, 80)) for one in addresses]
+    )
+
+    answer = post(named(receiver), b"{}", {}, Settings(callback_timeout_ms=200))
+
+    assert answer == Answer(error="the host has an address that is not allowed")
+    assert connected == []
     assert receiver.seen == []
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tasks.worker import _drop_overtaken
 
 
-def event(kind: str, uuid: str) -> dict[str, str]:
-    return {"type": kind, "uuid": uuid}
+def event(kind: str, uuid: str, **more: bool) -> dict[str, Any]:
+    return {"type": kind, "uuid": uuid, **more}
 
 
 def test_start_of_a_task_that_ended_in_the_same_batch_is_left_out() -> None:
@@ -28,3 +30,12 @@ def test_start_of_a_task_that_ended_in_the_same_batch_is_left_out() -> None:
         ("task-succeeded", "short"),
         ("task-failed", "of an earlier batch"),
     ]
+
+
+def test_tick_that_has_expired_is_not_shown_as_something_revoked_without_a_name() -> None:
+    cut_off = event("task-revoked", "cut off", terminated=True, expired=False)
+    events = [event("task-revoked", "tick", terminated=False, expired=True), cut_off]
+
+    _drop_overtaken(events)
+
+    assert events == [cut_off]

@@ -43,6 +43,8 @@ def _behave(given: dict[str, Any], context: StepContext) -> None:
         _until(given, lambda: Path(given["until"]).exists())
     elif do == "fail":
         raise RuntimeError("told to fail")
+    elif do == "fail-until" and not Path(given["until"]).exists():
+        raise RuntimeError("told to fail for now")
     elif do == "fail-once" and context.attempt == 1:
         raise RuntimeError("told to fail once")
     elif do == "refuse":

@@ -1,0 +1,36 @@
+"""`/api/process/bulk`: retry or cancel many processes by a filter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app.auth import requires
+from app.bulk_acts import cancel_many, retry_many
+from app.flow_schemas import BulkAnswer, BulkCancelRequest, BulkRetryRequest
+from app.parsing import StrictParser
+
+blp = Blueprint("bulk", __name__, url_prefix="/api/process/bulk", description="Many processes at once")
+blp.ARGUMENTS_PARSER = StrictParser()
+
+
+@blp.route("/retry")
+class BulkRetry(MethodView):
+    @requires("process:admin")
+    @blp.arguments(BulkRetryRequest)
+    @blp.response(200, BulkAnswer)
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Retry the processes that stand on an incident and fit; without `dryRun: false`, tell which"""
+        return retry_many(body)
+
+
+@blp.route("/cancel")
+class BulkCancel(MethodView):
+    @requires("process:admin")
+    @blp.arguments(BulkCancelRequest)
+    @blp.response(200, BulkAnswer)
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Cancel the processes that run, or stand on an incident, and fit; without `dryRun: false`, tell which"""
+        return cancel_many(body)

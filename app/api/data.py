@@ -1,0 +1,58 @@
+"""`/api/process/{correlationId}/data`: all that is kept about one process, to hand out or to delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app.api.process import find
+from app.auth import current_actor, requires
+from app.flow_schemas import DataAnswer, ErasedAnswer
+from app.problems import ENGINE_AWAY, STILL_RUNS, Problem
+from app.schemas import ProblemAnswer
+from app.services import services
+from tasks.erasure import StillRuns, erase, export
+from tasks.retry import EngineUnavailable
+
+blp = Blueprint("data", __name__, url_prefix="/api/process", description="All data of one process")
+
+
+@blp.route("/<correlation_id>/data")
+class Data(MethodView):
+    @requires("process:admin")
+    @blp.response(200, DataAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away")
+    def get(self, correlation_id: str) -> dict[str, Any]:
+        """Hand out everything that is kept about a process: rows, events, webhooks, the engine's history"""
+        try:
+            return export(find(correlation_id))
+        except EngineUnavailable as error:
+            raise _engine_away(error) from None
+
+    @requires("process:admin")
+    @blp.response(200, ErasedAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has not ended")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; no row was deleted")
+    def delete(self, correlation_id: str) -> dict[str, Any]:
+        """Delete everything that is kept about an ended process, for good"""
+        row = find(correlation_id)
+        try:
+            done = erase(row, actor=current_actor())
+        except StillRuns as error:
+            raise Problem(STILL_RUNS, str(error), correlationId=row.correlation_id, currentStatus=row.status) from None
+        except EngineUnavailable as error:
+            raise _engine_away(error) from None
+        return {
+            "erasureId": done.id,
+            "events": done.events,
+            "webhooks": done.webhooks,
+            "engineInstances": done.instances,
+        }
+
+
+def _engine_away(error: EngineUnavailable) -> Problem:
+    return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})

@@ -1,0 +1,91 @@
+"""`/api/process/topics`: pause, resume and limit the steps of a topic, on all workers together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+from flask_smorest import Blueprint
+
+from app.auth import current_actor, requires
+from app.flow_schemas import LimitsRequest, PauseRequest, TopicAnswer, TopicsAnswer
+from app.parsing import StrictParser
+from app.problems import UNKNOWN_TOPIC, Problem
+from app.schemas import ProblemAnswer
+from tasks import topic_ops
+from tasks.documents import rfc3339
+from tasks.topic_ops import TopicView
+
+blp = Blueprint("topics", __name__, url_prefix="/api/process/topics", description="Control the flow of steps")
+blp.ARGUMENTS_PARSER = StrictParser()
+
+
+@blp.route("")
+class Topics(MethodView):
+    @requires("process:read")
+    @blp.response(200, TopicsAnswer)
+    def get(self) -> dict[str, Any]:
+        """List topics: paused or not, and the limits that hold"""
+        return {"topics": [_document(view) for view in topic_ops.views()]}
+
+
+@blp.route("/<topic>/pause")
+class Pause(MethodView):
+    @requires("process:admin")
+    @blp.arguments(PauseRequest, required=False)
+    @blp.response(200, TopicAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No such topic is known here")
+    def post(self, body: dict[str, Any], topic: str) -> dict[str, Any]:
+        """Stop fetching a topic; steps that are locked already end. Twice is answered alike"""
+        _find(topic)
+        topic_ops.pause(topic, body["reason"], actor=current_actor())
+        return _document(_find(topic))
+
+
+@blp.route("/<topic>/resume")
+class Resume(MethodView):
+    @requires("process:admin")
+    @blp.response(200, TopicAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No such topic is known here")
+    def post(self, topic: str) -> dict[str, Any]:
+        """Fetch a topic again; what has waited comes oldest first. Twice is answered alike"""
+        _find(topic)
+        topic_ops.resume(topic, actor=current_actor())
+        return _document(_find(topic))
+
+
+@blp.route("/<topic>/limits")
+class Limits(MethodView):
+    @requires("process:admin")
+    @blp.arguments(LimitsRequest)
+    @blp.response(200, TopicAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No such topic is known here")
+    def post(self, body: dict[str, Any], topic: str) -> dict[str, Any]:
+        """Limit how many steps of a topic run at once, or begin in a time, on all workers together"""
+        _find(topic)
+        names = {"maxConcurrency": "max_concurrency", "rate": "rate"}
+        topic_ops.limit(topic, {names[name]: value for name, value in body.items()}, actor=current_actor())
+        return _document(_find(topic))
+
+
+def _find(topic: str) -> TopicView:
+    found = topic_ops.view(topic)
+    if found is None:
+        raise Problem(UNKNOWN_TOPIC, f"no process here has a step for {topic[:255]!r}")
+    return found
+
+
+def _document(view: TopicView) -> dict[str, Any]:
+    state, said = view.state, view.state.said
+    return {
+        "topic": state.topic,
+        "processKey": state.process_key,
+        "paused": state.is_paused,
+        "pausedAt": rfc3339(said.paused_at) if said and said.paused_at else None,
+        "reason": said.reason if said else None,
+        "maxConcurrency": state.max_concurrency,
+        "rate": state.rate,
+        "inFlight": view.in_flight,
+        "changedBy": said.actor if said else None,
+        "changedAt": rfc3339(said.updated_at) if said else None,
+    }

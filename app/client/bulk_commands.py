@@ -1,0 +1,91 @@
+"""`flask process retry-all` and `cancel-all`: many processes by a filter, through the API, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from app.client.commands import Caller, calls_the_api
+from app.client.exit_codes import ExitCode
+
+Command = Callable[..., None]
+
+
+def _filtered(command: Command) -> Command:
+    for option in reversed(
+        [
+            click.option("--process", "processKey", metavar="KEY", help="Of this process only."),
+            click.option(
+                "--since", "startedAfter", metavar="TIME", help="Started then or later: 2026-01-01T00:00:00Z."
+            ),
+            click.option("--before", "startedBefore", metavar="TIME", help="Started before."),
+            click.option("--error", "errorContains", metavar="TEXT", help="Stands in the message of the error."),
+            click.option("--dry-run", is_flag=True, help="Only tell which, and how many."),
+            click.option("--yes", is_flag=True, help="Do not ask."),
+        ]
+    ):
+        command = option(command)
+    return calls_the_api(command)
+
+
+@click.command("retry-all")
+@_filtered
+def retry_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
+    """Retry every process that stands on an incident and fits."""
+    _run(caller, "retry", named, dry_run=dry_run, yes=yes)
+
+
+@click.command("cancel-all")
+@click.option("--status", type=click.Choice(["pending", "error"]), help="`error`: those that stand on an incident.")
+@click.option("--reason", help="Becomes the message of each process's error.")
+@_filtered
+def cancel_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
+    """Cancel every process that runs, or stands on an incident, and fits."""
+    _run(caller, "cancel", named, dry_run=dry_run, yes=yes)
+
+
+def _run(caller: Caller, what: str, named: dict[str, Any], *, dry_run: bool, yes: bool) -> None:
+    body = {name: value for name, value in named.items() if value is not None}
+    if dry_run or not yes:
+        fits = 0
+        for answer in _pages(caller, what, {**body, "dryRun": True}):
+            fits += len(answer["processes"])
+            _say(caller, answer, show=dry_run)
+        click.echo(f"{fits} processes fit", err=True)
+        if dry_run or not fits:
+            return
+        click.confirm(f"{what.capitalize()} them?", abort=True, err=True)
+    done = refused = 0
+    for answer in _pages(caller, what, {**body, "dryRun": False}):
+        done, refused = done + answer["done"], refused + answer["refused"]
+        _say(caller, answer, show=True)
+        if answer["stopped"]:
+            click.echo(f"{done} done, {refused} refused, stopped: {answer['stopped']}", err=True)
+            raise SystemExit(ExitCode.UNAVAILABLE)
+    click.echo(f"{done} done, {refused} refused", err=True)
+
+
+def _pages(caller: Caller, what: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    while True:
+        reply = caller.api.post("bulk", what, body=body)
+        if reply.is_problem:
+            caller.end_with(reply)
+        yield reply.body
+        if (cursor := reply.body["nextCursor"]) is None:
+            return
+        body = {**body, "cursor": cursor}
+
+
+def _say(caller: Caller, answer: dict[str, Any], *, show: bool) -> None:
+    if show and (caller.as_json or answer["processes"]):
+        caller.say(answer, "\n".join(_line(item) for item in answer["processes"]))
+
+
+def _line(item: dict[str, Any]) -> str:
+    said = item["detail"] or item["message"]
+    return f"{item['outcome']:<8} {item['startedAt']}  {item['correlationId']}" + (f": {said}" if said else "")
+
+
+COMMANDS = (retry_all, cancel_all)

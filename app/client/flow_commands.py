@@ -1,0 +1,107 @@
+"""The commands of `flask process` that control the flow of steps, through the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from app.client.api import Reply
+from app.client.commands import Caller, calls_the_api
+
+
+@click.command("topics")
+@calls_the_api
+def topics(caller: Caller) -> None:
+    """List topics: paused or not, and the limits that hold."""
+    reply = caller.api.get("topics")
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.say(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
+
+
+@click.command("pause")
+@click.argument("topic")
+@click.option("--reason", help="Shown with the topic.")
+@calls_the_api
+def pause(caller: Caller, topic: str, reason: str | None) -> None:
+    """Stop fetching a topic; steps that are locked already end."""
+    _show(caller, caller.api.post("topics", topic, "pause", body={"reason": reason} if reason else {}))
+
+
+@click.command("resume")
+@click.argument("topic")
+@calls_the_api
+def resume(caller: Caller, topic: str) -> None:
+    """Fetch a topic again."""
+    _show(caller, caller.api.post("topics", topic, "resume", body={}))
+
+
+@click.command("limit")
+@click.argument("topic")
+@click.option(
+    "--max-concurrency", metavar="N", help="Steps that may run at once; 0 for no limit, `code` for the code's."
+)
+@click.option("--rate", help="Such as 5/second; `none` for no limit, `code` for what the code declares.")
+@calls_the_api
+def limit(caller: Caller, topic: str, max_concurrency: str | None, rate: str | None) -> None:
+    """Limit how many steps of a topic run at once, or begin in a time, on all workers together."""
+    body: dict[str, Any] = {}
+    if max_concurrency is not None:
+        if max_concurrency != "code" and not max_concurrency.isdecimal():
+            raise click.BadParameter("must be a number, or `code`", param_hint="--max-concurrency")
+        body["maxConcurrency"] = None if max_concurrency == "code" else int(max_concurrency)
+    if rate is not None:
+        body["rate"] = None if rate == "code" else rate
+    if not body:
+        raise click.UsageError("name --max-concurrency, --rate, or both")
+    _show(caller, caller.api.post("topics", topic, "limits", body=body))
+
+
+@click.command("export")
+@click.argument("correlation_id")
+@calls_the_api
+def export(caller: Caller, correlation_id: str) -> None:
+    """Print everything that is kept about a process, as JSON."""
+    reply = caller.api.get(correlation_id, "data")
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.say(reply.body, json.dumps(reply.body, ensure_ascii=False, indent=2))
+
+
+@click.command("erase")
+@click.argument("correlation_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@calls_the_api
+def erase(caller: Caller, correlation_id: str, yes: bool) -> None:
+    """Delete everything that is kept about an ended process, for good."""
+    if not yes:
+        click.confirm(f"Delete all data of {correlation_id}?", abort=True, err=True)
+    reply = caller.api.delete(correlation_id, "data")
+    if reply.is_problem:
+        caller.end_with(reply)
+    body = reply.body
+    counts = f"{body['events']} events, {body['webhooks']} webhooks, {body['engineInstances']} instances"
+    caller.say(body, f"deleted, recorded as erasure:{body['erasureId']}: {counts}")
+
+
+def _show(caller: Caller, reply: Reply) -> None:
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.say(reply.body, _line(reply.body))
+
+
+def _line(topic: dict[str, Any]) -> str:
+    said = []
+    if topic["paused"]:
+        said.append(f"paused since {topic['pausedAt']} by {topic['changedBy']}")
+        said += [topic["reason"]] if topic["reason"] else []
+    if topic["maxConcurrency"] is not None:
+        said.append(f"at most {topic['maxConcurrency']} at once, {topic['inFlight']} now")
+    if topic["rate"] is not None:
+        said.append(f"at most {topic['rate']}")
+    return f"{topic['topic']}: {'; '.join(said) or 'runs'}"
+
+
+COMMANDS = (topics, pause, resume, limit, export, erase)

@@ -1,0 +1,64 @@
+"""`/metrics`: what this server's processes counted and how the whole system stands; and the counting of requests."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, g, request
+
+from app.problems import UNAUTHORIZED, Problem
+from metrics import declared
+from metrics.showing import may_read, render
+from settings import Settings
+from tasks.scraped import System
+
+#: the endpoint of starts, whose refusals are counted by their reason
+START = "process.Start"
+#: methods that are counted under their name; a stranger may make up others
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Serve `/metrics`, and count each request of the app once its answer begins."""
+    system = System()
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        if not may_read(request.headers.get("Authorization"), settings.metrics_token):
+            challenge = {"WWW-Authenticate": 'Bearer realm="metrics"'}
+            raise Problem(UNAUTHORIZED, "send METRICS_TOKEN as a bearer token", headers=challenge)
+        body, media_type = render(request.headers.get("Accept", ""), [system])
+        return Response(body, content_type=media_type)
+
+    app.before_request(_begin)
+    app.after_request(_count)
+
+
+def note_start(process_key: str, outcome: str) -> None:
+    """The start that this request asks for was `accepted`, or has `joined` an earlier one."""
+    declared.STARTS.labels(process_key, outcome).inc()
+    g.started = process_key
+    g.waits_since = time.perf_counter()
+
+
+def _begin() -> None:
+    g.begun = time.perf_counter()
+
+
+def _count(response: Response) -> Response:
+    status = str(response.status_code)
+    route = request.url_rule.rule if request.url_rule is not None else "other"
+    method = request.method if request.method in _METHODS else "other"
+    declared.HTTP_REQUESTS.labels(method, route, status).inc()
+    if (begun := g.get("begun")) is not None:
+        declared.HTTP_SECONDS.labels(route).observe(time.perf_counter() - begun)
+    problem = g.get("problem")
+    if problem is not None:
+        declared.PROBLEMS.labels(problem).inc()
+    if (process_key := g.get("started")) is not None:
+        declared.START_ANSWERS.labels(process_key, status).inc()
+        answer = "async" if response.status_code == 202 else "sync"
+        declared.START_WAIT.labels(process_key, answer).observe(time.perf_counter() - g.waits_since)
+    elif request.endpoint == START and problem is not None:
+        declared.STARTS_REFUSED.labels(problem).inc()
+    return response

@@ -1,0 +1,99 @@
+"""What is done to a process from its page: the same functions as the API's, the same scopes, the same audit events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from marshmallow import ValidationError
+from werkzeug.wrappers import Response as BaseResponse
+
+from app import ending
+from app.api.process import find
+from app.auth import requires
+from app.monitor import session
+from app.monitor.detail import content
+from app.problems import FORBIDDEN, INVALID_FIELDS, Problem
+from app.schemas import CancelRequest, MessageRequest
+from store.processes import ProcessRow
+
+Action = Callable[[ProcessRow], object]
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the forms' targets."""
+    for name, view in (("retry", retry), ("cancel", cancel), ("message", message)):
+        blueprint.add_url_rule(f"/<correlation_id>/{name}", name, view, methods=["POST"])
+
+
+def changes(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Nothing is changed where the monitor is read-only."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if session.is_read_only():
+            raise Problem(FORBIDDEN, "MONITOR=read-only: nothing is changed from here")
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+@requires("process:admin")
+@changes
+def retry(correlation_id: str) -> BaseResponse:
+    """Try again what the process stands on."""
+    return _do(correlation_id, ending.retry)
+
+
+@requires("process:admin")
+@changes
+def cancel(correlation_id: str) -> BaseResponse:
+    """Cancel the process."""
+    return _do(
+        correlation_id, lambda row: ending.cancel(row, _loaded(CancelRequest(), reason=_text("reason"))["reason"])
+    )
+
+
+@requires("process:admin")
+@changes
+def message(correlation_id: str) -> BaseResponse:
+    """Send the process a message."""
+
+    def send(row: ProcessRow) -> None:
+        body = _loaded(MessageRequest(), messageName=_text("messageName"), variables=_document("variables"))
+        ending.send_message(row, body["messageName"], body["variables"])
+
+    return _do(correlation_id, send)
+
+
+def _do(correlation_id: str, action: Action) -> BaseResponse:
+    row = find(correlation_id)
+    try:
+        action(row)
+    except Problem as problem:
+        page = render_template("monitor/process.html", refused=problem, **content(find(correlation_id)))
+        return Response(page, problem.kind.status, problem.headers)
+    return redirect(url_for("monitor.process", correlation_id=correlation_id), 303)
+
+
+def _text(name: str) -> str | None:
+    return request.form.get(name, "").strip() or None
+
+
+def _document(name: str) -> Any:
+    text = _text(name)
+    try:
+        return {} if text is None else json.loads(text)
+    except ValueError as error:
+        raise Problem(INVALID_FIELDS, "see errors", errors={name: [f"No JSON: {error}"]}) from None
+
+
+def _loaded(schema: Any, **fields: Any) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = schema.load({name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict) from None
+    return found

@@ -1,0 +1,112 @@
+"""`/monitor/insight`: how processes and steps went over a span of time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, current_app, render_template, request
+
+from app.answers import answer
+from app.auth import requires
+from app.problems import INVALID_FIELDS, Problem
+from app.services import services
+from store.clock import now
+from store.insight import Insight, InsightStore
+from store.processes import STATUSES
+from tasks.runtime import runtime
+
+#: the spans to choose from, each with the number of parts that its charts show
+SPANS = {
+    "15min": (timedelta(minutes=15), 15),
+    "1h": (timedelta(hours=1), 30),
+    "6h": (timedelta(hours=6), 36),
+    "24h": (timedelta(hours=24), 48),
+    "7d": (timedelta(days=7), 56),
+    "30d": (timedelta(days=30), 60),
+}
+DEFAULT = "1h"
+#: seconds for which one look at the database serves everybody who asks for the same span
+_FRESH_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    at: float
+    begin: datetime
+    insight: Insight
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the page and what its script asks for."""
+    blueprint.add_url_rule("/insight", "insight", page)
+    blueprint.add_url_rule("/insight/data", "insight_data", data)
+
+
+@requires("process:read")
+def page() -> str:
+    """Numbers and charts."""
+    span = _span()
+    looked = _look(span)
+    return render_template(
+        "monitor/insight.html", span=span, spans=list(SPANS), insight=looked.insight, **_sums(looked)
+    )
+
+
+@requires("process:read")
+def data() -> Response:
+    """What the charts draw: times in seconds since 1970, and a number for each."""
+    span = _span()
+    looked = _look(span)
+    length, parts = SPANS[span]
+    moments = looked.insight.moments
+    begin, width = looked.begin.timestamp(), length.total_seconds() / parts
+    return answer(
+        {
+            "times": [begin + width * number for number in range(parts)],
+            "byStatus": {status: [moment.by_status[status] for moment in moments] for status in STATUSES},
+            "starts": [moment.starts for moment in moments],
+            "inTime": [moment.in_time for moment in moments],
+            "onIncident": [moment.on_incident for moment in moments],
+        }
+    )
+
+
+def _span() -> str:
+    span = request.args.get("span", DEFAULT)
+    if span not in SPANS:
+        raise Problem(INVALID_FIELDS, "see errors", errors={"span": ["Must be one of " + ", ".join(SPANS) + "."]})
+    return span
+
+
+def _look(span: str) -> _Looked:
+    kept: dict[str, _Looked] = current_app.extensions.setdefault("monitor.insight", {})
+    looked = kept.get(span)
+    if looked is None or time.monotonic() - looked.at > _FRESH_S:
+        length, parts = SPANS[span]
+        width = length / parts
+        # Parts end at round times, so that a chart does not flicker when it is asked for again.
+        end = datetime.fromtimestamp(
+            (now().timestamp() // width.total_seconds() + 1) * width.total_seconds(), now().tzinfo
+        )
+        found = InsightStore(runtime().database).look(
+            end - length, end, parts=parts, wait_ms=services().settings.sync_timeout_ms
+        )
+        looked = kept[span] = _Looked(time.monotonic(), end - length, found)
+    return looked
+
+
+def _sums(looked: _Looked) -> dict[str, Any]:
+    insight = looked.insight
+    starts = sum(moment.starts for moment in insight.moments)
+    in_time = sum(moment.in_time for moment in insight.moments)
+    return {
+        "starts": starts,
+        "outcomes": {status: sum(moment.by_status[status] for moment in insight.moments) for status in STATUSES},
+        "on_incident": sum(moment.on_incident for moment in insight.moments),
+        "in_time": None if not starts else in_time / starts,
+        "wait_s": services().settings.sync_timeout_ms / 1000,
+        "begin": looked.begin,
+    }

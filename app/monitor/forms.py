@@ -1,0 +1,183 @@
+"""A form out of a JSON Schema, and variables out of what the form sends.
+
+Objects become groups of fields; what no field of a browser can hold (lists, anything at all) is typed as JSON. Whatever
+the form lets through is checked again where every start is checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import ValidationError
+
+from app.json_schema import JsonSchema
+
+#: what stands before the names of variables in the form
+PREFIX = "v."
+#: formats of JSON Schema (2020-12, 7.3) that a browser has a field for
+_TYPES = {"date": "date", "email": "email", "uri": "url"}
+#: objects within objects that become groups; deeper ones are typed as JSON
+_MAX_GROUPS = 3
+
+
+@dataclass(slots=True)
+class Field:
+    """One field, or a group of fields; `name` is that of the form's field, with dots between the levels."""
+
+    name: str
+    label: str
+    kind: str
+    required: bool = False
+    description: str = ""
+    value: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    choices: list[str] = field(default_factory=list)
+    fields: list[Field] = field(default_factory=list)
+
+
+def fields_of(schema: JsonSchema, given: Mapping[str, str] | None = None) -> list[Field]:
+    """The fields for the variables of a start, with what was `given` before in them, or the schema's example."""
+    if "properties" not in schema:
+        whole = Field(f"{PREFIX}", "Variables, as JSON", "json", value="{}")
+        whole.value = (given or {}).get(whole.name, whole.value)
+        return [whole]
+    example = (schema.get("examples") or [{}])[0]
+    return _fields(schema, schema.get("$defs", {}), PREFIX, example, given, 0)
+
+
+def variables_of(fields: list[Field], given: Mapping[str, str]) -> dict[str, Any]:
+    """The variables that a form holds; an empty field holds none.
+
+    Raises:
+        ValidationError: a field does not hold what it is for; by the names of the variables.
+    """
+    if len(fields) == 1 and fields[0].name == PREFIX:
+        return _object(fields[0], given)
+    found: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
+    for item in fields:
+        try:
+            value = _value(item, given)
+        except ValidationError as error:
+            errors[item.label] = error.messages
+            continue
+        if value is not None:
+            found[item.label] = value
+    if errors:
+        raise ValidationError(errors)
+    return found
+
+
+def _fields(
+    schema: JsonSchema,
+    parts: dict[str, JsonSchema],
+    prefix: str,
+    example: Any,
+    given: Mapping[str, str] | None,
+    level: int,
+) -> list[Field]:
+    required = set(schema.get("required", ()))
+    example = example if isinstance(example, dict) else {}
+    return [
+        _field(name, _resolved(part, parts), parts, prefix, name in required, example.get(name), given, level)
+        for name, part in schema["properties"].items()
+        if not part.get("readOnly")
+    ]
+
+
+def _field(
+    name: str,
+    schema: JsonSchema,
+    parts: dict[str, JsonSchema],
+    prefix: str,
+    required: bool,
+    example: Any,
+    given: Mapping[str, str] | None,
+    level: int,
+) -> Field:
+    found = Field(f"{prefix}{name}", name, "text", required, schema.get("description", ""))
+    types = schema.get("type", ())
+    kinds = {types} if isinstance(types, str) else set(types)
+    kind = next(iter(kinds - {"null"}), "")
+    if "enum" in schema:
+        found.kind, found.choices = "select", [str(choice) for choice in schema["enum"] if choice is not None]
+    elif kind == "object" and "properties" in schema and level < _MAX_GROUPS:
+        found.kind = "group"
+        found.fields = _fields(schema, parts, f"{found.name}.", example, given, level + 1)
+        return found
+    elif kind == "boolean":
+        found.kind, found.choices = "boolean", ["true", "false"]
+    elif kind in ("integer", "number"):
+        found.kind = kind
+        found.attributes = {
+            "step": 1 if kind == "integer" else "any",
+            "min": schema.get("minimum"),
+            "max": schema.get("maximum"),
+        }
+    elif kind == "string":
+        found.kind = _TYPES.get(schema.get("format", ""), "text")
+        found.attributes = {
+            "minlength": schema.get("minLength") or None,
+            "maxlength": schema.get("maxLength"),
+            "pattern": _html_pattern(schema.get("pattern")),
+        }
+    else:
+        found.kind = "json"
+    found.attributes = {key: value for key, value in found.attributes.items() if value is not None}
+    found.value = (given or {}).get(found.name, "") if given is not None else _shown(example, found.kind)
+    return found
+
+
+def _resolved(schema: JsonSchema, parts: dict[str, JsonSchema]) -> JsonSchema:
+    for options in ("allOf", "anyOf", "oneOf"):
+        # how a nested schema with a description, or one that may be null, is written
+        some = [option for option in schema.get(options, ()) if option.get("type") != "null"]
+        if len(some) == 1:
+            schema = {**some[0], **{key: value for key, value in schema.items() if key != options}}
+    if "$ref" in schema:
+        return {**parts.get(schema["$ref"].rpartition("/")[2], {}), **schema}
+    return schema
+
+
+def _html_pattern(pattern: str | None) -> str | None:
+    # A browser matches the whole value and knows neither anchor.
+    if pattern is None or not (pattern.startswith("^") and pattern.endswith("$")):
+        return None
+    return pattern[1:-1]
+
+
+def _shown(example: Any, kind: str) -> str:
+    if example is None:
+        return ""
+    return example if isinstance(example, str) and kind != "json" else json.dumps(example, ensure_ascii=False)
+
+
+def _value(item: Field, given: Mapping[str, str]) -> Any:
+    if item.kind == "group":
+        return variables_of(item.fields, given) or None
+    text = given.get(item.name, "")
+    if item.kind in ("text", "select"):
+        return text or None
+    text = text.strip()
+    if not text:
+        return None
+    if item.kind in ("json", "boolean", "integer", "number"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            what = "JSON" if item.kind == "json" else f"a value of type {item.kind}"
+            raise ValidationError([f"Must be {what}: {error}"]) from None
+    return text
+
+
+def _object(item: Field, given: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(given.get(item.name, "") or "{}")
+    except ValueError as error:
+        raise ValidationError([f"Must be JSON: {error}"]) from None
+    if not isinstance(found, dict):
+        raise ValidationError(["Must be a JSON object."])
+    return found

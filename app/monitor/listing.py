@@ -1,0 +1,88 @@
+"""`/monitor`: the list of processes, newest first. Its filters are in its address."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, render_template, request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+
+from app import cursors
+from app.auth import requires
+from app.problems import INVALID_FIELDS, Problem
+from store.overview import Filters, OverviewStore
+from store.processes import STATUSES
+from tasks.catalogue import all_processes
+from tasks.runtime import runtime
+
+#: rows of a page
+ROWS = 50
+#: names of the filters in an address
+_NAMES = ("status", "processKey", "startedAfter", "startedBefore", "text")
+
+
+class ListFilters(Schema):
+    """What the address of a list may say."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    process_key = fields.String(data_key="processKey", validate=validate.Length(1, 200))
+    started_after = fields.AwareDateTime(data_key="startedAfter", format="iso")
+    started_before = fields.AwareDateTime(data_key="startedBefore", format="iso")
+    text = fields.String(validate=validate.Length(1, 200))
+
+    @pre_load
+    def tidy(self, data: dict[str, str], **_: Any) -> dict[str, str]:
+        """A form sends its empty fields too, and times as the browser's field has them: without a zone, in UTC here."""
+        given = {name: value.strip() for name, value in data.items() if value.strip()}
+        for name in ("startedAfter", "startedBefore"):
+            if name in given and not given[name].endswith("Z") and "+" not in given[name]:
+                given[name] += "Z" if "T" in given[name] else "T00:00Z"
+        return given
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the page."""
+    blueprint.add_url_rule("", "processes", page)
+    blueprint.add_url_rule("/list/rows", "rows", rows)
+
+
+@requires("process:read")
+def page() -> str:
+    """The list."""
+    return render_template("monitor/list.html", keys=[process.key for process in all_processes()], **_content())
+
+
+@requires("process:read")
+def rows() -> str:
+    """The part of the list that changes, for the page's script."""
+    return render_template("monitor/_rows.html", **_content())
+
+
+def _content() -> dict[str, Any]:
+    filters = _filters()
+    cursor = request.args.get("cursor")
+    overview = OverviewStore(runtime().database)
+    page = overview.page(filters, limit=ROWS, before_seq=cursors.read(cursor))
+    given = {name: request.args[name] for name in _NAMES if request.args.get(name, "").strip()}
+    return {
+        "page": page,
+        "standings": overview.standings([row.correlation_id for row in page.rows]),
+        "counts": overview.counts(filters),
+        "filters": given,
+        "query": urlencode(given),
+        "without_status": urlencode({name: value for name, value in given.items() if name != "status"}),
+        "next_cursor": None if page.next_before is None else cursors.write(page.next_before),
+        "is_first": cursor is None,
+        "cursor": cursor,
+    }
+
+
+def _filters() -> Filters:
+    try:
+        return Filters(**ListFilters().load(request.args.to_dict()))
+    except ValidationError as error:
+        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict) from None

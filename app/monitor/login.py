@@ -1,0 +1,47 @@
+"""`/monitor/session/login`: an API key in exchange for a session."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.monitor import session
+
+log = logging.getLogger(__name__)
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the pages."""
+    blueprint.add_url_rule("/session/login", "login_page", page)
+    blueprint.add_url_rule("/session/login", "log_in", log_in, methods=["POST"])
+    blueprint.add_url_rule("/session/logout", "log_out", log_out, methods=["POST"])
+
+
+def page() -> str:
+    """Ask for a key."""
+    return render_template("monitor/login.html", back=_back(request.args.get("next")), refused=False)
+
+
+def log_in() -> BaseResponse:
+    """Begin a session."""
+    back = _back(request.form.get("next"))
+    if session.log_in(request.form.get("key", "").strip()):
+        return redirect(back, 303)
+    log.info("a login to the monitor was refused")
+    return Response(render_template("monitor/login.html", back=back, refused=True), 401)
+
+
+def log_out() -> BaseResponse:
+    """End the session."""
+    session.log_out()
+    return redirect(url_for("monitor.login_page"), 303)
+
+
+def _back(address: str | None) -> str:
+    # Only to pages of the monitor: an address of another host would be an open redirect.
+    parts = urlsplit(address or "")
+    inside = not parts.scheme and not parts.netloc and parts.path.startswith(session.PATH) and "\\" not in parts.path
+    return str(address) if address and inside else url_for("monitor.processes")

@@ -1,0 +1,78 @@
+"""`/monitor/new/process/{processKey}`: start a process from a form that its schema makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from marshmallow import ValidationError
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.auth import requires
+from app.definitions import definitions
+from app.monitor.actions import changes
+from app.monitor.forms import fields_of, variables_of
+from app.problems import CORRELATION_ID_CONFLICT, INVALID_FIELDS, UNKNOWN_PROCESS, Problem
+from app.schemas import StartRequest
+from app.services import services
+from app.starting import Preference
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the pages."""
+    blueprint.add_url_rule("/new/process", "choose", choose)
+    blueprint.add_url_rule("/new/process/<key>", "form", form)
+    blueprint.add_url_rule("/new/process/<key>", "start", start, methods=["POST"])
+
+
+@requires("process:start")
+@changes
+def choose() -> str:
+    """Which process?"""
+    return render_template("monitor/choose.html", definitions=definitions())
+
+
+@requires("process:start")
+@changes
+def form(key: str) -> str:
+    """Its form, filled with its example."""
+    definition = _definition(key)
+    return render_template("monitor/start.html", definition=definition, fields=fields_of(definition["startSchema"]))
+
+
+@requires("process:start")
+@changes
+def start(key: str) -> BaseResponse:
+    """Start it, and go on to its page; the form again, with what is wrong, when it is refused."""
+    definition = _definition(key)
+    given = request.form.to_dict()
+    fields = fields_of(definition["startSchema"], given)
+    correlation_id = given.get("correlationId", "").strip()
+    body: dict[str, Any] = {"processKey": key, **({"correlationId": correlation_id} if correlation_id else {})}
+    try:
+        body["variables"] = variables_of(fields, given)
+        answer = services().starter.start(StartRequest().load(body), {}, Preference(0.0))
+    except ValidationError as error:
+        problem = Problem(INVALID_FIELDS, "see below", errors=error.messages_dict)
+    except Problem as found:
+        if found.kind is not CORRELATION_ID_CONFLICT and "correlationId" in found.members:
+            # It was started before, by the same form, and has ended: its page says how.
+            return _to(found.members["correlationId"])
+        problem = found
+    else:
+        return _to((answer.get_json() or {})["correlationId"])
+    page = render_template(
+        "monitor/start.html", definition=definition, fields=fields, correlation_id=correlation_id, refused=problem
+    )
+    return Response(page, problem.kind.status, problem.headers)
+
+
+def _definition(key: str) -> dict[str, Any]:
+    for definition in definitions():
+        if definition["key"] == key:
+            return definition
+    raise Problem(UNKNOWN_PROCESS, f"no process {key[:200]!r}")
+
+
+def _to(correlation_id: str) -> BaseResponse:
+    return redirect(url_for("monitor.process", correlation_id=correlation_id), 303)

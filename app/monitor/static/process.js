@@ -1,0 +1,194 @@
+// One process: its diagram with what happened on it, kept fresh by the stream of its events.
+/* global BpmnJS */
+const root = document.getElementById("process");
+const url = root.dataset.url;
+const state = document.getElementById("state");
+const timeline = document.getElementById("timeline");
+const connection = document.getElementById("connection");
+const note = document.getElementById("diagram-note");
+const chosen = document.getElementById("chosen");
+const STATES = ["done", "running", "waiting", "failed", "cancelled"];
+// Events come in bursts: what they change is asked for once.
+const GATHER_MS = 150;
+const AGAIN_MS = 2000;
+
+let viewer = null;
+let steps = new Map();
+
+async function ask(path) {
+  const answer = await fetch(`${url}${path}`, {
+    headers: { "X-Requested-With": "monitor" },
+    signal: AbortSignal.timeout(30_000),
+  });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
+  return answer;
+}
+
+function say(text) {
+  note.textContent = text;
+  note.hidden = !text;
+}
+
+// -- state and timeline
+
+async function refreshState() {
+  const page = new DOMParser().parseFromString(await (await ask("/state")).text(), "text/html");
+  const open = new Set([...timeline.querySelectorAll("details[open]")].map((item) => item.closest("li").dataset.id));
+  const isOpen = state.querySelector("details")?.open;
+  const focused = document.activeElement?.closest("li[data-id]")?.dataset.id;
+  state.replaceChildren(...page.querySelector("#new-state").childNodes);
+  timeline.replaceChildren(...page.querySelector("#new-timeline").childNodes);
+  if (isOpen) state.querySelector("details").open = true;
+  for (const item of timeline.querySelectorAll("li[data-id]")) {
+    if (open.has(item.dataset.id)) item.querySelector("details").open = true;
+    if (item.dataset.id === focused) item.querySelector("summary").focus();
+  }
+  choose(chosen.dataset.steps ? JSON.parse(chosen.dataset.steps) : null, chosen.dataset.name);
+}
+
+function choose(names, label) {
+  if (names) chosen.dataset.steps = JSON.stringify(names);
+  else delete chosen.dataset.steps;
+  chosen.dataset.name = label ?? "";
+  chosen.hidden = !names;
+  chosen.querySelector("b").textContent = label ?? "";
+  for (const item of timeline.querySelectorAll("li[data-step]")) {
+    item.hidden = Boolean(names) && !names.includes(item.dataset.step);
+  }
+}
+chosen.querySelector("button").addEventListener("click", () => choose(null));
+
+// -- diagram
+
+function duration(ms) {
+  if (ms < 1000) return `${ms} ms`;
+  const s = ms / 1000;
+  if (s < 60) return `${s.toFixed(1)} s`;
+  return s < 3600 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`;
+}
+
+function label(element) {
+  const parts = [];
+  if (element.attempts > 1) parts.push(`${element.attempts} attempts`);
+  if (element.visits > 1) parts.push(`${element.visits}×`);
+  if (element.took_ms !== null && element.steps.length) parts.push(duration(element.took_ms));
+  return parts.join(" · ") || (element.steps.length ? element.state : "");
+}
+
+async function refreshDiagram() {
+  const trail = await (await ask(viewer ? "/trail" : "/trail?diagram")).json();
+  if (!viewer) {
+    const drawing = new BpmnJS({ container: "#diagram" });
+    await drawing.importXML(trail.xml);
+    viewer = drawing;
+    viewer.get("canvas").zoom("fit-viewport", "auto");
+    viewer.on("element.click", ({ element }) => {
+      const names = steps.get(element.id);
+      choose(names?.length ? names : null, element.businessObject?.name ?? element.id);
+      if (names?.length) chosen.scrollIntoView({ block: "nearest" });
+    });
+  }
+  document.getElementById("version").textContent = trail.version ? `version ${trail.version}` : "";
+  say(trail.note);
+  const canvas = viewer.get("canvas");
+  const registry = viewer.get("elementRegistry");
+  const overlays = viewer.get("overlays");
+  overlays.remove({ type: "trail" });
+  steps = new Map();
+  registry.forEach(({ id }) => {
+    for (const one of STATES) canvas.removeMarker(id, `is-${one}`);
+    canvas.removeMarker(id, "is-taken");
+  });
+  for (const id of trail.flows) if (registry.get(id)) canvas.addMarker(id, "is-taken");
+  for (const [id, element] of Object.entries(trail.elements)) {
+    if (!registry.get(id)) continue;
+    canvas.addMarker(id, `is-${element.state}`);
+    // What holds other elements is drawn as a frame around them.
+    if (registry.get(id).children?.some((child) => !child.labelTarget && child.type !== "label")) canvas.addMarker(id, "is-scope");
+    steps.set(id, element.steps);
+    const text = label(element);
+    if (!text) continue;
+    const badge = document.createElement("div");
+    badge.className = `badge ${element.state}`;
+    badge.textContent = text;
+    if (element.message) badge.title = element.message;
+    overlays.add(id, "trail", { position: { bottom: -4, left: 4 }, html: badge });
+  }
+}
+
+// -- live
+
+let wanted = null;
+function refreshSoon() {
+  wanted ??= setTimeout(async () => {
+    wanted = null;
+    try {
+      await Promise.all([refreshState(), viewer ? refreshDiagram() : null]);
+      connection.hidden = true;
+    } catch {
+      connection.hidden = false;
+      setTimeout(refreshSoon, AGAIN_MS);
+    }
+  }, GATHER_MS);
+}
+
+function follow() {
+  const source = new EventSource(`${url}/events`);
+  for (const name of ["started", "completed", "failed", "ops"]) source.addEventListener(name, refreshSoon);
+  source.addEventListener("end", () => {
+    source.close();
+    refreshSoon();
+    // A retry opens it again: look now and then.
+    setTimeout(watchEnded, AGAIN_MS);
+  });
+  source.addEventListener("open", () => {
+    connection.hidden = true;
+  });
+  source.addEventListener("error", () => {
+    connection.hidden = false;
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN_MS);
+    else refreshSoon();
+  });
+}
+
+async function watchEnded() {
+  try {
+    await refreshState();
+    connection.hidden = true;
+    if (state.querySelector("[data-over]").dataset.over === "no") {
+      refreshSoon();
+      follow();
+      return;
+    }
+  } catch {
+    connection.hidden = false;
+  }
+  setTimeout(watchEnded, AGAIN_MS * 5);
+}
+
+// -- dialogs and copying
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.opens) document.getElementById(button.dataset.opens).showModal();
+  if ("close" in button.dataset) button.closest("dialog").close();
+  if (button.dataset.copy) {
+    navigator.clipboard?.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  }
+});
+for (const form of document.querySelectorAll("dialog form")) {
+  form.addEventListener("submit", () => form.querySelector("button:not([type])").setAttribute("disabled", ""));
+}
+
+try {
+  await refreshDiagram();
+} catch (error) {
+  // A BPMN file need not hold a drawing of its process.
+  document.getElementById("diagram").hidden = true;
+  say(`The diagram cannot be shown: ${error.message}`);
+}
+if (state.querySelector("[data-over]").dataset.over === "no") follow();
+else setTimeout(watchEnded, AGAIN_MS * 5);

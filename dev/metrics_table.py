@@ -1,0 +1,29 @@
+"""`python -m dev.metrics_table`: write the list of metrics in the guide anew from the code; a test compares the two."""
+
+from __future__ import annotations
+
+from dev.environment import ROOT
+from metrics.declared import catalogue
+
+PATH = ROOT / "docs" / "guides" / "monitoring.md"
+BEGIN, END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"
+
+
+def table() -> str:
+    """The list, as Markdown."""
+    lines = ["| metric | kind | labels | what it says |", "|---|---|---|---|"]
+    for metric in catalogue():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.type} | {labels} | {metric.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
+def rewritten(text: str) -> str:
+    """The guide with the list of today."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table()}{END}{after}"
+
+
+if __name__ == "__main__":
+    PATH.write_text(rewritten(PATH.read_text()))

@@ -1,0 +1,139 @@
+"""`python -m dev.screenshots`: photograph Flower, its tasks and its queues, for the guides; takes headless Chromium.
+
+Starts a stack of its own, onboards some users in different ways, and leaves some starts in their queue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from dev.environment import ROOT
+from dev.http_json import post_json
+from dev.stack import Stack
+
+#: where the guides look for them
+FOLDER = ROOT / "docs" / "images"
+#: seconds that a page may take, and that the stack may take to do something
+PATIENCE_S = 60.0
+#: the sizes of the two windows, in pixels
+TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 700)
+#: the beginnings of user ids by which the partner stub knows how to behave
+KINDS = ("user", "user", "user", "reject")
+#: starts that are left in their queue
+LEFT = 7
+
+
+class ToolMissing(Exception):
+    """Chromium or its driver is not installed."""
+
+
+@contextmanager
+def browser() -> Iterator[WebDriver]:
+    """A headless Chromium with a profile of its own.
+
+    Raises:
+        ToolMissing: it, or its driver, is not on PATH.
+    """
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = _program("chromium", "google-chrome", "chrome")
+        for argument in (
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+            *("--window-size=1560,960", f"--user-data-dir={profile}"),
+        ):
+            options.add_argument(argument)
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
+        try:
+            driver.set_page_load_timeout(PATIENCE_S)
+            yield driver
+        finally:
+            driver.quit()
+
+
+def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "", search: str = "") -> str:
+    """Flower's list of tasks, those that `search` finds; what stands there. Waits until it holds `wanted`."""
+    driver.set_window_size(*TASKS_SIZE)
+    driver.get(f"{url}/tasks")
+    if search:
+        field = (By.CSS_SELECTOR, "input[type=search]")
+        WebDriverWait(driver, PATIENCE_S).until(lambda _: driver.find_element(*field)).send_keys(search)
+    return _photograph(driver, to, lambda text: wanted in text)
+
+
+def photograph_queues(driver: WebDriver, url: str, to: Path, *, wanted: str = "") -> str:
+    """Flower's list of queues; what stands there. Waits until it holds `wanted`."""
+    driver.set_window_size(*QUEUES_SIZE)
+    driver.get(f"{url}/broker")
+    return _photograph(driver, to, lambda text: wanted in text)
+
+
+def _photograph(driver: WebDriver, to: Path, is_there: Callable[[str], bool]) -> str:
+    def rows(_: WebDriver) -> str:
+        text = " ".join(row.text for row in driver.find_elements(By.CSS_SELECTOR, "table tbody tr"))
+        return text if text and is_there(text) else ""
+
+    found = WebDriverWait(driver, PATIENCE_S, ignored_exceptions=[StaleElementReferenceException]).until(rows)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    driver.save_screenshot(str(to))
+    return found
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    raise ToolMissing(f"{names[0]} is missing; on Debian: apt-get install chromium chromium-driver")
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m dev.screenshots", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--to", type=Path, default=FOLDER, help="folder of the pictures")
+    parser.add_argument("--engine-url", help="root of the REST API of a running engine; else one is started")
+    options = parser.parse_args()
+    settings: dict[str, object] = {"POLL_INTERVAL_MS": 10_000, "RECONCILE_INTERVAL_MS": 60_000}
+    if options.engine_url:
+        settings["CAMUNDA_BASE_URL"] = options.engine_url
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), settings=settings) as stack, browser() as driver:
+        for number, kind in enumerate(KINDS, 4711):
+            _start(stack, f"order-{number}", kind)
+        url = stack.environment.flower_url
+        time.sleep(2)  # Flower hears of tasks a few times a second
+        photograph_tasks(driver, url, options.to / "flower-tasks.png", wanted="order-4714")
+        for name in ("worker", "control"):
+            stack[name].kill()
+        for number in range(LEFT):
+            _start(stack, f"order-{4720 + number}", "user", wait_s=0)
+        photograph_queues(driver, url, options.to / "flower-queues.png", wanted=f"starts {LEFT}")
+    print(f"written to {options.to}")
+
+
+def _start(stack: Stack, correlation_id: str, kind: str, *, wait_s: int = 20) -> None:
+    variables = {
+        "userId": f"{kind}-{uuid.uuid4()}",
+        "email": "ada@example.org",
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "dateOfBirth": "1990-12-10",
+        "country": "GB",
+    }
+    body = {"processKey": "onboard-user", "correlationId": correlation_id, "variables": variables}
+    post_json(f"{stack.url}/api/process/start", body, PATIENCE_S, {"Prefer": f"wait={wait_s}"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of the whole process, on a real engine."""

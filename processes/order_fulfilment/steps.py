@@ -1,0 +1,197 @@
+"""The steps of `order-fulfilment`, in the order of the diagram."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from camunda_bridge import BusinessRuleError, PartnerClient, StepContext, define_process
+from processes.order_fulfilment import schemas
+from settings import get_settings
+
+process = define_process(
+    "order-fulfilment",
+    start_schema=schemas.Order,
+    process_name="Order fulfilment",
+    example={
+        "orderId": "order-1001",
+        "customerId": "cus-1001",
+        "items": [{"sku": "teapot", "quantity": 1}, {"sku": "cup", "quantity": 4}],
+        "amountCents": 5_900,
+        "currency": "GBP",
+        "address": "12 St James's Square, London",
+    },
+)
+
+
+@cache
+def partner() -> PartnerClient:
+    """The partner services, one pool a worker process."""
+    settings = get_settings()
+    return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
+
+
+@process.step(
+    "reserve-goods",
+    order=1,
+    input_schema=schemas.Goods,
+    output_schema=schemas.Reservation,
+    http_method="POST",
+    endpoint="/reservations",
+    success="the warehouse has answered",
+    error="goods could not be reserved",
+    target_system="warehouse-service",
+)
+def reserve_goods(order: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Ask the warehouse to keep the goods.
+
+    Sold out is an answer here: an error would interrupt the other branch, which may be charging at this moment.
+    """
+    answer = partner().post("/reservations", order, idempotency_key=context.idempotency_key)
+    return {"reservationId": answer.get("reservationId"), "missingItems": answer.get("missingItems", [])}
+
+
+@process.step(
+    "charge-payment",
+    order=1,
+    input_schema=schemas.Payment,
+    output_schema=schemas.PaymentResult,
+    http_method="POST",
+    endpoint="/payments",
+    success="the payment service has answered",
+    error="payment could not be charged",
+    target_system="payment-service",
+)
+def charge_payment(payment: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Take the money. The idempotency key makes a repeated call take it once; refused is an answer, as above."""
+    answer = partner().post("/payments", payment, idempotency_key=context.idempotency_key)
+    return {"paymentId": answer.get("paymentId")}
+
+
+@process.step(
+    "confirm-order",
+    order=2,
+    input_schema=schemas.Confirmation,
+    success="order is confirmed",
+    error="order is not confirmed",
+    target_system="celery-camunda",
+)
+def confirm_order(order: dict[str, Any]) -> dict[str, Any]:
+    """Refuse the order when goods or money are missing; what the other branch did is undone then."""
+    if order["reservationId"] is None:
+        raise BusinessRuleError("OUT_OF_STOCK", "some items are sold out", {"missingItems": order["missingItems"]})
+    if order["paymentId"] is None:
+        raise BusinessRuleError("PAYMENT_REFUSED", "the payment was refused", {"orderId": order["orderId"]})
+    return {}
+
+
+@process.step(
+    "ship-order",
+    order=3,
+    input_schema=schemas.Parcel,
+    output_schema=schemas.Shipment,
+    http_method="POST",
+    endpoint="/shipments",
+    success="order is shipped",
+    error="order could not be shipped",
+    target_system="carrier-service",
+)
+def ship_order(parcel: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Hand the parcel to the carrier, who will tell by a message when it is delivered."""
+    shipment = partner().post("/shipments", parcel, idempotency_key=context.idempotency_key)
+    return {"trackingNumber": shipment["trackingNumber"]}
+
+
+@process.step(
+    "trace-parcel",
+    order=4,
+    input_schema=schemas.Shipment,
+    output_schema=schemas.Trace,
+    http_method="GET",
+    endpoint="/shipments/{trackingNumber}",
+    success="parcel is on its way",
+    error="parcel could not be traced",
+    target_system="carrier-service",
+)
+def trace_parcel(shipment: dict[str, Any]) -> dict[str, Any]:
+    """Ask the carrier about a parcel that is overdue; a lost one ends the order."""
+    number = shipment["trackingNumber"]
+    state = partner().get(f"/shipments/{quote(number, safe='')}")["state"]
+    if state == "lost":
+        raise BusinessRuleError("PARCEL_LOST", "the carrier has lost the parcel", {"trackingNumber": number})
+    return {"parcelState": state}
+
+
+@process.step(
+    "prepare-response",
+    order=5,
+    input_schema=schemas.Response,
+    outcome="ok",
+    success="response is ready",
+    error="response could not be prepared",
+    target_system="celery-camunda",
+)
+def prepare_response(order: dict[str, Any]) -> dict[str, Any]:
+    """The result that the client gets."""
+    return {**order, "message": f"order {order['orderId']} is delivered"}
+
+
+@process.step(
+    "release-goods",
+    order=6,
+    input_schema=schemas.ReservationToRelease,
+    output_schema=schemas.Release,
+    http_method="POST",
+    endpoint="/releases",
+    success="goods are released",
+    error="goods could not be released",
+    target_system="warehouse-service",
+)
+def release_goods(reservation: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Undo `reserve-goods`, which has nothing to be undone when the goods were sold out."""
+    if reservation["reservationId"] is None:
+        return {"releaseId": None}
+    answer = partner().post("/releases", reservation, idempotency_key=context.idempotency_key)
+    return {"releaseId": answer["releaseId"]}
+
+
+@process.step(
+    "refund-payment",
+    order=6,
+    input_schema=schemas.PaymentToRefund,
+    output_schema=schemas.Refund,
+    http_method="POST",
+    endpoint="/refunds",
+    success="payment is refunded",
+    error="payment could not be refunded",
+    target_system="payment-service",
+)
+def refund_payment(payment: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Undo `charge-payment`, which has nothing to be undone when the payment was refused."""
+    if payment["paymentId"] is None:
+        return {"refundId": None}
+    answer = partner().post("/refunds", payment, idempotency_key=context.idempotency_key)
+    return {"refundId": answer["refundId"]}
+
+
+@process.step(
+    "handle-error",
+    order=7,
+    input_schema=schemas.OrderError,
+    outcome="error",
+    success="error is handled",
+    error="error could not be handled",
+    target_system="celery-camunda",
+)
+def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
+    """The error that the client gets: why the order was refused, and by which calls it was undone."""
+    return {
+        "code": failure["errorCode"] or "UNKNOWN_ERROR",
+        "message": failure["errorMessage"] or "the order could not be fulfilled",
+        "type": failure["errorType"] or "BusinessRuleError",
+        "details": failure["errorDetails"] or {},
+        "orderId": failure["orderId"],
+        "releaseId": failure["releaseId"],
+        "refundId": failure["refundId"],
+    }

@@ -1,0 +1,199 @@
+"""What the monitor's list asks of the store: pages to look at, where each process stands, how many there are.
+
+Every statement reads a bounded number of rows, however many the tables hold.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.database import Database
+from store.events import EventRow
+from store.models import event_log, process_store
+from store.processes import STATUSES, span_of_keys
+
+#: counters go no further: "more than 1,000" is all that anybody reads off a number that large
+COUNT_LIMIT = 1_000
+#: rows that one search for a text within ids and identifiers looks at, newest first
+SEARCH_ROWS = 10_000
+#: rows whose correlation id begins with the text, found along its index at any age
+PREFIX_ROWS = 100
+
+_p = process_store.c
+_e = event_log.c
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProcess:
+    """A process as a list shows it, without its variables and result."""
+
+    seq: int
+    id: uuid.UUID
+    correlation_id: str
+    process_key: str
+    process_instance_id: str | None
+    status: str
+    error: dict[str, Any] | None
+    incident_id: str | None
+    identifiers: dict[str, Any] | None
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which processes; None for any.
+
+    Attributes:
+        text: stands in the correlation id or in an identifier, small letters and capitals alike.
+    """
+
+    status: str | None = None
+    process_key: str | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows, newest first, and the key before which the next page begins; None at the end.
+
+    `searched_to`: where the rows of a search have been looked at only in part, when the last of them was started.
+    """
+
+    rows: list[ListedProcess]
+    next_before: int | None
+    searched_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest attempt of a process's steps: which, and how often it was tried."""
+
+    step_name: str
+    phase: str
+    attempts: int
+
+
+_COLUMNS = [process_store.c[item.name] for item in fields(ListedProcess)]
+# As text, where the type would write the parameter as JSON.
+_identifiers = sa.type_coerce(_p.identifiers, sa.UnicodeText())
+
+
+class OverviewStore:
+    """The lists of one database.
+
+    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def page(self, filters: Filters, *, limit: int, before_seq: int | None = None) -> Page:
+        """One page of the list, of rows older than `before_seq`."""
+        with self._db.read() as connection:
+            query = _filtered(connection, filters)
+            if before_seq is not None:
+                query = query.where(_p.seq < before_seq)
+            if not filters.text:
+                rows = [ListedProcess(*row) for row in connection.execute(_newest(query, limit + 1))]
+                more = len(rows) > limit
+                return Page(rows[:limit], rows[limit - 1].seq if more else None)
+            return _search(connection, query, filters.text, limit=limit, before_seq=before_seq)
+
+    def counts(self, filters: Filters) -> dict[str, int]:
+        """How many processes of each status match all of `filters` but status and text; at most COUNT_LIMIT + 1."""
+        anything = Filters(
+            process_key=filters.process_key,
+            started_after=filters.started_after,
+            started_before=filters.started_before,
+        )
+        with self._db.read() as connection:
+            query = _filtered(connection, anything).with_only_columns(_p.seq)
+            found = {}
+            for status in STATUSES:
+                some = _newest(query.where(_p.status == status), COUNT_LIMIT + 1).subquery()
+                count = sa.select(sa.func.count()).select_from(some)
+                found[status] = int(connection.execute(count).scalar_one())
+            return found
+
+    def standings(self, correlation_ids: Sequence[str]) -> dict[str, Standing]:
+        """Where each of these processes stands; without those that no step has begun in."""
+        if not correlation_ids:
+            return {}
+        newest = (
+            sa.select(sa.func.max(_e.seq))
+            .where(_e.correlation_id.in_(correlation_ids), _e.external_task_id.is_not(None))
+            .group_by(_e.correlation_id)
+        )
+        query = sa.select(_e.correlation_id, _e.external_task_id, _e.step_name, _e.phase).where(_e.seq.in_(newest))
+        with self._db.read() as connection:
+            rows = list(connection.execute(query))
+            tasks = [row.external_task_id for row in rows]
+            counted = (
+                sa.select(_e.external_task_id, sa.func.count())
+                .where(_e.external_task_id.in_(tasks))
+                .group_by(_e.external_task_id)
+            )
+            attempts = {task: int(number) for task, number in connection.execute(counted)} if tasks else {}
+        return {
+            row.correlation_id: Standing(row.step_name, row.phase, attempts.get(row.external_task_id, 1))
+            for row in rows
+        }
+
+    def timeline(self, correlation_id: str, *, limit: int) -> list[EventRow]:
+        """The newest events of a process, in order."""
+        query = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
+        query = query.where(_e.correlation_id == correlation_id).order_by(_e.seq.desc()).limit(limit)
+        with self._db.read() as connection:
+            return [EventRow(*row) for row in connection.execute(query)][::-1]
+
+
+def _filtered(connection: sa.Connection, filters: Filters) -> sa.Select[Any]:
+    query: sa.Select[Any] = sa.select(*_COLUMNS)
+    if filters.status is not None:
+        query = query.where(_p.status == filters.status)
+    if filters.process_key is not None:
+        query = query.where(_p.process_key == filters.process_key)
+    return query.where(*span_of_keys(connection, filters.started_after, filters.started_before))
+
+
+def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
+    return query.order_by(_p.seq.desc()).limit(limit)
+
+
+def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int, before_seq: int | None) -> Page:
+    """Look at the next rows for `text`, and, on the first page, at every row whose id begins with it."""
+    looked_at = _newest(query, SEARCH_ROWS).with_only_columns(_p.seq, _p.started_at).subquery()
+    last, searched_to, number = connection.execute(
+        sa.select(sa.func.min(looked_at.c.seq), sa.func.min(looked_at.c.started_at), sa.func.count())
+    ).one()
+    if last is None:
+        return Page([], None)
+    contains = sa.or_(
+        sa.func.lower(_p.correlation_id).contains(text.lower(), autoescape=True),
+        sa.func.lower(_identifiers).contains(text.lower(), autoescape=True),
+    )
+    rows = [
+        ListedProcess(*row) for row in connection.execute(_newest(query.where(_p.seq >= last, contains), limit + 1))
+    ]
+    ended = number < SEARCH_ROWS
+    if len(rows) > limit:
+        page = Page(rows[:limit], rows[limit - 1].seq, rows[limit - 1].started_at)
+    else:
+        page = Page(rows, None if ended else last, None if ended else searched_to)
+    if before_seq is None:
+        # Ids are of ASCII without its last character: it ends every range of ids that begin alike.
+        begins = query.where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f", _p.seq < last)
+        older = connection.execute(begins.order_by(_p.correlation_id).limit(PREFIX_ROWS))
+        found = sorted((ListedProcess(*row) for row in older), key=lambda row: -row.seq)
+        page = Page(page.rows + found, page.next_before, page.searched_to)
+    return page

@@ -1,0 +1,80 @@
+"""All rows of one process: read them for an export, delete them for good."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from store.database import Database
+from store.events import NewEvent, insert_event
+from store.models import event_log, process_store, webhook_delivery
+from store.processes import PENDING
+from store.types import Constant, taking
+
+#: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.
+EVENTS = 500
+
+_p, _e, _w = process_store.c, event_log.c, webhook_delivery.c
+_older_events = event_log.alias("old")
+
+_TAKE: sa.Select[Any] = taking(sa.select(_p.seq), "uq_process_store_id").where(
+    _p.id == bindparam("the_id"),
+    _p.status != Constant(PENDING),
+    _p.incident_id.is_(None),
+    _p.engine_open == sa.literal(False, literal_execute=True),
+)
+_DELETE_EVENTS = sa.delete(event_log).where(
+    _e.seq.in_(sa.select(_older_events.c.seq).where(_older_events.c.correlation_id == bindparam("cid")).limit(EVENTS))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows are gone; `left`: there are more, in further transactions."""
+
+    events: int
+    webhooks: int = 0
+    left: bool = False
+
+
+class PersonalData:
+    """The rows of single processes, in one database.
+
+    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def events(self, correlation_id: str, *, after_seq: int = 0, limit: int = EVENTS) -> list[dict[str, Any]]:
+        """Events of a process as they stand in their table, in order, those after `after_seq`."""
+        query = sa.select(event_log).where(_e.correlation_id == correlation_id, _e.seq > after_seq)
+        return self._rows(query.order_by(_e.seq).limit(limit))
+
+    def webhooks(self, process_id: uuid.UUID) -> list[dict[str, Any]]:
+        """What the callback of a process was told, or is to be told."""
+        return self._rows(sa.select(webhook_delivery).where(_w.process_id == process_id).order_by(_w.seq))
+
+    def erase(self, process_id: uuid.UUID, correlation_id: str, record: NewEvent) -> Erased | None:
+        """Delete some rows of an ended process, its own row with the last of them; None when it runs, or is gone.
+
+        `record` is written with the last: that something was deleted, and by whom.
+        """
+        with self._db.write() as connection:
+            if connection.execute(_TAKE, {"the_id": process_id}).first() is None:
+                return None
+            events = connection.execute(_DELETE_EVENTS, {"cid": correlation_id}).rowcount
+            if events >= EVENTS:
+                return Erased(events, left=True)
+            webhooks = connection.execute(sa.delete(webhook_delivery).where(_w.process_id == process_id)).rowcount
+            connection.execute(sa.delete(process_store).where(_p.id == process_id))
+            insert_event(connection, record)
+            return Erased(events, webhooks)
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._db.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,126 @@
+"""All that is kept about one process: hand it out, or delete it everywhere (GDPR, articles 15 and 17)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from camunda_bridge.errors import BridgeError
+from store.events import OPS, NewEvent
+from store.personal import PersonalData
+from store.processes import PENDING, ProcessRow
+from tasks import app
+from tasks.documents import rfc3339
+from tasks.publish import BROKER_AWAY
+from tasks.retry import EngineUnavailable
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+
+class StillRuns(Exception):
+    """The process has not ended, or its instance has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was deleted. `id` names the event that records it, which says nothing of the process but its kind."""
+
+    id: str
+    events: int
+    webhooks: int
+    instances: int
+
+
+def export(row: ProcessRow) -> dict[str, Any]:
+    """Everything about a process, as it is kept.
+
+    Raises:
+        EngineUnavailable: the engine's history cannot be read.
+    """
+    data = PersonalData(runtime().database)
+    events: list[dict[str, Any]] = []
+    while page := data.events(row.correlation_id, after_seq=events[-1]["seq"] if events else 0):
+        events += page
+    try:
+        engine = runtime().engine
+        instances = [
+            {**instance, "variables": engine.historic_variables(instance["id"])} for instance in _instances(row)
+        ]
+    except BridgeError as error:
+        raise EngineUnavailable(str(error)) from error
+    return {
+        "process": _plain(asdict(row)),
+        "events": [_plain(event) for event in events],
+        "webhooks": [_plain(webhook) for webhook in data.webhooks(row.id)],
+        "engine": instances,
+    }
+
+
+def erase(row: ProcessRow, *, actor: str) -> Erasure:
+    """Delete everything about an ended process: the engine's history, Redis, then its rows. Again after a fault.
+
+    Raises:
+        StillRuns: nothing was deleted.
+        EngineUnavailable: the engine's history cannot be deleted now; no row was deleted.
+        DatabaseAway: some rows may be left.
+    """
+    if row.status == PENDING or row.incident_id is not None or row.engine_open:
+        raise StillRuns(f"the process is {row.status}" + (", on an incident" if row.incident_id else ""))
+    instances = _erase_history(row)
+    try:
+        app.backend.forget(str(row.id))
+    except BROKER_AWAY as error:
+        log.warning("result of an erased process is left to expire: %s", error)
+    erasure = str(uuid.uuid4())
+    events = 0
+    while True:
+        record = NewEvent(
+            traceability_id=f"erasure:{erasure}",
+            phase=OPS,
+            actor=actor,
+            step_name="erase",
+            result="all data of a process was deleted",
+            metadata={"processKey": row.process_key, "instances": instances},
+        )
+        erased = PersonalData(runtime().database).erase(row.id, row.correlation_id, record)
+        if erased is None:
+            raise StillRuns("the process changed meanwhile")
+        events += erased.events
+        if not erased.left:
+            return Erasure(erasure, events, erased.webhooks, instances)
+
+
+def _erase_history(row: ProcessRow) -> int:
+    try:
+        instances = _instances(row)
+        if any(instance["state"] in ("ACTIVE", "SUSPENDED") for instance in instances):
+            raise StillRuns("its instance has not ended")
+        # The root last: a fault in between leaves a way to the others.
+        return sum(runtime().engine.delete_history(instance["id"]) for instance in reversed(instances))
+    except BridgeError as error:
+        raise EngineUnavailable(str(error)) from error
+
+
+def _instances(row: ProcessRow) -> list[dict[str, Any]]:
+    """What history knows of the process's instance and of those that it called, the root first."""
+    if row.process_instance_id is None:
+        return []
+    root = runtime().engine.historic_instance(row.process_instance_id)
+    found = [root] if root is not None else []
+    for instance in found:
+        found += runtime().engine.called_by(instance["id"])
+    return found
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _shown(value) for name, value in values.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return str(value) if isinstance(value, uuid.UUID) else value

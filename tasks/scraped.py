@@ -1,0 +1,122 @@
+"""The gauges that are read when somebody asks for metrics: queues and workers from Redis, processes from the store.
+
+Web processes and beat show them, each of them the same: a query takes the `max`. A worker does not, since its parent
+process must not touch the database. Every read has the time-outs of its part, and an answer serves for a second.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import redis
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from metrics import declared
+from store.counts import Counts
+from store.database import DatabaseAway
+from tasks import app
+from tasks.gate import CLOSED_KEY
+from tasks.processes import registry
+from tasks.publish import SENT_AT
+from tasks.room import BACKLOG_KEY, WORKERS_KEY, live_workers
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+#: seconds for which one reading is shown
+LIFETIME_S = 1.0
+
+
+class System(Collector):
+    """The whole system as one process sees it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._read: list[Metric] = []
+        self._read_at = float("-inf")
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: to be registered costs no reading."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """All gauges; what a part that is away would have said is missing, and `part_up` says so."""
+        # Two who ask at once share one reading.
+        with self._guard:
+            if self._clock() - self._read_at > LIFETIME_S:
+                self._read = list(_look())
+                self._read_at = self._clock()
+            return self._read
+
+
+def _look() -> Iterator[Metric]:
+    up: list[tuple[tuple[str, ...], float]] = []
+    for part, read in (("broker", _of_broker), ("database", _of_store)):
+        try:
+            yield from read()
+        except (redis.RedisError, DatabaseAway, OSError) as error:
+            log.info("gauges of the %s not read: %s", part, error)
+            up.append(((part,), 0))
+        except Exception:
+            # A refused login, for example. The other metrics are wanted all the more.
+            log.exception("gauges of the %s cannot be read", part)
+            up.append(((part,), 0))
+        else:
+            up.append(((part,), 1))
+    yield declared.PART_UP.family(up)
+
+
+def _of_broker() -> list[Metric]:
+    queues = [queue.name for queue in app.conf.task_queues]
+    pipeline = runtime().redis.pipeline(transaction=False)
+    pipeline.hgetall(WORKERS_KEY)
+    pipeline.exists(BACKLOG_KEY)
+    pipeline.exists(CLOSED_KEY)
+    for queue in queues:
+        pipeline.llen(queue)
+        # Workers take from the right.
+        pipeline.lindex(queue, -1)
+    fields, backlog, closed, *rest = pipeline.execute()
+    lengths, oldest = dict(zip(queues, rest[::2], strict=True)), dict(zip(queues, rest[1::2], strict=True))
+    workers = live_workers(fields)
+    queued = sum(lengths[process.queue] for process in registry)
+    free = sum(beat.slots - beat.running for beat in workers.values()) - queued
+    ages = {queue: _age_s(message) for queue, message in oldest.items()}
+    return [
+        declared.QUEUE_MESSAGES.family(((queue,), length) for queue, length in lengths.items()),
+        declared.QUEUE_AGE.family(((queue,), age) for queue, age in ages.items() if age is not None),
+        declared.WORKER_SLOTS.family(((name,), beat.slots) for name, beat in workers.items()),
+        declared.WORKER_RUNNING.family(((name,), beat.running) for name, beat in workers.items()),
+        declared.SLOTS_FREE.family([((), max(0, free))]),
+        declared.BACKLOG.family([((), int(bool(backlog)))]),
+        declared.GATE_CLOSED.family([((), int(bool(closed)))]),
+    ]
+
+
+def _age_s(message: str | None) -> float | None:
+    """Seconds since a message was sent; None when it does not say, as one of an older version."""
+    if message is None:
+        return 0.0
+    try:
+        headers: dict[str, Any] = json.loads(message)["headers"]
+        return max(0.0, time.time() - float(headers[SENT_AT]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _of_store() -> list[Metric]:
+    counts = Counts(runtime().database)
+    keys = [process.key for process in registry]
+    incidents = dict.fromkeys(keys, 0) | counts.on_incident()
+    return [
+        declared.PROCESSES_PENDING.family(((key,), number) for key, number in counts.pending(keys).items()),
+        declared.INCIDENTS_OPEN.family(((key,), number) for key, number in incidents.items()),
+        declared.WEBHOOKS_PENDING.family([((), counts.webhooks_pending())]),
+    ]

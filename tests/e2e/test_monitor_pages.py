@@ -1,0 +1,239 @@
+"""A person looks at processes in a real browser, watches one, and mends one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from dev.stack import Stack
+from tests.e2e.test_docs_page import PATIENCE_S, browser
+from tests.support.api import Api
+
+__all__ = ["browser"]
+
+AXE = (Path(__file__).parent.parent / "support" / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+class Monitor:
+    """The monitor, with the eyes and hands of a person."""
+
+    def __init__(self, browser: webdriver.Chrome, url: str) -> None:
+        self.browser = browser
+        self._url = url
+
+    def open(self, path: str = "") -> None:
+        """Load a page."""
+        self.browser.get(f"{self._url}/monitor{path}")
+
+    def see(self, selector: str, text: str = "") -> WebElement:
+        """The first visible element of a selector that contains a text, as soon as there is one."""
+
+        def found(_: object) -> WebElement | None:
+            try:
+                for element in self.browser.find_elements(By.CSS_SELECTOR, selector):
+                    if element.is_displayed() and text in element.text:
+                        return element
+            except StaleElementReferenceException:
+                pass
+            return None
+
+        wait = WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.1)
+        element: WebElement = wait.until(found, f"nothing at {selector} says {text!r}")
+        return element
+
+    def click(self, selector: str, text: str = "") -> None:
+        """Click it, when it is there."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.see(selector, text).click()
+                return
+            except StaleElementReferenceException:
+                if time.monotonic() > deadline:
+                    raise
+
+    def type(self, selector: str, text: str) -> None:
+        """Put a text into a field."""
+        field = self.see(selector)
+        field.clear()
+        field.send_keys(text)
+
+    def shown(self, selector: str) -> list[WebElement]:
+        """The visible elements of a selector."""
+        return [found for found in self.browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Wait until it is so."""
+        WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.1).until(lambda _: condition())
+
+    def faults(self) -> list[str]:
+        """What the browser complained of, such as a refused script; what axe-core finds wrong for people."""
+        said = [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
+        # Inserted by the test, which may do so whatever the page's policy is.
+        self.browser.execute_script(AXE)
+        found = self.browser.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then("
+            "  ({violations}) => done(JSON.stringify(violations.map(({id, nodes}) => [id, nodes.map(n => n.html)]))))"
+        )
+        return said + [f"{name}: {nodes}" for name, nodes in json.loads(found)]
+
+
+@pytest.fixture
+def monitor(browser: webdriver.Chrome, stack: Stack) -> Monitor:
+    """The monitor of the stack; the browser's complaints of earlier tests are gone."""
+    browser.get_log("browser")
+    return Monitor(browser, stack.url)
+
+
+def test_list_follows_what_happens_without_a_reload(monitor: Monitor, api: Api, correlation_id: str) -> None:
+    monitor.open(f"?text={correlation_id}")
+    monitor.see(".empty", "No process matches")
+
+    api.start("probe", {"do": "sleep", "seconds": 0.5}, correlation_id)
+
+    monitor.see("tbody .status", "ok")
+    monitor.see("tbody td a", correlation_id)
+    assert monitor.faults() == []
+
+
+def test_process_is_started_from_the_form_and_watched_to_its_end(
+    monitor: Monitor, correlation_id: str, user: Callable[..., dict[str, Any]]
+) -> None:
+    monitor.open("/new/process")
+    monitor.click("a", "User onboarding")
+    monitor.type("[name=correlationId]", correlation_id)
+    monitor.type("[name='v.userId']", user("slow-6000ms")["userId"])
+    assert monitor.faults() == []
+
+    monitor.click("#start button")
+
+    monitor.see("h1", correlation_id)
+    monitor.see("h1 .status", "pending")
+    monitor.see("#diagram .is-running")
+    assert monitor.faults() == []
+    monitor.see("h1 .status", "ok")
+    monitor.see("#diagram .is-taken")
+    monitor.see(".badge.done")
+    monitor.wait(lambda: not monitor.browser.find_elements(By.CSS_SELECTOR, "#diagram .is-running"))
+    assert len(monitor.browser.find_elements(By.CSS_SELECTOR, ".timeline li.completed")) == 4
+    assert monitor.faults() == []
+
+
+def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
+    monitor: Monitor, api: Api, correlation_id: str, tmp_path: Path
+) -> None:
+    mended = tmp_path / "mended"
+    api.start("probe", {"do": "fail-until", "until": str(mended)}, correlation_id, prefer="respond-async")
+    monitor.open(f"/{correlation_id}")
+    monitor.see("h1 .status", "incident")
+    monitor.see("#diagram .is-failed")
+    monitor.see(".badge.failed", "attempts")
+    monitor.see(".banner", "told to fail for now")
+    monitor.click(".timeline .failed summary")
+    monitor.see(".timeline .failed pre", "RuntimeError: told to fail for now")
+    assert monitor.faults() == []
+
+    mended.touch()
+    monitor.click("button[data-opens=retry]")
+    monitor.see("dialog h2", "Retry")
+    assert monitor.faults() == []
+    monitor.click("#retry .primary")
+
+    monitor.see("h1 .status", "ok")
+    monitor.see(".timeline .ops summary", "retry")
+    monitor.wait(lambda: not monitor.browser.find_elements(By.CSS_SELECTOR, "#diagram .is-failed"))
+    # one step chosen on the diagram: only its events are shown
+    monitor.click("[data-element-id=respond]")
+    monitor.see("#chosen", "respond")
+    shown = [item.get_attribute("data-step") for item in monitor.shown(".timeline li")]
+    assert shown == ["respond"]
+
+
+def test_page_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
+    monitor: Monitor, stack: Stack, api: Api, correlation_id: str, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    api.start("probe", {"do": "hold", "until": str(go), "seconds": 60}, correlation_id, prefer="respond-async")
+    monitor.open(f"/{correlation_id}")
+    monitor.see("#diagram .is-running")
+
+    stack["web"].kill()
+    monitor.see("#connection", "Connection lost")
+    stack["web"].start()
+    stack["web"].wait_ready(PATIENCE_S)
+    go.touch()
+
+    monitor.see("h1 .status", "ok")
+    monitor.wait(lambda: not monitor.shown("#connection"))
+    monitor.browser.get_log("browser")
+
+
+def test_hostile_texts_run_nothing_and_break_nothing(monitor: Monitor, api: Api, correlation_id: str) -> None:
+    hostile = (
+        "<img src=x onerror=\"document.title='broken'\"></pre></script><script>document.title='broken'</script>" * 3
+    )
+    api.start(
+        "probe", {"do": "nothing", "customerId": hostile, "userId": hostile, hostile[:50]: hostile}, correlation_id
+    )
+
+    for path in (f"?text={correlation_id}", f"/{correlation_id}"):
+        monitor.open(path)
+        monitor.see("main", correlation_id)
+        monitor.wait(lambda: "celery-camunda" in monitor.browser.title)
+        width = monitor.browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+        assert width <= 0
+        assert monitor.browser.find_elements(By.CSS_SELECTOR, "img") == []
+        assert monitor.faults() == []
+
+
+@pytest.mark.parametrize("path", ["/insight?span=15min", "/new/process/probe"])
+def test_other_pages_have_no_faults(monitor: Monitor, path: str) -> None:
+    monitor.open(path)
+    monitor.see("h1")
+    if "insight" in path:
+        monitor.see(".u-legend")
+    assert monitor.faults() == []
+
+
+def test_phone_and_dark_scheme_lose_nothing(monitor: Monitor, api: Api, correlation_id: str) -> None:
+    api.start("probe", {"do": "nothing"}, correlation_id)
+    size = monitor.browser.get_window_size()
+    monitor.browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    monitor.browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        for path in ("", f"/{correlation_id}", "/insight"):
+            monitor.open(path)
+            monitor.see("h1")
+            assert monitor.browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+            assert monitor.faults() == []
+    finally:
+        monitor.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        monitor.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        monitor.browser.set_window_size(size["width"], size["height"])
+
+
+def test_first_view_is_small(monitor: Monitor) -> None:
+    """Everything that the list loads is below 200 KB."""
+    monitor.open()
+    monitor.see("h1")
+    sizes = monitor.browser.execute_script(
+        "return [...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]"
+        ".map(({name, decodedBodySize}) => [name, decodedBodySize])"
+    )
+    assert any("monitor.css" in name for name, _ in sizes)
+    assert sum(size for _, size in sizes) < 200_000

@@ -1,0 +1,132 @@
+"""While two versions of the system run side by side: what one cannot do the other does, and old instances go on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+import pytest
+
+from camunda_bridge.client import Engine, Topic
+from camunda_bridge.locks import new_token
+from camunda_bridge.session import EngineSession
+from dev.ports import free_port
+from store.events import COMPLETED
+from tasks import step as step_module
+from tasks.messages import VERSION, StepMessage
+from tasks.processes import registry
+from tests.contract.bpmn import external, process
+from tests.integration.step_bench import Bench
+
+
+def is_free(bench: Bench, task_id: str) -> bool:
+    """True when nobody holds the task, and no attempt of it was counted."""
+    task = bench.engine.external_task(task_id)
+    assert task is not None
+    assert task["retries"] is None
+    return task["workerId"] is None
+
+
+def fetch(bench: Bench, step: str) -> StepMessage:
+    """Lock the one task of a step."""
+    token, begun = new_token(), time.time()
+    (task,) = bench.engine.fetch_and_lock(
+        [Topic(f"{bench.key}.{step}")], token=token, lock_duration_ms=60_000, max_tasks=1
+    )
+    return StepMessage(task, token, begun, 60)
+
+
+def test_step_without_handler_goes_back_and_a_newer_worker_runs_it(bench: Bench) -> None:
+    bench.deploy({"done": True})
+    message = bench.start()
+    kept = registry._steps.pop(message.task.topic)
+
+    step_module.run_step(message.dump())
+
+    assert is_free(bench, message.task.id)
+    assert bench.events() == []
+    registry._steps[message.task.topic] = kept
+    event = bench.run(bench.fetch())
+    assert event.phase == COMPLETED
+    assert [row.phase for row in bench.events()] == [COMPLETED]
+    assert len(bench.calls) == 1
+
+
+def test_message_of_a_newer_version_goes_back_and_another_worker_runs_it(bench: Bench) -> None:
+    bench.deploy({"done": True})
+    message = bench.start()
+
+    # Of what a newer version says, an older one needs these alone.
+    step_module.run_step(
+        {"version": VERSION + 1, "id": message.task.id, "token": message.token, "topic": message.task.topic}
+    )
+
+    assert is_free(bench, message.task.id)
+    assert bench.events() == []
+    assert bench.run(bench.fetch()).phase == COMPLETED
+
+
+@pytest.mark.parametrize("version", [VERSION, VERSION + 1])
+def test_task_that_another_worker_has_meanwhile_is_left_to_it(bench: Bench, version: int) -> None:
+    bench.deploy({"done": True})
+    message = bench.start()
+    assert bench.engine.unlock(message.task.id, message.token)
+    second = bench.fetch()
+    kept = registry._steps.pop(message.task.topic)
+
+    step_module.run_step({**message.dump(), "version": version})
+
+    assert bench.engine.holder(message.task.id) == second.token
+    registry._steps[message.task.topic] = kept
+    assert bench.run(second).phase == COMPLETED
+
+
+def test_step_that_cannot_be_given_back_is_left_to_its_lock(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.deploy({"done": True})
+    message = bench.start()
+    away = Engine(EngineSession(f"http://127.0.0.1:{free_port()}/engine-rest", connect_timeout_ms=200))
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(bench.runtime, "engine", away)
+        step_module.run_step({**message.dump(), "version": VERSION + 1})
+
+    assert "not unlocked, its lock runs out" in caplog.text
+    assert bench.engine.holder(message.task.id) == message.token
+
+
+def test_completion_that_came_with_a_step_that_goes_back_is_written_down(bench: Bench) -> None:
+    bench.deploy({"done": True}, external("b"))
+    first = bench.start()
+    step = bench.definition.steps[first.task.topic]
+    bench.runtime.events.begin(step_module.Attempt(first, bench.definition, step)._event())
+    bench.engine.complete(first.task.id, first.token, {})
+    second = replace(fetch(bench, "b"), confirm=first.attempt)
+
+    step_module.run_step(second.dump())
+
+    assert [row.phase for row in bench.events()] == [COMPLETED]
+    assert is_free(bench, second.task.id)
+
+
+def test_instance_of_the_version_before_goes_its_old_way_to_its_end(bench: Bench) -> None:
+    bench.deploy({"old": True})
+    old = bench.start()
+    definition = bench.definition
+    definition.step("a2")(lambda given: {"new": True})
+    definition.bpmn_path.write_text(process(bench.key, external("a2")))
+    registry.add(definition)
+    assert bench.engine.deploy(bench.key, {definition.bpmn_path.name: definition.bpmn_path.read_bytes()})
+    new = bench.engine.start(bench.key, f"{bench.key}-new", {})
+
+    assert bench.run(old).phase == COMPLETED
+    ended = bench.engine.historic_instance(old.task.process_instance_id)
+    assert ended is not None
+    assert (ended["state"], ended["processDefinitionVersion"]) == ("COMPLETED", 1)
+    message = fetch(bench, "a2")
+    assert message.task.process_instance_id == new
+    step_module.run_step(message.dump())
+    ended = bench.engine.historic_instance(new)
+    assert ended is not None
+    assert (ended["state"], ended["processDefinitionVersion"]) == ("COMPLETED", 2)

@@ -1,0 +1,159 @@
+"""Paused and limited topics where tasks are locked: on the real engine, a real Redis, and messages that nobody takes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from camunda_bridge.client import Topic
+from camunda_bridge.variables import to_engine
+from store.events import COMPLETED
+from tasks import step as step_module
+from tasks import topic_ops
+from tasks.follow import fetch, follow
+from tasks.processes import registry
+from tasks.room import gauge, send_heartbeat
+from tests.contract.bpmn import external
+from tests.integration.step_bench import Bench
+
+
+@pytest.fixture
+def limited(bench: Bench) -> Bench:
+    """A process of one step that may run once at a time, and a worker with room."""
+    bench.deploy({"done": True})
+    bench.runtime.redis.flushall()
+    send_heartbeat(bench.runtime.redis, "worker", 8, 0)
+    topic_ops.limit(topic(bench).name, {"max_concurrency": 1}, actor="ada")
+    return bench
+
+
+def topic(bench: Bench, step: str = "a") -> Topic:
+    return Topic(f"{bench.key}.{step}")
+
+
+def start(bench: Bench, number: int) -> list[str]:
+    return [bench.engine.start(bench.key, f"{bench.key}-{index}", to_engine({})) for index in range(number)]
+
+
+def queued(bench: Bench) -> int:
+    return int(bench.runtime.redis.llen(bench.definition.queue))  # type: ignore[arg-type]
+
+
+def message(bench: Bench) -> dict[str, Any]:
+    """Take the oldest message, as a worker does."""
+    text: Any = bench.runtime.redis.rpop(bench.definition.queue)
+    (body,), _, _ = json.loads(base64.b64decode(json.loads(text)["body"]))
+    found: dict[str, Any] = body
+    return found
+
+
+def test_end_of_a_limited_step_fetches_the_next_one_at_once(limited: Bench) -> None:
+    start(limited, 3)
+    assert fetch([topic(limited)], max_tasks=10).enqueued == 1
+    for _ in range(3):
+        assert queued(limited) == 1
+        # Meanwhile a worker says that it lives, and a poll comes by in vain.
+        send_heartbeat(limited.runtime.redis, "worker", 8, 0)
+        assert fetch([topic(limited)], max_tasks=10).held_back
+        body = message(limited)
+        assert body["permit"]
+        step_module.run_step(body)
+    assert queued(limited) == 0
+    assert len(limited.calls) == 3
+
+
+def test_limit_holds_for_the_tasks_of_one_instance_too(limited: Bench) -> None:
+    limited.definition.bpmn_path.write_text(FORK.replace("{key}", limited.key))
+    limited.engine.deploy(limited.key, {limited.definition.bpmn_path.name: limited.definition.bpmn_path.read_bytes()})
+    limited.engine.start(limited.key, limited.key, to_engine({}))
+
+    assert follow(limited.key, limited.key).enqueued == 1
+
+    tasks = limited.engine.session.get("/external-task", topicName=topic(limited).name)
+    assert sorted(task["workerId"] is None for task in tasks) == [False, True]
+
+
+@pytest.mark.parametrize(("waiting", "of_limited", "of_other"), [(10, 3, 3), (1, 1, 5), (0, 0, 6)])
+def test_limited_topic_leaves_others_their_share_and_what_it_does_not_use(
+    limited: Bench, waiting: int, of_limited: int, of_other: int
+) -> None:
+    topic_ops.limit(topic(limited).name, {"max_concurrency": 100}, actor="ada")
+    start(limited, waiting)
+    other = Topic(f"{limited.key}.b")
+    limited.definition.step("b")(lambda given: {})
+    path = limited.definition.bpmn_path
+    path.write_text(path.read_text().replace(topic(limited).name, other.name))
+    limited.engine.deploy(limited.key, {path.name: path.read_bytes()})
+    registry.add(limited.definition)
+    start(limited, 10)
+
+    assert fetch([topic(limited), other], max_tasks=6).enqueued == 6
+
+    names = [message(limited)["topic"] for _ in range(6)]
+    assert sorted(names) == [topic(limited).name] * of_limited + [other.name] * of_other
+
+
+def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
+    (instance,) = start(limited, 1)
+    topic_ops.pause(topic(limited).name, None, actor="ada")
+    assert fetch([topic(limited)], max_tasks=5).enqueued == 0
+    assert follow(limited.key, f"{limited.key}-0").enqueued == 0
+    # What Redis says is a copy; the store is asked where it says nothing.
+    limited.runtime.redis.flushall()
+    send_heartbeat(limited.runtime.redis, "worker", 8, 0)
+    gauge().read(fresh=True)
+    assert fetch([topic(limited)], max_tasks=5).enqueued == 0
+
+    topic_ops.resume(topic(limited).name, actor="ada")
+
+    assert follow(limited.key, f"{limited.key}-0").enqueued == 1
+    step_module.run_step(message(limited))
+    ended = limited.engine.historic_instance(instance)
+    assert ended is not None
+    assert ended["state"] == "COMPLETED"
+
+
+def test_step_that_was_locked_before_the_pause_ends(limited: Bench) -> None:
+    start(limited, 1)
+    assert fetch([topic(limited)], max_tasks=5).enqueued == 1
+    topic_ops.pause(topic(limited).name, None, actor="ada")
+    step_module.run_step(message(limited))
+    (event,) = limited.runtime.events.by_correlation_id(f"{limited.key}-0")
+    assert event.phase == COMPLETED
+
+
+def test_code_declares_a_limit_and_ops_change_it(bench: Bench) -> None:
+    bench.deploy({}, external("b"), max_concurrency=3, rate="10/minute")
+    name = topic(bench).name
+
+    def holds() -> tuple[int | None, str | None]:
+        view = topic_ops.view(name)
+        assert view is not None
+        return view.state.max_concurrency, view.state.rate
+
+    assert holds() == (3, "10/minute")
+    topic_ops.limit(name, {"max_concurrency": 0}, actor="ada")
+    assert holds() == (None, "10/minute")
+    topic_ops.limit(name, {"rate": "none"}, actor="ada")
+    assert holds() == (None, None)
+    topic_ops.limit(name, {"max_concurrency": None, "rate": "1/hour"}, actor="ada")
+    assert holds() == (3, "1/hour")
+
+
+FORK = """<?xml version="1.0" encoding="UTF-8"?>
+<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
+    xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="test">
+  <process id="{key}" isExecutable="true" camunda:historyTimeToLive="P1D">
+    <startEvent id="start"/><parallelGateway id="fork"/><parallelGateway id="join"/><endEvent id="end"/>
+    <serviceTask id="a" camunda:type="external" camunda:topic="{key}.a"/>
+    <serviceTask id="a2" camunda:type="external" camunda:topic="{key}.a"/>
+    <sequenceFlow id="f1" sourceRef="start" targetRef="fork"/>
+    <sequenceFlow id="f2" sourceRef="fork" targetRef="a"/><sequenceFlow id="f3" sourceRef="fork" targetRef="a2"/>
+    <sequenceFlow id="f4" sourceRef="a" targetRef="join"/><sequenceFlow id="f5" sourceRef="a2" targetRef="join"/>
+    <sequenceFlow id="f6" sourceRef="join" targetRef="end"/>
+  </process>
+</definitions>
+"""

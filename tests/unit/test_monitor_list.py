@@ -1,0 +1,180 @@
+"""The monitor's pages without a browser: who gets in, what a list shows, what hostile text becomes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.api_keys import new_entry
+from app.monitor import POLICY
+from store.processes import ERROR, Ending
+from tests.unit.facade import Facade
+
+READ_KEY, READ_ENTRY = new_entry("reader", ["process:read"])
+HOSTILE = '<script>alert("x")</script>'
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def logged_in(facade: Facade) -> str:
+    """Log in; the cookie's value."""
+    facade.http.post("/monitor/session/login", data={"key": READ_KEY})
+    cookie = facade.http.get_cookie("monitor", path="/monitor")
+    assert cookie is not None
+    return cookie.value
+
+
+def test_list_shows_processes_and_their_links(facade: Facade) -> None:
+    facade.start("order-1", Prefer="respond-async")
+
+    page = facade.http.get("/monitor")
+
+    assert page.status_code == 200
+    assert page.mimetype == "text/html"
+    assert 'href="/monitor/order-1"' in page.text
+    assert page.headers["Content-Security-Policy"] == POLICY
+    assert "unsafe" not in POLICY
+
+
+def test_filters_stand_in_the_address_and_in_every_link(facade: Facade) -> None:
+    for number in range(52):
+        facade.start(f"order-{number}", Prefer="respond-async")
+
+    page = facade.http.get("/monitor?processKey=onboard-user&status=pending&text=order").text
+
+    assert "<option selected>onboard-user</option>" in page
+    assert "processKey=onboard-user&amp;text=order" in page
+    older = re.search(r'rel="next" href="([^"]+)"', page)
+    assert older is not None
+    second = facade.http.get(older[1].replace("&amp;", "&")).text
+    assert "order-1<" in second
+    assert "order-51<" not in second
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("status=lost", "status"), ("startedAfter=yesterday", "startedAfter"), ("cursor=x", "cursor")],
+)
+def test_wrong_filter_is_named_on_a_page(facade: Facade, query: str, field: str) -> None:
+    page = facade.http.get(f"/monitor?{query}")
+
+    assert page.status_code in (400, 422)
+    assert page.mimetype == "text/html"
+    assert field in page.text
+
+
+def test_empty_fields_of_the_form_filter_nothing(facade: Facade) -> None:
+    facade.start("order-1", Prefer="respond-async")
+
+    page = facade.http.get("/monitor?status=&processKey=&text=+&startedAfter=2020-01-01T10:00&startedBefore=")
+
+    assert "order-1" in page.text
+
+
+def test_text_of_processes_stays_text(facade: Facade) -> None:
+    row = facade.runtime.processes
+    facade.start("order-1", Prefer="respond-async")
+    found = row.by_correlation_id("order-1")
+    assert found is not None
+    row.settle(
+        found.id,
+        Ending(ERROR, error={"code": HOSTILE, "message": HOSTILE}, identifiers={HOSTILE: HOSTILE}),
+    )
+
+    page = facade.http.get("/monitor").text
+
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wanted(facade: Facade) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+
+    refused = facade.http.get("/monitor?status=ok")
+    assert refused.status_code == 302
+    assert refused.location == "/monitor/session/login?next=/monitor?status%3Dok"
+    assert facade.http.get("/monitor/list/rows", headers={"X-Requested-With": "monitor"}).status_code == 401
+
+    wrong = facade.http.post("/monitor/session/login", data={"key": "ck_wrong", "next": "/monitor?status=ok"})
+    assert wrong.status_code == 401
+    assert "not known" in wrong.text
+
+    right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": "/monitor?status=ok"})
+    assert (right.status_code, right.location) == (303, "/monitor?status=ok")
+    cookie = right.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Path=/monitor" in cookie
+    assert READ_KEY not in cookie
+    assert facade.http.get("/monitor?status=ok").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/monitor", "//evil.example/monitor", "/monitor\\evil", "/api"]
+)
+def test_login_leads_nowhere_else(facade: Facade, address: str) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+
+    right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": address})
+
+    assert right.location == "/monitor"
+
+
+def test_session_opens_nothing_but_the_monitor(facade: Facade) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+    facade.http.post("/monitor/session/login", data={"key": READ_KEY})
+
+    assert facade.http.get("/api/process/status/all").status_code == 401
+
+
+def test_key_that_was_replaced_opens_nothing_any_more(facade: Facade) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+    cookie = logged_in(facade)
+    facade.change(api_keys=[new_entry("reader", ["process:read"])[1]])
+
+    facade.http.set_cookie("monitor", cookie, path="/monitor")
+
+    assert facade.http.get("/monitor").status_code == 302
+
+
+def test_session_holds_in_every_web_process(facade: Facade) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+    cookie = logged_in(facade)
+    facade.change()
+
+    facade.http.set_cookie("monitor", cookie, path="/monitor")
+
+    assert facade.http.get("/monitor").status_code == 200
+
+
+def test_key_without_the_scope_reads_nothing(facade: Facade) -> None:
+    key, entry = new_entry("starter", ["process:start"])
+    facade.change(auth="on", api_keys=[entry])
+    facade.http.post("/monitor/session/login", data={"key": key})
+
+    page = facade.http.get("/monitor")
+
+    assert page.status_code == 403
+    assert "process:read" in page.text
+
+
+def test_form_without_the_sessions_token_is_refused(facade: Facade) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+    facade.http.post("/monitor/session/login", data={"key": READ_KEY})
+
+    assert facade.http.post("/monitor/session/logout", data={"csrf": "guessed"}).status_code == 403
+    assert facade.http.get("/monitor").status_code == 200
+    token = csrf_of(facade.http.get("/monitor").text)
+    assert facade.http.post("/monitor/session/logout", data={"csrf": token}).status_code == 303
+    assert facade.http.get("/monitor").status_code == 302
+
+
+def test_monitor_can_be_off(facade: Facade) -> None:
+    facade.change(monitor="off")
+
+    assert facade.http.get("/monitor").status_code == 404

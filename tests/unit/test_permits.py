@@ -1,0 +1,124 @@
+"""Limits of topics: counted in Redis for all workers together, and lapsing with the locks that they belong to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from camunda_bridge.client import Topic
+from dev.broker import Broker
+from settings import Settings
+from tasks import permits, runtime
+from tasks.flow import Limit
+from tasks.runtime import Runtime
+from tests.support.api import eventually
+
+TOPIC = Topic("order.charge")
+#: of one step each 50 ms
+RATE = Limit.of(None, "20/second")
+
+
+@pytest.fixture(autouse=True)
+def _own_runtime(shared_broker: Broker, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings = Settings(redis_url=shared_broker.url, lock_duration_ms=700, camunda_timeout_ms=500)
+    monkeypatch.setattr(runtime, "_runtime", Runtime(settings))
+    return
+
+
+def take(limit: Limit, wanted: int, token: str = "t") -> list[str]:
+    return permits.take(TOPIC, limit, wanted, token)
+
+
+def test_no_more_are_granted_than_the_limit_whoever_asks() -> None:
+    limit = Limit(max_concurrency=5)
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(lambda number: take(limit, 2, f"token-{number}"), range(8)))
+    assert sum(len(some) for some in granted) == 5
+    assert len({permit for some in granted for permit in some}) == 5
+    assert permits.in_flight(TOPIC.name) == 5
+
+
+def test_permit_that_is_given_back_is_free_for_others() -> None:
+    limit = Limit(max_concurrency=2)
+    first = take(limit, 2, "one")
+    assert take(limit, 1, "two") == []
+    permits.give_back(TOPIC.name, limit, first[:1])
+    assert take(limit, 5, "three") == ["three:0"]
+
+
+def test_end_of_a_step_tells_whether_others_were_held_back() -> None:
+    limit = Limit(max_concurrency=1)
+    (permit,) = take(limit, 1, "one")
+    assert not permits.end("task", "one", TOPIC.name, permit)
+    (permit,) = take(limit, 1, "two")
+    assert take(limit, 1, "three") == []
+    assert permits.end("task", "two", TOPIC.name, permit)
+    permits.nothing_held_back(TOPIC.name)
+    (permit,) = take(limit, 1, "four")
+    assert not permits.end("task", "four", TOPIC.name, permit)
+
+
+def test_permit_of_a_killed_worker_lapses_with_its_lock() -> None:
+    limit = Limit(max_concurrency=1)
+    assert take(limit, 1, "killed")
+    assert take(limit, 1, "other") == []
+    begun = time.monotonic()
+    eventually(lambda: take(limit, 1, "other"), 5, "a permit that has lapsed")
+    assert 0.4 < time.monotonic() - begun < 2
+
+
+def test_permit_lives_as_long_as_its_lock_is_extended() -> None:
+    limit = Limit(max_concurrency=1)
+    (permit,) = take(limit, 1, "long")
+    permits.begin("task", "long", TOPIC.name, permit)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        permits.renew("task", "long")
+        assert take(limit, 1, "other") == []
+        time.sleep(0.1)
+    permits.end("task", "long", TOPIC.name, permit)
+    assert take(limit, 1, "other")
+
+
+def test_emptied_redis_counts_a_running_step_again_at_its_next_extension(client: redis.Redis) -> None:
+    limit = Limit(max_concurrency=1)
+    (permit,) = take(limit, 1, "long")
+    permits.begin("task", "long", TOPIC.name, permit)
+    client.flushall()
+    permits.renew("task", "long")
+    assert take(limit, 1, "other") == []
+    permits.end("task", "long", TOPIC.name, permit)
+
+
+def test_rate_lets_a_second_of_it_come_at_once_and_the_rest_evenly() -> None:
+    assert len(take(RATE, 100)) == 20
+    begun = time.monotonic()
+    granted = 0
+    while time.monotonic() - begun < 1.0:
+        granted += len(take(RATE, 100))
+        time.sleep(0.01)
+    assert 17 <= granted <= 21
+
+
+def test_rate_that_was_not_used_is_given_back() -> None:
+    slow = Limit.of(None, "1/hour")
+    (permit,) = take(slow, 3)
+    assert take(slow, 1) == []
+    permits.give_back(TOPIC.name, slow, [permit])
+    assert len(take(slow, 3)) == 1
+
+
+def test_both_limits_hold_at_once() -> None:
+    assert len(take(Limit(3, RATE.interval_ms), 100)) == 3
+
+
+def test_nothing_is_granted_while_redis_is_away(own_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_runtime", Runtime(Settings(redis_url=own_broker.url)))
+    assert take(Limit(1), 1)
+    own_broker.process.kill()
+    assert take(Limit(9), 1) == []
+    assert not permits.end("task", "t", TOPIC.name, "t:0")

@@ -1,0 +1,35 @@
+"""Texts fit the columns of SQL Server, which count UTF-16 code units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from store.types import fitting, given
+
+
+@pytest.mark.parametrize(
+    ("value", "length", "expected"),
+    [
+        ("", 3, ""),
+        ("abc", 3, "abc"),
+        ("abcd", 3, "abc"),
+        ("éüö€", 3, "éüö"),
+        ("订单订单", 3, "订单订"),
+        ("😀", 2, "😀"),
+        ("😀😀", 3, "😀"),
+        ("a😀😀", 3, "a😀"),
+        ("😀", 1, ""),
+        # combining marks are units of their own, and may be lost
+        ("e\u0301", 1, "e"),
+    ],
+)
+def test_text_is_cut_between_characters(value: str, length: int, expected: str) -> None:
+    assert fitting(value, length) == expected
+    assert len(fitting(value, length).encode("utf-16-le")) <= length * 2
+
+
+@pytest.mark.parametrize("value", [0, False, "", {}, []])
+def test_only_none_is_left_out(value: Any) -> None:
+    assert given({"a": value, "b": None}) == {"a": value}

@@ -1,0 +1,87 @@
+"""The systemd units are what systemd takes, run what the Procfile runs, and all of them are hardened."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from dev import procfile
+from dev.environment import ROOT
+
+FOLDER = ROOT / "ops" / "systemd"
+SERVICES = sorted(FOLDER.glob("celery-camunda-*.service"))
+WORKERS = ("worker", "control", "webhooks")
+#: where the units expect the project
+HOME = "/opt/celery-camunda"
+
+
+def parsed(path: Path) -> ConfigParser:
+    unit = ConfigParser(strict=False, interpolation=None, allow_no_value=True, delimiters=("=",))
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(path.read_text())
+    return unit
+
+
+def command(name: str) -> list[str]:
+    """What a unit runs, as a shell would see it."""
+    text = parsed(FOLDER / f"celery-camunda-{name}.service")["Service"]["ExecStart"]
+    program, *arguments = shlex.split(text.replace("%%", "%"), posix="'" in text)
+    return [Path(program).name, *arguments]
+
+
+@pytest.mark.parametrize("name", sorted(procfile.commands()))
+def test_unit_runs_what_the_procfile_says(name: str) -> None:
+    program, *arguments = procfile.commands()[name]
+    assert command(name) == [Path(program).name, *arguments]
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_worker_has_a_probe_that_asks_for_its_node_name(name: str) -> None:
+    unit = parsed(FOLDER / f"celery-camunda-{name}.service")
+    assert unit["Install"]["Also"] == f"celery-camunda-alive@{name}.timer"
+    assert f"{name}@%h" in command(name)
+    assert "--hostname %i@%%h" in parsed(FOLDER / "celery-camunda-alive@.service")["Service"]["ExecStart"]
+    # A worker is killed no sooner than it may take to end by itself.
+    assert unit["Service"]["KillMode"] == "mixed"
+
+
+def test_every_unit_is_written_in_the_form_of_units() -> None:
+    for path in [
+        *FOLDER.glob("*.service"),
+        *FOLDER.glob("*.timer"),
+        *FOLDER.glob("*.target"),
+        *FOLDER.glob("*/*.conf"),
+    ]:
+        unit = parsed(path)
+        assert set(unit.sections()) <= {"Unit", "Service", "Timer", "Install"}, path
+        assert all(value is not None for section in unit.sections() for value in unit[section].values()), path
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd; the form is checked")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    # Where nothing is installed, the project stands here and root runs it: programs and users must exist.
+    for path in [path for path in FOLDER.rglob("*") if path.is_file()]:
+        copy = tmp_path / path.relative_to(FOLDER)
+        copy.parent.mkdir(exist_ok=True)
+        text = path.read_text().replace(f"{HOME}/.venv/bin/", f"{Path(sys.executable).parent}/")
+        copy.write_text(text.replace(HOME, str(ROOT)).replace("=celery-camunda\n", "=root\n"))
+    (tmp_path / "celery-camunda-alive@worker.service").symlink_to("celery-camunda-alive@.service")
+    units = [*(path.name for path in SERVICES if "@" not in path.name), "celery-camunda.target"]
+    units += ["celery-camunda-alive@worker.service", "celery-camunda-alive@worker.timer"]
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *(str(tmp_path / unit) for unit in units)],
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
