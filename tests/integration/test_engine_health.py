@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from camunda_bridge.definition import ProcessDefinition
-from camunda_bridge.errors import EngineAway
+from camunda_bridge.errors import EngineRefused
 from store.events import COMPLETING, OUTCOME_UNKNOWN
 from tasks.engine_health import EngineContents
 from tasks.health import Health
@@ -58,11 +58,10 @@ def test_step_that_left_no_log_in_the_engine_makes_ready_say_so(bench: Bench, mo
 
     def unanswered(*given: Any) -> None:
         complete(*given)
-        raise EngineAway("no answer")
+        raise EngineRefused("not now", status=400)
 
     with monkeypatch.context() as patch:
         patch.setattr(bench.engine, "complete", unanswered)
-        patch.setattr("tasks.step.time.monotonic", iter(range(0, 10_000, 100)).__next__)
         row = bench.run(message)
     assert row.phase == COMPLETING
     assert Health(bench.runtime).parts()["history"].up
