@@ -92,6 +92,10 @@ class Waiters:
         """How many requests wait."""
         return self._count
 
+    def count_of(self, process_id: uuid.UUID) -> int:
+        """How many requests wait for one process."""
+        return len(self._waits.get(str(process_id), ()))
+
     @contextmanager
     def waiting(self, process_id: uuid.UUID) -> Iterator[Wait | None]:
         """Register a wait inside the block, before the start is enqueued; None when too many wait already."""

@@ -1,4 +1,4 @@
-"""`python -m dev.screenshots`: photograph Flower, its tasks and its queues, for the guides; takes headless Chromium.
+"""`python -m dev.screenshots`: photograph Flower and the monitor, for README and guides; takes headless Chromium.
 
 Starts a stack of its own, onboards some users in different ways, and leaves some starts in their queue.
 """
@@ -18,6 +18,7 @@ from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dev.environment import ROOT
@@ -30,8 +31,14 @@ FOLDER = ROOT / "docs" / "images"
 PATIENCE_S = 60.0
 #: the sizes of the two windows, in pixels
 TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 700)
+#: pages of the monitor: name of the picture -> path, what shows that it is complete, and the size of the window
+MONITOR = {
+    "monitor-list": ("", "tbody tr", (1300, 720)),
+    "monitor-process": ("/order-4715", "#diagram .is-failed", (1300, 1080)),
+    "monitor-insight": ("/insight?span=15min", "#waits canvas", (1300, 980)),
+}
 #: the beginnings of user ids by which the partner stub knows how to behave
-KINDS = ("user", "user", "user", "reject")
+KINDS = ("user", "user", "user", "reject", "fail")
 #: starts that are left in their queue
 LEFT = 7
 
@@ -81,6 +88,18 @@ def photograph_queues(driver: WebDriver, url: str, to: Path, *, wanted: str = ""
     return _photograph(driver, to, lambda text: wanted in text)
 
 
+def photograph_monitor(driver: WebDriver, url: str, folder: Path) -> None:
+    """The pages of :data:`MONITOR`; waits until each is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (path, selector, size) in MONITOR.items():
+        driver.set_window_size(*size)
+        driver.get(f"{url}/monitor{path}")
+        complete = expected_conditions.presence_of_element_located((By.CSS_SELECTOR, selector))
+        WebDriverWait(driver, PATIENCE_S).until(complete)
+        time.sleep(1)  # the diagram is still drawn
+        driver.save_screenshot(str(folder / f"{name}.png"))
+
+
 def _photograph(driver: WebDriver, to: Path, is_there: Callable[[str], bool]) -> str:
     def rows(_: WebDriver) -> str:
         text = " ".join(row.text for row in driver.find_elements(By.CSS_SELECTOR, "table tbody tr"))
@@ -114,6 +133,7 @@ def main() -> None:
         url = stack.environment.flower_url
         time.sleep(2)  # Flower hears of tasks a few times a second
         photograph_tasks(driver, url, options.to / "flower-tasks.png", wanted="order-4714")
+        photograph_monitor(driver, stack.url, options.to)
         for name in ("worker", "control"):
             stack[name].kill()
         for number in range(LEFT):

@@ -17,6 +17,7 @@ from app.services import services
 from store.events import EventRow
 from store.overview import OverviewStore
 from store.processes import PENDING, ProcessRow
+from tasks.redaction import shown
 from tasks.runtime import runtime
 from tasks.trail import trail_of
 
@@ -77,6 +78,9 @@ def content(row: ProcessRow) -> dict[str, Any]:
     settings = services().settings
     return {
         "row": row,
+        "variables": shown(row.variables),
+        "result": shown(row.result),
+        "waiting": services().waiters.count_of(row.id),
         "timeline": timeline,
         "attempts": _attempts(timeline),
         "is_cut": len(timeline) == EVENTS,

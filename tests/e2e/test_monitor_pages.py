@@ -12,6 +12,7 @@ import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -156,8 +157,11 @@ def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
     # one step chosen on the diagram: only its events are shown
     monitor.click("[data-element-id=respond]")
     monitor.see("#chosen", "respond")
-    shown = [item.get_attribute("data-step") for item in monitor.shown(".timeline li")]
-    assert shown == ["respond"]
+    assert [item.get_attribute("data-step") for item in monitor.shown(".timeline li")] == ["respond"]
+    # and by keyboard
+    monitor.see("#steps button", "work").send_keys(Keys.ENTER)
+    monitor.see("#chosen", "work")
+    assert {item.get_attribute("data-step") for item in monitor.shown(".timeline li")} == {"work"}
 
 
 def test_page_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(

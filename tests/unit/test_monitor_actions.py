@@ -175,3 +175,15 @@ def test_insight_shows_what_was_started(facade: Facade) -> None:
     assert sum(data["starts"]) == 1
     assert len(data["times"]) == len(data["starts"]) == 48
     assert facade.http.get("/monitor/insight?span=1y").status_code == 422
+
+
+def test_secrets_are_hidden_on_the_page(facade: Facade) -> None:
+    log_in(facade)
+    start(facade)
+    (row,) = facade.rows()
+    facade.runtime.processes.settle(row.id, Ending(OK, result={"password": "hush-hush", "message": "all is well"}))
+
+    page = facade.http.get("/monitor/order-1").text
+
+    assert "hush-hush" not in page
+    assert "all is well" in page

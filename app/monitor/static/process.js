@@ -76,6 +76,36 @@ function label(element) {
   return parts.join(" · ") || (element.steps.length ? element.state : "");
 }
 
+function nameOf(element) {
+  return element.businessObject?.name || element.id;
+}
+
+function chooseElement(element) {
+  const names = steps.get(element.id);
+  choose(names?.length ? names : null, nameOf(element));
+  if (names?.length) chosen.scrollIntoView({ block: "nearest" });
+}
+
+// The same as the diagram, for keyboards and screen readers.
+function listSteps(elements, registry) {
+  const focused = document.activeElement?.dataset?.element;
+  const items = Object.entries(elements)
+    .filter(([id, { steps: names }]) => names.length && registry.get(id))
+    .map(([id, element]) => {
+      const button = document.createElement("button");
+      button.dataset.element = id;
+      button.className = `badge ${element.state}`;
+      button.textContent = [nameOf(registry.get(id)), element.state, label(element)].filter((text, place, all) => all.indexOf(text) === place).join(", ");
+      button.addEventListener("click", () => chooseElement(registry.get(id)));
+      const item = document.createElement("li");
+      item.append(button);
+      return item;
+    });
+  const list = document.getElementById("steps");
+  list.replaceChildren(...items);
+  if (focused) list.querySelector(`[data-element="${CSS.escape(focused)}"]`)?.focus();
+}
+
 async function refreshDiagram() {
   const trail = await (await ask(viewer ? "/trail" : "/trail?diagram")).json();
   if (!viewer) {
@@ -83,11 +113,7 @@ async function refreshDiagram() {
     await drawing.importXML(trail.xml);
     viewer = drawing;
     viewer.get("canvas").zoom("fit-viewport", "auto");
-    viewer.on("element.click", ({ element }) => {
-      const names = steps.get(element.id);
-      choose(names?.length ? names : null, element.businessObject?.name ?? element.id);
-      if (names?.length) chosen.scrollIntoView({ block: "nearest" });
-    });
+    viewer.on("element.click", ({ element }) => chooseElement(element));
   }
   document.getElementById("version").textContent = trail.version ? `version ${trail.version}` : "";
   say(trail.note);
@@ -115,6 +141,7 @@ async function refreshDiagram() {
     if (element.message) badge.title = element.message;
     overlays.add(id, "trail", { position: { bottom: -4, left: 4 }, html: badge });
   }
+  listSteps(trail.elements, registry);
 }
 
 // -- live
