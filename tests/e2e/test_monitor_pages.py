@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from bench.seeding import fill
 from dev.stack import Stack
+from store.database import Database
 from tests.e2e.test_docs_page import PATIENCE_S, browser
 from tests.support.api import Api
 
 __all__ = ["browser"]
 
+#: processes in a store that is looked at
+ROWS = 100_000
 AXE = (Path(__file__).parent.parent / "support" / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
@@ -241,3 +245,53 @@ def test_first_view_is_small(monitor: Monitor) -> None:
     )
     assert any("monitor.css" in name for name, _ in sizes)
     assert sum(size for _, size in sizes) < 200_000
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A web server on a store with a hundred thousand processes; nothing runs them."""
+    settings = {"CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest", "PROCESSES": "processes,bench.processes"}
+    stack = Stack(tmp_path_factory.mktemp("full"), settings=settings, parts=("broker",))
+    try:
+        stack.start_parts(["broker"])
+        stack.run("migrate", ["python", "-m", "store.migrate"])
+        database = Database(stack.environment.get("DATABASE_URL"), pool_size=1, timeout_ms=30_000)
+        fill(database, ROWS)
+        database.dispose()
+        stack.start_parts(["web"])
+        yield stack
+    finally:
+        stack.stop()
+
+
+def test_filters_and_pages_of_a_hundred_thousand_processes(browser: webdriver.Chrome, full: Stack) -> None:
+    browser.get_log("browser")
+    monitor = Monitor(browser, full.url)
+
+    def ids() -> list[str]:
+        return [link.text for link in monitor.shown("tbody td a")]
+
+    monitor.open()
+    monitor.see(".counters .ok", "1,000+")
+    newest = ids()
+    assert newest[0] == f"seed-{ROWS - 1}"
+    monitor.click("a[rel=next]")
+    monitor.wait(lambda: bool(ids()) and ids()[0] != newest[0])
+    assert not set(ids()) & set(newest)
+
+    monitor.click(".counters .error")
+    monitor.see(".counters [aria-current]", "error")
+    assert {status.text for status in monitor.shown("tbody .status")} == {"error"}
+    assert "status=error" in browser.current_url
+    Select(monitor.see("[name=processKey]")).select_by_visible_text("bench-five")
+    monitor.click("#filters button")
+    monitor.wait(lambda: "processKey=bench-five" in browser.current_url)
+    assert "status=error" in browser.current_url
+    shared = browser.current_url
+    errors = ids()
+    monitor.open("?text=seed-777")
+    # the beginning of an id is found at any age
+    monitor.see("tbody td a", "seed-7770")
+    browser.get(shared)
+    assert ids() == errors
+    assert monitor.faults() == []
