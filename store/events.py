@@ -301,6 +301,20 @@ class EventStore:
         with self._db.read() as connection:
             return [PhaseRow(*row) for row in connection.execute(query)]
 
+    def is_delivering(self, correlation_id: str, *, for_s: float) -> bool:
+        """True when an outcome of this process was written down less than `for_s` seconds ago and is not closed yet."""
+        query = (
+            sa.select(_e.seq)
+            .where(
+                _e.correlation_id == correlation_id,
+                _e.phase == Constant(COMPLETING),
+                _e.updated_at > now() - timedelta(seconds=for_s),
+            )
+            .limit(1)
+        )
+        with self._db.read() as connection:
+            return connection.execute(query).first() is not None
+
     def by_execution_id(self, execution_id: uuid.UUID) -> EventRow | None:
         """One event; None when there is none."""
         found = self._many(_SELECT.where(_e.execution_id == execution_id))

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 #: instances that end while a page is read, and clocks that differ: history is read again from this far back
 OVERLAP = timedelta(minutes=5)
+#: for so many seconds a worker that has written an outcome down is left to end its process itself
+UNDER_WAY_S = 5.0
 #: starts sent again, and attempts resolved, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -193,6 +195,9 @@ def _settle_all(instances: list[dict[str, Any]]) -> None:
 
 
 def _settle_unseen(row: ProcessRow, instance: dict[str, Any]) -> None:
+    if instance.get("state") == "COMPLETED" and runtime().events.is_delivering(row.correlation_id, for_s=UNDER_WAY_S):
+        # Its worker has just ended it, and knows its result better than history, which has variables alone.
+        return
     if settle_from_history(row, instance):
         _repaired("end_found")
 
