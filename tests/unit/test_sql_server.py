@@ -304,7 +304,7 @@ def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, li
     named = re.findall(
         r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements)
     )
-    assert len(set(named)) == 7
+    assert len(set(named)) == 8
     assert set(named) <= there
 
 
