@@ -73,6 +73,9 @@ def measure(database: Database, rows: int) -> dict[str, float]:
         "monitor: counters of a process": lambda: monitor.counts(Filters(process_key="bench-five")),
         "monitor: where 50 processes stand": lambda: monitor.standings(some_ids()),
         "monitor: search": lambda: monitor.page(Filters(text="no such text"), limit=50),
+        "monitor: search of errors of a process": lambda: monitor.page(
+            Filters(text="seed-1", status=ERROR, process_key="bench-five"), limit=50
+        ),
         "monitor: timeline": lambda: monitor.timeline(f"seed-{chance.randrange(rows)}", limit=200),
         "monitor: insight of 15 minutes": lambda: insight.look(
             (at := BEGIN + moment()) - timedelta(minutes=15), at, parts=15, wait_ms=25_000

@@ -315,6 +315,14 @@ class EventStore:
         with self._db.read() as connection:
             return connection.execute(query).first() is not None
 
+    def newest_phases_of(self, correlation_id: str, *, limit: int) -> list[PhaseRow]:
+        """How far the newest events of one process have come, in order."""
+        if not can_be(correlation_id, _e.correlation_id):
+            return []
+        query = _PHASES.where(_e.correlation_id == correlation_id).order_by(_e.seq.desc()).limit(limit)
+        with self._db.read() as connection:
+            return [PhaseRow(*row) for row in connection.execute(query)][::-1]
+
     def by_execution_id(self, execution_id: uuid.UUID) -> EventRow | None:
         """One event; None when there is none."""
         found = self._many(_SELECT.where(_e.execution_id == execution_id))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from store.database import Database
 from store.events import EventRow
 from store.models import event_log, process_store
 from store.processes import STATUSES, span_of_keys
+from store.types import along
 
 #: counters go no further: "more than 1,000" is all that anybody reads off a number that large
 COUNT_LIMIT = 1_000
@@ -84,6 +85,10 @@ class Standing:
 
 
 _COLUMNS = [process_store.c[item.name] for item in fields(ListedProcess)]
+# Wrapped so that the index of the correlation id is taken, whatever else a search for its beginning is narrowed by.
+_status, _process_key, _seq, _started_at = (
+    sa.func.coalesce(column, column) for column in (_p.status, _p.process_key, _p.seq, _p.started_at)
+)
 # As text, where the type would write the parameter as JSON.
 _identifiers = sa.type_coerce(_p.identifiers, sa.UnicodeText())
 
@@ -100,24 +105,26 @@ class OverviewStore:
     def page(self, filters: Filters, *, limit: int, before_seq: int | None = None) -> Page:
         """One page of the list, of rows older than `before_seq`."""
         with self._db.read() as connection:
-            query = _filtered(connection, filters)
+            span = span_of_keys(connection, filters.started_after, filters.started_before)
+            query = _filtered(filters).where(*span)
             if before_seq is not None:
                 query = query.where(_p.seq < before_seq)
             if not filters.text:
                 rows = [ListedProcess(*row) for row in connection.execute(_newest(query, limit + 1))]
                 more = len(rows) > limit
                 return Page(rows[:limit], rows[limit - 1].seq if more else None)
-            return _search(connection, query, filters.text, limit=limit, before_seq=before_seq)
+            found, looked_from = _search(connection, query, filters.text, limit=limit)
+            if before_seq is None and looked_from is not None:
+                older = _beginning_with(connection, filters, looked_from)
+                found = replace(found, rows=found.rows + older)
+            return found
 
     def counts(self, filters: Filters) -> dict[str, int]:
         """How many processes of each status match all of `filters` but status and text; at most COUNT_LIMIT + 1."""
-        anything = Filters(
-            process_key=filters.process_key,
-            started_after=filters.started_after,
-            started_before=filters.started_before,
-        )
+        anything = Filters(process_key=filters.process_key)
         with self._db.read() as connection:
-            query = _filtered(connection, anything).with_only_columns(_p.seq)
+            span = span_of_keys(connection, filters.started_after, filters.started_before)
+            query = _filtered(anything).where(*span).with_only_columns(_p.seq)
             found = {}
             for status in STATUSES:
                 some = _newest(query.where(_p.status == status), COUNT_LIMIT + 1).subquery()
@@ -157,27 +164,27 @@ class OverviewStore:
             return [EventRow(*row) for row in connection.execute(query)][::-1]
 
 
-def _filtered(connection: sa.Connection, filters: Filters) -> sa.Select[Any]:
+def _filtered(filters: Filters) -> sa.Select[Any]:
     query: sa.Select[Any] = sa.select(*_COLUMNS)
     if filters.status is not None:
         query = query.where(_p.status == filters.status)
     if filters.process_key is not None:
         query = query.where(_p.process_key == filters.process_key)
-    return query.where(*span_of_keys(connection, filters.started_after, filters.started_before))
+    return query
 
 
 def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
     return query.order_by(_p.seq.desc()).limit(limit)
 
 
-def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int, before_seq: int | None) -> Page:
-    """Look at the next rows for `text`, and, on the first page, at every row whose id begins with it."""
+def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int) -> tuple[Page, int | None]:
+    """Look at the next rows for `text`; with the key down to which was looked, None where there is no row."""
     looked_at = _newest(query, SEARCH_ROWS).with_only_columns(_p.seq, _p.started_at).subquery()
     last, searched_to, number = connection.execute(
         sa.select(sa.func.min(looked_at.c.seq), sa.func.min(looked_at.c.started_at), sa.func.count())
     ).one()
     if last is None:
-        return Page([], None)
+        return Page([], None), None
     contains = sa.or_(
         sa.func.lower(_p.correlation_id).contains(text.lower(), autoescape=True),
         sa.func.lower(_identifiers).contains(text.lower(), autoescape=True),
@@ -185,15 +192,25 @@ def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limi
     rows = [
         ListedProcess(*row) for row in connection.execute(_newest(query.where(_p.seq >= last, contains), limit + 1))
     ]
-    ended = number < SEARCH_ROWS
     if len(rows) > limit:
-        page = Page(rows[:limit], rows[limit - 1].seq, rows[limit - 1].started_at)
-    else:
-        page = Page(rows, None if ended else last, None if ended else searched_to)
-    if before_seq is None:
-        # Ids are of ASCII without its last character: it ends every range of ids that begin alike.
-        begins = query.where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f", _p.seq < last)
-        older = connection.execute(begins.order_by(_p.correlation_id).limit(PREFIX_ROWS))
-        found = sorted((ListedProcess(*row) for row in older), key=lambda row: -row.seq)
-        page = Page(page.rows + found, page.next_before, page.searched_to)
-    return page
+        return Page(rows[:limit], rows[limit - 1].seq, rows[limit - 1].started_at), last
+    if number < SEARCH_ROWS:
+        return Page(rows, None), last
+    return Page(rows, last, searched_to), last
+
+
+def _beginning_with(connection: sa.Connection, filters: Filters, before_seq: int) -> list[ListedProcess]:
+    """Rows older than was looked at, whose correlation id begins with the text, newest first."""
+    text = filters.text or ""
+    # Ids are of ASCII without its last character: it ends every range of ids that begin alike.
+    query = sa.select(*_COLUMNS).where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f", _seq < before_seq)
+    if filters.status is not None:
+        query = query.where(_status == filters.status)
+    if filters.process_key is not None:
+        query = query.where(_process_key == filters.process_key)
+    if filters.started_after is not None:
+        query = query.where(_started_at >= filters.started_after)
+    if filters.started_before is not None:
+        query = query.where(_started_at < filters.started_before)
+    query = along(query.order_by(_p.correlation_id).limit(PREFIX_ROWS), "uq_process_store_correlation_id")
+    return sorted((ListedProcess(*row) for row in connection.execute(query)), key=lambda row: -row.seq)

@@ -152,31 +152,41 @@ def _add_attempts(
     places: dict[str, str],
     by_step: dict[str, list[str]],
 ) -> None:
-    tasks: dict[str, set[str]] = {}
+    tasks: dict[str, dict[str, str]] = {}
     for attempt in attempts:
         task = attempt.external_task_id or ""
-        known = places.get(task)
-        for activity in [known] if known is not None else by_step.get(attempt.step_name, []):
+        # A task that the log of external tasks does not name is of an instance that this one called.
+        places_of = by_step.get(attempt.step_name, []) if not places else [places[task]] if task in places else []
+        for activity in places_of:
             element = elements.get(activity)
             if element is None:
                 continue
             if attempt.step_name not in element.steps:
                 element.steps.append(attempt.step_name)
-            if task not in tasks.setdefault(activity, set()):
+            states = tasks.setdefault(activity, {})
+            if task not in states:
                 # A loop comes by with another task: its attempts are counted anew.
-                tasks[activity].add(task)
                 element.attempts = 0
             element.attempts += 1
-            _add_phase(element, attempt)
+            element.message = _message(attempt)
+            states[task] = attempt.phase
+    for activity, states in tasks.items():
+        element = elements[activity]
+        # What has ended in the engine has ended, whatever an attempt of it says.
+        if element.state in (WAITING, RUNNING):
+            element.state = _worst(element.state, states.values())
 
 
-def _add_phase(element: Element, attempt: PhaseRow) -> None:
-    element.message = attempt.result if attempt.phase in (FAILED, BPMN_ERROR, LOST) else None
-    if element.state in (WAITING, RUNNING, STUCK):
-        if attempt.phase in OPEN_PHASES:
-            element.state = RUNNING
-        elif attempt.phase in (FAILED, LOST):
-            element.state = STUCK
+def _message(attempt: PhaseRow) -> str | None:
+    return attempt.result if attempt.phase in (FAILED, BPMN_ERROR, LOST) else None
+
+
+def _worst(state: str, phases: Iterable[str]) -> str:
+    """The state of an element of the newest phase of each of its tasks; `state` where none runs or failed."""
+    found = set(phases)
+    if found & {FAILED, LOST}:
+        return STUCK
+    return RUNNING if found & set(OPEN_PHASES) else state
 
 
 def _activities_by_step(process_key: str, xml: str) -> dict[str, list[str]]:
@@ -236,6 +246,6 @@ def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> Trail:
             if attempt.phase in (COMPLETED, BPMN_ERROR):
                 element.state, element.took_ms = DONE, attempt.execution_time
             else:
-                element.state = RUNNING
-                _add_phase(element, attempt)
+                element.state = _worst(RUNNING, [attempt.phase])
+            element.message = _message(attempt)
     return Trail(xml, None, elements, [], note)

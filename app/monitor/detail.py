@@ -23,7 +23,7 @@ from tasks.trail import trail_of
 
 #: newest events that a page shows
 EVENTS = 200
-#: events that are put on the diagram
+#: newest events that are put on the diagram
 _ON_DIAGRAM = 500
 
 
@@ -52,7 +52,7 @@ def trail(correlation_id: str) -> Response:
     """Where the process has been; with its diagram if the script has none yet."""
     row = find(correlation_id)
     try:
-        found = trail_of(row, services().events.phases_of(row.correlation_id, limit=_ON_DIAGRAM))
+        found = trail_of(row, services().events.newest_phases_of(row.correlation_id, limit=_ON_DIAGRAM))
     except LookupError as error:
         raise Problem(NOT_FOUND, str(error)) from None
     document = {

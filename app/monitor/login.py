@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -41,7 +41,17 @@ def log_out() -> BaseResponse:
 
 
 def _back(address: str | None) -> str:
-    # Only to pages of the monitor: an address of another host would be an open redirect.
-    parts = urlsplit(address or "")
-    inside = not parts.scheme and not parts.netloc and parts.path.startswith(session.PATH) and "\\" not in parts.path
-    return str(address) if address and inside else url_for("monitor.processes")
+    """Only to pages of the monitor: an address of another host, or of another page, would be an open redirect."""
+    return address if address and _is_inside(address) else url_for("monitor.processes")
+
+
+def _is_inside(address: str) -> bool:
+    if not address.isprintable() or "\\" in address:
+        return False
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    is_here = parts.path == session.PATH or parts.path.startswith(f"{session.PATH}/")
+    # Dots may be written as %2e, and a browser steps up for them all the same.
+    return not parts.scheme and not parts.netloc and is_here and ".." not in unquote(parts.path)

@@ -15,6 +15,7 @@ from bench.seeding import BEGIN, fill
 from store.database import Database
 from store.migrate import upgrade
 from store.models import process_store
+from store.overview import Filters, OverviewStore
 from store.processes import CLOCKS_DIFFER, ERROR, NewProcess, ProcessStore
 
 ROWS = 1_000
@@ -32,6 +33,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 def plans(database: Database, read: Callable[[ProcessStore], object]) -> list[str]:
+    """How SQLite runs each statement of a read of processes."""
+    return plans_of(database, lambda: read(ProcessStore(database)))
+
+
+def plans_of(database: Database, read: Callable[[], object]) -> list[str]:
     """How SQLite runs each statement of a read."""
     sent: list[tuple[str, Any]] = []
 
@@ -40,7 +46,7 @@ def plans(database: Database, read: Callable[[ProcessStore], object]) -> list[st
 
     sa.event.listen(database.engine, "before_cursor_execute", note)
     try:
-        read(ProcessStore(database))
+        read()
     finally:
         sa.event.remove(database.engine, "before_cursor_execute", note)
     with database.read() as connection:
@@ -72,6 +78,16 @@ def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any
     assert all("TEMP B-TREE" not in bound for bound in bounds)
     assert all("ix_process_store_started_at (started_at" in bound for bound in bounds)
     assert len(bounds) == sum(name.startswith("started_") for name in filters)
+
+
+@pytest.mark.parametrize(
+    "narrowed", [{}, {"status": ERROR}, {"process_key": "bench-five"}, {"process_key": "bench-five", **OLD}, OLD]
+)
+def test_search_finds_beginnings_of_ids_along_their_index(database: Database, narrowed: dict[str, Any]) -> None:
+    store = OverviewStore(database)
+    *_, beginnings = plans_of(database, lambda: store.page(Filters(text="seed-7", **narrowed), limit=10))
+    assert "correlation_id>? AND correlation_id<?" in beginnings
+    assert "TEMP B-TREE" not in beginnings
 
 
 def test_running_rows_are_found_without_those_that_ended(database: Database) -> None:

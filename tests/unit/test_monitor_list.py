@@ -115,14 +115,19 @@ def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wan
 
 
 @pytest.mark.parametrize(
-    "address", ["https://evil.example/monitor", "//evil.example/monitor", "/monitor\\evil", "/api"]
+    "address",
+    [
+        *("https://evil.example/monitor", "//evil.example/monitor", "/monitor\\evil", "/api", "//["),
+        *("/monitor\r\nSet-Cookie: x=y", "/monitor/../api", "/monitor/%2e%2e/api", "/monitorx", "/monitor\t"),
+    ],
 )
 def test_login_leads_nowhere_else(facade: Facade, address: str) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
     right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": address})
 
-    assert right.location == "/monitor"
+    assert (right.status_code, right.location) == (303, "/monitor")
+    assert facade.http.get("/monitor/session/login", query_string={"next": address}).status_code in (200, 302)
 
 
 def test_session_opens_nothing_but_the_monitor(facade: Facade) -> None:

@@ -151,6 +151,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     calls(store.by_correlation_id, "order-1")
     calls(store.phases_of, "order-1", after_seq=1)
     calls(store.is_delivering, "order-1", for_s=5)
+    calls(store.newest_phases_of, "order-1", limit=10)
     calls(store.by_execution_id, uuid.uuid4())
     store.begin(NewEvent("trace", "step", external_task_id="task", lock_token="3"))
     with moved_clock():
@@ -305,7 +306,7 @@ def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, li
     named = re.findall(
         r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements)
     )
-    assert len(set(named)) == 7
+    assert len(set(named)) == 8
     assert set(named) <= there
 
 

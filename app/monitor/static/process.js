@@ -11,8 +11,12 @@ const STATES = ["done", "running", "waiting", "failed", "cancelled"];
 // Events come in bursts: what they change is asked for once.
 const GATHER_MS = 150;
 const AGAIN_MS = 2000;
+const LONGEST_MS = 60_000;
+const ENDED_MS = 10_000;
 
 let viewer = null;
+// A BPMN file need not hold a drawing of its process: then nothing more is asked for.
+let isDrawable = true;
 let steps = new Map();
 
 async function ask(path) {
@@ -21,7 +25,7 @@ async function ask(path) {
     signal: AbortSignal.timeout(30_000),
   });
   if (answer.status === 401) location.reload();
-  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
+  if (!answer.ok) throw Object.assign(new Error(`${answer.status} ${await answer.text()}`), { status: answer.status });
   return answer;
 }
 
@@ -106,11 +110,31 @@ function listSteps(elements, registry) {
   if (focused) list.querySelector(`[data-element="${CSS.escape(focused)}"]`)?.focus();
 }
 
+function giveUpDiagram(error) {
+  isDrawable = false;
+  document.getElementById("diagram").hidden = true;
+  say(`The diagram cannot be shown: ${error.message}`);
+}
+
 async function refreshDiagram() {
-  const trail = await (await ask(viewer ? "/trail" : "/trail?diagram")).json();
+  if (!isDrawable) return;
+  let trail;
+  try {
+    trail = await (await ask(viewer ? "/trail" : "/trail?diagram")).json();
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    if (viewer) say(error.message);
+    else giveUpDiagram(error);
+    return;
+  }
   if (!viewer) {
     const drawing = new BpmnJS({ container: "#diagram" });
-    await drawing.importXML(trail.xml);
+    try {
+      await drawing.importXML(trail.xml);
+    } catch (error) {
+      giveUpDiagram(error);
+      return;
+    }
     viewer = drawing;
     viewer.get("canvas").zoom("fit-viewport", "auto");
     viewer.on("element.click", ({ element }) => chooseElement(element));
@@ -146,52 +170,71 @@ async function refreshDiagram() {
 
 // -- live
 
-let wanted = null;
-function refreshSoon() {
-  wanted ??= setTimeout(async () => {
-    wanted = null;
-    try {
-      await Promise.all([refreshState(), viewer ? refreshDiagram() : null]);
-      connection.hidden = true;
-    } catch {
-      connection.hidden = false;
-      setTimeout(refreshSoon, AGAIN_MS);
-    }
-  }, GATHER_MS);
+let source = null;
+let refusals = 0;
+let later = null;
+let isWanted = false;
+let isRefreshing = false;
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+// Longer each time, and not at the same moment for every page that lost the same server.
+const growing = (times) => Math.min(LONGEST_MS, AGAIN_MS * 2 ** Math.min(times - 1, 10)) * (0.75 + Math.random() / 2);
+
+function lost(isLost) {
+  connection.textContent = isLost ? connection.dataset.text : "";
+  connection.hidden = !isLost;
+}
+
+async function whileHidden() {
+  while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+}
+
+// State and diagram, one refresh at a time: what comes in meanwhile is asked for after it.
+async function refresh() {
+  isWanted = true;
+  if (isRefreshing) return;
+  isRefreshing = true;
+  clearTimeout(later);
+  later = null;
+  for (let failures = 0; isWanted; ) {
+    await pause(failures ? growing(failures) : GATHER_MS);
+    await whileHidden();
+    isWanted = false;
+    const fault = (await Promise.allSettled([refreshState(), refreshDiagram()])).find(({ status }) => status === "rejected");
+    lost(Boolean(fault));
+    failures = fault ? failures + 1 : 0;
+    isWanted ||= Boolean(fault);
+  }
+  isRefreshing = false;
+  if (source || later) return;
+  // A retry opens a process that has ended again: look now and then.
+  if (state.querySelector("[data-over]").dataset.over === "yes") later = setTimeout(refresh, ENDED_MS);
+  else follow();
 }
 
 function follow() {
-  const source = new EventSource(`${url}/events`);
-  for (const name of ["started", "completed", "failed", "ops"]) source.addEventListener(name, refreshSoon);
+  source = new EventSource(`${url}/events`);
+  for (const name of ["started", "completed", "failed", "ops"]) source.addEventListener(name, refresh);
+  source.addEventListener("open", () => {
+    refusals = 0;
+  });
   source.addEventListener("end", () => {
     source.close();
-    refreshSoon();
-    // A retry opens it again: look now and then.
-    setTimeout(watchEnded, AGAIN_MS);
-  });
-  source.addEventListener("open", () => {
-    connection.hidden = true;
+    source = null;
+    refresh();
   });
   source.addEventListener("error", () => {
-    connection.hidden = false;
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN_MS);
-    else refreshSoon();
-  });
-}
-
-async function watchEnded() {
-  try {
-    await refreshState();
-    connection.hidden = true;
-    if (state.querySelector("[data-over]").dataset.over === "no") {
-      refreshSoon();
-      follow();
+    // Streams end now and then, and are opened again: whether the server is away, the refresh tells. It also leads to
+    // the login when the session has ended, which a stream cannot tell from a server that has no room for it.
+    if (source?.readyState !== EventSource.CLOSED) {
+      refresh();
       return;
     }
-  } catch {
-    connection.hidden = false;
-  }
-  setTimeout(watchEnded, AGAIN_MS * 5);
+    source = null;
+    refusals += 1;
+    clearTimeout(later);
+    later = setTimeout(refresh, growing(refusals));
+  });
 }
 
 // -- dialogs and copying
@@ -210,12 +253,4 @@ for (const form of document.querySelectorAll("dialog form")) {
   form.addEventListener("submit", () => form.querySelector("button:not([type])").setAttribute("disabled", ""));
 }
 
-try {
-  await refreshDiagram();
-} catch (error) {
-  // A BPMN file need not hold a drawing of its process.
-  document.getElementById("diagram").hidden = true;
-  say(`The diagram cannot be shown: ${error.message}`);
-}
-if (state.querySelector("[data-over]").dataset.over === "no") follow();
-else setTimeout(watchEnded, AGAIN_MS * 5);
+refresh();
