@@ -52,7 +52,9 @@ class PersonalData:
 
     def events(self, correlation_id: str, *, after_seq: int = 0, limit: int = EVENTS) -> list[dict[str, Any]]:
         """Events of a process as they stand in their table, in order, those after `after_seq`."""
-        query = sa.select(event_log).where(_e.correlation_id == correlation_id, _e.seq > after_seq)
+        # without what is kept for a redelivery alone: it is shown nowhere
+        shown = [column for column in event_log.c if column.name != "kept_outcome"]
+        query = sa.select(*shown).where(_e.correlation_id == correlation_id, _e.seq > after_seq)
         return self._rows(query.order_by(_e.seq).limit(limit))
 
     def webhooks(self, process_id: uuid.UUID) -> list[dict[str, Any]]:
