@@ -50,7 +50,7 @@ def _setting(kind: str, default: Any, doc: str, *, secret: bool = False, **limit
     """A field read from the environment variable of its own name in capitals.
 
     `kind` is the name of the environs parser; `limits` are `least`, `most` (numbers), `one_of` (texts) and `schemes`
-    (URLs).
+    (URLs; with `optional`, none too).
     """
     return field(default=default, repr=not secret, metadata={"kind": kind, "doc": doc, "secret": secret, **limits})
 
@@ -181,9 +181,19 @@ class Settings:
     monitor_session_s: int = _setting(
         "int", 28_800, "How long a login to the monitor holds, in seconds.", least=60, most=2_592_000
     )
-    monitor_flower_url: str = _setting("str", "", "Root of Flower as browsers reach it: the monitor links to tasks.")
+    monitor_flower_url: str = _setting(
+        "str",
+        "",
+        "Root of Flower as browsers reach it: the monitor links to tasks.",
+        schemes=("http", "https"),
+        optional=True,
+    )
     monitor_cockpit_url: str = _setting(
-        "str", "", "Root of the engine's Cockpit as browsers reach it: the monitor links to instances."
+        "str",
+        "",
+        "Root of the engine's Cockpit as browsers reach it: the monitor links to instances.",
+        schemes=("http", "https"),
+        optional=True,
     )
 
     # -- webhooks
@@ -331,6 +341,8 @@ class Settings:
         "",
         "Root of the OpenTelemetry collector that traces go to, by OTLP over HTTP: `http://collector:4318`. Empty: no "
         "tracing.",
+        schemes=("http", "https"),
+        optional=True,
     )
     otel_exporter_otlp_headers: list[str] = _setting(
         "list", (), "Headers that the collector wants, comma separated: `name=value`.", secret=True
@@ -370,7 +382,11 @@ class Settings:
 
     # -- the commands that call the API
     process_api_url: str = _setting(
-        "str", "", "Root of the server that `flask process start` and its like call; empty for WEB_HOST and WEB_PORT."
+        "str",
+        "",
+        "Root of the server that `flask process start` and its like call; empty for WEB_HOST and WEB_PORT.",
+        schemes=("http", "https"),
+        optional=True,
     )
     process_api_key: str = _setting("str", "", "API key or token that they send; empty for none.", secret=True)
 
@@ -459,7 +475,11 @@ def _checks(limits: Any) -> list[Callable[[Any], None]]:
         check(lambda value: value not in limits["one_of"], "must be one of " + ", ".join(limits["one_of"]))
     if "schemes" in limits:
         starts = " or ".join(f"{scheme}://" for scheme in limits["schemes"])
-        check(lambda value: not _is_url(value, limits["schemes"]), f"must be a URL that begins with {starts}")
+        allowed = ("",) if limits.get("optional") else ()
+        check(
+            lambda value: value not in allowed and not _is_url(value, limits["schemes"]),
+            f"must be a URL that begins with {starts}",
+        )
     return checks
 
 
@@ -490,13 +510,6 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
     if settings.is_production and not settings.flower_basic_auth:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
-    if settings.process_api_url and not _is_url(settings.process_api_url, ("http", "https")):
-        found.append("PROCESS_API_URL: must be a URL that begins with http:// or https://")
-    found += [
-        f"{name.upper()}: must be a URL that begins with http:// or https://"
-        for name in ("monitor_flower_url", "monitor_cockpit_url")
-        if getattr(settings, name) and not _is_url(getattr(settings, name), ("http", "https"))
-    ]
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
     return found + _auth_faults(settings) + _callback_faults(settings) + _watching_faults(settings)
@@ -504,8 +517,6 @@ def _contradictions(settings: Settings) -> list[str]:
 
 def _watching_faults(settings: Settings) -> list[str]:
     found = [f"REDACT: {entry!r} is no name of a field" for entry in settings.redact if not REDACT_ENTRY.match(entry)]
-    if settings.otel_exporter_otlp_endpoint and not _is_url(settings.otel_exporter_otlp_endpoint, ("http", "https")):
-        found.append("OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL that begins with http:// or https://")
     for place, entry in enumerate(settings.otel_exporter_otlp_headers, 1):
         if "=" not in entry.strip("="):
             found.append(f"OTEL_EXPORTER_OTLP_HEADERS: entry {place} is not name=value")

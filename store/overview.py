@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from store.database import Database
 from store.events import EventRow
 from store.models import event_log, process_store
-from store.processes import STATUSES, span_of_keys
+from store.processes import STATUSES, narrowed, span_of_keys
 from store.types import along
 
 #: counters go no further: "more than 1,000" is all that anybody reads off a number that large
@@ -84,7 +84,7 @@ class Standing:
     attempts: int
 
 
-_COLUMNS = [process_store.c[item.name] for item in fields(ListedProcess)]
+_LISTED: sa.Select[Any] = sa.select(*(process_store.c[item.name] for item in fields(ListedProcess)))
 # Wrapped so that the index of the correlation id is taken, whatever else a search for its beginning is narrowed by.
 _status, _process_key, _seq, _started_at = (
     sa.func.coalesce(column, column) for column in (_p.status, _p.process_key, _p.seq, _p.started_at)
@@ -106,7 +106,7 @@ class OverviewStore:
         """One page of the list, of rows older than `before_seq`."""
         with self._db.read() as connection:
             span = span_of_keys(connection, filters.started_after, filters.started_before)
-            query = _filtered(filters).where(*span)
+            query = narrowed(_LISTED, filters.status, filters.process_key).where(*span)
             if before_seq is not None:
                 query = query.where(_p.seq < before_seq)
             if not filters.text:
@@ -124,7 +124,7 @@ class OverviewStore:
         anything = Filters(process_key=filters.process_key)
         with self._db.read() as connection:
             span = span_of_keys(connection, filters.started_after, filters.started_before)
-            query = _filtered(anything).where(*span).with_only_columns(_p.seq)
+            query = narrowed(_LISTED, anything.status, anything.process_key).where(*span).with_only_columns(_p.seq)
             found = {}
             for status in STATUSES:
                 some = _newest(query.where(_p.status == status), COUNT_LIMIT + 1).subquery()
@@ -164,15 +164,6 @@ class OverviewStore:
             return [EventRow(*row) for row in connection.execute(query)][::-1]
 
 
-def _filtered(filters: Filters) -> sa.Select[Any]:
-    query: sa.Select[Any] = sa.select(*_COLUMNS)
-    if filters.status is not None:
-        query = query.where(_p.status == filters.status)
-    if filters.process_key is not None:
-        query = query.where(_p.process_key == filters.process_key)
-    return query
-
-
 def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
     return query.order_by(_p.seq.desc()).limit(limit)
 
@@ -203,7 +194,7 @@ def _beginning_with(connection: sa.Connection, filters: Filters, before_seq: int
     """Rows older than was looked at, whose correlation id begins with the text, newest first."""
     text = filters.text or ""
     # Ids are of ASCII without its last character: it ends every range of ids that begin alike.
-    query = sa.select(*_COLUMNS).where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f", _seq < before_seq)
+    query = _LISTED.where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f", _seq < before_seq)
     if filters.status is not None:
         query = query.where(_status == filters.status)
     if filters.process_key is not None:

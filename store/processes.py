@@ -341,13 +341,7 @@ class ProcessStore:
         `started_after` is within the span of time, `started_before` is not: spans can stand side by side. The clocks
         of those who accept starts must be within :data:`CLOCKS_DIFFER` of each other.
         """
-        query = _SELECT
-        if status is not None:
-            query = query.where(_p.status == status)
-        if process_key is not None:
-            if not can_be(process_key, _p.process_key):
-                return []
-            query = query.where(_p.process_key == process_key)
+        query = narrowed(_SELECT, status, process_key)
         if before_seq is not None:
             query = query.where(_p.seq < before_seq)
         query = query.order_by(_p.seq.desc()).limit(limit)
@@ -419,6 +413,15 @@ class ProcessStore:
     def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
         with self._db.read() as connection:
             return [ProcessRow(*row) for row in connection.execute(query)]
+
+
+def narrowed(query: sa.Select[Any], status: str | None, process_key: str | None) -> sa.Select[Any]:
+    """`query` for rows of a status and a process; None for any."""
+    if status is not None:
+        query = query.where(_p.status == status)
+    if process_key is not None:
+        query = query.where(_p.process_key == process_key if can_be(process_key, _p.process_key) else sa.false())
+    return query
 
 
 def span_of_keys(

@@ -16,6 +16,7 @@ import redis
 
 from camunda_bridge.client import PAGE
 from camunda_bridge.errors import BridgeError, EngineRefused
+from camunda_bridge.variables import parse_date
 from metrics import declared
 from store.clock import now
 from store.database import DatabaseAway
@@ -100,7 +101,7 @@ def settle_finished() -> None:
             return
         since_end = instances[-1]["endTime"]
     # More than a round can read: go on from the last end that was seen.
-    runtime().bookmarks.put("finished-after", (_engine_time(since_end) + OVERLAP).isoformat())
+    runtime().bookmarks.put("finished-after", (parse_date(since_end) + OVERLAP).isoformat())
 
 
 def settle_incidents() -> None:
@@ -248,8 +249,4 @@ def _was_caught(row: EventRow) -> bool:
 
 
 def _is_past(time_text: str | None) -> bool:
-    return time_text is None or _engine_time(time_text) < now()
-
-
-def _engine_time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+    return time_text is None or parse_date(time_text) < now()

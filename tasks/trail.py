@@ -13,6 +13,7 @@ from typing import Any
 
 from camunda_bridge.bpmn import parse, sequence_flows
 from camunda_bridge.errors import BridgeError, DefinitionError
+from camunda_bridge.variables import parse_date
 from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, PhaseRow
 from store.processes import ProcessRow
 from tasks.processes import registry
@@ -108,16 +109,12 @@ def _diagram(definition_id: str) -> str:
 def _visit(item: dict[str, Any]) -> _Visit:
     return _Visit(
         item["activityId"],
-        _time(item["startTime"]),
-        _time(item["endTime"]) if item.get("endTime") else None,
+        parse_date(item["startTime"]),
+        parse_date(item["endTime"]) if item.get("endTime") else None,
         item.get("durationInMillis"),
         bool(item.get("canceled")),
         item.get("activityType") in _SCOPES,
     )
-
-
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
 def _places(instance_id: str) -> dict[str, str]:
