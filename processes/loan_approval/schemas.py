@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from processes.business_error import BusinessError
 from processes.whole_number import WholeNumber
 
 
@@ -117,11 +118,7 @@ class Response(Schema):
     payoutId = fields.String(required=True)
 
 
-class LoanError(Schema):
+class LoanError(BusinessError):
     """Input of `handle-error`: what the boundary event and the failed step left."""
 
     loanId = fields.String(load_default=None, allow_none=True)
-    errorCode = fields.String(load_default="UNKNOWN_ERROR", allow_none=True)
-    errorMessage = fields.String(load_default=None, allow_none=True)
-    errorType = fields.String(load_default=None, allow_none=True)
-    errorDetails = fields.Dict(load_default=dict, allow_none=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from camunda_bridge import BusinessRuleError, PartnerClient, StepContext, define_process
+from camunda_bridge import BusinessRuleError, StepContext, define_process
+from processes.business_error import error_document
 from processes.loan_approval import rules, schemas
-from settings import get_settings
+from processes.partners import partner
 
 process = define_process(
     "loan-approval",
@@ -23,13 +23,6 @@ process = define_process(
         "iban": "GB33BUKB20201555555555",
     },
 )
-
-
-@cache
-def partner() -> PartnerClient:
-    """The partner services, one pool a worker process."""
-    settings = get_settings()
-    return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
 
 
 @process.step(
@@ -148,10 +141,4 @@ def prepare_response(loan: dict[str, Any]) -> dict[str, Any]:
 )
 def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
     """The error that the client gets: why there is no loan, and who decided so."""
-    return {
-        "code": failure["errorCode"] or "UNKNOWN_ERROR",
-        "message": failure["errorMessage"] or "the loan could not be granted",
-        "type": failure["errorType"] or "BusinessRuleError",
-        "details": failure["errorDetails"] or {},
-        "loanId": failure["loanId"],
-    }
+    return error_document(failure, "the loan could not be granted") | {"loanId": failure["loanId"]}

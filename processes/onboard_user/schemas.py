@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from processes.business_error import BusinessError
+
 
 class OnboardUser(Schema):
     """The variables of a start."""
@@ -72,11 +74,7 @@ class Response(Schema):
     riskLevel = fields.String(required=True)
 
 
-class OnboardingError(Schema):
+class OnboardingError(BusinessError):
     """Input of `handle-error`: what the boundary event and the failed step left."""
 
     userId = fields.String(load_default=None, allow_none=True)
-    errorCode = fields.String(load_default="UNKNOWN_ERROR", allow_none=True)
-    errorMessage = fields.String(load_default=None, allow_none=True)
-    errorType = fields.String(load_default=None, allow_none=True)
-    errorDetails = fields.Dict(load_default=dict, allow_none=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from functools import cache
 from typing import Any
 
-from camunda_bridge import BusinessRuleError, PartnerClient, StepContext, define_process
+from camunda_bridge import BusinessRuleError, StepContext, define_process
+from processes.business_error import error_document
 from processes.onboard_user import schemas
-from settings import get_settings
+from processes.partners import partner
 
 process = define_process(
     "onboard-user",
@@ -26,13 +26,6 @@ process = define_process(
 
 #: years a user must have lived
 MINIMUM_AGE = 18
-
-
-@cache
-def partner() -> PartnerClient:
-    """The partner services, one pool a worker process."""
-    settings = get_settings()
-    return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
 
 
 @process.step(
@@ -118,13 +111,7 @@ def prepare_response(user: dict[str, Any]) -> dict[str, Any]:
 )
 def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
     """The error that the client gets: which rule was broken, and by whom."""
-    return {
-        "code": failure["errorCode"] or "UNKNOWN_ERROR",
-        "message": failure["errorMessage"] or "the user could not be onboarded",
-        "type": failure["errorType"] or "BusinessRuleError",
-        "details": failure["errorDetails"] or {},
-        "userId": failure["userId"],
-    }
+    return error_document(failure, "the user could not be onboarded") | {"userId": failure["userId"]}
 
 
 def _age(born: date, today: date) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from processes.business_error import BusinessError
 from processes.whole_number import WholeNumber
 
 
@@ -120,13 +121,9 @@ class Refund(Schema):
     refundId = fields.String(required=True, allow_none=True)
 
 
-class OrderError(Schema):
+class OrderError(BusinessError):
     """Input of `handle-error`: what the failed step left, and what was undone."""
 
     orderId = fields.String(load_default=None, allow_none=True)
     releaseId = fields.String(load_default=None, allow_none=True)
     refundId = fields.String(load_default=None, allow_none=True)
-    errorCode = fields.String(load_default="UNKNOWN_ERROR", allow_none=True)
-    errorMessage = fields.String(load_default=None, allow_none=True)
-    errorType = fields.String(load_default=None, allow_none=True)
-    errorDetails = fields.Dict(load_default=dict, allow_none=True)

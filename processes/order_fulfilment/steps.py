@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-from camunda_bridge import BusinessRuleError, PartnerClient, StepContext, define_process
+from camunda_bridge import BusinessRuleError, StepContext, define_process
+from processes.business_error import error_document
 from processes.order_fulfilment import schemas
-from settings import get_settings
+from processes.partners import partner
 
 process = define_process(
     "order-fulfilment",
@@ -23,13 +23,6 @@ process = define_process(
         "address": "12 St James's Square, London",
     },
 )
-
-
-@cache
-def partner() -> PartnerClient:
-    """The partner services, one pool a worker process."""
-    settings = get_settings()
-    return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
 
 
 @process.step(
@@ -186,11 +179,7 @@ def refund_payment(payment: dict[str, Any], context: StepContext) -> dict[str, A
 )
 def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
     """The error that the client gets: why the order was refused, and by which calls it was undone."""
-    return {
-        "code": failure["errorCode"] or "UNKNOWN_ERROR",
-        "message": failure["errorMessage"] or "the order could not be fulfilled",
-        "type": failure["errorType"] or "BusinessRuleError",
-        "details": failure["errorDetails"] or {},
+    return error_document(failure, "the order could not be fulfilled") | {
         "orderId": failure["orderId"],
         "releaseId": failure["releaseId"],
         "refundId": failure["refundId"],
