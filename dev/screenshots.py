@@ -6,29 +6,27 @@ Starts a stack of its own, onboards some users in different ways, and leaves som
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
+from dev.browser import PATIENCE_S, headless
 from dev.environment import ROOT
 from dev.http_json import post_json
 from dev.stack import Stack
 
 #: where the guides look for them
 FOLDER = ROOT / "docs" / "images"
-#: seconds that a page may take, and that the stack may take to do something
-PATIENCE_S = 60.0
+#: a picture needs none
+HIDE_SCROLLBARS = "--hide-scrollbars"
 #: the sizes of the two windows, in pixels
 TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 700)
 #: pages of the monitor: name of the picture -> path, what shows that it is complete, and the size of the window
@@ -41,34 +39,6 @@ MONITOR = {
 KINDS = ("user", "user", "user", "reject", "fail")
 #: starts that are left in their queue
 LEFT = 7
-
-
-class ToolMissing(Exception):
-    """Chromium or its driver is not installed."""
-
-
-@contextmanager
-def browser() -> Iterator[WebDriver]:
-    """A headless Chromium with a profile of its own.
-
-    Raises:
-        ToolMissing: it, or its driver, is not on PATH.
-    """
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = _program("chromium", "google-chrome", "chrome")
-        for argument in (
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
-            *("--window-size=1560,960", f"--user-data-dir={profile}"),
-        ):
-            options.add_argument(argument)
-        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
-        try:
-            driver.set_page_load_timeout(PATIENCE_S)
-            yield driver
-        finally:
-            driver.quit()
 
 
 def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "", search: str = "") -> str:
@@ -111,13 +81,6 @@ def _photograph(driver: WebDriver, to: Path, is_there: Callable[[str], bool]) ->
     return found
 
 
-def _program(*names: str) -> str:
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    raise ToolMissing(f"{names[0]} is missing; on Debian: apt-get install chromium chromium-driver")
-
-
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m dev.screenshots", description=(__doc__ or "").partition("\n")[0])
@@ -127,7 +90,11 @@ def main() -> None:
     settings: dict[str, object] = {"POLL_INTERVAL_MS": 10_000, "RECONCILE_INTERVAL_MS": 60_000}
     if options.engine_url:
         settings["CAMUNDA_BASE_URL"] = options.engine_url
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), settings=settings) as stack, browser() as driver:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Path(folder), settings=settings) as stack,
+        headless(HIDE_SCROLLBARS) as driver,
+    ):
         for number, kind in enumerate(KINDS, 4711):
             _start(stack, f"order-{number}", kind)
         url = stack.environment.flower_url

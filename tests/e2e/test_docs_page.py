@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,49 +14,16 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from dev.browser import PATIENCE_S, headless
 from dev.stack import Stack
 from tests.support.api import Api
 
-#: seconds that the page may take for one thing on a busy machine
-PATIENCE_S = 60
-
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1400,2400",
-)
-
-
-def _program(*names: str) -> str:
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    pytest.fail(f"{names[0]} is missing; on Debian: apt-get install chromium chromium-driver")
-
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def browser() -> Iterator[webdriver.Chrome]:
     """A browser with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = _program("chromium", "google-chrome", "chrome")
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    log = tmp_path_factory.mktemp("driver") / "driver.log"
-    service = webdriver.ChromeService(_program("chromedriver"), log_output=str(log))
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_page_load_timeout(PATIENCE_S)
-    try:
+    with headless() as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 class DocsPage:

@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 import pytest
 
+from dev.browser import headless
 from dev.environment import ROOT
-from dev.screenshots import browser, photograph_queues, photograph_tasks
+from dev.screenshots import HIDE_SCROLLBARS, photograph_queues, photograph_tasks
 from tests.support.api import eventually
 from tests.support.monitored import FLOWER_AUTH, Monitored, Ran
 
@@ -118,7 +119,7 @@ def test_pages_show_it_to_a_person(ran: Ran, tmp_path: Path) -> None:
     user, _, password = FLOWER_AUTH.partition(":")
     url = ran.monitored.stack.environment.flower_url.replace("//", f"//{user}:{quote(password)}@")
 
-    with browser() as driver:
+    with headless(HIDE_SCROLLBARS) as driver:
         tasks_page = photograph_tasks(
             driver, url, tmp_path / "tasks.png", wanted="metered.respond", search="metered.respond"
         )

@@ -17,9 +17,10 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from bench.seeding import fill
+from dev.browser import PATIENCE_S
 from dev.stack import Stack
 from store.database import Database
-from tests.e2e.test_docs_page import PATIENCE_S, browser
+from tests.e2e.test_docs_page import browser
 from tests.support.api import Api
 
 __all__ = ["browser"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
+from dev.browser import headless
 from dev.docs import mermaid
 from dev.environment import ROOT
 from tests.support.doc_blocks import blocks_of
@@ -45,29 +45,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def browser(site: Path) -> Iterator[webdriver.Chrome]:
     """A browser on a page that has Mermaid's script."""
-    chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium, "on Debian: apt-get install chromium"
-    assert driver_path, "on Debian: apt-get install chromium-driver"
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        f"--user-data-dir={profile}",
-    ):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
-    driver.set_script_timeout(PATIENCE_S)
-    try:
+    with headless() as driver:
         driver.get((site / "design" / "architecture.html").as_uri())
         yield driver
-    finally:
-        driver.quit()
 
 
 def diagrams() -> dict[str, str]:
