@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from store.clock import now
-from store.events import OPS
-from store.models import process_store
+from store.events import COMPLETING, OPS, AttemptKey, NewEvent, Progress
+from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, OK, PENDING, NewProcess
 from tasks import reconcile
 from tests.contract.bpmn import external
@@ -96,6 +96,25 @@ def test_sweep_goes_on_where_it_stopped_and_begins_anew_at_the_end(bench: Bench)
 
     assert status(bench, ended) == OK
     assert bench.runtime.bookmarks.get("sweep") == "0"
+
+
+def test_end_is_left_to_the_worker_that_has_just_written_its_outcome_down(bench: Bench) -> None:
+    bench.deploy({})
+    ended = accept(bench, finished_instance(bench))
+    row = bench.runtime.processes.by_id(ended)
+    assert row is not None
+    attempt = AttemptKey("task", "token")
+    event = NewEvent("trace", "a", correlation_id=row.correlation_id, external_task_id="task", lock_token="token")
+    assert bench.runtime.events.begin(event) == []
+    assert bench.runtime.events.progress(attempt, Progress(COMPLETING, business_action_response={"given": 1}))
+
+    reconcile.sweep_running()
+    assert status(bench, ended) == PENDING
+    with bench.runtime.database.write() as connection:
+        connection.execute(sa.update(event_log).values(updated_at=now() - timedelta(minutes=1)))
+    reconcile.sweep_running()
+
+    assert status(bench, ended) == OK
 
 
 def test_instance_that_the_engine_has_forgotten_is_an_error_after_a_while(bench: Bench) -> None:
