@@ -17,8 +17,9 @@ RUN apt-get update \
     && useradd --system --uid 10001 --home-dir /srv/celery-camunda --shell /usr/sbin/nologin app
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/celery-camunda
-COPY settings.py celeryconfig.py flowerconfig.py web_worker.py web_log.py alembic.ini ./
+COPY settings.py celeryconfig.py flowerconfig.py web_worker.py alembic.ini ./
 COPY metrics metrics
+COPY logs logs
 COPY camunda_bridge camunda_bridge
 COPY store store
 COPY tasks tasks

@@ -18,8 +18,15 @@ demo: setup-engine ## the same once: exit code 0 only if the answer was 200 with
 docs: setup-docs ## build the documentation into site/; any warning is a fault
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
+# What starts nothing, or an engine at most, runs in two processes; what ends whole stacks or shares one, in one, and in
+# this order: the shared stack would take part in what the others do on the same engine.
 test: setup-test setup-browser setup-docs ## the whole test suite; ARGS="..." goes to pytest
+ifdef ARGS
 	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/contract tests/integration processes
+	$(PYTEST) tests/chaos tests/e2e
+endif
 
 test-unit: setup-dev ## the tests that start nothing
 	$(PYTEST) tests/unit $(ARGS)

@@ -83,7 +83,8 @@ task_track_started = False
 task_send_sent_event = False
 worker_send_task_events = True
 
-worker_pool = "prefork"  # the only pool with hard time limits, and no slower than threads here
+# prefork, which alone has hard time limits and is no slower than threads here, with less to do in its parent
+worker_pool = "tasks.pool:TaskPool"
 worker_concurrency = _settings.worker_concurrency
 # A message must not wait behind a busy slot while another worker idles.
 worker_disable_prefetch = True
@@ -92,20 +93,19 @@ worker_prefetch_multiplier = 1
 # have used its whole time, wait for the database, and then for the engine as long as a lock lasts.
 task_time_limit = max(
     _settings.step_time_limit_s, *(step.time_limit_s or 0 for process in registry for step in process.steps.values()), 0
-) + (2 * _settings.db_hold_s + _settings.lock_duration_ms // 1000 + 60)
+) + (2 * _settings.db_hold_s + (_settings.lock_duration_ms + _settings.steps_in_place_ms) // 1000 + 60)
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-# Ticks at fixed intervals need no memory: what was due while beat was away is done by its first tick.
-beat_scheduler = "celery.beat:Scheduler"
+beat_scheduler = "tasks.scheduler:TickScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     name: {
         "task": name,
         "schedule": interval_ms / 1000,
         # a tick that nobody ran in its time is not worth running
-        "options": {"expires": interval_ms / 1000, "ignore_result": True},
+        "options": {"expires": interval_ms / 1000},
     }
     for name, interval_ms in (
         ("poll", _settings.poll_interval_ms),

@@ -30,6 +30,8 @@ CALLBACK_HOST = re.compile(
 )
 #: one entry of CALLBACK_SECRETS, as Standard Webhooks has it: 24 to 64 bytes in base64
 CALLBACK_SECRET = re.compile(r"whsec_(?P<key>[A-Za-z0-9+/]{32,86}={0,2})\Z")
+#: FLOWER_BASIC_AUTH: Flower compares nothing but ASCII, and without a colon it would let nobody in
+FLOWER_LOGIN = re.compile(r"[!-9;-~]+:[ -~]+\Z")
 #: a rate limit: requests for each period
 RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")
 
@@ -253,6 +255,13 @@ class Settings:
         "Fetches of a process's next steps that take longer, in milliseconds, are given up for listing its tasks and "
         "locking each, while that is quicker.",
         least=1,
+    )
+    steps_in_place_ms: int = _setting(
+        "int",
+        0,
+        "How long a worker goes on with the next steps of a process at once, in milliseconds, instead of sending a "
+        "message for each; 0: never. Faster and cheaper for short steps; Flower shows the first of them alone.",
+        most=10_000,
     )
     step_time_limit_s: int = _setting(
         "int", 300, "Longest run of a step handler, in seconds, unless the step says otherwise.", least=1
@@ -510,6 +519,8 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
     if settings.is_production and not settings.flower_basic_auth:
         found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
+    if settings.flower_basic_auth and not FLOWER_LOGIN.match(settings.flower_basic_auth):
+        found.append("FLOWER_BASIC_AUTH must be user:password, of ASCII characters")
     if settings.is_production and settings.auth == "off":
         found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
     return found + _auth_faults(settings) + _callback_faults(settings) + _watching_faults(settings)

@@ -18,6 +18,7 @@ from typing import Any
 from gunicorn.http.errors import NoMoreData
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
+from structlog.contextvars import clear_contextvars
 from werkzeug.exceptions import RequestTimeout
 
 from settings import get_settings
@@ -84,6 +85,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: TConn) -> Any:
         """Read and answer one request of a connection."""
+        # What this thread did last is over; until the app has begun, its lines are about no request.
+        clear_contextvars()
         if conn.initialized:
             self._unreader(conn).begin()
         else:

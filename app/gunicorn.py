@@ -9,13 +9,17 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
+from logs.configuring import configure_logging
 from metrics.showing import share_once
-from settings import get_settings
-from tasks.logs import configure_logging
+from settings import SettingsError, get_settings
 
 log = logging.getLogger(__name__)
 
-_settings = get_settings()
+try:
+    _settings = get_settings()
+except SettingsError as error:
+    # gunicorn would show where in our code it was noticed, which says nothing to whoever set it.
+    raise SystemExit(str(error)) from None
 configure_logging(_settings)
 
 #: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do
@@ -27,7 +31,7 @@ wsgi.SERVER = "celery-camunda"
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 # its lines among all others, in the same form
-logger_class = "web_log.WebLog"
+logger_class = "logs.web.WebLog"
 # gthread, with bounds on slow clients
 worker_class = "web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS

@@ -74,12 +74,6 @@ def parse(xml: str | bytes) -> Bpmn:
     return bpmn
 
 
-def sequence_flows(xml: str) -> list[tuple[str, str, str]]:
-    """Id, source and target of each sequence flow, those within subprocesses too."""
-    flows = ET.fromstring(xml).iter(BPMN + "sequenceFlow")
-    return [(flow.get("id", ""), flow.get("sourceRef", ""), flow.get("targetRef", "")) for flow in flows]
-
-
 def _has_variables_of_its_own(node: ET.Element) -> bool:
     return node.tag in _LOCAL_SCOPES or any(
         node.tag == namespace + name for namespace in ENGINES for name in _LOCAL_VARIABLES

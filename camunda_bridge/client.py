@@ -7,10 +7,10 @@ on are pinned by tests/contract on the real engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pycamunda.externaltask
 import pycamunda.incident
@@ -63,6 +63,13 @@ class LockedTask:
             retries=data.get("retries"),
             variables=data["variables"],
         )
+
+
+class Started(NamedTuple):
+    """An instance of a process, and the definition, one version of it, that it runs by."""
+
+    id: str
+    definition_id: str
 
 
 class _FetchAndLock(pycamunda.externaltask.FetchAndLock):
@@ -128,16 +135,10 @@ class Engine:
         """The BPMN of a deployed definition."""
         return str(self.session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"])
 
-    def deployed_keys(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that have a deployed definition."""
-        wanted = ",".join(keys)
-        found = self.session.get("/process-definition", keysIn=wanted, latestVersion="true") if wanted else []
-        return {definition["key"] for definition in found}
-
     # -- instances
 
-    def start(self, key: str, business_key: str, variables: Mapping[str, Typed]) -> str:
-        """Start an instance of the newest version of `key`; its id.
+    def start(self, key: str, business_key: str, variables: Mapping[str, Typed]) -> Started:
+        """Start an instance of the newest version of `key`.
 
         Raises:
             NotFound: no such definition is deployed.
@@ -146,7 +147,7 @@ class Engine:
         request.session = self.session
         request.variables = dict(variables)
         instance: pycamunda.processinst.ProcessInstance = request()
-        return instance.id_
+        return Started(instance.id_, instance.definition_id)
 
     def delete_instance(self, instance_id: str, reason: str) -> bool:
         """Delete an instance with its children; False when it does not run."""
@@ -236,6 +237,29 @@ class Engine:
         """The activities that an instance went through, those that run too."""
         found: list[dict[str, Any]] = self.session.get("/history/activity-instance", processInstanceId=instance_id)
         return found
+
+    def newest_activities(self, instance_id: str, *, limit: int) -> list[dict[str, Any]]:
+        """The newest of these, each after what led to it."""
+        found: list[dict[str, Any]] = self.session.get(
+            "/history/activity-instance",
+            processInstanceId=instance_id,
+            sortBy="occurrence",
+            sortOrder="desc",
+            maxResults=str(limit),
+        )
+        return found[::-1]
+
+    def newest_task_places(self, instance_id: str, *, limit: int) -> dict[str, str]:
+        """External task id -> activity, of the newest tasks; empty below history level FULL, which alone logs them."""
+        found = self.session.get(
+            "/history/external-task-log",
+            processInstanceId=instance_id,
+            creationLog="true",
+            sortBy="timestamp",
+            sortOrder="desc",
+            maxResults=str(limit),
+        )
+        return {item["externalTaskId"]: item["activityId"] for item in found}
 
     def historic_variables(self, instance_id: str) -> dict[str, Typed]:
         """The last values of an instance's own variables, typed."""

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 
 from camunda_bridge.errors import BridgeError, LockLost
 
@@ -35,7 +36,8 @@ class LockKeeper:
     def __init__(self, extend: Callable[[str, str], None], duration_ms: int) -> None:
         self._extend = extend
         self._period_s = duration_ms / 2000
-        self._held: dict[tuple[str, str], float] = {}
+        #: when each is due, and what whoever holds it is about: the lines and spans of its extension say so too
+        self._held: dict[tuple[str, str], tuple[float, Context]] = {}
         self._lost: set[tuple[str, str]] = set()
         self._guard = threading.Lock()
         self._wake = threading.Event()
@@ -49,7 +51,7 @@ class LockKeeper:
         """
         key = (task_id, token)
         with self._guard:
-            self._held[key] = since + self._period_s
+            self._held[key] = (since + self._period_s, copy_context())
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="lock-keeper", daemon=True)
                 self._thread.start()
@@ -67,15 +69,15 @@ class LockKeeper:
             self._wake.wait()
             now = time.monotonic()
             with self._guard:
-                due = [key for key, at in self._held.items() if at <= now]
+                due = [(key, context) for key, (at, context) in self._held.items() if at <= now]
                 if not self._held:
                     self._wake.clear()
-            for key in due:
-                self._extend_one(key)
+            for key, context in due:
+                context.run(self._extend_one, key, context)
             # A held lock is looked at eight times a period at least; a new one is never due sooner.
             time.sleep(self._period_s / 8)
 
-    def _extend_one(self, key: tuple[str, str]) -> None:
+    def _extend_one(self, key: tuple[str, str], context: Context) -> None:
         pause = self._period_s
         try:
             self._extend(*key)
@@ -95,4 +97,4 @@ class LockKeeper:
             pause = self._period_s / 8
         with self._guard:
             if key in self._held:
-                self._held[key] = time.monotonic() + pause
+                self._held[key] = (time.monotonic() + pause, context)

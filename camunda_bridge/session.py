@@ -58,7 +58,8 @@ class Response:
             EngineAway: it is no JSON: whoever answered is not a healthy engine.
         """
         try:
-            return jsonlib.loads(self.body)
+            # UTF-8 (RFC 8259, 8.1): `json` would look for others first
+            return jsonlib.loads(str(self.body, "utf-8"))
         except ValueError:
             raise EngineAway(f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}") from None
 

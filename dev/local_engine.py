@@ -18,7 +18,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from dev.children import Child, ChildError
 from dev.ports import LOOPBACK
@@ -125,6 +125,21 @@ class LocalEngine:
             ChildError: it ended or did not answer within `timeout_s` seconds.
         """
         self.process.wait_ready(timeout_s)
+
+    @contextmanager
+    def running(self, timeout_s: float = 120.0) -> Iterator[Self]:
+        """Build it if need be, start it, and stop it at the end of the block, which begins when the REST API answers.
+
+        Raises:
+            ChildError: as :meth:`build` and :meth:`wait_ready`.
+        """
+        self.build()
+        self.start()
+        try:
+            self.wait_ready(timeout_s)
+            yield self
+        finally:
+            self.stop()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop the engine."""

@@ -10,8 +10,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -22,23 +24,27 @@ from dev.browser import PATIENCE_S, headless
 from dev.environment import ROOT
 from dev.http_json import post_json
 from dev.stack import Stack
+from store.database import Database
+from store.models import event_log, process_store
 
 #: where the guides look for them
 FOLDER = ROOT / "docs" / "images"
 #: a picture needs none
 HIDE_SCROLLBARS = "--hide-scrollbars"
 #: the sizes of the two windows, in pixels
-TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 700)
+TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 780)
 #: pages of the monitor: name of the picture -> path, what shows that it is complete, and the size of the window
 MONITOR = {
-    "monitor-list": ("", "tbody tr", (1300, 720)),
-    "monitor-process": ("/order-4715", "#diagram .is-failed", (1300, 1080)),
-    "monitor-insight": ("/insight?span=15min", "#waits canvas", (1300, 980)),
+    "monitor-process": ("/order-4715", "#diagram .is-failed", (1300, 1260)),
+    "monitor-list": ("", "tbody tr", (1300, 900)),
+    "monitor-insight": ("/insight?span=15min", "#waits canvas", (1300, 1080)),
 }
 #: the beginnings of user ids by which the partner stub knows how to behave
 KINDS = ("user", "user", "user", "reject", "fail")
 #: starts that are left in their queue
 LEFT = 7
+#: processes before all these, for the charts: how many began in each of the minutes before
+EARLIER = (1, 3, 2, 4, 3, 6, 4, 2, 5, 3)
 
 
 def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "", search: str = "") -> str:
@@ -95,6 +101,7 @@ def main() -> None:
         Stack(Path(folder), settings=settings) as stack,
         headless(HIDE_SCROLLBARS) as driver,
     ):
+        _run_earlier(stack)
         for number, kind in enumerate(KINDS, 4711):
             _start(stack, f"order-{number}", kind)
         url = stack.environment.flower_url
@@ -107,6 +114,27 @@ def main() -> None:
             _start(stack, f"order-{4720 + number}", "user", wait_s=0)
         photograph_queues(driver, url, options.to / "flower-queues.png", wanted=f"starts {LEFT}")
     print(f"written to {options.to}")
+
+
+def _run_earlier(stack: Stack) -> None:
+    """Run the processes of :data:`EARLIER`, then put each back to its minute."""
+    minutes = [minute for minute, number in enumerate(EARLIER) for _ in range(number)]
+    ids = [f"order-{4600 + number}" for number in range(len(minutes))]
+    for number, correlation_id in enumerate(ids):
+        _start(stack, correlation_id, "reject" if number % 9 == 4 else "user")
+    database = Database(stack.environment.get("DATABASE_URL"), pool_size=1, timeout_ms=30_000)
+    with database.write() as connection:
+        for correlation_id, minute in zip(ids, minutes, strict=True):
+            back = timedelta(minutes=len(EARLIER) - minute)
+            for table, names in (
+                (process_store, ("started_at", "finished_at")),
+                (event_log, ("created_at", "updated_at")),
+            ):
+                of_it = table.c.correlation_id == correlation_id
+                for row in connection.execute(sa.select(table.c.seq, *(table.c[name] for name in names)).where(of_it)):
+                    times = {name: moment - back for name, moment in zip(names, row[1:], strict=True) if moment}
+                    connection.execute(sa.update(table).where(table.c.seq == row.seq).values(times))
+    database.dispose()
 
 
 def _start(stack: Stack, correlation_id: str, kind: str, *, wait_s: int = 20) -> None:

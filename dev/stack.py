@@ -192,8 +192,6 @@ class Stack:
             for part, setting in (("web", "WEB_PORT"), ("flower", "FLOWER_PORT")):
                 if kind == part and setting not in (settings or {}):
                     variables[setting] = str(free_port())
-        if kind == "beat":
-            command += ["--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""]
         told = replace(self.environment, variables=variables)
         self._parts[name] = self._child(name, command, variables, roles.readiness(kind, told, self._wanted))
         return self._parts[name]

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 
 # When a series began is a series more for each, and files tell it of none.
 disable_created_metrics()
+
+M = TypeVar("M", Counter, Histogram)
 
 #: what every name begins with
 NAMESPACE = "celery_camunda"
@@ -36,11 +40,28 @@ FETCH_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100)
 
 
 def _counter(name: str, documentation: str, *labels: str) -> Counter:
-    return Counter(name, documentation, labels, namespace=NAMESPACE, registry=REGISTRY)
+    return _quick(Counter(name, documentation, labels, namespace=NAMESPACE, registry=REGISTRY))
 
 
 def _histogram(name: str, documentation: str, *labels: str, buckets: Iterable[float]) -> Histogram:
-    return Histogram(name, documentation, labels, namespace=NAMESPACE, registry=REGISTRY, buckets=tuple(buckets))
+    metric = Histogram(name, documentation, labels, namespace=NAMESPACE, registry=REGISTRY, buckets=tuple(buckets))
+    return _quick(metric)
+
+
+_series_of: list[Any] = []
+
+
+def _quick(metric: M) -> M:
+    # The library finds a series by texts that it makes of the labels, under a lock: most of what counting costs.
+    _series_of.append(cache(metric.labels))
+    vars(metric)["labels"] = _series_of[-1]
+    return metric
+
+
+def forget_series() -> None:
+    """The metrics were cleared: their series are looked up anew."""
+    for series in _series_of:
+        series.cache_clear()
 
 
 def _gauge(name: str, documentation: str) -> Gauge:
@@ -145,7 +166,8 @@ ENGINE_SECONDS = _histogram(
 )
 WRITE_WAIT = _histogram(
     "database_write_wait_seconds",
-    "What a transaction that writes waited before it began: for its turn or a connection, on SQLite for the lock too.",
+    "What a transaction that writes waited before it began: for its turn or a connection; on SQLite, where it is more "
+    "than one statement, for the lock too.",
     buckets=TURN_BUCKETS,
 )
 WRITE_SECONDS = _histogram(
@@ -196,6 +218,7 @@ GATE_CLOSED = Scraped("starts_gate_closed", "1 while no worker reads the queue o
 PROCESSES_PENDING = Scraped("processes_pending", "Processes that have not ended.", ("process",))
 INCIDENTS_OPEN = Scraped("incidents_open", "Processes that stand still on an incident.", ("process",))
 WEBHOOKS_PENDING = Scraped("webhooks_pending", "Webhooks that are still to be delivered.")
+TOPICS_PAUSED = Scraped("topics_paused", "1 while ops have paused a topic: its steps wait in the engine.", ("topic",))
 
 
 @dataclass(frozen=True, slots=True)

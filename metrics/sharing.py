@@ -94,6 +94,7 @@ def share(component: str, parent: Path | None = None) -> Shared:
     metrics = [item for item in vars(declared).values() if isinstance(item, MetricWrapperBase)]
     for metric in metrics:
         metric.clear()
+    declared.forget_series()
     os.environ[VARIABLE] = str(shared.path)
     # The library chooses by the environment when it is imported, which may have been long ago.
     values.ValueClass = values.get_value_class()

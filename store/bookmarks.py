@@ -28,7 +28,7 @@ class BookmarkStore:
         kept = self.get(name)
         if kept is None:
             try:
-                with self._db.write() as connection:
+                with self._db.write_one() as connection:
                     connection.execute(sa.insert(bookmark), {"name": name, "value": value, "updated_at": now()})
             except DBAPIError as error:
                 if not is_unique_violation(error):
@@ -39,12 +39,12 @@ class BookmarkStore:
     def put(self, name: str, value: str) -> None:
         """Keep `value` under `name`."""
         values = {"value": value, "updated_at": now()}
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             done = connection.execute(sa.update(bookmark).where(bookmark.c.name == name).values(values))
             if done.rowcount == 1:
                 return
         try:
-            with self._db.write() as connection:
+            with self._db.write_one() as connection:
                 connection.execute(sa.insert(bookmark), {"name": name, **values})
         except DBAPIError as error:
             # Another reconciler wrote the first value between our two statements; both are as good.

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,8 +60,8 @@ class Victim(DatabaseAway):
 class Database:
     """The engine of one process, made anew in each child after a fork.
 
-    `write()` gives a connection in a transaction that commits at the end of the block, `read()` one that sees
-    committed rows, statement by statement.
+    `write()` gives a connection in a transaction that commits at the end of the block, `write_one()` one for a single
+    statement that commits by itself, `read()` one that sees committed rows, statement by statement.
 
     Raises:
         BadUrl, NoDriver: when made (see :mod:`store.driver`).
@@ -73,8 +73,9 @@ class Database:
         self.timeout_ms = timeout_ms
         self.driver = None if self.is_sqlite else odbc.choose(self.url)
         self._engine = _create_engine(self.url, pool_size, timeout_ms, self.driver)
-        # On SQL Server connections of their own: to switch one to and fro would be two round trips a read.
-        self._reader = (
+        # For what is one statement, read or written. On SQL Server connections of their own: to switch one to and fro
+        # would be two round trips.
+        self._alone = (
             self._engine.execution_options(begin=False)
             if self.is_sqlite
             else _create_engine(
@@ -116,13 +117,27 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction, committed at the end of the block, rolled back when it raises."""
+        with self._writing(self._engine.begin) as connection:
+            yield connection
+
+    @contextmanager
+    def write_one(self) -> Iterator[Connection]:
+        """A connection for one statement that writes, and is a transaction by itself.
+
+        To begin and to commit would be two calls more, on SQL Server a round trip.
+        """
+        with self._writing(self._alone.connect) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, connect: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
         turn, asked_at = self._turn, time.perf_counter()
         # Half of the time for the turn within this process, half for the lock against others (see _create_sqlite).
         if turn is not None and not turn.acquire(timeout=self.timeout_ms / 2000):
             declared.DATABASE_AWAY.inc()
             raise DatabaseAway(f"no turn to write within {self.timeout_ms // 2} ms")
         try:
-            with self.translating(), self._engine.begin() as connection:
+            with self.translating(), connect() as connection:
                 begun = time.perf_counter()
                 declared.WRITE_WAIT.observe(begun - asked_at)
                 yield connection
@@ -134,7 +149,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading; each statement stands alone."""
-        with self.translating(), self._reader.connect() as connection:
+        with self.translating(), self._alone.connect() as connection:
             yield connection
 
     @contextmanager
@@ -178,7 +193,7 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
-        self._reader.dispose()
+        self._alone.dispose()
 
 
 def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], object] = time.sleep) -> T:
@@ -268,6 +283,8 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
         url,
         connect_args={"timeout": timeout_ms / 2000, "check_same_thread": False, "cached_statements": 256},
         poolclass=sa.pool.QueuePool,
+        # Whoever takes a connection commits or rolls back.
+        pool_reset_on_return=None,
         **options,
     )
 
@@ -281,7 +298,8 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A reader needs no transaction. A writer takes its lock at once: taking it later, after a read, may fail.
+        # A reader needs no transaction, and a single statement is one. Another writer takes its lock at once: taking it
+        # later, after a read, may fail.
         if connection.get_execution_options().get("begin", True):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -175,12 +175,13 @@ _SHOWN = {
         "last_update_id",
     )
 }
-_EARLIER = alone_with(
-    sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers, _e.kept_outcome)
-    .where(_e.external_task_id == bindparam("task"))
-    .order_by(_e.seq),
+_OF_TASK = alone_with(
+    sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers, _e.kept_outcome).where(
+        _e.external_task_id == bindparam("new_external_task_id")
+    ),
     "uq_event_log_external_task_id_lock_token",
 )
+_EARLIER = _OF_TASK.order_by(_e.seq)
 _PHASES: sa.Select[Any] = sa.select(
     *(event_log.c[item.name] for item in fields(PhaseRow) if item.name != "error"),
     sa.case((_e.phase.in_([FAILED, BPMN_ERROR]), _e.business_action_response), else_=None).label("error"),
@@ -235,9 +236,18 @@ class EventStore:
             raise
 
     def _begin(self, event: NewEvent, confirm: AttemptKey | None) -> list[EarlierAttempt]:
+        values = _values(event)
+        new = {f"new_{name}": value for name, value in values.items()}
+        with (self._db.write if confirm else self._db.write_one)() as connection:
+            is_first = connection.execute(_insert_first(frozenset(values)), new).rowcount == 1
+            if is_first and confirm is not None:
+                close(connection, confirm, COMPLETED)
+        if is_first:
+            return []
         with self._db.write() as connection:
-            earlier = [EarlierAttempt(*row) for row in connection.execute(_EARLIER, {"task": event.external_task_id})]
-            connection.execute(_INSERT, _values(event))
+            found = connection.execute(_EARLIER, {"new_external_task_id": event.external_task_id})
+            earlier = [EarlierAttempt(*row) for row in found]
+            connection.execute(_INSERT, values)
             for attempt in earlier:
                 if attempt.phase in OPEN_PHASES:
                     close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
@@ -250,7 +260,7 @@ class EventStore:
 
         `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
         """
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             return _advance(connection, attempt, progress, only_from_started=only_from_started)
 
     def take_over(self, attempt: AttemptKey, progress: Progress) -> bool:
@@ -263,12 +273,12 @@ class EventStore:
 
     def close(self, attempt: AttemptKey, phase: str) -> bool:
         """Give an open attempt its last phase; False when it has one."""
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             return close(connection, attempt, phase)
 
     def forget_outcomes(self, correlation_id: str, process_instance_id: str) -> None:
         """Forget what earlier attempts kept for a delivery: the instance is gone, nobody will ask for it."""
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             connection.execute(_FORGET_OF_INSTANCE, {"correlation": correlation_id, "instance": process_instance_id})
 
     def record(self, event: NewEvent, *, connection: Connection | None = None) -> None:
@@ -276,7 +286,7 @@ class EventStore:
         if connection is not None:
             insert_event(connection, event)
             return
-        with self._db.write() as own:
+        with self._db.write_one() as own:
             insert_event(own, event)
 
     def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
@@ -390,6 +400,15 @@ def _progress(new: frozenset[str], only_from_started: bool) -> sa.Update:
         .where(*_AN_ATTEMPT, _IS_OPEN, *phases)
         .values({_e[name]: value for name, value in values.items()} | {_e.updated_at: bindparam("moment")})
     )
+
+
+@cache
+def _insert_first(names: frozenset[str]) -> sa.Insert:
+    """The insert of an attempt with values of these names, where its external task has none yet."""
+    ordered = sorted(names)
+    values = sa.select(*(bindparam(f"new_{name}", type_=event_log.c[name].type) for name in ordered))
+    is_first = ~sa.exists(_OF_TASK.with_only_columns(_e.seq))
+    return sa.insert(event_log).inline().from_select(ordered, values.where(is_first))
 
 
 def _touch(seqs: Sequence[int]) -> sa.Update:

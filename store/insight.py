@@ -5,9 +5,8 @@ Percentiles are read off histograms, which both databases can count; exact ones 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,16 +14,16 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from store.clock import now
 from store.database import Database
 from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OUTCOME_UNKNOWN
+from store.histogram import Histogram, bucket_of
 from store.models import event_log, process_store
 from store.processes import CLOCKS_DIFFER, STATUSES, span_of_keys
 from store.types import Constant, UtcTime
 
-#: rows of each table that one answer counts, the newest of the span
-MOST_ROWS = 200_000
-#: upper bounds of the histograms, in milliseconds; what lies above the last is counted beyond it
-BOUNDS_MS = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 25_000, 60_000, 300_000, 3_600_000)
+#: processes, and attempts of steps, that one answer counts, the newest of the span: about 2 microseconds each on SQLite
+MOST_PROCESSES, MOST_ATTEMPTS = 100_000, 20_000
 
 _p = process_store.c
 _e = event_log.c
@@ -54,36 +53,28 @@ def _elapsed_mssql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 
 
 @dataclass(slots=True)
-class Histogram:
-    """How many values lie at or below each of :data:`BOUNDS_MS`, and how many there are."""
-
-    total: int = 0
-    below: list[int] = field(default_factory=lambda: [0] * len(BOUNDS_MS))
-
-    def percentile(self, share: float) -> float | None:
-        """The value below which this share lies, in milliseconds, as if values lay evenly between two bounds.
-
-        None without values; the last bound for what lies above it.
-        """
-        if not self.total:
-            return None
-        rank = share * self.total
-        before, lower = 0, 0.0
-        for bound, count in zip(BOUNDS_MS, self.below, strict=True):
-            if count >= rank:
-                return lower + (bound - lower) * (rank - before) / (count - before) if count > before else float(bound)
-            before, lower = count, float(bound)
-        return float(BOUNDS_MS[-1])
-
-
-@dataclass(slots=True)
 class Moment:
-    """The processes that were started in one part of the span."""
+    """The processes that were started in one part of the span.
+
+    How a request was answered is not stored: `in_time` and `late` go by when the process ended, so they are estimates
+    where clients do not wait (`Prefer: respond-async`), and where a process was tried again after it had failed.
+
+    Attributes:
+        in_time: those that ended while the request that started them was held.
+        late: those that ended later, or run longer than that already.
+        undecided: those that run, and may still end in time.
+    """
 
     starts: int = 0
     by_status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     on_incident: int = 0
     in_time: int = 0
+    late: int = 0
+
+    @property
+    def undecided(self) -> int:
+        """See above."""
+        return self.starts - self.in_time - self.late
 
 
 @dataclass(slots=True)
@@ -92,9 +83,9 @@ class StepInsight:
 
     process_name: str
     step_name: str
-    attempts: int
-    failed: int
-    durations: Histogram
+    attempts: int = 0
+    failed: int = 0
+    durations: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +96,14 @@ class Insight:
         moments: one a part.
         waits: from start to end, of the processes that have ended.
         steps: by process and step.
-        is_cut: there are more rows than were counted; the oldest were left out.
+        are_processes_cut, are_steps_cut: there are more rows than were counted; the oldest were left out.
     """
 
     moments: list[Moment]
     waits: Histogram
     steps: list[StepInsight]
-    is_cut: bool
+    are_processes_cut: bool
+    are_steps_cut: bool
 
 
 class InsightStore:
@@ -131,84 +123,79 @@ class InsightStore:
             wait_ms: within how many milliseconds an end still answers the request that started the process.
         """
         with self._db.read() as connection:
-            moments, waits, some_left = _processes(connection, begin, end, parts, wait_ms)
-            steps, more_left = _steps(connection, begin, end)
-        return Insight(moments, waits, steps, some_left or more_left)
+            moments, waits = _processes(connection, begin, end, parts, wait_ms)
+            steps = _steps(connection, begin, end)
+        are_processes_cut = sum(moment.starts for moment in moments) >= MOST_PROCESSES
+        return Insight(moments, waits, steps, are_processes_cut, sum(step.attempts for step in steps) >= MOST_ATTEMPTS)
 
 
 def _processes(
     connection: Connection, begin: datetime, end: datetime, parts: int, wait_ms: int
-) -> tuple[list[Moment], Histogram, bool]:
+) -> tuple[list[Moment], Histogram]:
+    width_ms = max(1, round((end - begin).total_seconds() * 1000 / parts))
+    since_begin = elapsed_ms(sa.literal(begin, UtcTime()), _p.started_at)
+    has_ended = _p.finished_at.is_not(None)
+    # LIMIT keeps SQLite from working the times out again wherever what follows names them.
     rows = (
-        sa.select(_p.status, _p.incident_id, _p.started_at, _p.finished_at)
+        sa.select(
+            _p.status,
+            sa.cast(since_begin / sa.literal_column(str(width_ms)), sa.Integer).label("part"),
+            sa.case((has_ended, elapsed_ms(_p.started_at, _p.finished_at)), else_=sa.null()).label("took"),
+            _one_if(_p.incident_id.is_not(None)).label("on_incident"),
+            _one_if(_p.started_at < now() - timedelta(milliseconds=wait_ms)).label("is_old"),
+        )
         .where(*span_of_keys(connection, begin, end))
         .order_by(_p.seq.desc())
-        .limit(MOST_ROWS)
+        .limit(MOST_PROCESSES)
         .subquery()
     )
-    width_ms = max(1, round((end - begin).total_seconds() * 1000 / parts))
-    part = sa.cast(
-        elapsed_ms(sa.literal(begin, UtcTime()), rows.c.started_at) / sa.literal_column(str(width_ms)), sa.Integer
-    )
     each = sa.select(
-        part.label("part"),
-        rows.c.status,
-        rows.c.incident_id,
-        sa.case((rows.c.finished_at.is_not(None), elapsed_ms(rows.c.started_at, rows.c.finished_at)), else_=None).label(
-            "took"
-        ),
+        *(rows.c.part, rows.c.status, rows.c.on_incident, bucket_of(rows.c.took).label("bucket")),
+        _one_if(rows.c.took <= sa.literal_column(str(wait_ms))).label("in_time"),
+        sa.case((rows.c.took.is_(None), rows.c.is_old), else_=sa.literal_column("1")).label("is_known"),
     ).subquery()
-    counted = sa.select(
-        each.c.part,
-        each.c.status,
-        sa.func.count(),
-        _how_many(each.c.incident_id.is_not(None)),
-        _how_many(each.c.took <= wait_ms),
-        *_below(each.c.took),
-    ).group_by(each.c.part, each.c.status)
+    keys = (each.c.part, each.c.status, each.c.bucket)
+    sums = (sa.func.sum(column) for column in (each.c.on_incident, each.c.in_time, each.c.is_known))
+    counted = sa.select(*keys, sa.func.count(), *sums).group_by(*keys)
     moments = [Moment() for _ in range(parts)]
     waits = Histogram()
-    total = 0
-    for number, status, count, on_incident, in_time, *below in connection.execute(counted):
+    for number, status, bucket, count, on_incident, in_time, known in connection.execute(counted):
         moment = moments[min(max(int(number), 0), parts - 1)]
         moment.starts += count
         moment.by_status[status] += count
         moment.on_incident += on_incident
         moment.in_time += in_time
-        total += count
-        _add(waits, below)
-    waits.total = sum(moment.starts - moment.by_status["pending"] for moment in moments)
-    return moments, waits, total >= MOST_ROWS
+        moment.late += known - in_time
+        if bucket is not None:
+            waits.counts[bucket] += count
+    return moments, waits
 
 
-def _steps(connection: Connection, begin: datetime, end: datetime) -> tuple[list[StepInsight], bool]:
+def _steps(connection: Connection, begin: datetime, end: datetime) -> list[StepInsight]:
     first, last = _first_since(connection, begin - CLOCKS_DIFFER), _first_since(connection, end + CLOCKS_DIFFER)
     rows = (
-        sa.select(_e.process_name, _e.step_name, _e.phase, _e.execution_time)
+        sa.select(
+            *(_e.process_name, _e.step_name, _e.execution_time),
+            _one_if(_e.phase.in_([Constant(phase) for phase in _BAD])).label("is_bad"),
+        )
         .where(_e.seq >= first, _e.seq < last)
         .where(_e.created_at >= begin, _e.created_at < end)
         .where(_e.phase.in_([Constant(phase) for phase in _OVER]))
         .order_by(_e.seq.desc())
-        .limit(MOST_ROWS)
+        .limit(MOST_ATTEMPTS)
         .subquery()
     )
-    counted = (
-        sa.select(
-            rows.c.process_name,
-            rows.c.step_name,
-            sa.func.count(),
-            _how_many(rows.c.phase.in_([Constant(phase) for phase in _BAD])),
-            _how_many(rows.c.execution_time.is_not(None)),
-            *_below(rows.c.execution_time),
-        )
-        .group_by(rows.c.process_name, rows.c.step_name)
-        .order_by(rows.c.process_name, rows.c.step_name)
-    )
-    steps = [
-        StepInsight(process or "", step, count, failed, Histogram(timed, list(below)))
-        for process, step, count, failed, timed, *below in connection.execute(counted)
-    ]
-    return steps, sum(step.attempts for step in steps) >= MOST_ROWS
+    each = sa.select(rows, bucket_of(rows.c.execution_time).label("bucket")).subquery()
+    keys = (each.c.process_name, each.c.step_name, each.c.bucket)
+    counted = sa.select(*keys, sa.func.count(), sa.func.sum(each.c.is_bad)).group_by(*keys)
+    steps: dict[tuple[str, str], StepInsight] = {}
+    for process, name, bucket, count, failed in connection.execute(counted):
+        step = steps.setdefault((process or "", name), StepInsight(process or "", name))
+        step.attempts += count
+        step.failed += failed
+        if bucket is not None:
+            step.durations.counts[bucket] += count
+    return [steps[key] for key in sorted(steps)]
 
 
 def _first_since(connection: Connection, moment: datetime) -> int:
@@ -216,9 +203,14 @@ def _first_since(connection: Connection, moment: datetime) -> int:
 
     Keys grow with time, so halving finds it along the key, and no insert has to keep an index of times.
     """
-    low, high = (int(key or 0) for key in connection.execute(sa.select(sa.func.min(_e.seq), sa.func.max(_e.seq))).one())
-    high += 1
-    query = sa.select(_e.seq, _e.created_at).where(_e.seq >= sa.bindparam("at")).order_by(_e.seq).limit(1)
+    # Each in a query of its own: SQLite reads a whole index for both at once.
+    ends = sa.select(_e.seq, _e.created_at).limit(1)
+    newest = connection.execute(ends.order_by(_e.seq.desc())).first()
+    if newest is None or newest.created_at < moment:
+        return 1 if newest is None else int(newest.seq) + 1
+    low = int(connection.execute(ends.order_by(_e.seq)).one().seq)
+    high = int(newest.seq)
+    query = ends.where(_e.seq >= sa.bindparam("at")).order_by(_e.seq)
     while low < high:
         middle = (low + high) // 2
         found = connection.execute(query, {"at": middle}).first()
@@ -229,13 +221,6 @@ def _first_since(connection: Connection, moment: datetime) -> int:
     return low
 
 
-def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.sum(sa.case((condition, 1), else_=0))
-
-
-def _below(value: sa.ColumnElement[Any]) -> list[sa.ColumnElement[int]]:
-    return [_how_many(value <= sa.literal_column(str(bound))) for bound in BOUNDS_MS]
-
-
-def _add(histogram: Histogram, below: Sequence[int]) -> None:
-    histogram.below = [old + new for old, new in zip(histogram.below, below, strict=True)]
+def _one_if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    # Written into the statement: two parameters have no type that SQL Server could tell.
+    return sa.case((condition, sa.literal_column("1")), else_=sa.literal_column("0"))

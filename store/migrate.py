@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from settings import get_settings
+from settings import SettingsError, get_settings
 from store.database import Database, DatabaseAway, retrying
 from store.driver import BadUrl, NoDriver
 from store.mssql import OtherMigration
@@ -46,7 +46,7 @@ def main() -> None:
     """Migrate and say so."""
     try:
         database = Database.from_settings(get_settings())
-    except (BadUrl, NoDriver) as error:
+    except (SettingsError, BadUrl, NoDriver) as error:
         raise SystemExit(str(error)) from None
     try:
         upgrade(database)

@@ -14,17 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import Database
-from store.events import EventRow
 from store.models import event_log, process_store
 from store.processes import STATUSES, narrowed, span_of_keys
-from store.types import along
+from store.searching import contains, value_contains
+from store.types import along, can_be
 
 #: counters go no further: "more than 1,000" is all that anybody reads off a number that large
 COUNT_LIMIT = 1_000
 #: rows that one search for a text within ids and identifiers looks at, newest first
-SEARCH_ROWS = 10_000
-#: rows whose correlation id begins with the text, found along its index at any age
-PREFIX_ROWS = 100
+SEARCH_ROWS = 5_000
+#: rows whose correlation id begins with the text, found along its index at any age, and how many of them are shown
+PREFIX_LOOKED_AT, PREFIX_ROWS = 1_000, 100
 
 _p = process_store.c
 _e = event_log.c
@@ -53,7 +53,7 @@ class Filters:
     """Which processes; None for any.
 
     Attributes:
-        text: stands in the correlation id or in an identifier, small letters and capitals alike.
+        text: stands in the correlation id or in the value of an identifier; see :mod:`store.searching`.
     """
 
     status: str | None = None
@@ -89,8 +89,15 @@ _LISTED: sa.Select[Any] = sa.select(*(process_store.c[item.name] for item in fie
 _status, _process_key, _seq, _started_at = (
     sa.func.coalesce(column, column) for column in (_p.status, _p.process_key, _p.seq, _p.started_at)
 )
-# As text, where the type would write the parameter as JSON.
-_identifiers = sa.type_coerce(_p.identifiers, sa.UnicodeText())
+# The newest attempt of a step, found from the end of a process's events however many there are.
+_NEWEST_ATTEMPT = (
+    sa.select(_e.seq)
+    .where(_e.correlation_id == _p.correlation_id, _e.external_task_id.is_not(None))
+    .order_by(_e.seq.desc())
+    .limit(1)
+    .correlate(process_store)
+    .scalar_subquery()
+)
 
 
 class OverviewStore:
@@ -135,11 +142,7 @@ class OverviewStore:
         """Where each of these processes stands; without those that no step has begun in."""
         if not correlation_ids:
             return {}
-        newest = (
-            sa.select(sa.func.max(_e.seq))
-            .where(_e.correlation_id.in_(correlation_ids), _e.external_task_id.is_not(None))
-            .group_by(_e.correlation_id)
-        )
+        newest = sa.select(_NEWEST_ATTEMPT).where(_p.correlation_id.in_(correlation_ids))
         query = sa.select(_e.correlation_id, _e.external_task_id, _e.step_name, _e.phase).where(_e.seq.in_(newest))
         with self._db.read() as connection:
             rows = list(connection.execute(query))
@@ -155,13 +158,6 @@ class OverviewStore:
             for row in rows
         }
 
-    def timeline(self, correlation_id: str, *, limit: int) -> list[EventRow]:
-        """The newest events of a process, in order."""
-        query = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
-        query = query.where(_e.correlation_id == correlation_id).order_by(_e.seq.desc()).limit(limit)
-        with self._db.read() as connection:
-            return [EventRow(*row) for row in connection.execute(query)][::-1]
-
 
 def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
     return query.order_by(_p.seq.desc()).limit(limit)
@@ -169,31 +165,29 @@ def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
 
 def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int) -> tuple[Page, int | None]:
     """Look at the next rows for `text`; with the key down to which was looked, None where there is no row."""
-    looked_at = _newest(query, SEARCH_ROWS).with_only_columns(_p.seq, _p.started_at).subquery()
-    last, searched_to, number = connection.execute(
-        sa.select(sa.func.min(looked_at.c.seq), sa.func.min(looked_at.c.started_at), sa.func.count())
-    ).one()
+    looked_at = _newest(query, SEARCH_ROWS).with_only_columns(_p.seq).subquery()
+    last, number = connection.execute(sa.select(sa.func.min(looked_at.c.seq), sa.func.count())).one()
     if last is None:
         return Page([], None), None
-    contains = sa.or_(
-        sa.func.lower(_p.correlation_id).contains(text.lower(), autoescape=True),
-        sa.func.lower(_identifiers).contains(text.lower(), autoescape=True),
-    )
-    rows = [
-        ListedProcess(*row) for row in connection.execute(_newest(query.where(_p.seq >= last, contains), limit + 1))
-    ]
+    found = sa.or_(contains(_p.correlation_id, text), value_contains(_p.identifiers, text))
+    rows = [ListedProcess(*row) for row in connection.execute(_newest(query.where(_p.seq >= last, found), limit + 1))]
     if len(rows) > limit:
         return Page(rows[:limit], rows[limit - 1].seq, rows[limit - 1].started_at), last
     if number < SEARCH_ROWS:
         return Page(rows, None), last
+    searched_to = connection.execute(sa.select(_p.started_at).where(_p.seq == last)).scalar()
     return Page(rows, last, searched_to), last
 
 
 def _beginning_with(connection: sa.Connection, filters: Filters, before_seq: int) -> list[ListedProcess]:
     """Rows older than was looked at, whose correlation id begins with the text, newest first."""
     text = filters.text or ""
+    if not can_be(text, _p.correlation_id):
+        return []
     # Ids are of ASCII without its last character: it ends every range of ids that begin alike.
-    query = _LISTED.where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f", _seq < before_seq)
+    beginning = sa.select(_p.seq).where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f")
+    beginning = along(beginning.order_by(_p.correlation_id).limit(PREFIX_LOOKED_AT), "uq_process_store_correlation_id")
+    query = _LISTED.where(_p.seq.in_(beginning), _seq < before_seq)
     if filters.status is not None:
         query = query.where(_status == filters.status)
     if filters.process_key is not None:
@@ -202,5 +196,5 @@ def _beginning_with(connection: sa.Connection, filters: Filters, before_seq: int
         query = query.where(_started_at >= filters.started_after)
     if filters.started_before is not None:
         query = query.where(_started_at < filters.started_before)
-    query = along(query.order_by(_p.correlation_id).limit(PREFIX_ROWS), "uq_process_store_correlation_id")
-    return sorted((ListedProcess(*row) for row in connection.execute(query)), key=lambda row: -row.seq)
+    rows = connection.execute(query.order_by(_p.seq.desc()).limit(PREFIX_ROWS))
+    return [ListedProcess(*row) for row in rows]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -118,16 +118,13 @@ _INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELE
 # sa.null() stands in the statement; None would be a parameter, of which pyodbc asks the server what type it has.
 _UNCLAIMED = dict.fromkeys(("claim_token", "claim_until"), sa.null())
 _NOT_ENDED = dict.fromkeys(("error", "incident_id", "finished_at"), sa.null())
-_CLAIM = (
+_UNSTARTED = (
     sa.update(process_store)
-    .where(
-        _p.id == bindparam("the_id"),
-        _IS_PENDING,
-        _p.process_instance_id.is_(None),
-        sa.or_(_p.claim_until.is_(None), _p.claim_until < bindparam("moment")),
-    )
+    .where(_p.id == bindparam("the_id"), _IS_PENDING, _p.process_instance_id.is_(None))
     .values(claim_token=bindparam("token"), claim_until=bindparam("until"), updated_at=bindparam("moment"))
 )
+_CLAIM_FIRST = _UNSTARTED.where(_p.claim_token.is_(None))
+_CLAIM = _UNSTARTED.where(sa.or_(_p.claim_until.is_(None), _p.claim_until < bindparam("moment")))
 _RECORD_INSTANCE = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"), _p.process_instance_id.is_(None))
@@ -192,7 +189,7 @@ class ProcessStore:
         values = {item.name: getattr(new, item.name) for item in fields(new)}
         values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
         try:
-            with self._db.write() as connection:
+            with self._db.write_one() as connection:
                 connection.execute(_INSERT, given(values))
         except DBAPIError as error:
             if is_unique_violation(error):
@@ -242,19 +239,20 @@ class ProcessStore:
         instance that nobody recorded: look for it first.
         """
         moment = now()
+        values = {"the_id": process_id, "token": token, "moment": moment, "until": moment + timedelta(seconds=for_s)}
+        with self._db.write_one() as connection:
+            is_first = connection.execute(_CLAIM_FIRST, values).rowcount == 1
+        if is_first and (mine := self.by_id(process_id)) is not None:
+            return replace(mine, claim_token=None, claim_until=None), True
         with self._db.write() as connection:
             row = _row(connection, _BY_ID, the_id=process_id)
             if row is None or row.status != PENDING or row.process_instance_id is not None:
                 return row, False
-            done = connection.execute(
-                _CLAIM,
-                {"the_id": process_id, "token": token, "moment": moment, "until": moment + timedelta(seconds=for_s)},
-            )
-            return row, done.rowcount == 1
+            return row, connection.execute(_CLAIM, values).rowcount == 1
 
     def record_instance(self, process_id: uuid.UUID, token: str, process_instance_id: str) -> bool:
         """Write down which instance the claimant started; False when the claim is no longer ours."""
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             done = connection.execute(
                 _RECORD_INSTANCE,
                 {"the_id": process_id, "token": token, "pid": process_instance_id, "moment": now()},
@@ -263,7 +261,7 @@ class ProcessStore:
 
     def release_claim(self, process_id: uuid.UUID, token: str) -> None:
         """Give a claim back: the engine has surely not started anything."""
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             connection.execute(_RELEASE_CLAIM, {"the_id": process_id, "token": token, "moment": now()})
 
     def settle(
@@ -296,7 +294,7 @@ class ProcessStore:
         values |= {"the_id": process_id, "new_engine_open": ending.engine_open, "moment": now()}
         if connection is not None:
             return connection.execute(statement, values).rowcount == 1
-        with self._db.write() as own:
+        with self._db.write_one() as own:
             return own.execute(statement, values).rowcount == 1
 
     def reopen(self, process_id: uuid.UUID, *, connection: Connection | None = None) -> bool:
@@ -311,19 +309,19 @@ class ProcessStore:
         )
         if connection is not None:
             return connection.execute(statement).rowcount == 1
-        with self._db.write() as own:
+        with self._db.write_one() as own:
             return own.execute(statement).rowcount == 1
 
     def close_in_engine(self, process_id: uuid.UUID) -> None:
         """The instance of a row that was ended from outside is gone from the engine."""
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             connection.execute(
                 sa.update(process_store).where(_p.id == process_id).values(engine_open=False, updated_at=now())
             )
 
     def postpone_close(self, process_id: uuid.UUID) -> None:
         """Look at the other rows of :meth:`open_in_engine` first."""
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             connection.execute(sa.update(process_store).where(_p.id == process_id).values(updated_at=now()))
 
     def page(

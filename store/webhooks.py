@@ -32,10 +32,11 @@ _HELD = (_d.id == bindparam("the_id"), _d.claim_token == bindparam("token"), _IS
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to one attempt: which delivery, and the token that says so."""
+    """The right to one attempt: which delivery, the token that says so, and whose process it tells of, if known."""
 
     id: uuid.UUID
     token: str
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class WebhookStore:
         for_s: float,
     ) -> Claim:
         """Write a delivery in the caller's transaction; for `for_s` seconds its first attempt is the caller's."""
-        claim = Claim(uuid.uuid4(), uuid.uuid4().hex)
+        claim = Claim(uuid.uuid4(), uuid.uuid4().hex, correlation_id)
         moment = now()
         connection.execute(
             sa.insert(webhook_delivery).inline(),
@@ -134,7 +135,7 @@ class WebhookStore:
         moment = now()
         token = uuid.uuid4().hex
         query = (
-            taking(sa.select(_d.seq, _d.id), "ix_webhook_delivery_due")
+            taking(sa.select(_d.seq, _d.id, _d.correlation_id), "ix_webhook_delivery_due")
             .where(_IS_PENDING, _d.next_at <= moment)
             .order_by(_d.next_at)
             .limit(limit)
@@ -145,7 +146,7 @@ class WebhookStore:
                 change = sa.update(webhook_delivery).where(_d.seq.in_([row.seq for row in rows]), _IS_PENDING)
                 until = moment + timedelta(seconds=for_s)
                 connection.execute(marking(change.values(claim_token=token, next_at=until, updated_at=moment)))
-        return [Claim(row.id, token) for row in rows]
+        return [Claim(row.id, token, row.correlation_id) for row in rows]
 
     def begin(self, claim: Claim, *, for_s: float) -> tuple[Delivery, Claim] | None:
         """Begin an attempt that ends within `for_s` seconds: the delivery and the claim to record its outcome with.
@@ -153,7 +154,7 @@ class WebhookStore:
         None when the claim is spent: its message came twice, or too late.
         """
         moment = now()
-        mine = Claim(claim.id, uuid.uuid4().hex)
+        mine = Claim(claim.id, uuid.uuid4().hex, claim.correlation_id)
         with self._db.write() as connection:
             values = {
                 "the_id": claim.id,
@@ -179,7 +180,7 @@ class WebhookStore:
             values |= {f"new_{name}": value for name, value in said.items()}
         else:
             statement = _NOT_BEGUN
-        with self._db.write() as connection:
+        with self._db.write_one() as connection:
             return connection.execute(statement, values).rowcount == 1
 
     def give_back(self, claims: Sequence[Claim]) -> None:

@@ -2,10 +2,14 @@
 
 from celery import Celery
 
-from settings import get_settings
+from settings import SettingsError, get_settings
 
-# A setting that cannot be used stops every process here, by name, before it touches anything.
-get_settings()
+# A setting that cannot be used stops every process here, by name, before it touches anything. Where in our code that
+# was noticed says nothing to whoever set it.
+try:
+    get_settings()
+except SettingsError as error:
+    raise SystemExit(str(error)) from None
 
 app = Celery(
     "celery-camunda",

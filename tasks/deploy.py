@@ -18,12 +18,13 @@ def deploy_all() -> dict[str, list[str]]:
     """Process key -> ids of definitions that are new; empty for what the engine had already.
 
     Raises:
-        DeployError: names the process whose file is wrong or was refused.
+        DeployError: names the process whose file is wrong, and nothing is deployed, or was refused.
     """
     done: dict[str, list[str]] = {}
     for process in registry:
+        _require_file(process)
+    for process in registry:
         try:
-            process.bpmn()
             files = {process.bpmn_path.name: process.bpmn_path.read_bytes()}
             done[process.key] = runtime().engine.deploy(process.key, files)
         except BridgeError as error:
@@ -47,10 +48,20 @@ def definitions() -> list[Deployed]:
     Raises:
         DeployError: the engine does not answer, or a file cannot be read.
     """
+    processes = sorted(registry, key=lambda process: process.key)
+    for process in processes:
+        _require_file(process)
     try:
-        return [_look(process) for process in sorted(registry, key=lambda process: process.key)]
+        return [_look(process) for process in processes]
     except (BridgeError, OSError) as error:
         raise DeployError(str(error)) from error
+
+
+def _require_file(process: ProcessDefinition) -> None:
+    try:
+        process.bpmn()
+    except BridgeError as error:
+        raise DeployError(f"{process.bpmn_path}: {error}") from error
 
 
 def _look(process: ProcessDefinition) -> Deployed:

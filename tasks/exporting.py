@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
-from celery.signals import beat_init, before_task_publish, worker_init
+from celery.signals import beat_init, worker_init
 
-from metrics import declared
 from metrics.exporter import serve
 from metrics.showing import share_once
 from settings import SettingsError
-from tasks.publish import SENT_AT
 from tasks.runtime import runtime
 from tasks.scraped import System
 
@@ -41,11 +38,3 @@ def export_beat(**_: Any) -> None:
     settings = runtime().settings
     if settings.metrics_port:
         serve(settings.metrics_host, settings.metrics_port, token=settings.metrics_token, also=[System()])
-
-
-@before_task_publish.connect
-def note_tick(sender: str = "", headers: dict[str, Any] | None = None, **_: Any) -> None:
-    """Count a message that Celery itself sends, and say when it was sent: beat's ticks. Ours go through `publish`."""
-    declared.TICKS_SENT.labels(sender).inc()
-    if headers is not None:
-        headers[SENT_AT] = time.time()

@@ -19,9 +19,10 @@ from camunda_bridge.locks import new_token
 from metrics import declared
 from store.database import DatabaseAway
 from store.events import AttemptKey
+from tasks import in_place, permits
 from tasks.flow import FREE, Limit, controls
+from tasks.giving_back import give_back
 from tasks.messages import StepMessage
-from tasks.permits import begin, end, give_back, nothing_held_back, take
 from tasks.processes import registry
 from tasks.publish import BrokerAway, send_step
 from tasks.room import gauge
@@ -33,11 +34,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How many steps were enqueued, whether the engine answered at all, and whether a topic's limit said no."""
+    """How many steps were enqueued, whether all could be asked for, and whether a topic's limit said no.
+
+    `answered`: whether the engine gave an answer; None where there was nothing to ask it for.
+    """
 
     enqueued: int
     asked: bool = True
     held_back: bool = False
+    answered: bool | None = None
 
 
 _ways = Ways()
@@ -128,18 +133,23 @@ def _fetch_in_turn(
     if free:
         shares.append((free, []))
     enqueued, asked, held_back = 0, True, False
+    answered: bool | None = None
     for parts, (some, one) in zip(range(len(shares), 0, -1), shares, strict=True):
         left = max_tasks - enqueued
         share = int(left / parts + random.random()) if parts > 1 else left
         if share <= 0:
+            # Nobody can say that nothing waits there.
+            asked = False
             continue
-        followed = _fetch(some, one, max_tasks=share, permits=share, confirm=confirm)
+        followed = _fetch(some, one, max_tasks=share, each=share, confirm=confirm)
         enqueued += followed.enqueued
         asked = asked and followed.asked
         held_back = held_back or followed.held_back
+        if followed.answered is not None:
+            answered = followed.answered and answered is not False
         if followed.enqueued:
             confirm = None
-    return Followed(enqueued, asked, held_back)
+    return Followed(enqueued, asked, held_back, answered)
 
 
 def _fetch(
@@ -147,18 +157,20 @@ def _fetch(
     limited: Sequence[tuple[Topic, Limit]] = (),
     *,
     max_tasks: int,
-    permits: int = 1,
+    each: int = 1,
     business_key: str | None = None,
     instance_id: str | None = None,
     confirm: AttemptKey | None = None,
 ) -> Followed:
-    """One fetch: of `topics`, and at most `permits` tasks of each of `limited`, if its limit allows."""
+    """One fetch: of `topics`, and at most `each` tasks of each of `limited`, if its limit allows."""
     settings = runtime().settings
     token = new_token()
-    taken = {topic.name: (limit, found) for topic, limit in limited if (found := take(topic, limit, permits, token))}
+    taken = {
+        topic.name: (limit, found) for topic, limit in limited if (found := permits.take(topic, limit, each, token))
+    }
     if taken:
         topics = [*topics, *(topic for topic, _ in limited if topic.name in taken)]
-        if not business_key and not instance_id:
+        if business_key is None and instance_id is None:
             max_tasks = min(max_tasks, len(taken[limited[0][0].name][1]))
     if not topics:
         return Followed(0, held_back=bool(limited))
@@ -176,11 +188,13 @@ def _fetch(
                 tasks = engine.fetch_and_lock(topics, business_key=business_key, **lock)
         else:
             tasks = engine.fetch_and_lock(topics, **lock)
-    except (EngineAway, Unauthorized) as error:
-        log.info("nothing fetched: %s", error)
+    except BridgeError as error:
         for name, (limit, found) in taken.items():
-            give_back(name, limit, found)
-        return Followed(0, asked=False)
+            permits.give_back(name, limit, found)
+        if not isinstance(error, EngineAway | Unauthorized):
+            raise
+        log.info("nothing fetched: %s", error)
+        return Followed(0, asked=False, answered=False)
     of_one_process = business_key is not None or instance_id is not None
     declared.FETCHED.labels("follow" if of_one_process else "poll").observe(len(tasks))
     lock_s = settings.lock_duration_ms / 1000
@@ -191,13 +205,14 @@ def _fetch(
             found = taken[task.topic][1]
             if not found:
                 # One process has more ready of it than its limit allows: the poll comes back to it.
-                _unlock(task.id, token)
+                body = StepMessage(task, token, fetched_at, lock_s).dump()
+                give_back(engine, body, "beyond its topic's limit", level=logging.INFO)
                 continue
             permit = found.pop()
         messages.append(StepMessage(task, token, fetched_at, lock_s, None if messages else confirm, permit))
     for name, (limit, found) in taken.items():
-        give_back(name, limit, found)
-    return Followed(_enqueue(messages))
+        permits.give_back(name, limit, found)
+    return Followed(_enqueue(messages), answered=True)
 
 
 @contextmanager
@@ -206,7 +221,7 @@ def permitted(message: StepMessage) -> Iterator[None]:
     if message.permit is None:
         yield
         return
-    begin(message.task.id, message.token, message.task.topic, message.permit)
+    permits.begin(message.task.id, message.token, message.task.topic, message.permit)
     try:
         yield
     finally:
@@ -216,30 +231,28 @@ def permitted(message: StepMessage) -> Iterator[None]:
 def end_permit(message: StepMessage) -> None:
     """Give the permit of a step back that has ended, and fetch the next task that its topic's limit has held back."""
     task = message.task
-    if message.permit is None or not end(task.id, message.token, task.topic, message.permit):
+    if message.permit is None or not permits.end(task.id, message.token, task.topic, message.permit):
         return
     found = registry.find(task.topic)
     if found is None or gauge().read().free <= 0:
         # The poll comes back to it.
         return
     process, step = found
-    followed = fetch([process.topic(step)], max_tasks=1)
-    if followed.asked and not followed.enqueued and not followed.held_back:
-        nothing_held_back(task.topic)
-
-
-def _unlock(task_id: str, token: str) -> None:
     try:
-        runtime().engine.unlock(task_id, token)
+        followed = fetch([process.topic(step)], max_tasks=1)
     except BridgeError as error:
-        log.info("task beyond its topic's limit not unlocked, its lock runs out: %s", error)
+        log.warning("next task of %s left to the poll: %s", task.topic, error)
+        return
+    if followed.asked and not followed.enqueued and not followed.held_back:
+        permits.nothing_held_back(task.topic)
 
 
 def _enqueue(messages: list[StepMessage]) -> int:
     enqueued = 0
     for message in messages:
         try:
-            send_step(message)
+            if not in_place.take(message):
+                send_step(message)
         except BrokerAway as error:
             # Their locks run out and the engine offers them again.
             log.warning("%d fetched tasks not enqueued: %s", len(messages) - enqueued, error)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +17,12 @@ import redis
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError
 from camunda_bridge.session import EngineSession
+from logs.redaction import shown_text
 from store.database import DatabaseAway
 from tasks.documents import rfc3339
 from tasks.engine_health import EngineContents
 from tasks.flow import topic_states
 from tasks.processes import registry
-from tasks.redaction import shown_text
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime
 
@@ -121,9 +122,9 @@ class Health:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(8, thread_name_prefix="health")
         for name, check in checks.items():
-            # One that still hangs is not started again.
+            # One that still hangs is not started again. Its lines are those of the request that had it begun.
             if name not in self._looks:
-                self._looks[name] = self._threads.submit(self._look, name, check)
+                self._looks[name] = self._threads.submit(copy_context().run, self._look, name, check)
         wait([self._looks[name] for name in checks], timeout=DEADLINE_S)
         return {name: self._answer_of(name) for name in checks}
 
@@ -218,7 +219,7 @@ class Health:
 
 def moment(seconds: float) -> str:
     """Seconds since the epoch, as an answer shows them."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return rfc3339(datetime.fromtimestamp(seconds, UTC))
 
 
 def note_missing_log(client: redis.Redis) -> None:

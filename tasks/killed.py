@@ -6,13 +6,14 @@ import logging
 from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine
 from metrics import declared
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
-from tasks import app, log_context
+from tasks import app, log_context, tracing
 from tasks.follow import end_permit
 from tasks.messages import StepMessage
 from tasks.processes import registry
@@ -26,12 +27,36 @@ log = logging.getLogger(__name__)
 @app.task(name="report_killed")
 def report_killed(body: dict[str, Any], text: str) -> None:
     """Report the attempt of this step message as failed."""
+    log_context.bind_step(body)
     message = StepMessage.load(body)
-    log_context.bind_step(message)
     found = registry.find(message.task.topic)
     if found is None:
         return
     _, step = found
+    task, context = message.task, _context(message)
+    correlation_id = context.correlation_id or (task.business_key or "")[:200] or task.process_instance_id
+    log_context.bind(correlation_id=correlation_id, traceability_id=context.traceability_id)
+    # The span of the attempt itself died with its process.
+    with tracing.span(
+        f"report killed {task.topic}",
+        parent=context.traceparent,
+        kind="CONSUMER",
+        attributes={
+            "correlation.id": correlation_id,
+            "process.instance.id": task.process_instance_id,
+            "external.task.id": task.id,
+        },
+        only_within=True,
+    ):
+        tracing.fail("killed")
+        _report(message, step, context, correlation_id, text)
+    # The next attempt may run in this process, and end it before the next batch is sent.
+    tracing.send_now()
+
+
+def _report(
+    message: StepMessage, step: StepDefinition, context: ExecutionContext, correlation_id: str, text: str
+) -> None:
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
     end_permit(message)
     try:
@@ -41,8 +66,7 @@ def report_killed(body: dict[str, Any], text: str) -> None:
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
         declared.STEP_ATTEMPTS.labels(message.task.topic, "killed").inc()
-        context = _context(message)
-        announce(context.correlation_id or (message.task.business_key or "")[:200] or message.task.process_instance_id)
+        announce(correlation_id)
         report_failure(message, step, Failed(text, ""), context)
     except (BridgeError, DatabaseAway) as error:
         log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from celery.signals import task_prerun
+from kombu.asynchronous import get_event_loop
 from structlog.contextvars import bind_contextvars, clear_contextvars
-
-from tasks.messages import StepMessage
 
 
 def begin(**names: str | None) -> None:
@@ -41,15 +41,25 @@ def bind(
     bind_contextvars(**{name: value for name, value in names.items() if value is not None})
 
 
-def bind_step(message: StepMessage) -> None:
-    """Say which step an attempt is about."""
-    task = message.task
+def bind_step(body: Mapping[str, Any]) -> None:
+    """Say which step an attempt is about, by its message as it came: of whatever version, as far as it says."""
     bind(
-        correlation_id=task.business_key,
-        process_instance_id=task.process_instance_id,
-        external_task_id=task.id,
-        topic=task.topic,
+        correlation_id=body.get("businessKey"),
+        process_instance_id=body.get("instanceId"),
+        external_task_id=body.get("id"),
+        topic=body.get("topic"),
     )
+
+
+def begin_turn(request_id: str | None, name: str | None, args: Any) -> None:
+    """Say whose task it is that Celery speaks of in a worker's parent, until the event loop's next turn."""
+    loop = get_event_loop()
+    if loop is None:
+        return
+    begin(task_id=request_id, task=name)
+    if name == "run_step":
+        bind_step(args[0])
+    loop.call_soon(clear_contextvars)
 
 
 @task_prerun.connect

@@ -11,7 +11,7 @@ from camunda_bridge.variables import Typed
 from store.events import AttemptKey
 
 #: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
-#: needs no new version. `version`, `id`, `token` and `topic` stay for ever: by them a task is given back.
+#: needs no new version. `version`, `id`, `token`, `topic` and `permit` stay for ever: by them a task is given back.
 VERSION = 1
 
 #: share of the lock's time that a message may spend in the broker; the rest is the handler's until it is extended

@@ -117,6 +117,9 @@ def renew(task_id: str, token: str) -> None:
     topic, permit = held
     try:
         _script(_RENEW, _keys(topic)[:1], [runtime().settings.lock_duration_ms, permit])
+        if (task_id, token) not in _running:
+            # The step ended while another thread said this: nobody else would free it again.
+            runtime().redis.zrem(_keys(topic)[0], permit)
     except BROKER_AWAY as error:
         log.debug("permit of %s not renewed: %s", topic, error)
 

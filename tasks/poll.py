@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from camunda_bridge.errors import BridgeError
 from store.database import DatabaseAway
 from tasks import app
 from tasks.flow import refresh
@@ -39,7 +40,7 @@ def poll() -> None:
         gauge().mark_backlog()
         return
     followed = fetch(topics, max_tasks=wanted)
-    if not followed.asked:
+    if not (_engine_answers() if followed.answered is None else followed.answered):
         close_gate("engine is away")
     elif running >= settings.max_running:
         close_gate(f"{running} instances run, MAX_RUNNING is {settings.max_running}")
@@ -49,3 +50,13 @@ def poll() -> None:
         gauge().mark_backlog()
     elif followed.asked and room.backlog:
         gauge().clear_backlog()
+
+
+def _engine_answers() -> bool:
+    """True when the engine is there, asked for no tasks: every topic is paused or at its limit, and starts go on."""
+    try:
+        runtime().engine.version()
+    except BridgeError as error:
+        log.info("engine does not answer: %s", error)
+        return False
+    return True

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import random
 
-from camunda_bridge.client import LockedTask
+from camunda_bridge.client import LockedTask, Started
 from camunda_bridge.errors import BridgeError
 from store.database import DatabaseAway
 from store.events import COMPLETED, AttemptKey
-from tasks import app, log_context
+from tasks import app, log_context, tracing
 from tasks.catching import deployed_bpmn
 from tasks.follow import follow, hand_on_slot
 from tasks.processes import registry
@@ -26,7 +26,9 @@ LOOK_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
 
 def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
     """Follow the instance after one of its steps has ended; `confirm` is that step's attempt, if still open."""
-    followed = follow(task.process_definition_key, task.business_key, flat_instance=_flat(task), confirm=confirm)
+    key = task.process_definition_key
+    flat = _flat(task.process_instance_id, task.process_definition_id, key)
+    followed = follow(key, task.business_key, flat_instance=flat, confirm=confirm)
     if followed.enqueued:
         return
     if confirm is not None:
@@ -38,42 +40,54 @@ def go_on(task: LockedTask, *, confirm: AttemptKey | None) -> None:
             return
         pauses = task.activity_id in deployed_bpmn(task.process_definition_id).pauses_after
         if pauses and task.business_key:
-            _look_again(task.process_instance_id, task.process_definition_key, task.business_key, tries=0)
+            parent = tracing.traceparent()
+            _look_again(task.process_instance_id, task.process_definition_key, task.business_key, parent, tries=0)
     except (BridgeError, BrokerAway, DatabaseAway) as error:
         log.info("next step of %s left to the poll: %s", task.process_instance_id, error)
 
 
-def begin(instance_id: str, process_key: str, business_key: str, *, slots: int) -> None:
+def begin(instance: Started, process_key: str, business_key: str, *, slots: int) -> None:
     """Follow an instance that was just started; one without any step has ended by then."""
     if slots and hand_on_slot():
         # What waits in the engine is older than this instance, whose first step now waits there in its turn.
         slots = 0
-    followed = follow(process_key, business_key, slots=slots)
+    flat = _flat(instance.id, instance.definition_id, process_key)
+    followed = follow(process_key, business_key, flat_instance=flat, slots=slots)
     if followed.enqueued or not followed.asked:
         return
     try:
-        _settle_if_ended(instance_id)
+        _settle_if_ended(instance.id)
     except (BridgeError, DatabaseAway) as error:
-        log.info("end of %s left to reconcile: %s", instance_id, error)
+        log.info("end of %s left to reconcile: %s", instance.id, error)
 
 
 @app.task(name="follow")
-def follow_later(instance_id: str, process_key: str, business_key: str, tries: int) -> None:
+def follow_later(
+    instance_id: str, process_key: str, business_key: str, tries: int, traceparent: str | None = None
+) -> None:
     """Look again for the next steps of an instance, and again a little later, a few times."""
     log_context.bind(correlation_id=business_key, process_instance_id=instance_id)
-    followed = follow(process_key, business_key, slots=0)
-    if followed.enqueued:
-        return
-    try:
-        if not _settle_if_ended(instance_id) and tries < len(LOOK_AGAIN_S):
-            _look_again(instance_id, process_key, business_key, tries=tries)
-    except (BridgeError, BrokerAway, DatabaseAway) as error:
-        log.info("next step of %s left to the poll: %s", instance_id, error)
+    with tracing.span(
+        f"follow {process_key}",
+        parent=traceparent,
+        kind="CONSUMER",
+        attributes={"correlation.id": business_key, "process.instance.id": instance_id},
+        only_within=True,
+    ):
+        followed = follow(process_key, business_key, slots=0)
+        if followed.enqueued:
+            return
+        try:
+            if not _settle_if_ended(instance_id) and tries < len(LOOK_AGAIN_S):
+                # Each look is beside the one before it, under the step or call that they all go back to.
+                _look_again(instance_id, process_key, business_key, traceparent, tries=tries)
+        except (BridgeError, BrokerAway, DatabaseAway) as error:
+            log.info("next step of %s left to the poll: %s", instance_id, error)
 
 
-def _look_again(instance_id: str, process_key: str, business_key: str, *, tries: int) -> None:
+def _look_again(instance_id: str, process_key: str, business_key: str, traceparent: str | None, *, tries: int) -> None:
     pause_s = LOOK_AGAIN_S[tries] * random.uniform(0.8, 1.2)
-    send_follow(instance_id, process_key, business_key, tries=tries + 1, countdown_s=pause_s)
+    send_follow(instance_id, process_key, business_key, tries=tries + 1, countdown_s=pause_s, traceparent=traceparent)
 
 
 def _settle_if_ended(instance_id: str) -> bool:
@@ -92,15 +106,15 @@ def _settle_if_ended(instance_id: str) -> bool:
     return True
 
 
-def _flat(task: LockedTask) -> str | None:
-    """The instance of a task, where all that can come next has its variables and is its own."""
+def _flat(instance_id: str, definition_id: str, process_key: str) -> str | None:
+    """The id of an instance, where all that can come next has its variables and is its own."""
     try:
-        bpmn = deployed_bpmn(task.process_definition_id)
+        bpmn = deployed_bpmn(definition_id)
     except BridgeError:
         return None
     # A called instance ends into its caller, whose next step is none of its own.
-    alone = bpmn.is_flat and not bpmn.calls and not registry.is_called(task.process_definition_key)
-    return task.process_instance_id if alone else None
+    alone = bpmn.is_flat and not bpmn.calls and not registry.is_called(process_key)
+    return instance_id if alone else None
 
 
 def confirm_completed(attempt: AttemptKey) -> None:

@@ -109,15 +109,23 @@ def send_step(message: StepMessage) -> None:
     )
 
 
-def send_follow(instance_id: str, process_key: str, business_key: str, *, tries: int, countdown_s: float) -> None:
-    """Look again for the next steps of an instance, after an asynchronous continuation.
+def send_follow(
+    instance_id: str,
+    process_key: str,
+    business_key: str,
+    *,
+    tries: int,
+    countdown_s: float,
+    traceparent: str | None = None,
+) -> None:
+    """Look again for the next steps of an instance, after an asynchronous continuation; its span is `traceparent`'s.
 
     Raises:
         BrokerAway: the message was not taken; the next poll finds the steps.
     """
     _send(
         "follow",
-        [instance_id, process_key, business_key, tries],
+        [instance_id, process_key, business_key, tries, *([traceparent] if traceparent else [])],
         queue="settling",
         shadow=f"follow {process_key}",
         argsrepr=f"({business_key})",
@@ -161,7 +169,22 @@ def send_delivery(claim: Claim) -> None:
     Raises:
         BrokerAway: the message was not taken; the claim runs out and beat's tick sends it again.
     """
-    _send("deliver_webhook", [str(claim.id), claim.token], queue=WEBHOOKS_QUEUE, argsrepr=f"({claim.id})")
+    _send(
+        "deliver_webhook",
+        [str(claim.id), claim.token, claim.correlation_id],
+        queue=WEBHOOKS_QUEUE,
+        shadow="deliver webhook",
+        argsrepr=f"({claim.correlation_id})",
+    )
+
+
+def send_tick(name: str, *, expires_s: float) -> None:
+    """Have beat's task of this name run once, within `expires_s` seconds.
+
+    Raises:
+        BrokerAway: the message was not taken.
+    """
+    _send(name, [], queue=app.conf.task_routes[name]["queue"], expires=expires_s)
 
 
 def _send(

@@ -9,14 +9,16 @@ from difflib import unified_diff
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+
 from camunda_bridge.context import StepContext
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import VariableError
 from camunda_bridge.executor import BusinessError, Completed, Outcome, execute
 from camunda_bridge.variables import from_engine
+from logs.redaction import REDACTED, shown, shown_error, shown_text
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
 from tasks.processes import registry
-from tasks.redaction import REDACTED, shown, shown_error, shown_text
 from tasks.runtime import runtime
 
 #: types whose values an event keeps as the engine sent them, since JSON has no form for them
@@ -39,10 +41,15 @@ class Recorded:
         """Read an event; nothing is written.
 
         Raises:
-            ReplayError: there is no such event, it is no attempt of a step, or no step of that name is here.
+            ReplayError: there is no such event, it is no attempt of a step, no step of that name is here, or the
+                database has not the schema of this version.
             DatabaseAway: the store cannot be reached.
         """
-        event = runtime().events.by_execution_id(execution_id)
+        try:
+            event = runtime().events.by_execution_id(execution_id)
+        except DBAPIError as error:
+            said = str(error.orig).splitlines()[0]
+            raise ReplayError(f"the store cannot be read: {said}; is it migrated? (python -m store.migrate)") from error
         if event is None:
             raise ReplayError(f"no event has the execution id {execution_id}")
         if event.external_task_id is None:

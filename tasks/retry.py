@@ -12,6 +12,7 @@ import redis
 from camunda_bridge.errors import BridgeError, EngineAway, NotFound
 from store.database import DatabaseAway, retrying
 from store.processes import OK, PENDING, ProcessRow
+from tasks import tracing
 from tasks.publish import BROKER_AWAY, BrokerAway, send_follow
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.settle import ops_event, record_ops, reopen
@@ -101,7 +102,14 @@ def write_down(work: Callable[[], object], what: str) -> None:
 def follow_at_once(row: ProcessRow, instance_id: str) -> None:
     """Have what ops set going in an instance run without waiting for a poll, which finds it if the broker is away."""
     try:
-        send_follow(instance_id, row.process_key, row.correlation_id, tries=1, countdown_s=0)
+        send_follow(
+            instance_id,
+            row.process_key,
+            row.correlation_id,
+            tries=1,
+            countdown_s=0,
+            traceparent=tracing.traceparent(),
+        )
     except BrokerAway as error:
         log.info("next steps of %s left to the poll: %s", row.correlation_id, error)
 

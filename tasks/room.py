@@ -132,10 +132,10 @@ _gauge_of: object = None
 def gauge() -> RoomGauge:
     """The gauge of this process."""
     global _gauge, _gauge_of
-    from tasks.processes import registry
-
     shared = runtime()
     if _gauge is None or _gauge_of is not shared:
+        from tasks.processes import registry
+
         _gauge = RoomGauge(shared.redis, [process.queue for process in registry])
         _gauge_of = shared
     return _gauge

@@ -26,7 +26,8 @@ def write_process(key: str, package: str, taken: Collection[str]) -> Path:
     """Write the process `key` into a sub-package of `package`; its folder, which is there as a whole or not at all.
 
     Raises:
-        ScaffoldError: the key cannot be used or is `taken`, or the folder is there already.
+        ScaffoldError: the key cannot be used or is `taken`, the package is none, the folder is there already or cannot
+            be written.
     """
     if not KEY.match(key) or len(key) > MAX_KEY:
         raise ScaffoldError(
@@ -38,17 +39,19 @@ def write_process(key: str, package: str, taken: Collection[str]) -> Path:
         raise ScaffoldError(f"{key!r} cannot be the key of a process: {name} is a word of Python's own")
     if key in taken:
         raise ScaffoldError(f"there is a process {key!r} already")
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ScaffoldError(f"{package!r} is no package")
-    parent = Path(next(iter(spec.submodule_search_locations)))
+    parent = _folder_of(package)
     folder = parent / name
-    if folder.exists() or folder.is_symlink():
-        raise ScaffoldError(f"{folder} is there already; nothing was written")
+    for there in (folder, parent / f"{name}.py"):
+        # A module of this name would be hidden by the package.
+        if there.exists() or there.is_symlink():
+            raise ScaffoldError(f"{there} is there already; nothing was written")
     title = key.replace("-", " ").capitalize()
     words = {"key": key, "name": name, "title": title, "package": package}
     # Hidden, so that nobody imports it before it is whole.
-    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    except OSError as error:
+        raise ScaffoldError(f"{folder} cannot be written: {error}") from error
     try:
         for template in sorted(TEMPLATES.rglob("*.tmpl")):
             target = draft / Template(str(template.relative_to(TEMPLATES)).removesuffix(".tmpl")).substitute(words)
@@ -62,6 +65,17 @@ def write_process(key: str, package: str, taken: Collection[str]) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _folder_of(package: str) -> Path:
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        # A package around it is missing, or it is no name of one.
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise ScaffoldError(f"{package!r} is no package")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _umask() -> int:

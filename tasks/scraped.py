@@ -21,6 +21,7 @@ from metrics import declared
 from store.counts import Counts
 from store.database import DatabaseAway
 from tasks import app
+from tasks.flow import topic_states
 from tasks.gate import CLOSED_KEY
 from tasks.processes import registry
 from tasks.publish import SENT_AT
@@ -119,4 +120,5 @@ def _of_store() -> list[Metric]:
         declared.PROCESSES_PENDING.family(((key,), number) for key, number in counts.pending(keys).items()),
         declared.INCIDENTS_OPEN.family(((key,), number) for key, number in incidents.items()),
         declared.WEBHOOKS_PENDING.family([((), counts.webhooks_pending())]),
+        declared.TOPICS_PAUSED.family(((state.topic,), int(state.is_paused)) for state in topic_states()),
     ]

@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from camunda_bridge.endings import end_of
+from logs.redaction import shown, shown_error
 from metrics import declared
 from store.events import OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks import tracing
 from tasks.publish import BROKER_AWAY
-from tasks.redaction import shown, shown_error
 from tasks.results import open_result, publish_result
 from tasks.runtime import runtime
 from tasks.watched import announce

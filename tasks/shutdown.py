@@ -18,8 +18,9 @@ from celery.signals import worker_shutting_down
 from celery.worker import state
 
 from camunda_bridge.client import Engine
-from tasks import app
+from tasks import app, log_context
 from tasks.giving_back import give_back
+from tasks.in_place import present_step
 from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 DEATH_S = 5.0
 
 _worker: Any = None
+
+#: set when children are killed to be cut off: their attempts are given back, and have not failed
+cutting_off = threading.Event()
 
 
 def watch(worker: Any) -> None:
@@ -45,8 +49,7 @@ def step_requests() -> list[Any]:
 def limit_grace(how: str = "", **_: Any) -> None:
     """A warm shutdown has begun: cut it off after the grace time."""
     if how == "Warm":
-        # Taken now: the closing consumer forgets its requests long before they end. One that ends within the grace
-        # time has no task left to unlock.
+        # Taken now: the closing consumer forgets its requests long before they end.
         running = step_requests()
         timer = threading.Timer(runtime().settings.worker_grace_s, cut_off, [running])
         timer.daemon = True
@@ -59,7 +62,10 @@ def cut_off(running: list[Any]) -> None:
     if pool is None:
         # Every child has ended; this process is about to.
         return
+    # One that ended in time has no task to unlock, or one that failed: its lock is the pause before its retry.
+    running = [request for request in running if not has_ended(request)]
     log.warning("grace time is over: what still runs is cut off and given back")
+    cutting_off.set()
     children = [process.pid for process in pool._pool]
     for pid in children:
         _kill(pid)
@@ -68,12 +74,23 @@ def cut_off(running: list[Any]) -> None:
         time.sleep(0.02)
     engine = Engine.from_settings(runtime().settings)
     for request in running:
+        log_context.begin(task_id=request.id, task=request.task.name)
+        body = present_step(request.id, request.args[0])
+        log_context.bind_step(body)
         # A child that lives could still complete the step that another worker has by then.
         if request.worker_pid is None or not _is_alive(request.worker_pid):
-            give_back(engine, request.args[0], "the worker's grace time is over")
+            give_back(engine, body, "the worker's grace time is over")
+    log_context.begin()
     _say_revoked(running)
     logging.shutdown()
     os._exit(0)
+
+
+def has_ended(request: Any) -> bool:
+    """True when the pool has the result of a request, or the end of its child."""
+    # The pool lets go of a job that is done; one that it never had is not.
+    job = None if request._apply_result is None else request._apply_result()
+    return request._apply_result is not None and (job is None or job.ready())
 
 
 def _say_revoked(requests: list[Any]) -> None:

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import Any
 
+from camunda_bridge.client import Started
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BridgeError, EngineAway, NotFound, Unauthorized
 from camunda_bridge.locks import new_token
@@ -55,7 +56,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     try:
         row, ours = runtime().processes.claim(row_id, token, for_s=settings.camunda_timeout_ms / 1000 + CLAIM_MARGIN_S)
     except DatabaseAway as error:
-        # The row stays pending and unclaimed: reconcile sends it again.
+        # The row stays pending, and a claim of ours, should it have been taken, runs out: reconcile sends it again.
         log.warning("start of %s put off: database is away: %s", row_id, error)
         return
     if row is None or not ours:
@@ -65,7 +66,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
     try:
         # A claim before ours may have started an instance that nobody wrote down.
-        instance_id = (row.claim_token and _adopt(row)) or _start(row, traceparent)
+        instance = (row.claim_token and _adopt(row)) or _start(row, traceparent)
     except EngineAway as error:
         log.info("start of %s put off: %s", row.correlation_id, error)
         if not error.maybe_done:
@@ -80,12 +81,12 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     except BridgeError as error:
         _give_up(row, error)
         return
-    log_context.bind(process_instance_id=instance_id)
+    log_context.bind(process_instance_id=instance.id)
     recorded = retrying(
-        lambda: runtime().processes.record_instance(row_id, token, instance_id), for_s=CLAIM_MARGIN_S / 2
+        lambda: runtime().processes.record_instance(row_id, token, instance.id), for_s=CLAIM_MARGIN_S / 2
     )
-    if recorded or _is_still_wanted(row_id, instance_id):
-        begin(instance_id, row.process_key, row.correlation_id, slots=own_slots())
+    if recorded or _is_still_wanted(row_id, instance.id):
+        begin(instance, row.process_key, row.correlation_id, slots=own_slots())
 
 
 def own_slots() -> int:
@@ -95,7 +96,7 @@ def own_slots() -> int:
     return 1 if runs_steps() else 0
 
 
-def _start(row: ProcessRow, traceparent: str | None) -> str:
+def _start(row: ProcessRow, traceparent: str | None) -> Started:
     context = ExecutionContext(
         str(row.id),
         row.correlation_id,
@@ -109,7 +110,7 @@ def _start(row: ProcessRow, traceparent: str | None) -> str:
     return runtime().engine.start(row.process_key, row.correlation_id, variables)
 
 
-def _adopt(row: ProcessRow) -> str | None:
+def _adopt(row: ProcessRow) -> Started | None:
     """The earliest instance that was started for this row; later ones are deleted."""
     engine = runtime().engine
     found = engine.instances_by_business_key(row.process_key, row.correlation_id)
@@ -118,7 +119,7 @@ def _adopt(row: ProcessRow) -> str | None:
     for extra in ours[1:]:
         log.warning("deleting second instance %s of %s", extra["id"], row.correlation_id)
         engine.delete_instance(extra["id"], "started twice")
-    return ours[0]["id"] if ours else None
+    return Started(ours[0]["id"], ours[0]["processDefinitionId"]) if ours else None
 
 
 def _is_of(row: ProcessRow, instance: dict[str, str]) -> bool:

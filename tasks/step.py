@@ -18,6 +18,7 @@ from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.variables import Typed, from_engine
+from logs.redaction import shown, shown_error, shown_text, values_at_hand
 from metrics import declared
 from store.database import DatabaseAway, retrying
 from store.events import (
@@ -34,7 +35,7 @@ from store.events import (
 )
 from store.processes import ERROR, OK, Ending
 from store.types import fitting
-from tasks import app, log_context, tracing
+from tasks import app, in_place, log_context, tracing
 from tasks.catching import is_caught
 from tasks.follow import hand_on_slot, permitted
 from tasks.giving_back import give_back
@@ -42,7 +43,6 @@ from tasks.limits import time_limit
 from tasks.messages import StepMessage, UnknownVersion
 from tasks.processes import registry
 from tasks.progress import confirm_completed, go_on
-from tasks.redaction import shown, shown_error, shown_text, values_at_hand
 from tasks.report import report_failure
 from tasks.runtime import runtime
 from tasks.settle import settle_step
@@ -63,15 +63,26 @@ _OUTCOMES = {Completed: "completed", BusinessError: "business-error", Failed: "f
 
 @app.task(name="run_step")
 def run_step(body: dict[str, Any]) -> None:
-    """One attempt of one external task, from its message."""
+    """One attempt of one external task, from its message; and of those that it leads to, where they run in place."""
+    log_context.bind_step(body)
     try:
         message = StepMessage.load(body)
     except UnknownVersion as error:
         # Sent by a newer version of the system: one of its workers takes the task.
         give_back(runtime().engine, body, str(error))
         return
+    task_id = run_step.request.id or str(uuid.uuid4())
+    with in_place.chain(task_id, message.task.topic) as chain:
+        _run(message, uuid.UUID(task_id))
+        for following in chain:
+            log_context.begin(task_id=task_id, task=run_step.name)
+            log_context.bind_step(following.dump())
+            # An attempt is found by an id of its own.
+            _run(following, uuid.uuid4())
+
+
+def _run(message: StepMessage, execution_id: uuid.UUID) -> None:
     task = message.task
-    log_context.bind_step(message)
     with permitted(message):
         found = registry.find(task.topic)
         if found is None:
@@ -80,13 +91,13 @@ def run_step(body: dict[str, Any]) -> None:
                 confirm_completed(message.confirm)
             # Not by its topic: this installation has no list that it is on.
             declared.STEP_ATTEMPTS.labels("other", "unhandled").inc()
-            give_back(runtime().engine, body, "no handler here")
+            give_back(runtime().engine, message.dump(), "no handler here")
             return
         if message.is_expired():
             log.info("message for %s came after its lock's time, the engine offers the task again", task.topic)
             declared.STEP_ATTEMPTS.labels(task.topic, "expired").inc()
             return
-        _attempt(Attempt(message, *found))
+        _attempt(Attempt(message, *found, execution_id=execution_id))
 
 
 def _attempt(attempt: Attempt) -> None:
@@ -112,12 +123,15 @@ def _attempt(attempt: Attempt) -> None:
 class Attempt:
     """One attempt of a step."""
 
-    def __init__(self, message: StepMessage, process: ProcessDefinition, step: StepDefinition) -> None:
+    def __init__(
+        self, message: StepMessage, process: ProcessDefinition, step: StepDefinition, *, execution_id: uuid.UUID
+    ) -> None:
         self.message = message
         self.process = process
         self.step = step
         self.task = message.task
         self.key = message.attempt
+        self.execution_id = execution_id
         self.values, self.unreadable = _readable(message)
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
         # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
@@ -358,8 +372,8 @@ class Attempt:
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
-            # Whoever reads the log finds the attempt in Flower by it.
-            execution_id=uuid.UUID(run_step.request.id) if run_step.request.id else None,
+            # Whoever reads the log finds the attempt in Flower by it, unless it ran in place.
+            execution_id=self.execution_id,
         )
 
 

@@ -64,7 +64,7 @@ def span(
         parent: a `traceparent`; the current span when None.
         kind: INTERNAL, SERVER, CLIENT, PRODUCER or CONSUMER.
         attributes: those that are None are left out.
-        only_within: nothing is recorded where no span is current.
+        only_within: nothing is recorded where no span is current and no parent is given.
     """
     if _settings is None:
         return nullcontext()
@@ -77,7 +77,7 @@ def _span(
 ) -> Iterator[Span | None]:
     from opentelemetry import trace
 
-    if only_within and not trace.get_current_span().get_span_context().is_valid:
+    if only_within and not parent and not trace.get_current_span().get_span_context().is_valid:
         yield None
         return
     with _its_tracer().start_as_current_span(
@@ -138,6 +138,12 @@ def traceparent() -> str | None:
     if not context.is_valid:
         return None
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+
+
+def send_now() -> None:
+    """Send what is queued without waiting for more: this process may be the next to be killed."""
+    if _provider is not None:
+        _provider.force_flush()
 
 
 def flush() -> None:

@@ -7,34 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from camunda_bridge.bpmn import parse, sequence_flows
-from camunda_bridge.errors import BridgeError, DefinitionError
-from camunda_bridge.variables import parse_date
-from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, PhaseRow
+from camunda_bridge.bpmn import parse
+from camunda_bridge.errors import BridgeError, DefinitionError, NotFound
+from camunda_bridge.flows import BODY, read
+from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, OUTCOME_UNKNOWN, PhaseRow
 from store.processes import ProcessRow
+from tasks.path import Visit, flows_taken
 from tasks.processes import registry
 from tasks.runtime import runtime
 
-#: states of an element; `waiting`: for a message, a timer, a person, a call, or a worker
+#: states of an element; `waiting`: for a message, a timer, a person, or a worker
 DONE, RUNNING, WAITING, STUCK, CANCELLED = "done", "running", "waiting", "failed", "cancelled"
-#: kinds of activities that run as long as something runs in them
-_SCOPES = frozenset({"subProcess", "transaction", "adHocSubProcess", "multiInstanceBody"})
 #: diagrams of definitions that are kept: they never change
 _KEPT_DIAGRAMS = 64
-#: what a gateway enters at once is entered within this time
-_TOGETHER = timedelta(milliseconds=100)
+#: visits of one instance that are looked at, the newest, and as many external tasks
+MOST_VISITS = 2_000
+#: phases after which the engine has no task any more
+_OVER = frozenset({COMPLETED, BPMN_ERROR, OUTCOME_UNKNOWN})
 
 
 @dataclass(slots=True)
 class Element:
-    """What happened at one element of a diagram; `took_ms` is of its newest visit that ended."""
+    """What happened at one element of a diagram.
+
+    Attributes:
+        visits: how often it was entered.
+        instances: of a multi-instance activity, how many it had in all its visits.
+        attempts: of its newest external task.
+        took_ms: its newest visit that ended.
+        message: of its newest attempt, or of its incident, when that did not go well.
+    """
 
     state: str
     visits: int = 0
+    instances: int = 0
     attempts: int = 0
     took_ms: int | None = None
     message: str | None = None
@@ -60,16 +69,6 @@ class Trail:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    activity: str
-    started: datetime
-    ended: datetime | None
-    took_ms: int | None
-    cancelled: bool
-    is_scope: bool
-
-
 def trail_of(row: ProcessRow, events: Iterable[PhaseRow]) -> Trail:
     """The trail of a process.
 
@@ -88,39 +87,25 @@ def trail_of(row: ProcessRow, events: Iterable[PhaseRow]) -> Trail:
         if instance is None:
             return _from_events(row, attempts, "The engine's history does not have this instance any more.")
         xml = _diagram(instance["processDefinitionId"])
-        visits = [_visit(item) for item in engine.activities(row.process_instance_id)]
-        places = _places(row.process_instance_id)
-        incidents = {item["activityId"]: item.get("incidentMessage") for item in _incidents(row)}
+        found = engine.newest_activities(row.process_instance_id, limit=MOST_VISITS)
+        places = engine.newest_task_places(row.process_instance_id, limit=MOST_VISITS)
+        incidents = _incidents(row)
+    except NotFound as error:
+        return _from_events(row, attempts, f"The engine does not have the diagram of this instance any more: {error}")
     except BridgeError as error:
         return _from_events(row, attempts, f"The engine cannot be asked now: {error}")
+    # The engine's order holds along one path; stable, so it tells which of two at one time came first.
+    visits = sorted(map(Visit.of, found), key=lambda visit: visit.started)
     elements = _elements(visits)
     _add_attempts(elements, attempts, places, _activities_by_step(row.process_key, xml))
-    for activity, message in incidents.items():
-        if activity in elements:
-            elements[activity].state, elements[activity].message = STUCK, message or elements[activity].message
-    return Trail(xml, instance.get("processDefinitionVersion"), elements, _flows(xml, visits))
+    _add_incidents(elements, incidents)
+    note = "" if len(found) < MOST_VISITS else f"Only the newest {MOST_VISITS:,} visits of elements are shown."
+    return Trail(xml, instance.get("processDefinitionVersion"), elements, flows_taken(read(xml), visits), note)
 
 
 @lru_cache(maxsize=_KEPT_DIAGRAMS)
 def _diagram(definition_id: str) -> str:
     return runtime().engine.definition_xml(definition_id)
-
-
-def _visit(item: dict[str, Any]) -> _Visit:
-    return _Visit(
-        item["activityId"],
-        parse_date(item["startTime"]),
-        parse_date(item["endTime"]) if item.get("endTime") else None,
-        item.get("durationInMillis"),
-        bool(item.get("canceled")),
-        item.get("activityType") in _SCOPES,
-    )
-
-
-def _places(instance_id: str) -> dict[str, str]:
-    """External task id -> activity, as far as the log of external tasks is written (history level FULL)."""
-    log = runtime().engine.session.get("/history/external-task-log", processInstanceId=instance_id, creationLog="true")
-    return {item["externalTaskId"]: item["activityId"] for item in log}
 
 
 def _incidents(row: ProcessRow) -> list[dict[str, Any]]:
@@ -129,14 +114,26 @@ def _incidents(row: ProcessRow) -> list[dict[str, Any]]:
     return runtime().engine.incidents_of(row.process_instance_id or "")
 
 
-def _elements(visits: list[_Visit]) -> dict[str, Element]:
+def _add_incidents(elements: dict[str, Element], incidents: list[dict[str, Any]]) -> None:
+    for incident in incidents:
+        # A job that fails before its activity begins leaves no visit.
+        element = elements.setdefault((incident["activityId"] or "").removesuffix(BODY), Element(STUCK))
+        element.state, element.message = STUCK, incident.get("incidentMessage") or element.message
+
+
+def _elements(visits: list[Visit]) -> dict[str, Element]:
     elements: dict[str, Element] = {}
-    for visit in sorted(visits, key=lambda visit: visit.started):
+    several = {visit.activity for visit in visits if visit.is_body}
+    for visit in visits:
         element = elements.setdefault(visit.activity, Element(DONE))
-        element.visits += 1
-        if visit.ended is None:
-            element.state = RUNNING if visit.is_scope else WAITING
+        is_instance = visit.activity in several and not visit.is_body
+        if is_instance:
+            element.instances += 1
         else:
+            element.visits += 1
+        if visit.ended is None:
+            element.state = RUNNING if visit.is_scope and element.state != WAITING else WAITING
+        elif not is_instance:
             element.took_ms = visit.took_ms
             if element.state not in (WAITING, RUNNING):
                 element.state = CANCELLED if visit.cancelled else DONE
@@ -175,7 +172,7 @@ def _add_attempts(
 
 
 def _message(attempt: PhaseRow) -> str | None:
-    return attempt.result if attempt.phase in (FAILED, BPMN_ERROR, LOST) else None
+    return attempt.result if attempt.phase in (FAILED, BPMN_ERROR, LOST, OUTCOME_UNKNOWN) else None
 
 
 def _worst(state: str, phases: Iterable[str]) -> str:
@@ -201,48 +198,42 @@ def _activities_by_step(process_key: str, xml: str) -> dict[str, list[str]]:
     }
 
 
-def _flows(xml: str, visits: list[_Visit]) -> list[str]:
-    """Sequence flows that were taken: those to what was entered first after their source was left."""
-    left: dict[str, list[datetime]] = {}
-    entered: dict[str, list[datetime]] = {}
-    for visit in visits:
-        entered.setdefault(visit.activity, []).append(visit.started)
-        if visit.ended is not None and not visit.cancelled:
-            left.setdefault(visit.activity, []).append(visit.ended)
-    ways: dict[str, list[tuple[str, str]]] = {}
-    for flow, source, target in sequence_flows(xml):
-        ways.setdefault(source, []).append((flow, target))
-    taken: dict[str, None] = {}
-    for source, out in ways.items():
-        for end in left.get(source, []):
-            entries = [(flow, start) for flow, target in out if (start := _next(entered.get(target, []), end))]
-            soonest = min((start for _, start in entries), default=end)
-            taken |= {flow: None for flow, start in entries if start - soonest <= _TOGETHER}
-    return list(taken)
-
-
-def _next(starts: list[datetime], end: datetime) -> datetime | None:
-    return min((start for start in starts if start >= end), default=None)
-
-
 def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> Trail:
     process = registry.processes.get(row.process_key)
     if process is None:
         raise LookupError(f"no process {row.process_key!r} here, and its diagram cannot be had from the engine")
     try:
         xml = process.bpmn_path.read_text("utf-8")
+        several = read(xml).multi_instances
     except OSError as error:
         raise LookupError(f"{process.bpmn_path.name}: {error.strerror}") from None
+    except DefinitionError as error:
+        raise LookupError(f"{process.bpmn_path.name}: {error}") from None
     by_step = _activities_by_step(row.process_key, xml)
     elements: dict[str, Element] = {}
+    tasks: dict[str, dict[str, PhaseRow]] = {}
     for attempt in attempts:
         for activity in by_step.get(attempt.step_name, []):
-            element = elements.setdefault(activity, Element(RUNNING, visits=1))
-            element.attempts += 1
+            element = elements.setdefault(activity, Element(RUNNING))
+            newest = tasks.setdefault(activity, {})
+            task = attempt.external_task_id or ""
+            element.attempts = element.attempts + 1 if task in newest else 1
+            newest[task] = attempt
             element.steps = [attempt.step_name]
-            if attempt.phase in (COMPLETED, BPMN_ERROR):
-                element.state, element.took_ms = DONE, attempt.execution_time
-            else:
-                element.state = _worst(RUNNING, [attempt.phase])
             element.message = _message(attempt)
+    for activity, newest in tasks.items():
+        element = elements[activity]
+        element.visits, element.instances = (1, len(newest)) if activity in several else (len(newest), 0)
+        element.state = _last_state(row, [attempt.phase for attempt in newest.values()])
+        took = [attempt.execution_time for attempt in newest.values() if attempt.phase in _OVER]
+        element.took_ms = took[-1] if took else None
     return Trail(xml, None, elements, [], note)
+
+
+def _last_state(row: ProcessRow, phases: list[str]) -> str:
+    """What the newest phases of an element's tasks say, with nothing of the engine to go by."""
+    if all(phase in _OVER for phase in phases):
+        return DONE
+    state = _worst(RUNNING, phases)
+    # What was still to be done when the process ended, will not be.
+    return CANCELLED if row.finished_at is not None and row.incident_id is None and state == RUNNING else state

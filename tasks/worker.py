@@ -14,18 +14,19 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 
+from logs.configuring import configure_logging
 from metrics import declared
 from tasks import app, log_context, tracing
 from tasks.alive import beat, stop_beating
 from tasks.gate import Gate
 from tasks.health import unhandled_topics
+from tasks.in_place import present_step
 from tasks.limits import SIGNAL_NAME
-from tasks.logs import configure_logging
 from tasks.processes import registry
 from tasks.publish import BrokerAway, send_killed
 from tasks.room import forget_worker, send_heartbeat
 from tasks.runtime import runtime
-from tasks.shutdown import step_requests, watch
+from tasks.shutdown import cutting_off, step_requests, watch
 
 __all__ = ["log_context"]  # its signal is connected by its import
 
@@ -196,19 +197,27 @@ def send_spans(**_: Any) -> None:
 
 
 @task_failure.connect
-def report_killed_child(sender: Any = None, exception: BaseException | None = None, **given: Any) -> None:
+def report_killed_child(
+    sender: Any = None, task_id: str | None = None, exception: BaseException | None = None, **given: Any
+) -> None:
     """A child was killed, or ran over its time limit: only the parent is left to say so.
 
     It says so to a child. The parent itself must not touch the database: a child that is forked while another thread
     here writes to SQLite inherits a lock that nobody will ever release.
     """
-    if getattr(sender, "name", None) != "run_step" or not isinstance(exception, TimeLimitExceeded | WorkerLostError):
+    if not isinstance(exception, TimeLimitExceeded | WorkerLostError):
+        # Said in the child.
+        return
+    name = getattr(sender, "name", None)
+    # Celery says it too, right behind this.
+    log_context.begin_turn(task_id, name, given["args"])
+    if name != "run_step" or cutting_off.is_set():
         return
     try:
         text = f"{type(exception).__name__}: {exception}"
         if SIGNAL_NAME in text:
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
         declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
-        send_killed(given["args"][0], text)
+        send_killed(present_step(task_id or "", given["args"][0]), text)
     except BrokerAway as error:
         log.warning("killed step not reported, its lock runs out: %s", error)

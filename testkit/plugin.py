@@ -50,14 +50,8 @@ def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
             pytest.exit("APP_ENV=production: tests deploy and delete processes, which must not happen there", 3)
         yield url.rstrip("/")
         return
-    engine = LocalEngine(port=free_port(), kind=_local_kind())
-    engine.build()
-    engine.start()
-    try:
-        engine.wait_ready(timeout_s=ENGINE_START_S)
+    with LocalEngine(port=free_port(), kind=_local_kind()).running(ENGINE_START_S) as engine:
         yield engine.base_url
-    finally:
-        engine.stop()
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ class ProcessRun:
             process_id=str(uuid4()), correlation_id=self.correlation_id, traceability_id=self.correlation_id
         )
         start = to_engine({**variables, CONTEXT_VARIABLE: about.to_variable()})
-        self.instance_id = self._engine.start(deployments.key(process.key), self.correlation_id, start)
+        self.instance_id = self._engine.start(deployments.key(process.key), self.correlation_id, start).id
         self._go_on()
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+#: unless a page says otherwise
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -27,7 +28,8 @@ def install(app: Flask, settings: Settings) -> None:
 
     def mark(response: Response) -> Response:
         headers = response.headers
-        headers.update(_ALWAYS)
+        for name, value in _ALWAYS.items():
+            headers.setdefault(name, value)
         headers.setdefault("Content-Security-Policy", _DOCS_POLICY if request.path.startswith("/docs") else _API_POLICY)
         headers.setdefault("Cache-Control", "no-store")
         if settings.is_production or request.is_secure:

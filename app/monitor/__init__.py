@@ -10,23 +10,25 @@ from flask import Blueprint, Flask, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.auth import may
-from app.monitor import actions, charts, detail, listing, login, session, starting
+from app.monitor import actions, charts, detail, forgery, listing, login, session, starting
 from app.monitor.show import FILTERS
-from app.problems import DATABASE_AWAY, Problem
-from app.services import services
+from app.problems import Problem, shape_below
 from settings import Settings
-from store.database import DatabaseAway
 
 #: its own files alone; nothing inline, nothing framed
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-#: how long a browser keeps a file, in seconds; its address changes with the file
+#: how long a browser keeps a file, in seconds, if its address is that of this very file
 _FILE_AGE_S = 31_536_000
 
 blueprint = Blueprint("monitor", __name__, url_prefix=session.PATH, template_folder="templates")
+_STATIC = Path(__file__).resolve().parent / "static"
 _OPEN = ("monitor.file", "monitor.login_page", "monitor.log_in")
+
+#: forms that are shown at the address that they are sent to
+_SAME_ADDRESS = ("monitor.start", "monitor.log_in")
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -36,6 +38,7 @@ def register(app: Flask, settings: Settings) -> None:
     session.install(app, settings)
     app.jinja_env.filters.update(FILTERS)
     app.register_blueprint(blueprint)
+    shape_below(app, session.PATH, _refused)
 
 
 login.add_to(blueprint)
@@ -48,14 +51,24 @@ charts.add_to(blueprint)
 
 @blueprint.get("/static/<version>/<path:name>")
 def file(version: str, name: str) -> Response:
-    """A file of the pages, below a version that changes with it."""
-    return send_from_directory(f"{blueprint.root_path}/static", name, max_age=_FILE_AGE_S)
+    """A file of the pages, below a version that changes with it.
+
+    While a release is rolled out, one web process may be asked for a file as another has it: that answer is not kept.
+    """
+    path = _STATIC / name
+    is_this = path.resolve().is_relative_to(_STATIC) and path.is_file() and version == _version(name)
+    return send_from_directory(_STATIC, name, max_age=_FILE_AGE_S if is_this else 0)
 
 
 @cache
 def _version(name: str) -> str:
-    content = (Path(blueprint.root_path) / "static" / name).read_bytes()
-    return hashlib.sha256(content).hexdigest()[:12]
+    """Of a file of another project; our own have one together, since scripts name each other without it."""
+    vendored = name.startswith("vendor/")
+    paths = [_STATIC / name] if vendored else sorted(path for path in _STATIC.iterdir() if path.is_file())
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _asset(name: str) -> str:
@@ -64,11 +77,13 @@ def _asset(name: str) -> str:
 
 @blueprint.before_request
 def _let_in() -> BaseResponse | None:
+    if request.method == "POST":
+        forgery.check_origin()
     if request.endpoint in _OPEN:
         return None
     if session.recognize():
         if request.method == "POST":
-            session.check_csrf()
+            forgery.check_token()
         return None
     if wants_fragment():
         return Response("log in first", status=401, mimetype="text/plain")
@@ -77,34 +92,47 @@ def _let_in() -> BaseResponse | None:
 
 
 @blueprint.after_request
-def _policy(response: Response) -> Response:
+def _careful(response: Response) -> Response:
+    return _guarded(response)
+
+
+def _guarded(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY
+    # Forms to itself say where they come from, and nobody else learns an id from an address.
+    response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
-@blueprint.errorhandler(Problem)
 def _refused(problem: Problem) -> Response:
+    """A page that says so; also where no view was found for the address."""
     if wants_fragment():
-        return problem.response()
-    page = render_template("monitor/problem.html", problem=problem)
-    return Response(page, problem.kind.status, problem.headers)
-
-
-@blueprint.errorhandler(DatabaseAway)
-def _database_away(_: DatabaseAway) -> Response:
-    retry_after = str(services().settings.retry_after_s)
-    return _refused(Problem(DATABASE_AWAY, "try again in a moment", headers={"Retry-After": retry_after}))
+        return _guarded(problem.response())
+    page = render_template("monitor/problem.html", problem=problem, **_for_every_page())
+    return _guarded(Response(page, problem.kind.status, problem.headers))
 
 
 @blueprint.context_processor
 def _for_every_page() -> dict[str, object]:
     return {
         "asset": _asset,
-        "csrf_token": session.csrf_token,
+        "csrf_token": forgery.csrf_token,
         "can": lambda scope: not session.is_read_only() and may(scope),
         "read_only": session.is_read_only(),
-        "logs_in": services().settings.auth == "on",
+        "logs_in": session.asks_for_login(),
+        "instead": _instead(),
     }
+
+
+def _instead() -> str | None:
+    """Where a reload of the answer to a form leads: it must not send the form again."""
+    if request.method != "POST":
+        return None
+    given = request.view_args or {}
+    if "correlation_id" in given:
+        return url_for("monitor.process", **given)
+    if request.endpoint in _SAME_ADDRESS:
+        return request.path
+    return url_for("monitor.processes")
 
 
 def wants_fragment() -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 
 from app.answers import answer
 from app.auth import requires
+from app.monitor.sharing import Shared
 from app.problems import INVALID_FIELDS, Problem
 from app.services import services
 from store.clock import now
-from store.insight import Insight, InsightStore
+from store.insight import MOST_ATTEMPTS, MOST_PROCESSES, Insight, InsightStore
 from store.processes import STATUSES
 from tasks.runtime import runtime
 
@@ -28,13 +28,10 @@ SPANS = {
     "30d": (timedelta(days=30), 60),
 }
 DEFAULT = "1h"
-#: seconds for which one look at the database serves everybody who asks for the same span
-_FRESH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    at: float
     begin: datetime
     insight: Insight
 
@@ -68,7 +65,11 @@ def data() -> Response:
             "times": [begin + width * number for number in range(parts)],
             "byStatus": {status: [moment.by_status[status] for moment in moments] for status in STATUSES},
             "starts": [moment.starts for moment in moments],
+            # 200 or 202: told from when processes ended, since how a request was answered is not stored
+            "answersAreEstimates": True,
             "inTime": [moment.in_time for moment in moments],
+            "late": [moment.late for moment in moments],
+            "undecided": [moment.undecided for moment in moments],
             "onIncident": [moment.on_incident for moment in moments],
         }
     )
@@ -82,31 +83,33 @@ def _span() -> str:
 
 
 def _look(span: str) -> _Looked:
-    kept: dict[str, _Looked] = current_app.extensions.setdefault("monitor.insight", {})
-    looked = kept.get(span)
-    if looked is None or time.monotonic() - looked.at > _FRESH_S:
-        length, parts = SPANS[span]
-        width = length / parts
-        # Parts end at round times, so that a chart does not flicker when it is asked for again.
-        end = datetime.fromtimestamp(
-            (now().timestamp() // width.total_seconds() + 1) * width.total_seconds(), now().tzinfo
-        )
-        found = InsightStore(runtime().database).look(
-            end - length, end, parts=parts, wait_ms=services().settings.sync_timeout_ms
-        )
-        looked = kept[span] = _Looked(time.monotonic(), end - length, found)
-    return looked
+    shared: Shared[_Looked] = current_app.extensions.setdefault("monitor.insight", Shared())
+    return shared.get(span, lambda: _look_now(span))
+
+
+def _look_now(span: str) -> _Looked:
+    length, parts = SPANS[span]
+    width_s = length.total_seconds() / parts
+    # Parts end at round times, so that a chart does not flicker when it is asked for again.
+    end = datetime.fromtimestamp((now().timestamp() // width_s + 1) * width_s, UTC)
+    found = InsightStore(runtime().database).look(
+        end - length, end, parts=parts, wait_ms=services().settings.sync_timeout_ms
+    )
+    return _Looked(end - length, found)
 
 
 def _sums(looked: _Looked) -> dict[str, Any]:
     insight = looked.insight
     starts = sum(moment.starts for moment in insight.moments)
     in_time = sum(moment.in_time for moment in insight.moments)
+    decided = in_time + sum(moment.late for moment in insight.moments)
     return {
         "starts": starts,
         "outcomes": {status: sum(moment.by_status[status] for moment in insight.moments) for status in STATUSES},
         "on_incident": sum(moment.on_incident for moment in insight.moments),
-        "in_time": None if not starts else in_time / starts,
+        "in_time": None if not decided else in_time / decided,
         "wait_s": services().settings.sync_timeout_ms / 1000,
         "begin": looked.begin,
+        "most_processes": MOST_PROCESSES,
+        "most_attempts": MOST_ATTEMPTS,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from flask import Blueprint, Response, render_template, request
 
@@ -14,11 +15,9 @@ from app.api.process import find
 from app.auth import requires
 from app.problems import NOT_FOUND, Problem
 from app.services import services
-from store.events import EventRow
-from store.overview import OverviewStore
+from logs.redaction import shown_error
+from store.events import PhaseRow
 from store.processes import PENDING, ProcessRow
-from tasks.redaction import shown
-from tasks.runtime import runtime
 from tasks.trail import trail_of
 
 #: newest events that a page shows
@@ -32,6 +31,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/<correlation_id>", "process", page)
     blueprint.add_url_rule("/<correlation_id>/state", "state", state)
     blueprint.add_url_rule("/<correlation_id>/trail", "trail", trail)
+    blueprint.add_url_rule("/<correlation_id>/event/<uuid:execution_id>", "event", event)
     blueprint.add_url_rule("/<correlation_id>/events", "events", events)
 
 
@@ -55,15 +55,38 @@ def trail(correlation_id: str) -> Response:
         found = trail_of(row, services().events.newest_phases_of(row.correlation_id, limit=_ON_DIAGRAM))
     except LookupError as error:
         raise Problem(NOT_FOUND, str(error)) from None
+    # The engine's words hold what a handler wrote, with the values that it had.
+    messages = shown_error([element.message for element in found.elements.values()], row.variables)
     document = {
         "version": found.version,
-        "elements": {name: asdict(element) for name, element in found.elements.items()},
+        "elements": {
+            name: {**asdict(element), "message": message}
+            for (name, element), message in zip(found.elements.items(), messages, strict=True)
+        },
         "flows": found.flows,
         "note": found.note,
     }
     if "diagram" in request.args:
         document["xml"] = found.xml
     return answer(document)
+
+
+@requires("process:read")
+def event(correlation_id: str, execution_id: UUID) -> str:
+    """What one event took and gave: for whoever opens it, since it may be large."""
+    row = find(correlation_id)
+    found = services().events.by_execution_id(execution_id)
+    if found is None or found.correlation_id != row.correlation_id:
+        raise Problem(NOT_FOUND, f"no event {execution_id} of this process")
+    return render_template(
+        "monitor/_event.html",
+        event=found,
+        identifiers=shown_error(found.identifiers, row.variables),
+        asked=shown_error(found.business_action_request, row.variables),
+        answered=shown_error(found.business_action_response, row.variables),
+        fault=shown_error(found.error_details, row.variables),
+        flower_url=_flower_url(),
+    )
 
 
 @requires("process:read")
@@ -74,33 +97,40 @@ def events(correlation_id: str) -> Response:
 
 def content(row: ProcessRow) -> dict[str, Any]:
     """What the page shows of a process."""
-    timeline = OverviewStore(runtime().database).timeline(row.correlation_id, limit=EVENTS)
+    timeline = services().events.newest_phases_of(row.correlation_id, limit=EVENTS)
+    said = shown_error([phase.result for phase in timeline], row.variables)
     settings = services().settings
     return {
         "row": row,
-        "variables": shown(row.variables),
-        "result": shown(row.result),
+        "variables": shown_error(row.variables, row.variables),
+        "result": shown_error(row.result, row.result, row.variables),
+        "error": shown_error(row.error, row.variables),
+        "identifiers": shown_error(row.identifiers, row.variables),
         "waiting": services().waiters.count_of(row.id),
         "timeline": timeline,
+        "said": {phase.seq: text for phase, text in zip(timeline, said, strict=True)},
         "attempts": _attempts(timeline),
         "is_cut": len(timeline) == EVENTS,
         "is_over": row.status != PENDING,
         "is_stuck": row.incident_id is not None,
         # an incident is no end: whoever mends it, or gives up, does it here
         "may_end": row.status == PENDING or row.incident_id is not None,
-        "flower_url": settings.monitor_flower_url.rstrip("/"),
         "cockpit_url": _cockpit_url(settings.monitor_cockpit_url, row.process_instance_id),
     }
 
 
-def _attempts(timeline: list[EventRow]) -> dict[int, int]:
+def _attempts(timeline: list[PhaseRow]) -> dict[int, int]:
     """The number of each attempt among those of its external task, by the event's key."""
     seen: dict[str, int] = {}
     numbers = {}
-    for event in timeline:
-        if event.external_task_id is not None:
-            numbers[event.seq] = seen[event.external_task_id] = seen.get(event.external_task_id, 0) + 1
+    for phase in timeline:
+        if phase.external_task_id is not None:
+            numbers[phase.seq] = seen[phase.external_task_id] = seen.get(phase.external_task_id, 0) + 1
     return numbers
+
+
+def _flower_url() -> str:
+    return services().settings.monitor_flower_url.rstrip("/")
 
 
 def _cockpit_url(root: str, instance_id: str | None) -> str | None:

@@ -14,6 +14,8 @@ from typing import Any
 from marshmallow import ValidationError
 
 from app.json_schema import JsonSchema
+from app.monitor.hints import hint_of, said
+from logs.redaction import redactor
 
 #: what stands before the names of variables in the form
 PREFIX = "v."
@@ -34,8 +36,12 @@ class Field:
     description: str = ""
     value: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
-    choices: list[str] = field(default_factory=list)
+    #: what a choice stands for: an enum may hold numbers
+    choices: dict[str, Any] = field(default_factory=dict)
     fields: list[Field] = field(default_factory=list)
+    hint: str = ""
+    is_secret: bool = False
+    errors: list[str] = field(default_factory=list)
 
 
 def fields_of(schema: JsonSchema, given: Mapping[str, str] | None = None) -> list[Field]:
@@ -71,6 +77,22 @@ def variables_of(fields: list[Field], given: Mapping[str, str]) -> dict[str, Any
     return found
 
 
+def place(fields: list[Field], errors: Mapping[str, Any]) -> dict[str, Any]:
+    """Put errors, by the names of variables, to their fields; those that have no field."""
+    by_label = {item.label: item for item in fields}
+    rest: dict[str, Any] = {}
+    for name, messages in errors.items():
+        item = by_label.get(name)
+        if item is None:
+            rest[name] = messages
+        elif item.kind == "group" and isinstance(messages, Mapping):
+            inner = place(item.fields, messages)
+            rest |= {name: inner} if inner else {}
+        else:
+            item.errors = said(messages)
+    return rest
+
+
 def _fields(
     schema: JsonSchema,
     parts: dict[str, JsonSchema],
@@ -99,23 +121,25 @@ def _field(
     level: int,
 ) -> Field:
     found = Field(f"{prefix}{name}", name, "text", required, schema.get("description", ""))
+    found.is_secret = redactor().hides(name)
     types = schema.get("type", ())
     kinds = {types} if isinstance(types, str) else set(types)
     kind = next(iter(kinds - {"null"}), "")
     if "enum" in schema:
-        found.kind, found.choices = "select", [str(choice) for choice in schema["enum"] if choice is not None]
+        found.kind = "select"
+        found.choices = {_shown(choice, "select"): choice for choice in schema["enum"] if choice is not None}
     elif kind == "object" and "properties" in schema and level < _MAX_GROUPS:
         found.kind = "group"
         found.fields = _fields(schema, parts, f"{found.name}.", example, given, level + 1)
         return found
     elif kind == "boolean":
-        found.kind, found.choices = "boolean", ["true", "false"]
+        found.kind, found.choices = "boolean", {"true": True, "false": False}
     elif kind in ("integer", "number"):
         found.kind = kind
         found.attributes = {
             "step": 1 if kind == "integer" else "any",
-            "min": schema.get("minimum"),
-            "max": schema.get("maximum"),
+            "min": _whole_bound(schema, kind, "minimum", "exclusiveMinimum", 1),
+            "max": _whole_bound(schema, kind, "maximum", "exclusiveMaximum", -1),
         }
     elif kind == "string":
         found.kind = _TYPES.get(schema.get("format", ""), "text")
@@ -127,8 +151,18 @@ def _field(
     else:
         found.kind = "json"
     found.attributes = {key: value for key, value in found.attributes.items() if value is not None}
+    found.hint = hint_of(schema, found.kind)
     found.value = (given or {}).get(found.name, "") if given is not None else _shown(example, found.kind)
+    if found.is_secret and given is not None:
+        # It is typed again rather than sent back and forth.
+        found.value = ""
     return found
+
+
+def _whole_bound(schema: JsonSchema, kind: str, bound: str, open_bound: str, inside: int) -> Any:
+    """A bound as a browser's field takes it, which knows no open ones."""
+    value = schema.get(open_bound)
+    return value + inside if kind == "integer" and isinstance(value, int) else schema.get(bound)
 
 
 def _resolved(schema: JsonSchema, parts: dict[str, JsonSchema]) -> JsonSchema:
@@ -159,12 +193,15 @@ def _value(item: Field, given: Mapping[str, str]) -> Any:
     if item.kind == "group":
         return variables_of(item.fields, given) or None
     text = given.get(item.name, "")
-    if item.kind in ("text", "select"):
+    if item.kind == "text":
         return text or None
+    if item.kind in ("select", "boolean"):
+        # Another text than those of the form is judged where every start is.
+        return item.choices.get(text, text) if text else None
     text = text.strip()
     if not text:
         return None
-    if item.kind in ("json", "boolean", "integer", "number"):
+    if item.kind in ("json", "integer", "number"):
         try:
             return json.loads(text)
         except ValueError as error:

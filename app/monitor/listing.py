@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from tasks.runtime import runtime
 ROWS = 50
 #: names of the filters in an address
 _NAMES = ("status", "processKey", "startedAfter", "startedBefore", "text")
+_ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 
 
 class ListFilters(Schema):
@@ -39,7 +41,7 @@ class ListFilters(Schema):
         """A form sends its empty fields too, and times as the browser's field has them: without a zone, in UTC here."""
         given = {name: value.strip() for name, value in data.items() if value.strip()}
         for name in ("startedAfter", "startedBefore"):
-            if name in given and not given[name].endswith("Z") and "+" not in given[name]:
+            if name in given and not _ZONE.search(given[name]):
                 given[name] += "Z" if "T" in given[name] else "T00:00Z"
         return given
 

@@ -20,8 +20,10 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/session/logout", "log_out", log_out, methods=["POST"])
 
 
-def page() -> str:
-    """Ask for a key."""
+def page() -> BaseResponse | str:
+    """Ask for a key, unless whoever asks is known."""
+    if session.recognize():
+        return redirect(_back(request.args.get("next")))
     return render_template("monitor/login.html", back=_back(request.args.get("next")), refused=False)
 
 

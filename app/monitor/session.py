@@ -1,7 +1,7 @@
 """Who looks at the monitor: an API key, exchanged for a signed cookie that holds for a while.
 
-The cookie goes to `/monitor` alone, so that no other call can be made with it, and names the key without holding it.
-Each form that changes something carries a token of the session (OWASP, Cross-Site Request Forgery Prevention).
+The cookie goes to `/monitor` alone, so that no other call can be made with it, and names the key without holding it. It
+comes along when a link from elsewhere leads here, and with no form of another site.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from itsdangerous import URLSafeTimedSerializer
 
 from app.api_keys import ApiKey
 from app.auth import Authenticator, Principal, let_in
-from app.problems import FORBIDDEN, Problem
 from app.services import services
 from settings import Settings
 from store.database import DatabaseAway
@@ -55,6 +54,10 @@ class StoredKeySessions(SecureCookieSessionInterface):
             signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
         )
 
+    def digest_of(self, purpose: str) -> str:
+        """A text that whoever does not know the key cannot make."""
+        return hmac.digest(self._key.encode(), purpose.encode(), "sha256").hex()
+
 
 def install(app: Flask, settings: Settings) -> None:
     """Give the app sessions."""
@@ -63,7 +66,7 @@ def install(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_NAME="monitor",
         SESSION_COOKIE_PATH=PATH,
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.is_production,
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.monitor_session_s),
@@ -107,23 +110,9 @@ def recognize() -> bool:
     return True
 
 
-def csrf_token() -> str:
-    """The token that this session's forms carry; made at first use with `AUTH=off`, where nobody logs in."""
-    if not isinstance(session.get("csrf"), str):
-        session.permanent = True
-        session["csrf"] = secrets.token_urlsafe(24)
-    return str(session["csrf"])
-
-
-def check_csrf() -> None:
-    """Refuse a form that does not come from a page of this session.
-
-    Raises:
-        Problem: 403.
-    """
-    given = request.form.get("csrf", "") or request.headers.get("X-CSRF-Token", "")
-    if not hmac.compare_digest(given.encode(), str(session.get("csrf", "")).encode()) or not given:
-        raise Problem(FORBIDDEN, "the form is out of date: load the page again")
+def asks_for_login() -> bool:
+    """True unless `AUTH=off`."""
+    return _authenticator() is not None
 
 
 def is_read_only() -> bool:

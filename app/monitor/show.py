@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from logs.redaction import shown_text
 from store.clock import now
+from store.histogram import BOUNDS_MS
 from store.overview import COUNT_LIMIT
 from tasks.documents import rfc3339
 
@@ -16,9 +19,11 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def span(value: timedelta | float | None) -> str:
-    """A span of time in its two largest units; a number is in seconds."""
+    """A span of time in its two largest units; a number is in seconds, and infinite beyond what a chart tells apart."""
     if value is None:
         return ""
+    if value == math.inf:
+        return f"> {span(BOUNDS_MS[-1] / 1000)}"
     seconds = max(0.0, value.total_seconds() if isinstance(value, timedelta) else value)
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
@@ -54,4 +59,5 @@ FILTERS: dict[str, Callable[..., str]] = {
     "count": count,
     "pretty": pretty,
     "rfc3339": rfc3339,
+    "shown_text": shown_text,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -11,7 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.auth import requires
 from app.definitions import definitions
 from app.monitor.actions import changes
-from app.monitor.forms import fields_of, variables_of
+from app.monitor.forms import fields_of, place, variables_of
+from app.monitor.hints import said
 from app.problems import CORRELATION_ID_CONFLICT, INVALID_FIELDS, UNKNOWN_PROCESS, Problem
 from app.schemas import StartRequest
 from app.services import services
@@ -37,7 +39,13 @@ def choose() -> str:
 def form(key: str) -> str:
     """Its form, filled with its example."""
     definition = _definition(key)
-    return render_template("monitor/start.html", definition=definition, fields=fields_of(definition["startSchema"]))
+    return render_template(
+        "monitor/start.html",
+        definition=definition,
+        fields=fields_of(definition["startSchema"]),
+        # Known before it is sent: the same form sent twice starts one process.
+        correlation_id=str(uuid.uuid4()),
+    )
 
 
 @requires("process:start")
@@ -61,8 +69,19 @@ def start(key: str) -> BaseResponse:
         problem = found
     else:
         return _to((answer.get_json() or {})["correlationId"])
+    errors = dict(problem.errors or {})
+    id_errors = said(errors.pop("correlationId", []))
+    variables = errors.pop("variables", {})
+    # Variables that the form itself could not read are named without the level above.
+    rest = place(fields, {**errors, **(variables if isinstance(variables, dict) else {"variables": variables})})
     page = render_template(
-        "monitor/start.html", definition=definition, fields=fields, correlation_id=correlation_id, refused=problem
+        "monitor/start.html",
+        definition=definition,
+        fields=fields,
+        correlation_id=correlation_id,
+        refused=problem,
+        id_errors=id_errors,
+        rest=rest,
     )
     return Response(page, problem.kind.status, problem.headers)
 

@@ -17,7 +17,7 @@ from settings import get_settings
 from store.clock import now
 from store.database import DatabaseAway, retrying
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
-from tasks import app
+from tasks import app, log_context
 from tasks.batches import each_or_give_back
 from tasks.publish import WEBHOOKS_QUEUE, BrokerAway, send_delivery
 from tasks.runtime import runtime
@@ -67,8 +67,9 @@ def enqueue_due() -> int:
 
 
 @app.task(name="deliver_webhook", soft_time_limit=ATTEMPT_S, time_limit=KILL_S)
-def deliver_webhook(delivery_id: str, token: str) -> None:
+def deliver_webhook(delivery_id: str, token: str, correlation_id: str | None = None) -> None:
     """One attempt. A worker that dies here has told the receiver or not: it is told again, under the same id."""
+    log_context.bind(correlation_id=correlation_id)
     try:
         begun = runtime().webhooks.begin(Claim(uuid.UUID(delivery_id), token), for_s=HELD_FOR_S)
     except DatabaseAway as error:

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from selenium import webdriver
 
+from dev.browser import headless
 from dev.stack import Stack
 from tests.support.api import Api
+from tests.support.monitor_page import Monitor
 from tests.support.monitored import Monitored, Ran
 
 #: signs the webhooks of the stack
@@ -42,15 +45,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def monitored(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[Monitored]:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     """A stack that shows metrics and Flower, with nothing in it but what the tests of these two do."""
-    with Monitored(tmp_path_factory.mktemp("monitored"), engine_url) as running:
+    with Monitored(tmp_path_factory.mktemp("monitored")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def ran(monitored: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The same after every kind of end was gone through."""
+    """The same after every kind of end was gone through, and every way through the examples."""
     return Ran(monitored, tmp_path_factory.mktemp("ran"))
 
 
@@ -58,6 +61,22 @@ def ran(monitored: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def api(stack: Stack) -> Api:
     """The API of the stack."""
     return Api(stack.url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """A browser with a profile of its own."""
+    with headless() as driver:
+        yield driver
+
+
+@pytest.fixture
+def monitor(browser: webdriver.Chrome, stack: Stack) -> Iterator[Monitor]:
+    """The monitor of the stack; of earlier tests neither complaints of the browser are left nor a pause."""
+    browser.get_log("browser")
+    yield Monitor(browser, stack.url)
+    # A page that is none of the monitor's may have no storage.
+    browser.execute_script("try { sessionStorage.clear() } catch {}")
 
 
 @pytest.fixture

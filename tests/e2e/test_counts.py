@@ -6,6 +6,8 @@ next message to ride on, a renewed count of room). More than that is a change of
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.counts import Counts, count
@@ -29,7 +31,21 @@ def test_redis_commands_of_a_process_are_few(counts: Counts) -> None:
     assert counts.redis_commands <= 32, counts.redis_detail
 
 
-def test_a_step_takes_two_transactions(counts: Counts) -> None:
-    # Accept, claim, record the instance; begin and outcome of five steps; settle.
-    assert 14 <= counts.transactions <= 14.5, counts.sql_detail
-    assert counts.sql_statements <= 40, counts.sql_detail
+def test_a_step_takes_three_statements_of_which_two_are_a_transaction(counts: Counts) -> None:
+    # Begin a step and close the one before it, four times; close the last one and settle.
+    assert 5 <= counts.transactions <= 5.5, counts.sql_detail
+    # And alone: accept, claim, look, record the instance; begin the first step; five outcomes.
+    assert 20 <= counts.sql_statements <= 22, counts.sql_detail
+
+
+def test_in_place_a_process_is_two_messages_and_the_rest_is_as_ever(
+    counts: Counts, tmp_path: Path, engine_url: str
+) -> None:
+    in_place = count(engine_url, tmp_path, processes=40, settings={"STEPS_IN_PLACE_MS": 10_000})
+
+    # The start, and the first step.
+    assert 2 <= in_place.celery_messages <= 2.5, in_place.redis_detail
+    assert in_place.redis_commands <= 32, in_place.redis_detail
+    assert 11 <= in_place.engine_calls <= 11.5, in_place.engine_detail
+    assert 5 <= in_place.transactions <= 5.5, in_place.sql_detail
+    assert in_place.sql_statements <= counts.sql_statements + 0.5, in_place.sql_detail

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from dev.browser import PATIENCE_S, headless
+from dev.browser import PATIENCE_S
 from dev.stack import Stack
 from tests.support.api import Api
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    """A browser with a profile of its own."""
-    with headless() as driver:
-        yield driver
 
 
 class DocsPage:

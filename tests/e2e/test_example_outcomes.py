@@ -16,65 +16,19 @@ import requests
 
 from dev.local_settings import LocalSettings
 from dev.stack import Stack
-from tests.e2e.example_outcomes import APPROVED_BY_OFFICER, CASES, LOAN, Case
-from tests.support.api import Answer, Api, eventually
+from tests.support.api import Api, eventually
+from tests.support.example_outcomes import APPROVED_BY_OFFICER, CASES, LOAN, Case
+from tests.support.example_runs import ExampleRun
 from tests.unit.scripted_server import ScriptedServer
 
 #: the first number of a version tells who made the engine
 MAKERS = {"7": "camunda", "1": "operaton"}
 
 
-class Running:
-    """One run of a case, and what it may be told while it waits."""
-
-    def __init__(self, api: Api, engine_url: str, case: Case, subject: str) -> None:
-        self.case = case
-        self.id = f"case-{uuid.uuid4()}"
-        self._api, self._engine = api, engine_url
-        variables = {**case.variables, case.id_field: subject}
-        # Who has to be told something before the end cannot be waited for.
-        prefer = {"prefer": "respond-async"} if case.acts else {}
-        self.started = api.start(case.process, variables, self.id, **prefer)
-
-    def message(self, name: str, variables: dict[str, Any]) -> Answer:
-        """Deliver a message once the process waits for it."""
-        body = {"messageName": name, "variables": variables}
-        return eventually(
-            lambda: (sent := self._api.call("POST", f"/api/process/{self.id}/message", body)).status == 200 and sent,
-            what=f"a process that waits for the message {name}",
-        )
-
-    def timer(self, activity: str, _: dict[str, Any]) -> None:
-        """Let a timer go off, as ops would in Cockpit."""
-        wanted = {"activityId": activity, "processInstanceId": self.instance, "timers": "true"}
-        jobs = eventually(lambda: self._ask("GET", "/job", params=wanted).json(), what=f"the timer {activity}")
-        assert self._ask("POST", f"/job/{jobs[0]['id']}/execute").status_code == 204
-
-    @property
-    def instance(self) -> str:
-        """Id of the process instance."""
-        return str(eventually(lambda: self._api.status(self.id).body["processInstanceId"], what="an instance"))
-
-    def events(self) -> list[tuple[str, str, int | None]]:
-        """The event log, but for what ops did, once nothing in it is open."""
-
-        def closed() -> list[tuple[str, str, int | None]] | None:
-            log = [event for event in self._api.events(trace) if event["phase"] != "ops"]
-            if {"started", "completing"} & {event["phase"] for event in log}:
-                return None
-            return [(event["stepName"], event["phase"], event["httpStatusCode"]) for event in log]
-
-        trace = self.started.body["traceabilityId"]
-        return eventually(closed, what="a log without open attempts")
-
-    def _ask(self, method: str, path: str, **request: Any) -> requests.Response:
-        return requests.request(method, self._engine + path, timeout=10, **request)
-
-
 @pytest.fixture
-def begin(api: Api, engine_url: str) -> Callable[[Case, str], Running]:
+def begin(api: Api, engine_url: str) -> Callable[[Case, str], ExampleRun]:
     """Starts a case."""
-    return lambda case, subject: Running(api, engine_url, case, subject)
+    return lambda case, subject: ExampleRun(api, engine_url, case, subject)
 
 
 def filled(template: Any, subject: str) -> Any:
@@ -103,14 +57,11 @@ def test_engine_is_the_one_that_was_asked_for(engine_url: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_every_engine_comes_to_the_same_outcome(
-    api: Api, stack: Stack, begin: Callable[[Case, str], Running], case: Case
+    api: Api, stack: Stack, begin: Callable[[Case, str], ExampleRun], case: Case
 ) -> None:
     subject = f"{case.nature}-{uuid.uuid4()}"
     run = begin(case, subject)
-    for kind, name, variables in case.acts:
-        getattr(run, kind)(name, variables)
-
-    ended = api.wait_until_ended(run.id).body
+    ended = run.finish()
 
     assert ended["status"] == case.status, ended
     document = ended["data"] if case.status == "ok" else ended["error"]

@@ -22,18 +22,26 @@ from tests.support.monitored import FLOWER_AUTH, Monitored, Ran
 pytestmark = pytest.mark.timeout(240)
 
 FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
+PROCESSES = ("metered", "onboard-user", "order-fulfilment", "loan-approval")
+_KEY = f"({'|'.join(PROCESSES)})"
 #: names that a task may have
+STEP = re.compile(rf"{_KEY}\.[a-z-]+")
 NAMES = re.compile(
-    r"start metered|metered\.(work|respond|rescue)|follow metered|delete instance metered|report killed metered\.work"
-    r"|poll|reconcile|webhooks|deliver_webhook"
+    rf"start {_KEY}|{STEP.pattern}|follow {_KEY}|delete instance metered|report killed metered\.work"
+    r"|poll|reconcile|webhooks|deliver webhook"
 )
-QUEUES = {"starts", "polls", "settling", "webhooks", "steps.metered"}
+STEPS_QUEUES = {f"steps.{key}" for key in PROCESSES}
+QUEUES = {"starts", "polls", "settling", "webhooks", *STEPS_QUEUES}
 
 
 def tasks(monitored: Monitored) -> list[dict[str, Any]]:
     found = monitored.flower("/api/tasks?limit=5000").values()
     # A tick may have been received before Flower listened, and ended afterwards.
     return [task for task in found if task["received"] is not None]
+
+
+def steps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [task for task in found if STEP.fullmatch(task["name"])]
 
 
 def is_tick(task: dict[str, Any]) -> bool:
@@ -47,7 +55,7 @@ def settled(monitored: Monitored) -> list[dict[str, Any]]:
     def look() -> list[dict[str, Any]] | None:
         ((attempts,),) = monitored.rows("SELECT count(*) FROM event_log WHERE external_task_id IS NOT NULL")
         found = tasks(monitored)
-        if sum(task["name"].startswith("metered.") for task in found) < attempts:
+        if len(steps(found)) < attempts:
             return None
         return found if all(task["state"] in FINAL or is_tick(task) for task in found) else None
 
@@ -62,13 +70,13 @@ def test_every_task_has_a_readable_name_and_ends_in_a_final_state(ran: Ran) -> N
 
     assert [task["name"] for task in found if not NAMES.fullmatch(task["name"])] == []
     ((attempts,),) = ran.monitored.rows("SELECT count(*) FROM event_log WHERE external_task_id IS NOT NULL")
-    assert len([task for task in found if task["name"].startswith("metered.")]) == attempts
+    assert len(steps(found)) == attempts
 
 
 def test_task_of_a_step_or_a_start_says_whose_it_is(ran: Ran) -> None:
     ids = {name for (name,) in ran.monitored.rows("SELECT correlation_id FROM process_store")}
 
-    found = [task for task in settled(ran.monitored) if "metered" in task["name"]]
+    found = [task for task in settled(ran.monitored) if any(key in task["name"] for key in PROCESSES)]
 
     assert {task["args"].strip("()") for task in found} == ids
     assert {task["name"] for task in found} >= {
@@ -77,9 +85,14 @@ def test_task_of_a_step_or_a_start_says_whose_it_is(ran: Ran) -> None:
     }
 
 
+def test_webhook_says_whose_process_it_tells_of(ran: Ran) -> None:
+    found = [task for task in settled(ran.monitored) if task["name"] == "deliver webhook"]
+
+    assert [(task["args"], task["state"]) for task in found] == [("(told)", "SUCCESS")]
+
+
 def test_step_whose_process_was_killed_is_shown_as_failed(ran: Ran) -> None:
-    steps = [task for task in settled(ran.monitored) if task["name"].startswith("metered.")]
-    failed = [task for task in steps if task["state"] == "FAILURE"]
+    failed = [task for task in steps(settled(ran.monitored)) if task["state"] == "FAILURE"]
 
     assert [task["name"] for task in failed] == ["metered.work"] * 2
     assert all("WorkerLostError" in task["traceback"] for task in failed)
@@ -91,7 +104,7 @@ def test_bare_worker_reads_every_queue_and_another_those_that_it_is_told(ran: Ra
         return {name.split("@")[0]: {queue["name"] for queue in it["active_queues"]} for name, it in workers.items()}
 
     # A control worker leaves the starts alone for a moment while no step worker has a slot.
-    eventually(lambda: read() == {"worker": QUEUES, "control": QUEUES - {"steps.metered", "webhooks"}}, 30, f"{read()}")
+    eventually(lambda: read() == {"worker": QUEUES, "control": {"starts", "polls", "settling"}}, 30, f"{read()}")
 
 
 def test_lengths_of_queues_are_shown(ran: Ran) -> None:
@@ -137,6 +150,15 @@ def test_strangers_see_nothing(ran: Ran, path: str, auth: str) -> None:
     with pytest.raises(HTTPError) as refused:
         ran.monitored.flower_page(path, auth)
     assert refused.value.code == 401
+
+
+def test_what_is_open_names_tasks_and_workers_but_no_process(ran: Ran) -> None:
+    ids = {name for (name,) in ran.monitored.rows("SELECT correlation_id FROM process_store")}
+
+    shown = [ran.monitored.flower_page(path, auth="") for path in ("/metrics", "/healthcheck")]
+
+    assert 'task="start metered"' in shown[0]
+    assert not [name for name in ids if any(name in text for text in shown)]
 
 
 def test_production_does_not_start_flower_without_a_password(tmp_path: Path) -> None:

@@ -2,104 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from bench.seeding import fill
 from dev.browser import PATIENCE_S
 from dev.stack import Stack
 from store.database import Database
-from tests.e2e.test_docs_page import browser
 from tests.support.api import Api
-
-__all__ = ["browser"]
+from tests.support.monitor_page import Monitor
 
 #: processes in a store that is looked at
 ROWS = 100_000
-AXE = (Path(__file__).parent.parent / "support" / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
-
-
-class Monitor:
-    """The monitor, with the eyes and hands of a person."""
-
-    def __init__(self, browser: webdriver.Chrome, url: str) -> None:
-        self.browser = browser
-        self._url = url
-
-    def open(self, path: str = "") -> None:
-        """Load a page."""
-        self.browser.get(f"{self._url}/monitor{path}")
-
-    def see(self, selector: str, text: str = "") -> WebElement:
-        """The first visible element of a selector that contains a text, as soon as there is one."""
-
-        def found(_: object) -> WebElement | None:
-            try:
-                for element in self.browser.find_elements(By.CSS_SELECTOR, selector):
-                    if element.is_displayed() and text in element.text:
-                        return element
-            except StaleElementReferenceException:
-                pass
-            return None
-
-        wait = WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.1)
-        element: WebElement = wait.until(found, f"nothing at {selector} says {text!r}")
-        return element
-
-    def click(self, selector: str, text: str = "") -> None:
-        """Click it, when it is there."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                self.see(selector, text).click()
-                return
-            except StaleElementReferenceException:
-                if time.monotonic() > deadline:
-                    raise
-
-    def type(self, selector: str, text: str) -> None:
-        """Put a text into a field."""
-        field = self.see(selector)
-        field.clear()
-        field.send_keys(text)
-
-    def shown(self, selector: str) -> list[WebElement]:
-        """The visible elements of a selector."""
-        return [found for found in self.browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
-
-    def wait(self, condition: Callable[[], bool]) -> None:
-        """Wait until it is so."""
-        WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.1).until(lambda _: condition())
-
-    def faults(self) -> list[str]:
-        """What the browser complained of, such as a refused script; what axe-core finds wrong for people."""
-        said = [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
-        # Inserted by the test, which may do so whatever the page's policy is.
-        self.browser.execute_script(AXE)
-        found = self.browser.execute_async_script(
-            "const done = arguments[0];"
-            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then("
-            "  ({violations}) => done(JSON.stringify(violations.map(({id, nodes}) => [id, nodes.map(n => n.html)]))))"
-        )
-        return said + [f"{name}: {nodes}" for name, nodes in json.loads(found)]
-
-
-@pytest.fixture
-def monitor(browser: webdriver.Chrome, stack: Stack) -> Monitor:
-    """The monitor of the stack; the browser's complaints of earlier tests are gone."""
-    browser.get_log("browser")
-    return Monitor(browser, stack.url)
 
 
 def test_list_follows_what_happens_without_a_reload(monitor: Monitor, api: Api, correlation_id: str) -> None:
@@ -167,6 +88,14 @@ def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
     monitor.see("#steps button", "work").send_keys(Keys.ENTER)
     monitor.see("#chosen", "work")
     assert {item.get_attribute("data-step") for item in monitor.shown(".timeline li")} == {"work"}
+    assert [button.text.partition(",")[0] for button in monitor.shown("#steps [aria-pressed=true]")] == ["work"]
+    # what has no events of its own is listed too, since it was visited
+    monitor.click("#steps button", "process-start")
+    monitor.see("#chosen", "no events of its own")
+    assert monitor.shown(".timeline li") == []
+    assert monitor.faults() == []
+    monitor.click("#steps [aria-pressed=true]")
+    monitor.wait(lambda: len(monitor.shown(".timeline li")) > 1)
 
 
 def test_page_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
@@ -188,30 +117,22 @@ def test_page_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
     monitor.browser.get_log("browser")
 
 
-def test_hostile_texts_run_nothing_and_break_nothing(monitor: Monitor, api: Api, correlation_id: str) -> None:
-    hostile = (
-        "<img src=x onerror=\"document.title='broken'\"></pre></script><script>document.title='broken'</script>" * 3
-    )
-    api.start(
-        "probe", {"do": "nothing", "customerId": hostile, "userId": hostile, hostile[:50]: hostile}, correlation_id
-    )
+def test_charts_are_told_in_numbers_too(monitor: Monitor, api: Api, correlation_id: str) -> None:
+    api.start("probe", {"do": "nothing"}, correlation_id)
+    monitor.open("/insight?span=15min")
+    monitor.see(".u-legend")
+    for summary in monitor.shown("#charts summary"):
+        summary.click()
 
-    for path in (f"?text={correlation_id}", f"/{correlation_id}"):
-        monitor.open(path)
-        monitor.see("main", correlation_id)
-        monitor.wait(lambda: "celery-camunda" in monitor.browser.title)
-        width = monitor.browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
-        assert width <= 0
-        assert monitor.browser.find_elements(By.CSS_SELECTOR, "img") == []
-        assert monitor.faults() == []
-
-
-@pytest.mark.parametrize("path", ["/insight?span=15min", "/new/process/probe"])
-def test_other_pages_have_no_faults(monitor: Monitor, path: str) -> None:
-    monitor.open(path)
-    monitor.see("h1")
-    if "insight" in path:
-        monitor.see(".u-legend")
+    monitor.see("#waits-numbers th", "in time")
+    columns = [head.text for head in monitor.shown("#outcomes-numbers thead th")]
+    rows = [
+        [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "td")]
+        for row in monitor.shown("#outcomes-numbers tbody tr")
+    ]
+    assert columns == ["From", "ok", "pending", "error", "cancelled", "on an incident"]
+    assert len(rows) == 15
+    assert sum(int(row[0].replace(",", "")) for row in rows) > 0
     assert monitor.faults() == []
 
 

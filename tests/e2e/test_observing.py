@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import json
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dev.children import stop_all
+from dev.local_engine import LocalEngine
+from dev.ports import free_port
 from tests.support.api import Answer, eventually
 from tests.support.collector import Collector, Span
 from tests.support.world import World, broken_world
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARTS = ("web", "worker", "beat")
+_OF_A_PROCESS = {"taskId", "correlationId", "processInstanceId"}
+_OF_A_STEP = {*_OF_A_PROCESS, "externalTaskId", "topic"}
+#: what every line about a task says at least
+NAMES = {
+    "start_process": {"taskId"},
+    "run_step": _OF_A_STEP,
+    "report_killed": _OF_A_STEP,
+    "follow": _OF_A_PROCESS,
+    "close_instance": {"taskId"},
+}
+#: loggers of lines about no single request or task: they speak for the whole process
+OF_THE_WORKER = ("celery.", "kombu.", "urllib3.", "redis", "tasks.gate", "tasks.worker", "tasks.shutdown")
+#: gunicorn speaks of a request before it has an id
+OF_THE_SERVER = ("gunicorn.error", "web_worker", "urllib3.", "__config__", "app.waiting", "app.streams")
 
 
 @dataclass
@@ -36,7 +54,15 @@ class Observed:
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[Observed]:
+def own_engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An engine from which no other stack's poll takes a step whose span is looked for here."""
+    log = tmp_path_factory.mktemp("engine") / "engine.log"
+    with LocalEngine(free_port(), log=log).running() as engine:
+        yield engine.base_url
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory, own_engine_url: str) -> Iterator[Observed]:
     with Collector() as collector:
         settings = {
             "PROCESSES": "processes,tests.processes",
@@ -45,8 +71,11 @@ def observed(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Itera
             "LOG_LEVEL": "DEBUG",
             "WORKER_CONCURRENCY": 2,
             "POLL_INTERVAL_MS": 500,
+            "WORKER_GRACE_S": 5,
+            "LOCK_DURATION_MS": 8_000,
+            "CAMUNDA_TIMEOUT_MS": 5_000,
         }
-        with broken_world(tmp_path_factory.mktemp("observed"), engine_url, settings, PARTS) as world:
+        with broken_world(tmp_path_factory.mktemp("observed"), own_engine_url, settings, PARTS) as world:
             yield Observed(world, collector)
 
 
@@ -89,6 +118,61 @@ def test_request_start_steps_and_settle_are_one_tree(observed: Observed) -> None
     assert not [span for span in found if span.is_error and span.kind != "CLIENT"]
 
 
+def test_trace_goes_on_behind_an_asynchronous_continuation_to_the_end(observed: Observed) -> None:
+    api, trace = observed.world.api, uuid.uuid4().hex
+    # So that the step behind the continuation is surely looked for more than once.
+    assert api.call("POST", "/api/process/topics/async-chain.second/pause", {}).status == 200
+    parent = f"00-{trace}-b7ad6b7169203331-01"
+    started = api.start("async-chain", traceparent=parent, prefer="respond-async")
+    assert started.status == 202
+    eventually(lambda: len(_named(observed, trace, "follow async-chain")) >= 2, what="looks behind the first step")
+    assert api.call("POST", "/api/process/topics/async-chain.second/resume").status == 200
+    assert api.wait_until_ended(started.body["correlationId"]).body["status"] == "ok"
+    whole = {"POST /api/process/start", "step async-chain.second", "settle"}
+    eventually(lambda: whole <= _names(observed, trace), what="the whole trace")
+
+    tree = {span.span_id: span for span in observed.collector.of_trace(trace)}
+    looks = [span for span in tree.values() if span.name == "follow async-chain"]
+    assert {tree[span.parent_id].name for span in looks} == {"step async-chain.first"}
+    assert {span.name for span in tree.values() if span.parent_id not in tree} == {"POST /api/process/start"}
+
+
+def test_look_that_ops_ask_for_is_of_their_trace(observed: Observed) -> None:
+    name = f"told-{uuid.uuid4().hex}"
+    assert observed.world.api.start("awaits-message", {}, name, prefer="respond-async").status == 202
+    trace = uuid.uuid4().hex
+
+    def told() -> bool:
+        body = {"messageName": "payment", "variables": {}}
+        headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+        return observed.world.api.call("POST", f"/api/process/{name}/message", body, headers).status == 200
+
+    eventually(told, what="a process that waits for the message")
+    look = eventually(lambda: _named(observed, trace, "follow awaits-message"), what="the look behind the message")[0]
+    # Each process sends its own spans, in its own time.
+    request = eventually(
+        lambda: [span for span in observed.collector.of_trace(trace) if span.span_id == look.parent_id],
+        what="the request that asked for the look",
+    )
+    assert [span.kind for span in request] == ["SERVER"]
+
+
+def test_killed_attempt_is_told_in_its_trace(observed: Observed) -> None:
+    trace = uuid.uuid4().hex
+    assert start(observed, "probe", {"do": "crash"}, trace).status == 500
+    eventually(lambda: "settle" in _names(observed, trace), what="the end of the process")
+
+    # one for each attempt: none of them could send a span of its own
+    killed = eventually(
+        lambda: found if len(found := _named(observed, trace, "report killed probe.work")) >= 3 else None,
+        what="three killed attempts",
+    )
+    assert len(killed) == 3
+    assert all(span.is_error and span.attributes["error.type"] == "killed" for span in killed)
+    (settle,) = _named(observed, trace, "settle")
+    assert settle.parent_id in {span.span_id for span in killed}
+
+
 def test_failed_attempt_is_an_error_and_its_secret_nowhere(observed: Observed) -> None:
     trace = uuid.uuid4().hex
     secret = f"hunter-{uuid.uuid4().hex}"
@@ -105,6 +189,30 @@ def test_failed_attempt_is_an_error_and_its_secret_nowhere(observed: Observed) -
         assert secret not in observed.world.stack[part].log_text()
     # What the client asked for, and what its own process made of it, is the client's.
     assert answer.body["result"]["password"] == secret
+
+
+def test_lines_about_a_lock_that_cannot_be_extended_say_whose_it_is(observed: Observed, tmp_path: Path) -> None:
+    until = tmp_path / "until"
+    name = f"held-{uuid.uuid4().hex}"
+    given = {"do": "hold", "until": str(until), "notes": str(tmp_path / "notes")}
+    assert observed.world.api.start("patient", given, name, prefer="respond-async").status == 202
+    eventually((tmp_path / "notes").exists, what="a handler that runs")
+    observed.world.engine.refuse()
+    try:
+        line = eventually(
+            lambda: [
+                line for line in observed.lines("worker")
+                if line["logger"] == "camunda_bridge.locks" and line.get("correlationId") == name
+            ],
+            what="a line of the thread that keeps locks",
+        )[0]  # fmt: skip
+    finally:
+        observed.world.engine.forward()
+        until.touch()
+    assert line["topic"] == "patient.work"
+    assert line["task"] == "run_step"
+    assert {"taskId", "externalTaskId", "processInstanceId", "traceabilityId"} <= set(line)
+    assert observed.world.api.wait_until_ended(name).body["status"] == "ok"
 
 
 def test_lines_of_a_request_and_its_steps_say_what_they_are_for(observed: Observed) -> None:
@@ -178,6 +286,41 @@ def test_ready_says_which_part_is_away_and_since_when(observed: Observed) -> Non
     world.engine.forward()
     world.restart("worker", "beat")
     world.wait_ready()
+
+
+def test_every_line_that_belongs_to_a_request_or_a_process_says_to_which(observed: Observed, tmp_path: Path) -> None:
+    # A step that is cut off at the end of its worker, which gives it back, and one that ends within the grace time.
+    api, worker = observed.world.api, observed.world.stack["worker"]
+    cut_off, in_time = (f"{name}-{uuid.uuid4().hex}" for name in ("cut-off", "in-time"))
+    for name in (cut_off, in_time):
+        given = {"do": "hold", "until": str(tmp_path / f"until-{name}"), "notes": str(tmp_path / f"notes-{name}")}
+        assert api.start("patient", given, name, prefer="respond-async").status == 202
+        eventually((tmp_path / f"notes-{name}").exists, what="a handler that runs")
+    worker.signal(signal.SIGTERM)
+    (tmp_path / f"until-{in_time}").touch()
+    assert worker.wait(30)
+    given_back = [line["correlationId"] for line in observed.lines("worker") if line["logger"] == "tasks.giving_back"]
+    assert given_back == [cut_off]
+    observed.world.restart("worker")
+    (tmp_path / f"until-{cut_off}").touch()
+    for name in (cut_off, in_time):
+        assert api.wait_until_ended(name).body["status"] == "ok"
+
+    about_tasks = [line for line in observed.lines("worker") if line.get("task") in NAMES]
+    assert {line["task"] for line in about_tasks} >= {"run_step", "report_killed"}
+    assert [line for line in about_tasks if not NAMES[line["task"]] <= set(line)] == []
+    lines = observed.lines("worker")
+    assert [line for line in lines if "task" not in line and not line["logger"].startswith(OF_THE_WORKER)] == []
+
+    lines = observed.lines("web")
+    assert any("requestId" in line for line in lines)
+    assert [line for line in lines if "requestId" not in line and not line["logger"].startswith(OF_THE_SERVER)] == []
+    # What comes before a request's id is not under that of the request before it.
+    assert [line for line in lines if line["event"].startswith(("GET /", "POST /")) and "requestId" in line] == []
+
+
+def _names(observed: Observed, trace: str) -> set[str]:
+    return {span.name for span in observed.collector.of_trace(trace)}
 
 
 def _named(observed: Observed, trace: str, name: str) -> list[Span]:

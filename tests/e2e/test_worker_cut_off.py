@@ -17,13 +17,24 @@ from tests.support.monitored import Ran
 pytestmark = pytest.mark.timeout(240)
 
 
+def in_flight(ran: Ran) -> int:
+    topics = ran.monitored.api.get("/api/process/topics").body["topics"]
+    (number,) = [topic["inFlight"] for topic in topics if topic["topic"] == "metered.work"]
+    return int(number)
+
+
 def test_step_that_was_cut_off_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> None:
     settled(ran.monitored)
+    limited = ran.monitored.api.call("POST", "/api/process/topics/metered.work/limits", {"maxConcurrency": 1})
+    assert limited.status == 200, limited.body
     ran.hold_one(tmp_path / "go-on", "cut-off")
+    assert in_flight(ran) == 1
     worker = ran.monitored.stack["worker"]
 
     worker.signal(signal.SIGTERM)
     assert worker.wait(30)
+    # It does not wait for its lock's time to be let in again.
+    assert in_flight(ran) == 0
     worker.start()
     (tmp_path / "go-on").touch()
 

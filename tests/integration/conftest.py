@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dev.mssql_database import own_database
-from store import events, processes
+from store import events, insight, processes
 from store.database import Database
 from store.migrate import upgrade
 from tests.integration.step_bench import bench, broker
@@ -74,6 +74,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The stores' clock, in the test's hands."""
     clock = Clock()
-    for module in (events, processes):
+    for module in (events, insight, processes):
         monkeypatch.setattr(module, "now", clock)
     return clock

@@ -59,3 +59,34 @@ def test_only_what_changed_is_deployed_and_versions_are_told(
     bpmn.write_text(bpmn.read_text().replace("1.0.0", "1.0.1"))
     assert flask("definitions").splitlines()[1].split() == [key, "1", "changed", "1"]
     assert flask("deploy") == f"{key}: deployed version 2, before 1\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "content"), [("deploy", b"<broken"), ("deploy", None), ("definitions", b"\xff\xfe\xfa")]
+)
+def test_file_that_is_no_bpmn_is_named_before_the_engine_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, content: bytes | None
+) -> None:
+    package = tmp_path / f"made_{uuid4().hex[:8]}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    write_process("a-good-one", package.name, ())
+    bpmn = write_process("broken", package.name, ()) / "broken.bpmn"
+    bpmn.unlink()
+    if content is not None:
+        bpmn.write_bytes(content)
+    more = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PROCESSES": package.name}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "process", command],
+        cwd=ROOT,
+        env={**os.environ, **more, "CAMUNDA_BASE_URL": "http://127.0.0.1:1/engine-rest"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {bpmn}: "), done.stderr

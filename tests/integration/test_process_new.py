@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +77,23 @@ def test_nothing_half_written_stays(package: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ScaffoldError, match="No space left"):
         write_process("order", package.name, ())
     assert [path.name for path in package.iterdir()] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("name", ["", "nope", "nope.below", "os.path", "a..b", ".relative"])
+def test_package_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ScaffoldError, match="is no package"):
+        write_process("order", name, ())
+
+
+def test_module_of_that_name_is_not_hidden_by_a_package(package: Path) -> None:
+    (package / "whole_number.py").write_text("")
+    with pytest.raises(ScaffoldError, match=r"whole_number\.py is there already; nothing was written"):
+        write_process("whole-number", package.name, ())
+    assert sorted(path.name for path in package.iterdir()) == ["__init__.py", "whole_number.py"]
+
+
+def test_package_whose_folder_is_gone_is_told(package: Path) -> None:
+    importlib.import_module(package.name)
+    shutil.rmtree(package)
+    with pytest.raises(ScaffoldError, match="cannot be written"):
+        write_process("order", package.name, ())

@@ -86,6 +86,13 @@ def test_event_that_is_no_step_is_refused(path: Path) -> None:
     assert "no event has the execution id" in replay(path, str(uuid4()), "--yes").stderr
 
 
+def test_database_that_was_not_migrated_is_told_in_words(tmp_path: Path) -> None:
+    done = replay(tmp_path / "empty.db", str(uuid4()), "--yes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("Error: the store cannot be read: no such table: event_log;")
+    assert "Traceback" not in done.stderr
+
+
 def test_field_that_the_event_does_not_have_is_named(path: Path) -> None:
     given = {**GIVEN, "login": {"password": "[redacted]"}}
     execution_id = record(path, {"message": MESSAGE}, business_action_request=given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -100,7 +101,7 @@ def test_completion_that_came_with_a_step_that_goes_back_is_written_down(bench: 
     bench.deploy({"done": True}, external("b"))
     first = bench.start()
     step = bench.definition.steps[first.task.topic]
-    bench.runtime.events.begin(step_module.Attempt(first, bench.definition, step)._event())
+    bench.runtime.events.begin(step_module.Attempt(first, bench.definition, step, execution_id=uuid.uuid4())._event())
     bench.engine.complete(first.task.id, first.token, {})
     second = replace(fetch(bench, "b"), confirm=first.attempt)
 
@@ -118,7 +119,7 @@ def test_instance_of_the_version_before_goes_its_old_way_to_its_end(bench: Bench
     definition.bpmn_path.write_text(process(bench.key, external("a2")))
     registry.add(definition)
     assert bench.engine.deploy(bench.key, {definition.bpmn_path.name: definition.bpmn_path.read_bytes()})
-    new = bench.engine.start(bench.key, f"{bench.key}-new", {})
+    new = bench.engine.start(bench.key, f"{bench.key}-new", {}).id
 
     assert bench.run(old).phase == COMPLETED
     ended = bench.engine.historic_instance(old.task.process_instance_id)

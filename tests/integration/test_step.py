@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +36,7 @@ def test_foreign_business_key_is_kept_as_both_databases_can_find_it(
     bench: Bench, business_key: str, kept: str | None
 ) -> None:
     bench.deploy({})
-    instance = bench.engine.start(bench.key, business_key.format(bench.key), {})
+    instance = bench.engine.start(bench.key, business_key.format(bench.key), {}).id
     step_module.run_step(bench.fetch().dump())
     correlation_id = kept.format(bench.key) if kept else instance
     assert [row.phase for row in bench.runtime.events.by_correlation_id(correlation_id)] == [COMPLETED]
@@ -150,7 +151,9 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
     bench.deploy({})
     message = bench.start()
     for _ in range(bench.runtime.settings.step_max_lost):
-        attempt = step_module.Attempt(message, bench.definition, bench.definition.steps[f"{bench.key}.a"])
+        attempt = step_module.Attempt(
+            message, bench.definition, bench.definition.steps[f"{bench.key}.a"], execution_id=uuid.uuid4()
+        )
         bench.runtime.events.begin(attempt._event())
         assert bench.engine.unlock(message.task.id, message.token)
         message = bench.fetch()

@@ -189,6 +189,14 @@ def test_beginning_confirms_the_attempt_before(store: EventStore) -> None:
     assert phases(store) == [COMPLETED, STARTED]
 
 
+def test_another_attempt_of_a_task_confirms_the_one_before_the_task(store: EventStore) -> None:
+    store.begin(attempt("task-1", "1"))
+    store.begin(attempt("task-2", "2"))
+    (earlier,) = store.begin(attempt("task-2", "3"), confirm=AttemptKey("task-1", "1")) or []
+    assert earlier.lock_token == "2"
+    assert phases(store) == [COMPLETED, LOST, STARTED]
+
+
 def test_duplicate_message_confirms_nothing_and_loses_nothing(store: EventStore) -> None:
     store.begin(attempt("task-1", "1"))
     store.begin(attempt("task-2", "2"))

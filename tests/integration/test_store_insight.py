@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ import pytest
 from store import insight
 from store.database import Database
 from store.events import COMPLETED, FAILED, AttemptKey, EventStore, NewEvent, Progress
-from store.insight import BOUNDS_MS, Histogram, InsightStore
+from store.histogram import BOUNDS_MS, Histogram
+from store.insight import Insight, InsightStore
 from store.processes import ERROR, OK, PENDING, Ending, NewProcess, ProcessStore
 from tests.integration.conftest import Clock
 
@@ -40,12 +42,36 @@ def test_each_part_of_the_span_has_its_starts_and_what_became_of_them(database: 
     assert (first.starts, first.by_status[OK], first.in_time) == (2, 2, 1)
     assert (second.starts, second.by_status[ERROR], second.by_status[PENDING]) == (2, 1, 1)
     assert (second.on_incident, second.in_time) == (1, 1)
-    assert found.waits.total == 3
-    assert found.waits.below[BOUNDS_MS.index(200)] == 0
-    assert found.waits.below[BOUNDS_MS.index(500)] == 1
-    assert found.waits.below[BOUNDS_MS.index(2_000)] == 2
-    assert found.waits.below[BOUNDS_MS.index(60_000)] == 3
-    assert not found.is_cut
+    assert waits(found) == {500: 1, 2_000: 1, 60_000: 1}
+    assert not found.are_processes_cut
+
+
+def waits(found: Insight) -> dict[float, int]:
+    """How many processes took at most so many milliseconds, and more than the bound before."""
+    bounds = [*BOUNDS_MS, math.inf]
+    return {bound: count for bound, count in zip(bounds, found.waits.counts, strict=True) if count}
+
+
+def test_process_that_may_still_end_in_time_is_not_late(database: Database, clock: Clock) -> None:
+    begin = clock.time
+    run(database, clock)
+    clock.advance(20)
+    run(database, clock)
+    run(database, clock, Ending(OK, result={}), for_s=6)
+
+    (found,) = InsightStore(database).look(begin, begin + timedelta(hours=1), parts=1, wait_ms=25_000).moments
+
+    assert (found.starts, found.in_time, found.late, found.undecided) == (3, 1, 1, 1)
+
+
+def test_process_that_took_longer_than_a_request_is_held_is_late(database: Database, clock: Clock) -> None:
+    begin = clock.time
+    run(database, clock, Ending(OK, result={}), for_s=25)
+    run(database, clock, Ending(OK, result={}), for_s=25.001)
+
+    (found,) = InsightStore(database).look(begin, begin + timedelta(hours=1), parts=1, wait_ms=25_000).moments
+
+    assert (found.in_time, found.late, found.undecided) == (1, 1, 0)
 
 
 def test_steps_have_their_attempts_failures_and_durations(database: Database, clock: Clock) -> None:
@@ -71,7 +97,7 @@ def test_steps_have_their_attempts_failures_and_durations(database: Database, cl
     check, pay = found.steps
     assert (check.process_name, check.step_name, check.attempts, check.failed) == ("Loan", "check", 5, 1)
     assert check.durations.total == 5
-    assert check.durations.below[:6] == [1, 3, 3, 4, 4, 4]
+    assert check.durations.counts[:8] == [1, 2, 0, 1, 0, 0, 1, 0]
     assert (pay.attempts, pay.failed, pay.durations.percentile(0.5)) == (1, 1, None)
 
 
@@ -83,22 +109,49 @@ def test_empty_store_has_nothing_to_show(database: Database, clock: Clock) -> No
 
 
 def test_more_rows_than_are_counted_are_said(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(insight, "MOST_ROWS", 2)
+    monkeypatch.setattr(insight, "MOST_PROCESSES", 2)
     for _ in range(3):
         run(database, clock, Ending(OK, result={}))
 
     found = InsightStore(database).look(clock.time, clock.time + timedelta(hours=1), parts=1, wait_ms=1)
 
-    assert found.is_cut
+    assert (found.are_processes_cut, found.are_steps_cut) == (True, False)
     assert found.moments[0].starts == 2
+
+
+def test_events_of_a_span_are_found_along_their_key(database: Database, clock: Clock) -> None:
+    events = EventStore(database)
+    begun = clock.time
+    for number in range(40):
+        task = str(uuid.uuid4())
+        events.begin(NewEvent("trace", f"s{number}", external_task_id=task, lock_token="t"))
+        events.progress(AttemptKey(task, "t"), Progress(COMPLETED, execution_time=1))
+        clock.advance(300)
+
+    def steps(first: int, last: int) -> set[str]:
+        begin, end = (begun + timedelta(seconds=300 * number - 1) for number in (first, last))
+        return {step.step_name for step in InsightStore(database).look(begin, end, parts=1, wait_ms=1).steps}
+
+    assert steps(0, 40) == {f"s{number}" for number in range(40)}
+    assert steps(7, 10) == {"s7", "s8", "s9"}
+    assert steps(39, 50) == {"s39"}
+    assert steps(-5, 1) == {"s0"}
+    assert steps(41, 50) == steps(-9, 0) == set()
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.25, 5.0), (0.5, 10.0), (0.75, 15.0), (1.0, 20.0)])
 def test_percentiles_lie_between_the_bounds(share: float, expected: float) -> None:
-    below = [1, 2, 4, *[4] * (len(BOUNDS_MS) - 3)]
-
-    assert Histogram(4, below).percentile(share) == expected
+    assert Histogram([1, 1, 2, *[0] * (len(BOUNDS_MS) - 2)]).percentile(share) == expected
 
 
-def test_what_lies_above_every_bound_is_the_last() -> None:
-    assert Histogram(1).percentile(0.5) == BOUNDS_MS[-1]
+def test_of_what_lies_above_every_bound_nothing_is_claimed(database: Database, clock: Clock) -> None:
+    begin = clock.time
+    run(database, clock, Ending(OK, result={}), for_s=0.004)
+    run(database, clock, Ending(OK, result={}), for_s=2 * 3600)
+
+    found = InsightStore(database).look(begin, begin + timedelta(hours=1), parts=1, wait_ms=1)
+
+    assert waits(found) == {5: 1, math.inf: 1}
+    assert found.waits.percentile(0.5) == 5.0
+    assert found.waits.percentile(0.9) == math.inf
+    assert Histogram().percentile(0.5) is None

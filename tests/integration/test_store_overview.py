@@ -38,6 +38,22 @@ def test_pages_follow_one_another_newest_first(database: Database) -> None:
     assert third.next_before is None
 
 
+def test_status_that_changes_between_pages_repeats_no_row_and_loses_no_other(database: Database) -> None:
+    rows = [accept(database, f"p{number}") for number in range(6)]
+    store, processes = OverviewStore(database), ProcessStore(database)
+    filters = Filters(status=PENDING)
+
+    first = store.page(filters, limit=2)
+    processes.settle(rows[5], Ending(OK, result={}))
+    processes.settle(rows[3], Ending(OK, result={}))
+    accept(database, "new")
+    second = store.page(filters, limit=2, before_seq=first.next_before)
+    third = store.page(filters, limit=2, before_seq=second.next_before)
+
+    assert [ids(first), ids(second), ids(third)] == [["p5", "p4"], ["p2", "p1"], ["p0"]]
+    assert third.next_before is None
+
+
 def test_filters_narrow_the_list(database: Database, clock: Clock) -> None:
     old = accept(database, "old", key="loan")
     clock.advance(3600)
@@ -74,6 +90,9 @@ def test_counters_stop_where_nobody_reads_on(database: Database, monkeypatch: py
 
 def test_standing_is_the_newest_attempt_and_how_often_it_was_tried(database: Database) -> None:
     events = EventStore(database)
+    accept(database, "one")
+    accept(database, "two")
+    accept(database, "none")
 
     def attempt(process: str, task: str, token: str, step: str, phase: str | None) -> None:
         key = AttemptKey(task, token)
@@ -96,20 +115,46 @@ def test_standing_is_the_newest_attempt_and_how_often_it_was_tried(database: Dat
     assert OverviewStore(database).standings([]) == {}
 
 
-def test_search_finds_text_in_ids_and_identifiers_whatever_its_letters(database: Database) -> None:
-    accept(database, "Order-17", identifiers={"customerId": "Müller & Co"})
-    accept(database, "order-18", identifiers={"customerId": "100%_sure"})
+def found(database: Database, text: str, **filters: Any) -> list[str]:
+    return ids(OverviewStore(database).page(Filters(text=text, **filters), limit=9))
+
+
+def test_search_finds_text_in_ids_and_identifiers(database: Database) -> None:
+    accept(database, "Order-17", identifiers={"customerId": "Müller & Co", "orderId": 4711})
+    accept(database, "order-18", identifiers={"customerId": 'the "old" one'})
     accept(database, "x")
-    store = OverviewStore(database)
 
-    def found(text: str) -> list[str]:
-        return ids(store.page(Filters(text=text), limit=9))
+    assert found(database, "rder-1") == ["order-18", "Order-17"]
+    assert found(database, "ller &") == ["Order-17"]
+    assert found(database, "471") == ["Order-17"]
+    assert found(database, 'the "old"') == ["order-18"]
+    assert found(database, "nothing") == []
 
-    assert found("ORDER") == ["order-18", "Order-17"]
-    assert found("ller &") == ["Order-17"]
-    assert found("100%_") == ["order-18"]
-    assert found("%") == ["order-18"]
-    assert found("nothing") == []
+
+def test_search_does_not_look_at_the_names_of_identifiers(database: Database) -> None:
+    accept(database, "a", identifiers={"customerId": "1", "userId": "2"})
+    accept(database, "b", identifiers={"customerId": "the userId of another"})
+
+    assert found(database, "userId") == ["b"]
+    assert found(database, "customerId") == []
+    assert found(database, '":"') == []
+
+
+def test_search_takes_letters_of_ascii_in_either_case_and_others_as_they_are(database: Database) -> None:
+    accept(database, "Order-17", identifiers={"customerId": "MÜLLER & Co"})
+
+    assert found(database, "oRDER") == ["Order-17"]
+    assert found(database, "mÜller & cO") == ["Order-17"]
+    assert found(database, "müller") == []
+    assert found(database, "Muller") == []
+
+
+@pytest.mark.parametrize("text", ["%", "_", "[", "/", "[a-z]", "100%_", "50/50"])
+def test_nothing_in_a_search_is_a_wildcard(database: Database, text: str) -> None:
+    accept(database, "has-it", identifiers={"customerId": f"here {text} is"})
+    accept(database, "has-not", identifiers={"customerId": "abc"})
+
+    assert found(database, text) == ["has-it"]
 
 
 def test_search_goes_on_where_it_stopped_and_finds_how_old_ids_begin_at_once(
@@ -129,6 +174,21 @@ def test_search_goes_on_where_it_stopped_and_finds_how_old_ids_begin_at_once(
     second = store.page(Filters(text="needle"), limit=9, before_seq=first.next_before)
     assert ids(second) == ["hay-needle", "needle-1"]
     assert OverviewStore(database).page(Filters(text="needle"), limit=9, before_seq=2).next_before is None
+
+
+def test_old_ids_are_found_by_their_beginning_among_so_many_of_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "SEARCH_ROWS", 1)
+    monkeypatch.setattr(overview, "PREFIX_LOOKED_AT", 2)
+    for number in range(4):
+        accept(database, f"needle-{number}", key="loan" if number == 3 else "onboard-user")
+    accept(database, "p", key="loan")
+
+    assert found(database, "needle") == ["needle-1", "needle-0"]
+    # those of the process are not searched for among all that begin so
+    assert found(database, "needle", process_key="loan") == []
+    assert found(database, "needle-3", process_key="loan") == ["needle-3"]
 
 
 def test_search_that_fills_a_page_goes_on_behind_it(database: Database) -> None:

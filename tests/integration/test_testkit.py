@@ -109,12 +109,13 @@ def test_start_that_the_api_would_refuse_is_refused(run_process: Run) -> None:
 
 def test_nothing_of_a_run_is_named_as_others_know_it(run_process: Run, engine: Engine) -> None:
     """Workers that poll the same engine for the same process find nothing to do."""
-    before = engine.deployed_keys(["waits-for-timer"])
+    deployed = {"keysIn": "waits-for-timer", "latestVersion": "true"}
+    before = engine.session.get("/process-definition", **deployed)
     run = run_process(waits_for_timer)
     instance = engine.historic_instance(run.instance_id)
     assert instance is not None
     assert instance["processDefinitionKey"].startswith("waits-for-timer-test-")
-    assert engine.deployed_keys(["waits-for-timer"]) == before
+    assert engine.session.get("/process-definition", **deployed) == before
 
 
 def test_process_of_five_steps_takes_tens_of_milliseconds(run_process: Run) -> None:

@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge.client import Topic
+from camunda_bridge.client import Engine, Topic
+from camunda_bridge.errors import EngineRefused
+from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import to_engine
 from store.events import COMPLETED
+from tasks import permits, topic_ops
 from tasks import step as step_module
-from tasks import topic_ops
-from tasks.follow import fetch, follow
+from tasks.follow import end_permit, fetch, follow
+from tasks.gate import CLOSED_KEY, close_gate
+from tasks.giving_back import give_back
+from tasks.messages import StepMessage
+from tasks.poll import poll
 from tasks.processes import registry
 from tasks.room import gauge, send_heartbeat
 from tests.contract.bpmn import external
@@ -35,7 +41,7 @@ def topic(bench: Bench, step: str = "a") -> Topic:
 
 
 def start(bench: Bench, number: int) -> list[str]:
-    return [bench.engine.start(bench.key, f"{bench.key}-{index}", to_engine({})) for index in range(number)]
+    return [bench.engine.start(bench.key, f"{bench.key}-{index}", to_engine({})).id for index in range(number)]
 
 
 def queued(bench: Bench) -> int:
@@ -63,6 +69,57 @@ def test_end_of_a_limited_step_fetches_the_next_one_at_once(limited: Bench) -> N
         step_module.run_step(body)
     assert queued(limited) == 0
     assert len(limited.calls) == 3
+
+
+def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Bench) -> None:
+    topic_ops.limit(topic(limited).name, {"max_concurrency": 2}, actor="ada")
+    start(limited, 3)
+    assert fetch([topic(limited)], max_tasks=10).enqueued == 2
+    assert permits.in_flight(topic(limited).name) == 2
+    body = message(limited)
+
+    for _ in range(2):
+        # of a version that nobody here knows; and its message comes twice
+        step_module.run_step({**body, "version": 99})
+        assert permits.in_flight(topic(limited).name) == 1
+
+    assert limited.engine.holder(body["id"]) is None
+    assert fetch([topic(limited)], max_tasks=10).enqueued == 1
+    # Another attempt has the task by now, under a permit of its own.
+    give_back(limited.engine, body, "late")
+    assert permits.in_flight(topic(limited).name) == 2
+
+
+def test_permit_of_a_task_that_is_given_back_is_free_even_if_the_engine_is_away(limited: Bench) -> None:
+    start(limited, 1)
+    assert fetch([topic(limited)], max_tasks=10).enqueued == 1
+    away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
+    give_back(away, message(limited), "cut off")
+    assert permits.in_flight(topic(limited).name) == 0
+
+
+def test_fetch_that_the_engine_refuses_gives_its_permits_back(
+    limited: Bench, monkeypatch: pytest.MonkeyPatch, engine_url: str
+) -> None:
+    start(limited, 1)
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(limited.runtime), "engine", Engine(EngineSession(f"{engine_url}/nowhere")))
+        with pytest.raises(EngineRefused):
+            fetch([topic(limited)], max_tasks=1)
+    assert permits.in_flight(topic(limited).name) == 0
+    assert fetch([topic(limited)], max_tasks=1).enqueued == 1
+
+
+def test_step_ends_well_even_if_the_next_of_its_topic_is_refused(
+    limited: Bench, monkeypatch: pytest.MonkeyPatch, engine_url: str
+) -> None:
+    start(limited, 1)
+    assert fetch([topic(limited)], max_tasks=1).enqueued == 1
+    assert fetch([topic(limited)], max_tasks=1).held_back
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(limited.runtime), "engine", Engine(EngineSession(f"{engine_url}/nowhere")))
+        end_permit(StepMessage.load(message(limited)))
+    assert permits.in_flight(topic(limited).name) == 0
 
 
 def test_limit_holds_for_the_tasks_of_one_instance_too(limited: Bench) -> None:
@@ -96,6 +153,15 @@ def test_limited_topic_leaves_others_their_share_and_what_it_does_not_use(
     assert sorted(names) == [topic(limited).name] * of_limited + [other.name] * of_other
 
 
+@pytest.mark.parametrize(("chance", "is_asked"), [(0.0, False), (0.99, True)])
+def test_topic_that_gets_no_share_does_not_count_as_empty(
+    limited: Bench, monkeypatch: pytest.MonkeyPatch, chance: float, is_asked: bool
+) -> None:
+    monkeypatch.setattr("tasks.follow.random.random", lambda: chance)
+    followed = fetch([topic(limited), Topic(f"{limited.key}.b")], max_tasks=1)
+    assert (followed.enqueued, followed.asked, followed.answered) == (0, is_asked, True)
+
+
 def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     (instance,) = start(limited, 1)
     topic_ops.pause(topic(limited).name, None, actor="ada")
@@ -114,6 +180,24 @@ def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     ended = limited.engine.historic_instance(instance)
     assert ended is not None
     assert ended["state"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_gate_of_starts_is_that_of_the_engine_even_when_every_topic_is_paused(
+    limited: Bench, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    for each in registry.topics():
+        topic_ops.pause(each.name, None, actor="ada")
+    away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
+    if is_there:
+        close_gate("a moment ago it was away")
+    with monkeypatch.context() as patch:
+        if not is_there:
+            patch.setitem(vars(limited.runtime), "engine", away)
+        poll()
+
+    why = limited.runtime.redis.get(CLOSED_KEY)
+    assert why == (None if is_there else "engine is away")
 
 
 def test_step_that_was_locked_before_the_pause_ends(limited: Bench) -> None:

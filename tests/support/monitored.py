@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,34 +18,46 @@ from dev.ports import LOOPBACK, free_port
 from dev.stack import Stack
 from store.database import Database
 from tests.support.api import Api, eventually
+from tests.support.example_outcomes import CASES, Case
+from tests.support.example_runs import ExampleRun
 from tests.support.world import children_of
 from tests.unit.metrics_text import Scrape, total
 
 #: `user:password` of its Flower, and what a reader of its metrics must send
 FLOWER_AUTH, METRICS_TOKEN = "ops:only for tests", "only-for-tests"
+#: signs its webhooks
+CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+#: steps that its worker runs at once
+SLOTS = 3
 #: the parts that show their metrics on a port of their own
 EXPORTERS = ("worker", "control", "beat")
 
 
 class Monitored:
-    """Two web processes, two workers, beat and Flower, on an engine that others may use too."""
+    """Two web processes, two workers, beat and Flower, on an engine of their own.
 
-    def __init__(self, folder: Path, engine_url: str) -> None:
+    The examples run on it: on an engine that another stack works on too, that one would take some of their steps.
+    """
+
+    def __init__(self, folder: Path) -> None:
         settings = {
-            "CAMUNDA_BASE_URL": engine_url,
-            "PROCESSES": "tests.metered",
-            "SYNC_TIMEOUT_MS": 10_000,
+            "PROCESSES": "processes,tests.metered",
+            "SYNC_TIMEOUT_MS": 25_000,
             "RECONCILE_INTERVAL_MS": 1_000,
             "LOCK_DURATION_MS": 12_000,
             "CAMUNDA_TIMEOUT_MS": 10_000,
             "WEB_WORKERS": 2,
-            "WORKER_CONCURRENCY": 3,
+            "WORKER_CONCURRENCY": SLOTS,
             "WORKER_GRACE_S": 1,
             "FLOWER_BASIC_AUTH": FLOWER_AUTH,
             "METRICS_TOKEN": METRICS_TOKEN,
             "METRICS_DIR": folder / "metrics",
+            # One attempt each, at a receiver that is not there.
+            "CALLBACK_HOSTS": "http://127.0.0.1:*",
+            "CALLBACK_SECRETS": CALLBACK_SECRET,
+            "CALLBACK_MAX_ATTEMPTS": 1,
         }
-        parts = ("broker", "web", "worker", "control", "beat", "flower")
+        parts = ("broker", "engine", "partner", "web", "worker", "control", "beat", "flower")
         self.stack = Stack(folder, settings=settings, parts=parts)
         self._ports = {name: free_port() for name in EXPORTERS}
         for name, port in self._ports.items():
@@ -102,12 +115,28 @@ class Ran:
         joined = api.start("metered", {"do": "work"}, answers[0].body["correlationId"])
         assert joined.headers["idempotency-replayed"] == "true", joined.body
         self.statuses[str(joined.status)] += 1
+        wanted = {"processKey": "metered", "correlationId": "told", "callbackUrl": "http://127.0.0.1:1/"}
+        told_to = api.call("POST", "/api/process/start", {**wanted, "variables": {"do": "work"}})
+        self.statuses[str(told_to.status)] += 1
         self._cancel_one(api, folder / "go-on")
+        with ThreadPoolExecutor(SLOTS) as pool:
+            self.examples = list(pool.map(self._run_example, CASES))
+        self.statuses.update(str(run.started.status) for run in self.examples)
         self.refused = [
             api.start("no-such").status,
             api.start("metered", {"do": 1}, answers[0].body["correlationId"]).status,
         ]
         self.scrapes = self._settled()
+
+    def _run_example(self, case: Case) -> ExampleRun:
+        run = ExampleRun(
+            self.monitored.api,
+            self.monitored.stack.environment.get("CAMUNDA_BASE_URL"),
+            case,
+            f"{case.nature}-{uuid.uuid4()}",
+        )
+        assert run.finish()["status"] == case.status, case.name
+        return run
 
     def _cancel_one(self, api: Api, until: Path) -> None:
         name = "cancelled"

@@ -152,5 +152,5 @@ def test_slow_receivers_of_webhooks_hold_up_no_start_and_no_end() -> None:
 
 def test_containers_run_the_commands_of_the_procfile() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    for name in WORKERS:
+    for name in (*WORKERS, "beat", "flower"):
         assert services[name]["command"] == commands()[name]

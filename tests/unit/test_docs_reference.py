@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import fields
 
 import pytest
@@ -77,6 +78,41 @@ def test_every_queue_is_listed() -> None:
     names = [queue.name for queue in celeryconfig.task_queues if not queue.name.startswith("steps.")]
 
     assert missing("tasks-and-queues", names) == []
+
+
+def test_names_in_flower_are_those_that_messages_carry() -> None:
+    shadows = set(re.findall(r'shadow=f?"([^"]+)"', (ROOT / "tasks" / "publish.py").read_text()))
+    shown = [
+        re.sub(r"\{.*?(topic|process_key).*?\}", lambda it: f"<{it[1].replace('_', ' ')}>", name) for name in shadows
+    ]
+
+    assert len(shown) == 5
+    assert missing("tasks-and-queues", shown) == []
+
+
+def keys_of_the_code() -> set[str]:
+    """What follows the project's prefix in the names of its keys in Redis, as far as it is fixed."""
+    found = set()
+    for path in (*ROOT.glob("tasks/**/*.py"), *ROOT.glob("app/**/*.py")):
+        if "KEY_PREFIX = " not in (text := path.read_text()) or "celery-camunda:" in text:
+            found |= set(re.findall(r'KEY_PREFIX(?:\}| \+ f?")([a-z:-]+)', text))
+    return found
+
+
+def test_every_key_in_redis_is_explained() -> None:
+    named = set(re.findall(r"`celery-camunda:([a-z:-]+)", page("tasks-and-queues")))
+    in_code = keys_of_the_code()
+
+    assert {"workers", "topics", "topic:", "log-missing", "webhook-"} <= in_code
+    pairs = {(key, name) for key in in_code for name in named if name.startswith(key) or key.startswith(name)}
+    assert in_code - {key for key, _ in pairs} == set()
+    assert named - {name for _, name in pairs} == set()
+
+
+def test_every_module_of_the_store_is_named() -> None:
+    modules = [f"store.{path.stem}" for path in (ROOT / "store").glob("*.py") if path.stem != "__init__"]
+
+    assert missing("store", modules) == []
 
 
 def test_every_table_is_named() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
 
 from tasks import health as health_module
+from tasks import topic_ops
 from tasks.health import Health, note_missing_log
 from tasks.runtime import KEY_PREFIX
 from tests.unit.facade import Facade
@@ -83,4 +84,14 @@ def test_beat_is_away_since_its_last_tick(facade: Facade) -> None:
     facade.runtime.redis.set(f"{KEY_PREFIX}ticked:poll", 1_600_000_000.0)
     body = facade.http.get("/health/ready").json
     assert body is not None
-    assert datetime.fromisoformat(body["parts"]["beat"]["since"]) == datetime.fromtimestamp(1_600_000_000, UTC)
+    assert body["parts"]["beat"]["since"] == "2020-09-13T12:26:40.000Z"
+
+
+def test_times_of_one_answer_have_one_form(facade: Facade) -> None:
+    facade.runtime.redis.set(f"{KEY_PREFIX}ticked:poll", time.time())
+    topic_ops.pause("onboard-user.respond", None, actor="ada")
+    body = facade.http.get("/health/ready").json
+    assert body is not None
+    times = [body["parts"]["beat"]["lastTick"], body["parts"]["engine"]["since"], *body["pausedTopics"].values()]
+    assert len(times) == 3
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text) for text in times)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from bench.seeding import BEGIN, fill
 from store.database import Database
+from store.insight import InsightStore
 from store.migrate import upgrade
 from store.models import process_store
 from store.overview import Filters, OverviewStore
@@ -86,8 +87,29 @@ def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any
 def test_search_finds_beginnings_of_ids_along_their_index(database: Database, narrowed: dict[str, Any]) -> None:
     store = OverviewStore(database)
     *_, beginnings = plans_of(database, lambda: store.page(Filters(text="seed-7", **narrowed), limit=10))
-    assert "correlation_id>? AND correlation_id<?" in beginnings
-    assert "TEMP B-TREE" not in beginnings
+    way, inner = beginnings.split("LIST SUBQUERY")
+    # the list of keys is cut before a row is read, so that a beginning of a million ids costs no more than one of a few
+    assert way.startswith("SEARCH process_store USING INTEGER PRIMARY KEY (rowid=?)")
+    assert "USING COVERING INDEX" in inner
+    assert "correlation_id>? AND correlation_id<?" in inner
+    assert "TEMP B-TREE" not in inner
+
+
+@pytest.mark.parametrize("status", [None, ERROR])
+def test_rows_to_search_are_counted_off_before_any_is_read(database: Database, status: str | None) -> None:
+    store = OverviewStore(database)
+    first, second, *_ = plans_of(database, lambda: store.page(Filters(text="no such text", status=status), limit=10))
+    assert "TEMP B-TREE" not in first + second
+    if status is not None:
+        assert "USING COVERING INDEX ix_process_store_status_seq (status=?)" in first
+        assert "ix_process_store_status_seq (status=? AND seq>?)" in second
+
+
+def test_where_a_process_stands_is_found_from_the_end_of_its_events(database: Database) -> None:
+    newest, attempts = plans_of(database, lambda: OverviewStore(database).standings(["seed-1", "seed-2"]))
+    assert "ix_event_log_correlation_id_seq (correlation_id=?)" in newest
+    assert "TEMP B-TREE" not in newest
+    assert "SCAN" not in newest + attempts
 
 
 def test_running_rows_are_found_without_those_that_ended(database: Database) -> None:
@@ -137,3 +159,19 @@ def test_row_of_a_host_whose_clock_is_off_is_found_by_its_time(tmp_path: Path) -
         rows = store.page(limit=10, started_after=at, started_before=at + timedelta(seconds=1))
         assert [row.correlation_id for row in rows] == [name]
     database.dispose()
+
+
+def test_insight_reads_the_rows_of_its_span_along_their_keys(database: Database) -> None:
+    begin = BEGIN + timedelta(seconds=300)
+    found = plans_of(
+        database, lambda: InsightStore(database).look(begin, begin + timedelta(seconds=300), parts=5, wait_ms=1)
+    )
+    rows = [plan for plan in found if "USE TEMP B-TREE FOR GROUP BY" in plan]
+    processes, steps = rows
+    assert "SEARCH process_store USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in processes
+    assert "SEARCH event_log USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in steps
+    for plan in found:
+        assert "SCAN process_store" not in plan
+        # the newest and the oldest row, and the next row to a key: none reads on
+        assert "COVERING INDEX ix_event_log" not in plan
+        assert plan.count("TEMP B-TREE") == (plan in rows)

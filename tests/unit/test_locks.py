@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import ContextVar
 
 import pytest
 
+from camunda_bridge import locks
 from camunda_bridge.errors import EngineAway, EngineRefused, LockLost
 from camunda_bridge.locks import LockKeeper, new_token
 
@@ -132,14 +135,19 @@ def test_extension_that_fails_is_tried_again_sooner(extend: Extend, error: Excep
         assert not is_lost()
 
 
+def keeper_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "lock-keeper"}
+
+
 def test_many_locks_are_held_by_one_thread(extend: Extend) -> None:
     keeper = LockKeeper(extend, LOCK_MS)
-    before = threading.active_count()
+    # Threads of other tests come and go meanwhile; these are the keepers'.
+    before = keeper_threads()
     with ExitStack() as stack:
         for number in range(50):
             stack.enter_context(keeper.holding(f"task-{number}", "token", since=time.monotonic()))
         eventually(lambda: all(extend.count(f"task-{number}") >= 2 for number in range(50)))
-        assert threading.active_count() == before + 1
+        assert len(keeper_threads() - before) == 1
 
 
 def test_keeper_that_slept_wakes_for_the_next_lock(extend: Extend) -> None:
@@ -149,3 +157,43 @@ def test_keeper_that_slept_wakes_for_the_next_lock(extend: Extend) -> None:
             target = extend.count() + 2
             eventually(lambda target=target: extend.count() >= target)  # type: ignore[misc]
         eventually(lambda: not keeper._wake.is_set())
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (LockLost("another's"), "lock lost"),
+        (EngineAway("no answer"), "lock not extended"),
+        (RuntimeError("a fault"), "fault while extending"),
+    ],
+)
+def test_lines_and_calls_of_an_extension_are_about_the_step_that_holds_the_lock(
+    extend: Extend, caplog: pytest.LogCaptureFixture, error: Exception, line: str
+) -> None:
+    about: ContextVar[str] = ContextVar("about", default="nobody")
+    called: list[tuple[str, str]] = []
+    written: list[tuple[str, str]] = []
+
+    def extend_lock(task_id: str, token: str) -> None:
+        called.append((task_id, about.get()))
+        extend(task_id, token)
+
+    def note(record: logging.LogRecord) -> bool:
+        written.append((record.getMessage(), about.get()))
+        return True
+
+    keeper = LockKeeper(extend_lock, LOCK_MS)
+    extend.errors["second"] = [error]
+    caplog.set_level(logging.INFO, logger=locks.__name__)
+    locks.log.addFilter(note)
+    try:
+        with ExitStack() as stack:
+            for name in ("first", "second"):
+                about.set(name)
+                stack.enter_context(keeper.holding(name, "token", since=time.monotonic()))
+            about.set("third")
+            eventually(lambda: extend.count("first") >= 2 and bool(written))
+    finally:
+        locks.log.removeFilter(note)
+    assert set(called) == {("first", "first"), ("second", "second")}
+    assert {who for text, who in written if text.startswith(line)} == {"second"}

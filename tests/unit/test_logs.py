@@ -11,11 +11,11 @@ import pytest
 import structlog
 from gunicorn.config import Config
 
+from logs.configuring import configure_logging
+from logs.redaction import REDACTED, values_at_hand
+from logs.web import WebLog
 from settings import Settings
 from tasks import log_context
-from tasks.logs import configure_logging
-from tasks.redaction import REDACTED, values_at_hand
-from web_log import WebLog
 
 
 class Written:

@@ -17,6 +17,7 @@ from metrics.showing import render
 from store.counts import Counts
 from store.database import Database
 from store.processes import ERROR, OK, Ending, NewProcess
+from tasks import topic_ops
 from tasks.gate import CLOSED_KEY
 from tasks.publish import send_start, send_start_again
 from tasks.room import send_heartbeat
@@ -93,6 +94,20 @@ def test_processes_that_run_or_stand_still_are_counted(facade: Facade) -> None:
     assert scrape.value("incidents_open", process="onboard-user") == 1
     assert scrape.value("webhooks_pending") == 0
     assert scrape.value("part_up", part="database") == 1
+
+
+def test_paused_topic_is_seen_until_it_is_resumed(facade: Facade, client: redis.Redis) -> None:
+    topic = "onboard-user.respond"
+    assert look().value("topics_paused", topic=topic) == 0
+    topic_ops.pause(topic, "the partner is down", actor="ada")
+    # of a process that is no longer here: it waits as well
+    topic_ops.pause("gone.work", None, actor="ada")
+    scrape = look()
+    assert scrape.value("topics_paused", topic=topic) == 1
+    assert scrape.value("topics_paused", topic="gone.work") == 1
+    assert scrape.value("topics_paused") == 2
+    topic_ops.resume(topic, actor="ada")
+    assert look().value("topics_paused", topic=topic) == 0
 
 
 def test_database_that_is_away_takes_only_its_own_gauges_with_it(

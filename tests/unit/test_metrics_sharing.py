@@ -44,6 +44,9 @@ def die():
 def show():
     print(render("text/plain")[0].decode())
 
+# Counted before: forgotten, and counted anew afterwards.
+step()
+
 folder = Path(sys.argv[1])
 share_once("worker", str(folder))
 (own,) = folder.glob("celery-camunda-metrics-worker-*")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+import uuid
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from app.api_keys import new_entry
-from store.processes import CANCELLED, OK, PENDING, Ending
+from app.monitor.show import span
+from store.events import FAILED, NewEvent
+from store.models import process_store
+from store.processes import CANCELLED, ERROR, OK, PENDING, Ending
 from tests.unit.facade import USER, Facade
 
 ALL_KEY, ALL_ENTRY = new_entry("ops-ada", ["process:read", "process:admin", "process:start"])
@@ -54,9 +60,33 @@ def test_form_that_is_refused_shows_why_and_keeps_what_was_typed(facade: Facade)
     refused = post(facade, "/new/process/onboard-user", **{**FORM, "v.country": "England", "v.firstName": "Grace"})
 
     assert refused.status_code == 422
-    assert "country" in refused.text
     assert 'value="Grace"' in refused.text
+    fault = re.search(r'<p class="fault" id="v.country-fault">([^<]+)</p>', refused.text)
+    assert fault is not None
+    field = re.search(r'<(?:input|select)[^>]*name="v.country"[^>]*>', refused.text)
+    assert field is not None
+    assert 'aria-invalid="true"' in field[0]
+    assert "v.country-fault" in field[0]
     assert facade.rows() == []
+
+
+def test_form_begins_with_a_new_correlation_id_and_names_what_is_wrong_with_one(facade: Facade) -> None:
+    log_in(facade)
+    ids = [
+        re.search(
+            r'name="correlationId"[^>]*value="([^"]+)"', facade.http.get("/monitor/new/process/onboard-user").text
+        )
+        for _ in range(2)
+    ]
+    assert ids[0] is not None
+    assert ids[1] is not None
+    assert uuid.UUID(ids[0][1]) != uuid.UUID(ids[1][1])
+
+    refused = post(facade, "/new/process/onboard-user", correlationId="no id", **FORM)
+
+    assert refused.status_code == 422
+    assert 'id="correlationId-fault"' in refused.text
+    assert 'value="no id"' in refused.text
 
 
 def test_same_id_with_other_variables_is_a_conflict(facade: Facade) -> None:
@@ -167,6 +197,9 @@ def test_unknown_process_is_said_on_a_page(facade: Facade) -> None:
 def test_insight_shows_what_was_started(facade: Facade) -> None:
     log_in(facade)
     start(facade)
+    # it has not been held for so long
+    facade.change(sync_timeout_ms=600_000)
+    log_in(facade)
 
     page = facade.http.get("/monitor/insight?span=15min")
     data = facade.http.get("/monitor/insight/data?span=24h").get_json()
@@ -174,7 +207,14 @@ def test_insight_shows_what_was_started(facade: Facade) -> None:
     assert page.status_code == 200
     assert sum(data["starts"]) == 1
     assert len(data["times"]) == len(data["starts"]) == 48
+    assert (sum(data["inTime"]), sum(data["late"]), sum(data["undecided"])) == (0, 0, 1)
+    assert data["answersAreEstimates"] is True
     assert facade.http.get("/monitor/insight?span=1y").status_code == 422
+
+
+def test_percentile_beyond_every_bound_is_said_to_be_more() -> None:
+    assert span(math.inf) == "> 1 h"
+    assert span(3_599.0) == "59 min 59 s"
 
 
 def test_secrets_are_hidden_on_the_page(facade: Facade) -> None:
@@ -187,3 +227,73 @@ def test_secrets_are_hidden_on_the_page(facade: Facade) -> None:
 
     assert "hush-hush" not in page
     assert "all is well" in page
+
+
+def test_secrets_are_hidden_in_texts_too(facade: Facade) -> None:
+    variables = {**USER, "password": "hush-hush", "note": "it is hush-hush, apiKey=also-hidden"}
+    log_in(facade)
+    start(facade)
+    (row,) = facade.rows()
+    error = {"code": "E", "message": "hush-hush is wrong"}
+    with facade.runtime.database.write() as connection:
+        connection.execute(sa.update(process_store).values(variables=variables, status=ERROR, error=error))
+
+    failed = NewEvent(
+        row.traceability_id,
+        "run-background-check",
+        FAILED,
+        correlation_id="order-1",
+        external_task_id="task-1",
+        lock_token="lock-1",
+        result="the partner refuses hush-hush",
+    )
+    facade.runtime.events.record(failed)
+    trail = facade.http.get("/monitor/order-1/trail").get_json()
+
+    page = facade.http.get("/monitor/order-1").text
+    list_page = facade.http.get("/monitor").text
+
+    assert row.correlation_id in page
+    assert "it is [redacted]" in page
+    assert "[redacted] is wrong" in page
+    for secret in ("hush-hush", "also-hidden"):
+        assert secret not in page
+    assert "also-hidden" not in list_page
+    assert {element["message"] for element in trail["elements"].values()} == {"the partner refuses [redacted]"}
+
+
+def test_state_is_small_and_an_event_is_shown_when_it_is_opened(facade: Facade) -> None:
+    log_in(facade)
+    start(facade)
+    (row,) = facade.rows()
+    event = NewEvent(
+        row.traceability_id,
+        "verify",
+        correlation_id="order-1",
+        external_task_id="task-1",
+        lock_token="lock-1",
+        business_action_request={"sent": "x" * 50_000},
+        error_details="Traceback: boom",
+        endpoint="https://partner.example/verify",
+    )
+    facade.runtime.events.record(event)
+    (found,) = facade.runtime.events.by_correlation_id("order-1")
+
+    state = facade.http.get("/monitor/order-1/state", headers={"X-Requested-With": "monitor"})
+    opened = facade.http.get(f"/monitor/order-1/event/{found.execution_id}", headers={"X-Requested-With": "monitor"})
+
+    assert f'data-key="{found.execution_id}"' in state.text
+    assert len(state.text) < 10_000
+    assert "Traceback" not in state.text
+    for said in ("x" * 50_000, "Traceback: boom", "https://partner.example/verify", "flask process replay"):
+        assert said in opened.text
+
+
+def test_event_of_another_process_is_not_shown(facade: Facade) -> None:
+    log_in(facade)
+    start(facade)
+    facade.runtime.events.record(NewEvent("trace-2", "verify", correlation_id="order-2"))
+    (other,) = facade.runtime.events.by_correlation_id("order-2")
+
+    for key in (other.execution_id, "0" * 32, "x"):
+        assert facade.http.get(f"/monitor/order-1/event/{key}").status_code == 404

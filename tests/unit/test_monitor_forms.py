@@ -8,7 +8,7 @@ import pytest
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.json_schema import describe
-from app.monitor.forms import Field, fields_of, variables_of
+from app.monitor.forms import Field, fields_of, place, variables_of
 
 
 class Address(Schema):
@@ -59,7 +59,68 @@ def test_each_type_has_a_field_of_its_kind(schema: dict[str, Any]) -> None:
     assert found["v.name"].required
     assert found["v.name"].attributes == {"minlength": 1, "maxlength": 40, "pattern": "[a-z]+"}
     assert found["v.amount"].attributes == {"step": 1, "min": 1, "max": 9}
-    assert found["v.kind"].choices == ["book", "toy"]
+    assert list(found["v.kind"].choices) == ["book", "toy"]
+
+
+def test_choices_keep_their_types() -> None:
+    schema = {"properties": {"level": {"enum": [1, 2.5, True, "1.0", None]}}}
+    (level,) = fields_of(schema)
+
+    assert list(level.choices) == ["1", "2.5", "true", "1.0"]
+    for text, value in (("1", 1), ("2.5", 2.5), ("true", True), ("1.0", "1.0"), ("other", "other")):
+        (got,) = variables_of([level], {"v.level": text}).values()
+        assert (got, type(got)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("schema", "hint"),
+    [
+        ({"type": "string", "minLength": 0, "maxLength": 40}, "at most 40 characters"),
+        ({"type": "string", "minLength": 2, "maxLength": 2, "pattern": "^[A-Z]+$"}, "2 characters; matches ^[A-Z]+$"),
+        ({"type": "string", "format": "date-time"}, "a time with its zone, such as 2026-01-31T10:00:00Z"),
+        ({"type": "integer", "minimum": 0, "maximum": 9}, "a whole number; 0 to 9"),
+        ({"type": "number", "exclusiveMinimum": 0}, "more than 0"),
+        ({"type": "array", "minItems": 1}, "as JSON; at least 1 items"),
+        ({"type": "string"}, ""),
+    ],
+)
+def test_format_and_limits_are_told(schema: dict[str, Any], hint: str) -> None:
+    (found,) = fields_of({"properties": {"x": schema}})
+
+    assert found.hint == hint
+
+
+def test_open_bounds_of_whole_numbers_are_those_of_the_field() -> None:
+    (found,) = fields_of({"properties": {"x": {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10}}})
+
+    assert found.attributes == {"step": 1, "min": 1, "max": 9}
+
+
+def test_secret_is_not_sent_back() -> None:
+    schema = {"properties": {"apiKey": {"type": "string"}, "pin": {"type": "string"}}}
+    secret, other = fields_of(schema, {"v.apiKey": "hush", "v.pin": "1"})
+
+    assert (secret.is_secret, secret.value) == (True, "")
+    assert (other.is_secret, other.value) == (False, "1")
+
+
+def test_errors_are_put_to_their_fields(schema: dict[str, Any]) -> None:
+    found = fields_of(schema)
+    rest = place(
+        found,
+        {
+            "name": ["Too short."],
+            "address": {"city": ["Missing."], "planet": ["Unknown field."]},
+            "lines": {0: ["Not a valid integer."]},
+            "other": ["Unknown field."],
+        },
+    )
+
+    fields_by_name = by_name(found)
+    assert fields_by_name["v.name"].errors == ["Too short."]
+    assert fields_by_name["v.address.city"].errors == ["Missing."]
+    assert fields_by_name["v.lines"].errors == ["0: Not a valid integer."]
+    assert rest == {"address": {"planet": ["Unknown field."]}, "other": ["Unknown field."]}
 
 
 def test_fields_give_values_of_their_types_and_empty_ones_none(schema: dict[str, Any]) -> None:

@@ -56,6 +56,17 @@ def test_filters_stand_in_the_address_and_in_every_link(facade: Facade) -> None:
     assert "order-51<" not in second
 
 
+@pytest.mark.parametrize("zone", ["", "Z", "-11:00", "%2B11:00"])
+def test_times_may_have_any_zone_or_none(facade: Facade, zone: str) -> None:
+    facade.start("order-1", Prefer="respond-async")
+
+    page = facade.http.get(f"/monitor?startedAfter=2020-01-01T10:00{zone}&startedBefore=2020-01-02T10:00{zone}")
+    assert page.status_code == 200
+    assert 'href="/monitor/order-1"' not in page.text
+    page = facade.http.get(f"/monitor?startedAfter=2020-01-01T10:00{zone}")
+    assert 'href="/monitor/order-1"' in page.text
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [("status=lost", "status"), ("startedAfter=yesterday", "startedAfter"), ("cursor=x", "cursor")],
@@ -92,6 +103,19 @@ def test_text_of_processes_stays_text(facade: Facade) -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_list_stays_small_whatever_processes_say(facade: Facade) -> None:
+    facade.start("order-1", Prefer="respond-async")
+    (row,) = facade.rows()
+    long = "W" * 10_000
+    ending = Ending(ERROR, error={"code": long, "message": long}, identifiers={long: long, "customerId": long})
+    facade.runtime.processes.settle(row.id, ending)
+
+    page = facade.http.get("/monitor").text
+
+    assert "customerId W" in page
+    assert len(page) < 10_000
+
+
 def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wanted(facade: Facade) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
@@ -108,7 +132,7 @@ def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wan
     assert (right.status_code, right.location) == (303, "/monitor?status=ok")
     cookie = right.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
+    assert "SameSite=Lax" in cookie
     assert "Path=/monitor" in cookie
     assert READ_KEY not in cookie
     assert facade.http.get("/monitor?status=ok").status_code == 200
@@ -177,6 +201,67 @@ def test_form_without_the_sessions_token_is_refused(facade: Facade) -> None:
     token = csrf_of(facade.http.get("/monitor").text)
     assert facade.http.post("/monitor/session/logout", data={"csrf": token}).status_code == 303
     assert facade.http.get("/monitor").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_no_other_site_logs_anybody_in_or_out(facade: Facade, headers: dict[str, str]) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+
+    forged = facade.http.post("/monitor/session/login", data={"key": READ_KEY}, headers=headers)
+    assert (forged.status_code, facade.http.get_cookie("monitor", path="/monitor")) == (403, None)
+
+    logged_in(facade)
+    token = csrf_of(facade.http.get("/monitor").text)
+    assert facade.http.post("/monitor/session/logout", data={"csrf": token}, headers=headers).status_code == 403
+    assert facade.http.get("/monitor").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://localhost"},
+        {"Origin": "https://monitor.example", "X-Forwarded-Host": "monitor.example"},
+        {},
+    ],
+)
+def test_own_pages_log_in(facade: Facade, headers: dict[str, str]) -> None:
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+
+    assert facade.http.post("/monitor/session/login", data={"key": READ_KEY}, headers=headers).status_code == 303
+    # With "no-referrer" a browser would say nothing of where the form comes from.
+    assert facade.http.get("/monitor").headers["Referrer-Policy"] == "same-origin"
+
+
+def test_login_page_asks_nobody_who_is_known(facade: Facade) -> None:
+    assert facade.http.get("/monitor/session/login?next=/monitor/order-1").location == "/monitor/order-1"
+    facade.change(auth="on", api_keys=[READ_ENTRY])
+    assert facade.http.get("/monitor/session/login").status_code == 200
+    logged_in(facade)
+
+    known = facade.http.get("/monitor/session/login?next=/monitor?status%3Dok")
+
+    assert (known.status_code, known.location) == (302, "/monitor?status=ok")
+
+
+def test_second_tab_leaves_the_forms_of_the_first_good_where_nobody_logs_in(facade: Facade) -> None:
+    facade.start("order-1", Prefer="respond-async")
+    first = facade.app.test_client(use_cookies=False).get("/monitor/order-1").text
+    second = facade.http.get("/monitor/order-1").text
+    facade.change()
+
+    for page in (first, second):
+        done = facade.http.post("/monitor/order-1/cancel", data={"csrf": csrf_of(page), "reason": "test"})
+        assert done.status_code == 303
+    assert facade.http.post("/monitor/order-1/cancel", data={"csrf": "guessed"}).status_code == 403
 
 
 def test_monitor_can_be_off(facade: Facade) -> None:

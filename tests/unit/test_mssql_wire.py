@@ -143,6 +143,7 @@ class OnWire:
         self.engine = engine(wire)
         self.write = self.engine.begin
         self.read = engine(reading or wire, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True).connect
+        self.write_one = self.read
 
 
 @pytest.fixture
@@ -159,15 +160,18 @@ def sent_by(wire: Wire, work: Any) -> list[str]:
 
 def ready(wire: Wire, driver: str = "ODBC Driver 18 for SQL Server") -> Any:
     database = OnWire(wire, driver)
-    with database.engine.connect():
-        pass
+    for opens_a_connection in (database.engine.connect, database.read):
+        with opens_a_connection():
+            pass
     wire.sizes.clear()
     return database
 
 
 def test_session_has_what_filtered_indexes_and_guarded_updates_need(wire: Wire) -> None:
     ready(wire)
-    (session,) = [text for text in wire.statements() if "QUOTED_IDENTIFIER ON" in text]
+    # of the connection for transactions, and of that for single statements
+    sessions = [text for text in wire.statements() if "QUOTED_IDENTIFIER ON" in text]
+    assert len(sessions) == 2
     for option in (
         "NOCOUNT OFF",
         "XACT_ABORT ON",
@@ -175,7 +179,7 @@ def test_session_has_what_filtered_indexes_and_guarded_updates_need(wire: Wire) 
         "LOCK_TIMEOUT 2500",
         "TEXTSIZE 2147483647",
     ):
-        assert f"SET {option}" in session
+        assert all(f"SET {option}" in session for session in sessions)
     assert wire.timeout == 2
     assert wire.commits >= 1
 
@@ -258,13 +262,24 @@ def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
 def test_rollback_hides_no_error_when_the_server_has_rolled_back_already(
     wire: Wire, driver: str, rollback: list[str]
 ) -> None:
-    store = ProcessStore(ready(wire, driver))
+    database = OnWire(wire, driver, reading=Wire())
+    enter(database.engine)
+    store = EventStore(database)  # type: ignore[arg-type]
     wire.refuses = "INSERT"
     rollbacks = wire.rollbacks
     before = len(wire.sent)
-    assert not store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace"))
+    event = NewEvent("t", "s", external_task_id="task", lock_token="token")
+    assert store.begin(event, confirm=AttemptKey("task", "0")) is None
     assert wire.statements()[before + 1 :] == rollback
     assert wire.rollbacks == rollbacks + 1
+
+
+def test_lone_statement_that_is_refused_has_nothing_to_roll_back(wire: Wire) -> None:
+    store = ProcessStore(ready(wire, "FreeTDS"))
+    wire.refuses = "INSERT"
+    rollbacks = wire.rollbacks
+    assert sent_by(wire, lambda: store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace")))[1:] == []
+    assert wire.rollbacks == rollbacks
 
 
 def test_reading_through_freetds_begins_no_transaction() -> None:
@@ -339,20 +354,37 @@ def test_alembic_has_one_line_of_migrations() -> None:
 def test_begin_writes_in_one_transaction(wire: Wire) -> None:
     store = EventStore(ready(wire))
     commits = wire.commits
-    store.begin(NewEvent("t", "s", external_task_id="task", lock_token="token"), confirm=AttemptKey("task", "0"))
+    event = NewEvent("t", "s", external_task_id="task", lock_token="token")
+    sent = sent_by(wire, lambda: store.begin(event, confirm=AttemptKey("task", "0")))
+    assert [text.split()[0] for text in sent] == ["INSERT", "UPDATE"]
     assert wire.commits == commits + 1
 
 
-def test_a_read_is_one_round_trip_and_a_write_two(wire: Wire) -> None:
+def test_statement_that_stands_alone_is_one_round_trip(wire: Wire) -> None:
     database = ready(wire)
-    store = ProcessStore(database)
-    store.by_correlation_id("opens the reader's connection")
+    processes, events, webhooks = ProcessStore(database), EventStore(database), WebhookStore(database)
+    new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace")
+    attempt = AttemptKey("task", "1")
     commits, rollbacks = wire.commits, wire.rollbacks
 
-    assert len(sent_by(wire, lambda: store.by_correlation_id("order-1"))) == 1
+    for call in (
+        lambda: processes.by_correlation_id("order-1"),
+        lambda: processes.accept(new),
+        lambda: processes.record_instance(new.id, "token", "pi"),
+        lambda: processes.release_claim(new.id, "token"),
+        lambda: processes.settle(new.id, Ending(OK)),
+        lambda: processes.reopen(new.id),
+        lambda: processes.close_in_engine(new.id),
+        lambda: processes.postpone_close(new.id),
+        lambda: events.begin(NewEvent("t", "s", external_task_id="task", lock_token="token")),
+        lambda: events.progress(attempt, Progress(COMPLETING)),
+        lambda: events.close(attempt, "completed"),
+        lambda: events.forget_outcomes("order-1", "pi"),
+        lambda: events.record(NewEvent("t", "s", OPS)),
+        lambda: webhooks.record(Claim(uuid.uuid4(), "token"), Outcome(DELIVERED)),
+    ):
+        assert len(sent_by(wire, call)) == 1
     assert (wire.commits, wire.rollbacks) == (commits, rollbacks)
-    assert len(sent_by(wire, lambda: EventStore(database).close(AttemptKey("task", "1"), "completed"))) == 1
-    assert (wire.commits, wire.rollbacks) == (commits + 1, rollbacks)
 
 
 def test_connection_is_asked_whether_it_stands_only_after_it_was_idle(

@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import promql_parser as promql
 import pytest
 import yaml
 
+from app.problems import problem_types
 from dev.environment import ROOT
 from metrics.declared import NAMESPACE, Described, catalogue
 
@@ -142,6 +144,30 @@ def test_label_values_are_those_that_the_metric_tells_of(query: Query) -> None:
             exact = matcher.op in (promql.MatchOp.Equal, promql.MatchOp.NotEqual)
             if exact and matcher.name != "le" and not matcher.value.isdecimal():
                 assert f"`{matcher.value}`" in METRICS[str(selector.name)].documentation, matcher
+
+
+def values_of(selector: promql.VectorSelector, label: str) -> set[str]:
+    """The values that a label may have, where they are fixed; none for names of processes and topics."""
+    if label == "job":
+        document = yaml.safe_load((OPS / "prometheus/prometheus.yaml").read_text())
+        return {job["job_name"] for job in document["scrape_configs"]}
+    known = set(re.findall(r"`([\w.-]+)`", METRICS[str(selector.name)].documentation))
+    if label in ("reason", "type"):
+        known |= set(problem_types())
+    if label == "status":
+        known |= {str(status.value) for status in HTTPStatus}
+    return known
+
+
+@pytest.mark.parametrize("query", list(queries()), ids=str)
+def test_every_choice_of_a_pattern_is_a_value_that_exists(query: Query) -> None:
+    for selector in selectors(promql.parse(query.text)):
+        for matcher in selector.matchers.matchers:
+            pattern = matcher.op in (promql.MatchOp.Re, promql.MatchOp.NotRe)
+            if pattern and matcher.value not in GRAFANA.values():
+                known = values_of(selector, matcher.name)
+                for choice in matcher.value.split("|"):
+                    assert any(re.fullmatch(choice, value) for value in known), f"{matcher.name}: {choice}"
 
 
 def test_counters_are_read_as_rates() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -82,6 +83,23 @@ def test_permit_lives_as_long_as_its_lock_is_extended() -> None:
         time.sleep(0.1)
     permits.end("task", "long", TOPIC.name, permit)
     assert take(limit, 1, "other")
+
+
+def test_step_that_ends_while_its_permit_is_renewed_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Limit(max_concurrency=1)
+    (permit,) = take(limit, 1, "long")
+    permits.begin("task", "long", TOPIC.name, permit)
+    run = permits._script
+
+    def late(*given: Any) -> Any:
+        # the step's own thread, while that of the lock keeper is on its way to Redis
+        permits.end("task", "long", TOPIC.name, permit)
+        return run(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(permits, "_script", late)
+        permits.renew("task", "long")
+    assert permits.in_flight(TOPIC.name) == 0
 
 
 def test_emptied_redis_counts_a_running_step_again_at_its_next_extension(client: redis.Redis) -> None:

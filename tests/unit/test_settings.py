@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from dev.environment import ROOT
 from settings import Settings, SettingsError, load
 
 
@@ -93,6 +96,10 @@ def test_every_fault_is_named_at_once() -> None:
         ({"CAMUNDA_AUTH": "bearer"}, ["CAMUNDA_AUTH", "CAMUNDA_TOKEN"]),
         ({"CAMUNDA_TIMEOUT_MS": "20000", "LOCK_DURATION_MS": "20000"}, ["CAMUNDA_TIMEOUT_MS", "LOCK_DURATION_MS"]),
         ({"APP_ENV": "production"}, ["FLOWER_BASIC_AUTH", "APP_ENV"]),
+        ({"FLOWER_BASIC_AUTH": "password-alone"}, ["FLOWER_BASIC_AUTH must be user:password"]),
+        ({"FLOWER_BASIC_AUTH": ":password"}, ["FLOWER_BASIC_AUTH must be user:password"]),
+        ({"FLOWER_BASIC_AUTH": "ops:"}, ["FLOWER_BASIC_AUTH must be user:password"]),
+        ({"FLOWER_BASIC_AUTH": "ops:schlüssel"}, ["FLOWER_BASIC_AUTH must be user:password"]),
         ({"APP_ENV": "production"}, ["AUTH=off", "API_KEYS", "JWT_JWKS_URL"]),
         ({"AUTH": "on"}, ["AUTH=on", "API_KEYS", "JWT_JWKS_URL"]),
         ({"API_KEYS": "ck_pasted"}, ["API_KEYS", "entry 1"]),
@@ -139,13 +146,15 @@ def test_secret_stands_in_no_message() -> None:
     for name in ("DATABASE_URL", "REDIS_URL"):
         assert secret not in fault_of(**{name: f"wrong://user:{secret}@host/db"})
     assert secret not in fault_of(CAMUNDA_AUTH="basic", CAMUNDA_PASSWORD=secret)
+    assert secret not in fault_of(FLOWER_BASIC_AUTH=secret)
 
 
 def test_secret_stands_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mssql+pyodbc://user:s3cret@host/db")
     monkeypatch.setenv("REDIS_URL", "redis://:s3cret@host/0")
-    for name in ("CAMUNDA_PASSWORD", "CAMUNDA_TOKEN", "FLOWER_BASIC_AUTH"):
+    for name in ("CAMUNDA_PASSWORD", "CAMUNDA_TOKEN"):
         monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", "ops:s3cret")
     settings = load()
     assert "s3cret" not in repr(settings)
     assert "sync_timeout_ms=25000" in repr(settings)
@@ -174,3 +183,29 @@ def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPat
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         load().web_port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "celery -A tasks worker",
+        "celery -A tasks beat",
+        "flask --app app process list",
+        "python -m store.migrate",
+        "gunicorn -c app/gunicorn.py app:create_app()",
+    ],
+)
+def test_program_whose_setting_cannot_be_used_ends_with_its_name_and_no_trace_of_our_code(command: str) -> None:
+    program, *arguments = command.split()
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name(program)), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "WEB_PORT": "x"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "WEB_PORT: Not a valid integer." in done.stderr
+    assert "Traceback" not in done.stderr

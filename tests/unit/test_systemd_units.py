@@ -11,6 +11,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev import procfile
 from dev.environment import ROOT
@@ -50,6 +51,59 @@ def test_worker_has_a_probe_that_asks_for_its_node_name(name: str) -> None:
     assert "--hostname %i@%%h" in parsed(FOLDER / "celery-camunda-alive@.service")["Service"]["ExecStart"]
     # A worker is killed no sooner than it may take to end by itself.
     assert unit["Service"]["KillMode"] == "mixed"
+
+
+def test_guide_names_each_process_with_its_command_and_enables_each_unit() -> None:
+    guide = (ROOT / "docs/guides/deploying.md").read_text()
+    enabled = " ".join(line for line in guide.splitlines() if line.startswith("systemctl enable")).split()
+    for name, words in procfile.commands().items():
+        row = next(line for line in guide.splitlines() if line.startswith(f"| {name} | `"))
+        assert shlex.split(row.split("`")[1]) == words
+        assert f"celery-camunda-{name}" in enabled
+
+
+def metrics_ports() -> dict[str, str]:
+    """The port of each unit that shows metrics on one."""
+    found = {
+        path.stem.removeprefix("celery-camunda-"): parsed(path)["Service"].get("Environment", "") for path in SERVICES
+    }
+    return {name: text.removeprefix("METRICS_PORT=") for name, text in found.items() if "METRICS_PORT=" in text}
+
+
+def test_every_worker_and_beat_shows_metrics_on_a_port_of_its_own() -> None:
+    exporters = {name for name, words in procfile.commands().items() if {"worker", "beat"} & set(words)}
+    ports = metrics_ports()
+
+    assert exporters == {*WORKERS, "beat"}
+    assert set(ports) == exporters
+    assert len(set(ports.values())) == len(ports)
+    assert all(port.isdecimal() and 1024 <= int(port) <= 65_535 for port in ports.values())
+
+
+def test_prometheus_scrapes_every_unit_that_shows_metrics() -> None:
+    document = yaml.safe_load((ROOT / "ops/prometheus/prometheus.yaml").read_text())
+    scraped = {
+        job["job_name"]: {target.rpartition(":")[2] for group in job["static_configs"] for target in group["targets"]}
+        for job in document["scrape_configs"]
+    }
+    ports = metrics_ports()
+
+    assert scraped["celery-camunda-worker"] == {ports[name] for name in WORKERS}
+    assert scraped["celery-camunda-beat"] == {ports["beat"]}
+
+
+def test_guide_shows_the_ports_of_the_units() -> None:
+    guide = (ROOT / "docs/guides/monitoring.md").read_text()
+    for name, port in metrics_ports().items():
+        line = next(line for line in guide.splitlines() if f"METRICS_PORT={port} " in line)
+        assert shlex.split(line)[1:] == procfile.commands()[name]
+
+
+def test_no_line_that_systemd_does_not_expand_is_recommended() -> None:
+    # Specifiers are filled in in units, never in an EnvironmentFile.
+    texts = [path.read_text() for path in (*FOLDER.glob("*/*.conf"), *FOLDER.glob("*.service"))]
+    for line in [line for text in texts for line in text.splitlines() if "%d" in line and "systemd fills" not in line]:
+        assert line.lstrip("# ").startswith("Environment="), line
 
 
 def test_every_unit_is_written_in_the_form_of_units() -> None:

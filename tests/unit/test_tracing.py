@@ -83,6 +83,14 @@ def test_span_only_within_is_left_out_where_nothing_is_traced(collector: Collect
     assert collector.spans == []
 
 
+def test_span_only_within_goes_on_with_a_parent_that_is_given(collector: Collector) -> None:
+    with tracing.span("follow", parent=CALLER, only_within=True):
+        pass
+    tracing.flush()
+    (span,) = collector.spans
+    assert (span.trace_id, span.parent_id) == (CALLER[3:35], CALLER[36:52])
+
+
 def test_what_the_caller_does_not_sample_is_not_sent_but_handed_on(collector: Collector) -> None:
     with tracing.span("outer", parent=UNSAMPLED):
         handed_on = tracing.traceparent()

@@ -173,7 +173,7 @@ def test_date_is_written_as_the_engine_reads_it() -> None:
         math.inf,
         {"deep": [math.nan]},
         {(1, 2): 3},
-        object(),
+        pytest.param(object(), id="object"),
         {1, 2},
         {"deep": {"set": {1}}},
         [b"bytes"],

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 from dev.environment import ROOT
 from store import webhooks as rows
@@ -99,6 +100,38 @@ def test_tick_enqueues_what_is_due_at_once(
     webhooks()
     deliver_webhook(*message(client))
     assert (latest(hooks).status, latest(hooks).attempt) == (DELIVERED, 2)
+
+
+def test_message_and_lines_of_an_attempt_say_whose_process_it_tells_of(
+    hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answer = says(500)
+    end(hooks, receiver.url)
+    correlation_id = hooks.rows()[0].correlation_id
+    for _ in range(2):
+        (text,) = client.lrange("webhooks", 0, -1)
+        headers = json.loads(text)["headers"]
+        assert (headers["shadow"], headers["argsrepr"]) == ("deliver webhook", f"({correlation_id})")
+        given = message(client)
+        clear_contextvars()
+        deliver_webhook(*given)
+        assert get_contextvars()["correlationId"] == correlation_id
+        # one that is not ours to deliver any more says so too
+        clear_contextvars()
+        deliver_webhook(*given)
+        assert get_contextvars()["correlationId"] == correlation_id
+        # the second is sent by beat's tick
+        later(monkeypatch, hours=1)
+        webhooks()
+    clear_contextvars()
+
+
+def test_message_of_an_older_version_is_delivered_too(
+    hooks: Facade, client: redis.Redis, receiver: ScriptedServer
+) -> None:
+    end(hooks, receiver.url)
+    deliver_webhook(*message(client)[:2])
+    assert latest(hooks).status == DELIVERED
 
 
 def test_attempts_end(

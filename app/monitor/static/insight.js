@@ -1,28 +1,108 @@
 // The charts of a span of time.
 /* global uPlot */
+import { offerPause, whileStill } from "./live.js";
+
 const charts = document.getElementById("charts");
 const style = getComputedStyle(document.documentElement);
 const color = (name) => style.getPropertyValue(name).trim();
 const AGAIN_MS = 10_000;
 const drawn = [];
 
+// Times are in UTC, as everywhere on these pages; a long span has days.
+const form = { timeZone: "UTC", hourCycle: "h23", hour: "2-digit", minute: "2-digit" };
+const moment = (seconds) => {
+  const at = new Date(seconds * 1000);
+  if (charts.dataset.days === "yes") return at.toLocaleString("en-GB", { ...form, day: "numeric", month: "short" });
+  return at.toLocaleTimeString("en-GB", form);
+};
+
 const axis = () => ({ stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } });
+
+// The parts of a whole stand upon each other, the highest drawn first; what is no part (`isLine`) is a line before them.
+function stacked([times, ...numbers], series) {
+  const sums = times.map(() => 0);
+  const heights = series.map(([, , isLine], place) =>
+    isLine ? numbers[place].map(rising) : numbers[place].map((number, at) => (sums[at] += number)),
+  );
+  // A number is of the span from its time to the next: the last has an end too.
+  const end = times.at(-1) * 2 - times.at(-2);
+  return [[...times, end], ...ordered(series).map((place) => [...heights[place], heights[place].at(-1)])];
+}
+
+// A line is drawn where there is something, and not along the ground.
+const rising = (number, at, all) => number || (all[at - 1] ? 0 : null);
+
+const ordered = (series) => {
+  const places = [...series.keys()];
+  return [...places.filter((place) => !series[place][2]).reverse(), ...places.filter((place) => series[place][2])];
+};
 
 function draw(id, series, data) {
   const place = document.getElementById(id);
+  let shown = data;
+  const line = (number) => {
+    const [label, name, isLine] = series[number];
+    return {
+      label,
+      stroke: color(name),
+      fill: isLine ? undefined : color(name),
+      width: isLine ? 3 : 1,
+      points: { show: false },
+      paths: uPlot.paths.stepped({ align: 1 }),
+      value: (_, height, __, at) => (height === null ? "" : shown[number + 1][at]?.toLocaleString()),
+    };
+  };
   const chart = new uPlot(
     {
       width: place.clientWidth,
       height: 220,
-      axes: [axis(), axis()],
-      scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
-      series: [{}, ...series.map(([label, name]) => ({ label, stroke: color(name), width: 2, points: { show: false } }))],
+      axes: [{ ...axis(), values: (_, times) => times.map(moment), space: 90 }, axis()],
+      scales: { y: { range: (_, low, high) => [0, Math.max(1, Math.ceil(high * 1.1))] } },
+      series: [{ label: "from", value: (_, time) => (time === null ? "" : moment(time)) }, ...ordered(series).map(line)],
+      legend: { markers: { fill: (_, number) => color(series[ordered(series)[number - 1]][1]) } },
     },
-    data,
+    stacked(data, series),
     place,
   );
   drawn.push({ chart, place });
-  return chart;
+  return (fresh) => {
+    shown = fresh;
+    chart.setData(stacked(fresh, series));
+  };
+}
+
+// The numbers of a chart in words, made when somebody opens them.
+function tell(id, series) {
+  const place = document.getElementById(`${id}-numbers`);
+  const table = place.querySelector("table");
+  let shown = null;
+  const row = (kind, texts) => {
+    const line = document.createElement("tr");
+    for (const [place, text] of texts.entries()) {
+      const cell = document.createElement(place ? kind : "th");
+      if (cell.nodeName === "TH") cell.scope = kind === "th" ? "col" : "row";
+      if (place) cell.className = "number";
+      cell.textContent = text;
+      line.append(cell);
+    }
+    return line;
+  };
+  const fill = () => {
+    if (!place.open || !shown) return;
+    const [times, ...numbers] = shown;
+    const head = document.createElement("thead");
+    head.append(row("th", ["From", ...series.map(([label]) => label)]));
+    const body = document.createElement("tbody");
+    for (const [at, time] of times.entries()) {
+      body.append(row("td", [moment(time), ...numbers.map((all) => all[at].toLocaleString())]));
+    }
+    table.replaceChildren(head, body);
+  };
+  place.addEventListener("toggle", fill);
+  return (data) => {
+    shown = data;
+    fill();
+  };
 }
 
 async function load() {
@@ -32,39 +112,48 @@ async function load() {
   });
   if (answer.status === 401) location.reload();
   if (!answer.ok) throw new Error(String(answer.status));
-  const { times, byStatus, starts, inTime, onIncident } = await answer.json();
-  const later = starts.map((all, place) => all - inTime[place]);
+  const { times, byStatus, inTime, late, onIncident } = await answer.json();
   return [
     [times, byStatus.ok, byStatus.pending, byStatus.error, byStatus.cancelled, onIncident],
-    [times, inTime, later],
+    [times, inTime, late],
   ];
 }
 
+const OUTCOMES = [
+  ["ok", "--ok"],
+  ["pending", "--pending"],
+  ["error", "--error"],
+  ["cancelled", "--cancelled"],
+  ["on an incident", "--incident", true],
+];
+const WAITS = [
+  ["in time", "--ok"],
+  ["later", "--pending"],
+];
 const [outcomes, waits] = await load();
-const first = draw(
-  "outcomes",
-  [
-    ["ok", "--ok"],
-    ["pending", "--pending"],
-    ["error", "--error"],
-    ["cancelled", "--cancelled"],
-    ["on an incident", "--accent"],
-  ],
-  outcomes,
-);
-const second = draw("waits", [["in time", "--ok"], ["later", "--pending"]], waits);
+const first = draw("outcomes", OUTCOMES, outcomes);
+const second = draw("waits", WAITS, waits);
+const tellOutcomes = tell("outcomes", OUTCOMES);
+const tellWaits = tell("waits", WAITS);
+tellOutcomes(outcomes);
+tellWaits(waits);
 
 new ResizeObserver(() => {
   for (const { chart, place } of drawn) chart.setSize({ width: place.clientWidth, height: 220 });
 }).observe(charts);
 
-setInterval(async () => {
-  if (document.hidden) return;
+offerPause();
+for (;;) {
+  await new Promise((done) => setTimeout(done, AGAIN_MS));
+  await whileStill();
   try {
     const fresh = await load();
-    first.setData(fresh[0]);
-    second.setData(fresh[1]);
+    await whileStill();
+    first(fresh[0]);
+    second(fresh[1]);
+    tellOutcomes(fresh[0]);
+    tellWaits(fresh[1]);
   } catch {
     // the next look tells
   }
-}, AGAIN_MS);
+}

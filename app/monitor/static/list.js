@@ -1,4 +1,7 @@
 // Keeps the first page of the list fresh while somebody looks at it.
+import { offerPause, whileStill } from "./live.js";
+import { patch } from "./patch.js";
+
 const PAUSE_MS = 2000;
 const rows = document.getElementById("rows");
 const connection = document.getElementById("connection");
@@ -15,19 +18,16 @@ async function refresh() {
   }
   if (!answer.ok) throw new Error(String(answer.status));
   const html = await answer.text();
-  // What has the focus, by its address: the same link gets it back.
-  const focused = rows.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  if (html.trim() !== rows.dataset.shown) {
-    rows.innerHTML = html;
-    rows.dataset.shown = html.trim();
-    if (focused) rows.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
-  }
+  // Paused while it was on its way: nothing moves any more.
+  await whileStill();
+  patch(rows, html);
 }
 
 async function live() {
+  offerPause();
   for (;;) {
     await new Promise((done) => setTimeout(done, PAUSE_MS));
-    if (document.hidden || rows.querySelector(":hover a:active")) continue;
+    await whileStill();
     try {
       await refresh();
       connection.hidden = true;

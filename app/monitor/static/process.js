@@ -1,23 +1,23 @@
-// One process: its diagram with what happened on it, kept fresh by the stream of its events.
-/* global BpmnJS */
+// One process: its state, diagram and events, kept fresh by the stream of its events.
+import { Diagram } from "./diagram.js";
+import { isPaused, offerPause, updates, whileStill } from "./live.js";
+import { patch } from "./patch.js";
+
 const root = document.getElementById("process");
 const url = root.dataset.url;
 const state = document.getElementById("state");
 const timeline = document.getElementById("timeline");
 const connection = document.getElementById("connection");
-const note = document.getElementById("diagram-note");
-const chosen = document.getElementById("chosen");
-const STATES = ["done", "running", "waiting", "failed", "cancelled"];
+const chosenNote = document.getElementById("chosen");
 // Events come in bursts: what they change is asked for once.
 const GATHER_MS = 150;
 const AGAIN_MS = 2000;
 const LONGEST_MS = 60_000;
-const ENDED_MS = 10_000;
+const NOW_AND_THEN_MS = 10_000;
 
-let viewer = null;
-// A BPMN file need not hold a drawing of its process: then nothing more is asked for.
-let isDrawable = true;
-let steps = new Map();
+// Whatever is paused, a page that has just been opened shows once what there is.
+let isShown = false;
+root.ariaBusy = "true";
 
 async function ask(path) {
   const answer = await fetch(`${url}${path}`, {
@@ -29,143 +29,81 @@ async function ask(path) {
   return answer;
 }
 
-function say(text) {
-  note.textContent = text;
-  note.hidden = !text;
-}
-
 // -- state and timeline
 
 async function refreshState() {
-  const page = new DOMParser().parseFromString(await (await ask("/state")).text(), "text/html");
-  const open = new Set([...timeline.querySelectorAll("details[open]")].map((item) => item.closest("li").dataset.id));
-  const isOpen = state.querySelector("details")?.open;
-  const focused = document.activeElement?.closest("li[data-id]")?.dataset.id;
-  state.replaceChildren(...page.querySelector("#new-state").childNodes);
-  timeline.replaceChildren(...page.querySelector("#new-timeline").childNodes);
-  if (isOpen) state.querySelector("details").open = true;
-  for (const item of timeline.querySelectorAll("li[data-id]")) {
-    if (open.has(item.dataset.id)) item.querySelector("details").open = true;
-    if (item.dataset.id === focused) item.querySelector("summary").focus();
-  }
-  choose(chosen.dataset.steps ? JSON.parse(chosen.dataset.steps) : null, chosen.dataset.name);
+  const html = await (await ask("/state")).text();
+  if (isShown) await whileStill();
+  const page = new DOMParser().parseFromString(html, "text/html");
+  patch(state, page.querySelector("#new-state"));
+  patch(timeline, page.querySelector("#new-timeline"));
+  narrow();
+  for (const details of timeline.querySelectorAll("details[open]")) showDetail(details);
 }
 
-function choose(names, label) {
-  if (names) chosen.dataset.steps = JSON.stringify(names);
-  else delete chosen.dataset.steps;
-  chosen.dataset.name = label ?? "";
-  chosen.hidden = !names;
-  chosen.querySelector("b").textContent = label ?? "";
+// Of which moment the details of an event are that are shown.
+const shownOf = new WeakMap();
+
+// What an event took and gave is asked for when somebody opens it, and again when the event has moved.
+async function showDetail(details) {
+  const { key, changed } = details.closest("li").dataset;
+  const place = details.querySelector("[data-own]");
+  if (shownOf.get(place) === changed) return;
+  shownOf.set(place, changed);
+  try {
+    patch(place, await (await ask(`/event/${key}`)).text());
+  } catch (error) {
+    shownOf.delete(place);
+    place.textContent = `This cannot be shown now: ${error.message}. Close and open it to try again.`;
+  }
+}
+timeline.addEventListener(
+  "toggle",
+  ({ target }) => {
+    if (target.open) showDetail(target);
+  },
+  true,
+);
+
+// -- one element of the diagram, chosen
+
+let chosen = null;
+
+function choose(element) {
+  chosen = element;
+  diagram.mark(element?.id ?? null);
+  narrow();
+  if (element) chosenNote.scrollIntoView({ block: "nearest" });
+}
+
+function narrow() {
+  chosenNote.hidden = !chosen;
+  chosenNote.querySelector("b").textContent = chosen?.name ?? "";
+  const steps = chosen ? diagram.stepsOf(chosen.id) : null;
+  let number = 0;
   for (const item of timeline.querySelectorAll("li[data-step]")) {
-    item.hidden = Boolean(names) && !names.includes(item.dataset.step);
+    item.hidden = Boolean(steps) && !steps.includes(item.dataset.step);
+    if (!item.hidden) number += 1;
   }
+  chosenNote.querySelector("span").textContent = number ? "" : "It has no events of its own.";
 }
-chosen.querySelector("button").addEventListener("click", () => choose(null));
+chosenNote.querySelector("button").addEventListener("click", () => choose(null));
 
-// -- diagram
-
-function duration(ms) {
-  if (ms < 1000) return `${ms} ms`;
-  const s = ms / 1000;
-  if (s < 60) return `${s.toFixed(1)} s`;
-  return s < 3600 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`;
-}
-
-function label(element) {
-  const parts = [];
-  if (element.attempts > 1) parts.push(`${element.attempts} attempts`);
-  if (element.visits > 1) parts.push(`${element.visits}×`);
-  if (element.took_ms !== null && element.steps.length) parts.push(duration(element.took_ms));
-  return parts.join(" · ") || (element.steps.length ? element.state : "");
-}
-
-function nameOf(element) {
-  return element.businessObject?.name || element.id;
-}
-
-function chooseElement(element) {
-  const names = steps.get(element.id);
-  choose(names?.length ? names : null, nameOf(element));
-  if (names?.length) chosen.scrollIntoView({ block: "nearest" });
-}
-
-// The same as the diagram, for keyboards and screen readers.
-function listSteps(elements, registry) {
-  const focused = document.activeElement?.dataset?.element;
-  const items = Object.entries(elements)
-    .filter(([id, { steps: names }]) => names.length && registry.get(id))
-    .map(([id, element]) => {
-      const button = document.createElement("button");
-      button.dataset.element = id;
-      button.className = `badge ${element.state}`;
-      button.textContent = [nameOf(registry.get(id)), element.state, label(element)].filter((text, place, all) => all.indexOf(text) === place).join(", ");
-      button.addEventListener("click", () => chooseElement(registry.get(id)));
-      const item = document.createElement("li");
-      item.append(button);
-      return item;
-    });
-  const list = document.getElementById("steps");
-  list.replaceChildren(...items);
-  if (focused) list.querySelector(`[data-element="${CSS.escape(focused)}"]`)?.focus();
-}
-
-function giveUpDiagram(error) {
-  isDrawable = false;
-  document.getElementById("diagram").hidden = true;
-  say(`The diagram cannot be shown: ${error.message}`);
-}
+const diagram = new Diagram(choose);
 
 async function refreshDiagram() {
-  if (!isDrawable) return;
+  if (!diagram.isKnown) return;
   let trail;
   try {
-    trail = await (await ask(viewer ? "/trail" : "/trail?diagram")).json();
+    trail = await (await ask(diagram.needsDrawing ? "/trail?diagram" : "/trail")).json();
   } catch (error) {
     if (error.status !== 404) throw error;
-    if (viewer) say(error.message);
-    else giveUpDiagram(error);
+    diagram.fail(error);
     return;
   }
-  if (!viewer) {
-    const drawing = new BpmnJS({ container: "#diagram" });
-    try {
-      await drawing.importXML(trail.xml);
-    } catch (error) {
-      giveUpDiagram(error);
-      return;
-    }
-    viewer = drawing;
-    viewer.get("canvas").zoom("fit-viewport", "auto");
-    viewer.on("element.click", ({ element }) => chooseElement(element));
-  }
-  document.getElementById("version").textContent = trail.version ? `version ${trail.version}` : "";
-  say(trail.note);
-  const canvas = viewer.get("canvas");
-  const registry = viewer.get("elementRegistry");
-  const overlays = viewer.get("overlays");
-  overlays.remove({ type: "trail" });
-  steps = new Map();
-  registry.forEach(({ id }) => {
-    for (const one of STATES) canvas.removeMarker(id, `is-${one}`);
-    canvas.removeMarker(id, "is-taken");
-  });
-  for (const id of trail.flows) if (registry.get(id)) canvas.addMarker(id, "is-taken");
-  for (const [id, element] of Object.entries(trail.elements)) {
-    if (!registry.get(id)) continue;
-    canvas.addMarker(id, `is-${element.state}`);
-    // What holds other elements is drawn as a frame around them.
-    if (registry.get(id).children?.some((child) => !child.labelTarget && child.type !== "label")) canvas.addMarker(id, "is-scope");
-    steps.set(id, element.steps);
-    const text = label(element);
-    if (!text) continue;
-    const badge = document.createElement("div");
-    badge.className = `badge ${element.state}`;
-    badge.textContent = text;
-    if (element.message) badge.title = element.message;
-    overlays.add(id, "trail", { position: { bottom: -4, left: 4 }, html: badge });
-  }
-  listSteps(trail.elements, registry);
+  if (isShown) await whileStill();
+  await diagram.draw(trail);
+  narrow();
 }
 
 // -- live
@@ -185,10 +123,6 @@ function lost(isLost) {
   connection.hidden = !isLost;
 }
 
-async function whileHidden() {
-  while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
-}
-
 // State and diagram, one refresh at a time: what comes in meanwhile is asked for after it.
 async function refresh() {
   isWanted = true;
@@ -198,18 +132,21 @@ async function refresh() {
   later = null;
   for (let failures = 0; isWanted; ) {
     await pause(failures ? growing(failures) : GATHER_MS);
-    await whileHidden();
+    if (isShown) await whileStill();
     isWanted = false;
     const fault = (await Promise.allSettled([refreshState(), refreshDiagram()])).find(({ status }) => status === "rejected");
     lost(Boolean(fault));
+    isShown ||= !fault;
+    root.ariaBusy = String(!isShown);
     failures = fault ? failures + 1 : 0;
     isWanted ||= Boolean(fault);
   }
   isRefreshing = false;
-  if (source || later) return;
-  // A retry opens a process that has ended again: look now and then.
-  if (state.querySelector("[data-over]").dataset.over === "yes") later = setTimeout(refresh, ENDED_MS);
-  else follow();
+  if (isPaused()) return;
+  if (!source && !later && state.querySelector("[data-over]").dataset.over === "no") follow();
+  // A retry opens a process that has ended again, and what waits for a message or a timer tells nobody that it has come
+  // there: look now and then.
+  later ??= setTimeout(refresh, NOW_AND_THEN_MS);
 }
 
 function follow() {
@@ -253,4 +190,11 @@ for (const form of document.querySelectorAll("dialog form")) {
   form.addEventListener("submit", () => form.querySelector("button:not([type])").setAttribute("disabled", ""));
 }
 
+offerPause();
+updates.addEventListener("change", () => {
+  if (isPaused()) {
+    source?.close();
+    source = null;
+  } else if (!source) refresh();
+});
 refresh();

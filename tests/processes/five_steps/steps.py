@@ -1,21 +1,25 @@
-"""Five steps that do nothing."""
+"""Five steps that do nothing, unless one is told to harm its process, or to wait."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from camunda_bridge import define_process
+from camunda_bridge import StepContext, define_process
+from tests.processes.probe import steps as probe
 
 process = define_process("five-steps")
 
 
-def nothing(given: dict[str, Any]) -> dict[str, Any]:
-    """Nothing."""
+def nothing(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Nothing, but for the step that `at` names."""
+    if given.get("at") == context.step:
+        probe.note_begin(given, context)
+        probe.harm_or_hold(given, context)
     return {}
 
 
 for _number in range(1, 5):
-    process.step(f"s{_number}", order=_number)(nothing)
+    process.step(f"s{_number}", order=_number, retry_base_s=0.2)(nothing)
 
 
 @process.step("s5", order=5, outcome="ok")

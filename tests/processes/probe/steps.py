@@ -16,7 +16,7 @@ process = define_process("probe")
 @process.step("work", order=1, retries=2, retry_base_s=0.2, time_limit_s=3)
 def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
     """Note that an attempt began, behave as told, note that it ended."""
-    _note(given, f"begin {context.correlation_id} {context.idempotency_key} {context.attempt}")
+    note_begin(given, context)
     _behave(given, context)
     _note(given, f"end {context.correlation_id} {context.idempotency_key} {context.attempt}")
     trace = {"traceparent": context.traceparent} if given.get("do") == "tell-trace" else {}
@@ -35,12 +35,27 @@ def rescue(given: dict[str, Any]) -> dict[str, Any]:
     return {"code": given["errorCode"], "message": given["errorMessage"], "details": given.get("errorDetails")}
 
 
+def note_begin(given: dict[str, Any], context: StepContext) -> None:
+    """Note that an attempt began."""
+    _note(given, f"begin {context.correlation_id} {context.idempotency_key} {context.attempt}")
+
+
+def harm_or_hold(given: dict[str, Any], context: StepContext) -> None:
+    """What ends the process that runs the step, or keeps it waiting."""
+    do = given.get("do")
+    if do == "hold":
+        _until(given, lambda: Path(given["until"]).exists())
+    elif do == "crash" or (do == "crash-once" and context.attempt == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif do == "kill-worker":
+        os.killpg(os.getpgid(os.getppid()), signal.SIGKILL)
+
+
 def _behave(given: dict[str, Any], context: StepContext) -> None:
+    harm_or_hold(given, context)
     do = given.get("do", "nothing")
     if do == "sleep":
         time.sleep(given["seconds"])
-    elif do == "hold":
-        _until(given, lambda: Path(given["until"]).exists())
     elif do == "fail":
         raise RuntimeError("told to fail")
     elif do == "fail-until" and not Path(given["until"]).exists():
@@ -51,15 +66,11 @@ def _behave(given: dict[str, Any], context: StepContext) -> None:
         raise BusinessRuleError("CAUGHT", "told to refuse", {"why": "test"})
     elif do == "refuse-uncaught":
         raise BusinessRuleError("NOBODY_CATCHES_THIS", "told to refuse")
-    elif do == "crash" or (do == "crash-once" and context.attempt == 1):
-        os.kill(os.getpid(), signal.SIGKILL)
     elif do == "eat-memory":
         _ = bytearray(1 << 40)
     elif do == "spin":
         while True:
             time.sleep(0.01)
-    elif do == "kill-worker":
-        os.killpg(os.getpgid(os.getppid()), signal.SIGKILL)
 
 
 def _until(given: dict[str, Any], is_true: Any) -> None:

@@ -150,26 +150,29 @@ def shown(value: Any) -> Any:
 
 def shown_text(text: str, *values: Any) -> str:
     """Free text as logs, events and errors show it, without the hidden values in `values` and those at hand."""
-    this = redactor()
-    known = [secret for value in (*_values.get(), *values) for secret in this.secrets_in(value)]
-    # the longest first: one may be the beginning of another
-    return this.redact_text(text, sorted(known, key=len, reverse=True))
+    return redactor().redact_text(text, _known(values))
 
 
 def shown_error(document: Any, *values: Any) -> Any:
     """An error's document: its fields by their names, its texts by what stands in them."""
-    return _texts(shown(document), values, 0)
+    return _texts(shown(document), _known(values), 0)
 
 
-def _texts(value: Any, values: tuple[Any, ...], depth: int) -> Any:
+def _known(values: tuple[Any, ...]) -> list[str]:
+    found = {secret for value in (*_values.get(), *values) for secret in redactor().secrets_in(value)}
+    # the longest first: one may be the beginning of another
+    return sorted(found, key=len, reverse=True)
+
+
+def _texts(value: Any, secrets: list[str], depth: int) -> Any:
     if isinstance(value, str):
-        return shown_text(value, *values)
+        return redactor().redact_text(value, secrets)
     if depth > MAX_DEPTH:
         return value
     if isinstance(value, dict):
-        return {name: _texts(item, values, depth + 1) for name, item in value.items()}
+        return {name: _texts(item, secrets, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_texts(item, values, depth + 1) for item in value]
+        return [_texts(item, secrets, depth + 1) for item in value]
     return value
 
 

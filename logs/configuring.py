@@ -1,7 +1,7 @@
 """Logging: structlog's processors under the standard library's loggers; JSON in production, readable in development.
 
 Everybody's lines, ours and those of gunicorn, Celery, SQLAlchemy and urllib3, come out alike: with what the work at
-hand is for (tasks/log_context.py) and without secrets (tasks/redaction.py).
+hand is for (tasks/log_context.py) and without secrets (logs/redaction.py).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import structlog
 
+from logs.redaction import redactor, shown_text
 from settings import Settings
-from tasks.redaction import redactor, shown_text
 
 #: loggers that bring handlers of their own, which would write their lines a second time, and in another form
 _WITH_HANDLERS = ("celery", "celery.task", "gunicorn.error", "gunicorn.access", "werkzeug", "flask.app", "alembic")
 #: One line a task would be most of the log; Flower and the event log tell it better.
-_TALKATIVE = ("celery.app.trace", "celery.worker.strategy", "celery.beat")
+_TALKATIVE = ("celery.app.trace", "celery.worker.strategy", "celery.pool", "celery.beat")
 
 
 def configure_logging(settings: Settings) -> None:

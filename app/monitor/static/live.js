@@ -1,0 +1,30 @@
+// Pages that follow what happens, and the button that stops them until it is pressed again (WCAG 2.2, 2.2.2).
+const KEY = "monitor-paused";
+const button = document.getElementById("pause");
+let paused = sessionStorage.getItem(KEY) === "yes";
+
+// "change": the page may have to go on, or to stop.
+export const updates = new EventTarget();
+export const isPaused = () => paused;
+const isStill = () => paused || document.hidden;
+const tell = () => updates.dispatchEvent(new Event("change"));
+
+export async function whileStill() {
+  while (isStill()) await new Promise((done) => updates.addEventListener("change", done, { once: true }));
+}
+
+function name() {
+  button.textContent = paused ? "Resume updates" : "Pause updates";
+}
+
+export function offerPause() {
+  name();
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    paused = !paused;
+    sessionStorage.setItem(KEY, paused ? "yes" : "no");
+    name();
+    tell();
+  });
+  document.addEventListener("visibilitychange", tell);
+}

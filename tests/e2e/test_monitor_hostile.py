@@ -1,0 +1,152 @@
+"""Whatever texts a process holds, and however narrow the window: nothing runs, nothing breaks, nobody is shut out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from tests.support.api import Api
+from tests.support.monitor_page import Monitor
+
+HTML = "<img src=x onerror=\"document.title='broken'\"></pre></script><script>document.title='broken'</script>"
+TEXTS = {
+    "html": HTML * 3,
+    "long": "W" * 10_000,
+    "right-to-left": "\u202e\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 " * 20,
+    "emoji": "👩‍👩‍👧‍👦🏳️‍🌈" * 200,
+}
+# axe-core looks at every letter, and takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
+#: pixels of a small phone's width
+NARROW = 360
+
+
+@pytest.fixture
+def narrow(monitor: Monitor) -> Iterator[Monitor]:
+    """The monitor on a small phone."""
+    size = monitor.browser.get_window_size()
+    override = {"width": NARROW, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+    monitor.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", override)
+    try:
+        yield monitor
+    finally:
+        monitor.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        monitor.browser.set_window_size(size["width"], size["height"])
+
+
+def is_whole(monitor: Monitor) -> bool:
+    """Nothing ran, nothing reaches out of the window, nothing is wrong for people."""
+    assert monitor.browser.execute_script("return innerWidth") == NARROW
+    assert monitor.browser.execute_script("return document.documentElement.scrollWidth") <= NARROW
+    assert "celery-camunda" in monitor.browser.title
+    assert monitor.browser.find_elements(By.CSS_SELECTOR, "img, main script") == []
+    assert monitor.faults() == []
+    return True
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_texts_of_a_process_stay_texts(narrow: Monitor, api: Api, correlation_id: str, text: str) -> None:
+    variables = {"do": "nothing", "customerId": text, "userId": text, text[:50]: text, "gives": {"said": text}}
+    api.start("probe", variables, correlation_id)
+
+    narrow.open(f"?text={correlation_id}")
+    narrow.see("tbody td", correlation_id)
+    assert is_whole(narrow)
+    narrow.open(f"/{correlation_id}")
+    narrow.see("#diagram .is-taken")
+    for summary in narrow.shown("summary"):
+        narrow.browser.execute_script("arguments[0].click()", summary)
+    narrow.see(".timeline pre")
+    narrow.see("#state pre")
+    assert is_whole(narrow)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_texts_of_people_stay_texts(narrow: Monitor, api: Api, correlation_id: str, text: str) -> None:
+    some = text[:300]
+    api.start("awaits-message", {}, correlation_id, prefer="respond-async")
+    narrow.open(f"/{correlation_id}")
+    narrow.click("button[data-opens=message]")
+    fill(narrow, "[name=messageName]", some[:200])
+    assert is_whole(narrow)
+    narrow.click("#message .primary")
+    narrow.see("[role=alert]")
+    assert is_whole_after_a_refusal(narrow)
+    narrow.click("button[data-opens=cancel]")
+    fill(narrow, "[name=reason]", some)
+    assert is_whole(narrow)
+    narrow.click("#cancel .danger")
+    narrow.see("h1 .status", "cancelled")
+    narrow.see("#state .banner", some[:20].strip("\u202e "))
+    assert is_whole(narrow)
+
+    narrow.open("?text=nobody")
+    # with what no other process has
+    fill(narrow, "[name=text]", some[:150] + correlation_id)
+    narrow.click("#filters button")
+    narrow.see(".empty")
+    assert is_whole(narrow)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_texts_in_a_start_form_stay_texts(narrow: Monitor, text: str) -> None:
+    narrow.open("/new/process/onboard-user")
+    narrow.see("#start")
+    for field in narrow.shown("#start input"):
+        # whatever the browser would say itself
+        narrow.browser.execute_script(
+            "for (const name of ['pattern', 'maxlength', 'type']) arguments[0].removeAttribute(name);"
+            "arguments[0].value = arguments[1]",
+            field,
+            text,
+        )
+    assert is_whole(narrow)
+    narrow.click("#start .primary")
+
+    narrow.see("[role=alert]")
+    narrow.see("#start .fault")
+    assert narrow.see("[name='v.firstName']").get_property("value") == text
+    assert is_whole_after_a_refusal(narrow)
+
+
+def test_message_and_cancel_are_done_in_the_browser(monitor: Monitor, api: Api, correlation_id: str) -> None:
+    api.start("awaits-message", {}, f"{correlation_id}-1", prefer="respond-async")
+    monitor.open(f"/{correlation_id}-1")
+    # Its file holds no drawing: there is the list alone, of what was visited.
+    monitor.see("#diagram-note", "cannot be shown")
+    monitor.see("#steps button", "waiting")
+    monitor.click("button[data-opens=message]")
+    monitor.type("[name=messageName]", "payment")
+    monitor.type("[name=variables]", '{"paid": 12}')
+    assert monitor.faults() == []
+    monitor.click("#message .primary")
+    monitor.see("h1 .status", "ok")
+    monitor.see(".timeline .ops", "message")
+    assert api.status(f"{correlation_id}-1").body["data"]["paid"] == 12
+
+    api.start("awaits-message", {}, f"{correlation_id}-2", prefer="respond-async")
+    monitor.open(f"/{correlation_id}-2")
+    monitor.click("button[data-opens=cancel]")
+    monitor.type("[name=reason]", "asked for by phone")
+    assert monitor.faults() == []
+    monitor.click("#cancel .danger")
+    monitor.see("h1 .status", "cancelled")
+    monitor.see("#state .banner", "asked for by phone")
+    monitor.see(".timeline .ops", "cancel")
+    assert api.status(f"{correlation_id}-2").body["status"] == "cancelled"
+
+
+def fill(monitor: Monitor, selector: str, text: str) -> None:
+    """Put a text into a field that no keyboard of the driver can type."""
+    monitor.browser.execute_script("arguments[0].value = arguments[1]", monitor.see(selector), text)
+
+
+def is_whole_after_a_refusal(monitor: Monitor) -> bool:
+    """As :func:`is_whole`; the browser complains of the refusal itself."""
+    refusals = ("409", "422")
+    said = [entry["message"] for entry in monitor.browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert all(any(status in message for status in refusals) for message in said), said
+    return is_whole(monitor)

@@ -1,0 +1,83 @@
+"""The monitor, as a person has it before them in a browser."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from dev.browser import PATIENCE_S
+
+AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+class Monitor:
+    """The monitor, with the eyes and hands of a person."""
+
+    def __init__(self, browser: webdriver.Chrome, url: str) -> None:
+        self.browser = browser
+        self._url = url
+
+    def open(self, path: str = "") -> None:
+        """Load a page."""
+        self.browser.get(f"{self._url}/monitor{path}")
+
+    def see(self, selector: str, text: str = "") -> WebElement:
+        """The first visible element of a selector that contains a text, as soon as there is one."""
+
+        def found(_: object) -> WebElement | None:
+            try:
+                for element in self.browser.find_elements(By.CSS_SELECTOR, selector):
+                    if element.is_displayed() and text in element.text:
+                        return element
+            except StaleElementReferenceException:
+                pass
+            return None
+
+        wait = WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.1)
+        element: WebElement = wait.until(found, f"nothing at {selector} says {text!r}")
+        return element
+
+    def click(self, selector: str, text: str = "") -> None:
+        """Click it, when it is there."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.see(selector, text).click()
+                return
+            except StaleElementReferenceException:
+                if time.monotonic() > deadline:
+                    raise
+
+    def type(self, selector: str, text: str) -> None:
+        """Put a text into a field."""
+        field = self.see(selector)
+        field.clear()
+        field.send_keys(text)
+
+    def shown(self, selector: str) -> list[WebElement]:
+        """The visible elements of a selector."""
+        return [found for found in self.browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
+        """Wait until it is so."""
+        WebDriverWait(self.browser, timeout_s, poll_frequency=0.1).until(lambda _: condition())
+
+    def faults(self) -> list[str]:
+        """What the browser complained of, such as a refused script; what axe-core finds wrong for people."""
+        said = [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
+        # Inserted by the test, which may do so whatever the page's policy is.
+        self.browser.execute_script(AXE)
+        found = self.browser.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then("
+            "  ({violations}) => done(JSON.stringify(violations.map(({id, nodes}) => [id, nodes.map(n => n.html)]))))"
+        )
+        return said + [f"{name}: {nodes}" for name, nodes in json.loads(found)]

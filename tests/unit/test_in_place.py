@@ -1,0 +1,68 @@
+"""Which step goes on in place, and what becomes of one that was taken and never begun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from camunda_bridge.client import LockedTask
+from settings import Settings
+from tasks import in_place
+from tasks.in_place import Chain, chain, take
+from tasks.messages import StepMessage
+from tests.unit.facade import Facade
+
+FIRST = "onboard-user.validate-user-information"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[StepMessage]]:
+    found: list[StepMessage] = []
+    monkeypatch.setattr(in_place, "send_step", found.append)
+    facade = Facade(Settings(steps_in_place_ms=60_000, redis_url="redis://127.0.0.1:9/0"), monkeypatch)
+    yield found
+    facade.close()
+
+
+def message(name: str, topic: str = FIRST) -> StepMessage:
+    task = LockedTask(name, topic, name, "d:1", "onboard-user", "i", "key", None, {})
+    return StepMessage(task, "token", time.time(), 20)
+
+
+def test_next_step_goes_on_here_and_its_brother_is_sent(sent: list[StepMessage]) -> None:
+    with chain("t", FIRST) as made:
+        assert take(message("a"))
+        assert not take(message("b"))
+        ran = []
+        for present in made:
+            ran.append(present.task.id)
+            if present.task.id == "a":
+                assert take(message("c"))
+    assert ran == ["a", "c"]
+    assert sent == []
+
+
+def test_nothing_goes_on_outside_of_a_step(sent: list[StepMessage]) -> None:
+    assert not take(message("a"))
+
+
+def test_step_of_another_queue_is_sent(sent: list[StepMessage]) -> None:
+    with chain("t", FIRST):
+        assert not take(message("a", "loan-approval.check-credit"))
+
+
+def test_when_its_time_is_over_every_step_is_sent() -> None:
+    assert not Chain("t", FIRST, for_s=0).take(message("a"))
+
+
+def test_step_taken_and_never_begun_is_sent(sent: list[StepMessage]) -> None:
+    def raises() -> None:
+        with chain("t", FIRST):
+            take(message("a"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        raises()
+    assert [item.task.id for item in sent] == ["a"]

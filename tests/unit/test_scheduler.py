@@ -1,0 +1,83 @@
+"""Beat's ticks: in their queues, void after their interval, counted; a broker that is away stops nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from kombu.utils.imports import symbol_by_name
+
+from metrics import declared
+from tasks import app, publish
+from tasks.scheduler import TickScheduler
+
+
+@pytest.fixture
+def scheduler(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> TickScheduler:
+    monkeypatch.setattr(publish, "runtime", lambda: SimpleNamespace(redis=client))
+    made = TickScheduler(app, lazy=True)
+    made.update_from_dict({"poll": {"task": "poll", "schedule": 0.3, "options": {"expires": 0.3}}})
+    # Celery's own connection, which nothing is sent over
+    monkeypatch.setattr(TickScheduler, "producer", None)
+    return made
+
+
+def sent(client: redis.Redis) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in client.lrange("polls", 0, -1)]
+
+
+def test_a_due_tick_is_put_into_its_queue_and_expires_with_its_interval(
+    scheduler: TickScheduler, client: redis.Redis
+) -> None:
+    before, counted = time.time(), declared.TICKS_SENT.labels("poll")._value.get()
+    time.sleep(0.35)
+    assert scheduler.tick() == 0
+
+    (message,) = sent(client)
+    headers = message["headers"]
+    assert headers["task"] == "poll"
+    assert json.loads(base64.b64decode(message["body"]))[:2] == [[], {}]
+    expires_in = datetime.fromisoformat(headers["expires"]).astimezone(UTC).timestamp() - headers["sent_at"]
+    assert 0.25 < expires_in <= 0.3
+    assert before < headers["sent_at"] <= time.time()
+    assert declared.TICKS_SENT.labels("poll")._value.get() == counted + 1
+
+
+def test_it_rests_between_two_ticks(scheduler: TickScheduler, client: redis.Redis) -> None:
+    turns = 0
+    while len(sent(client)) < 3:
+        time.sleep(max(0.0, scheduler.tick()))
+        turns += 1
+
+    # one that sends and one that waits for each, and a few that wake a moment too soon
+    assert turns <= 12
+
+
+def test_a_broker_that_is_away_is_said_and_the_next_tick_comes(
+    scheduler: TickScheduler, monkeypatch: pytest.MonkeyPatch, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = publish.runtime
+    away = redis.Redis(port=1, socket_connect_timeout=0.2)
+    monkeypatch.setattr(publish, "runtime", lambda: SimpleNamespace(redis=away))
+    time.sleep(0.35)
+    with caplog.at_level(logging.WARNING, "tasks.scheduler"):
+        assert scheduler.tick() == 0
+    (line,) = caplog.messages
+    assert line.startswith("tick left out: poll was not taken by the broker")
+    assert sent(client) == []
+
+    monkeypatch.setattr(publish, "runtime", here)
+    time.sleep(0.35)
+    assert scheduler.tick() == 0
+    assert len(sent(client)) == 1
+
+
+def test_celery_finds_the_scheduler_that_is_set() -> None:
+    assert symbol_by_name(app.conf.beat_scheduler) is TickScheduler
