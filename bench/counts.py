@@ -16,8 +16,10 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import redis
 
@@ -26,7 +28,8 @@ from bench.counting_proxy import CountingProxy
 from bench.engine import BenchEngine
 from bench.tools import RUN
 
-HOOK = Path(__file__).with_name("sql_count")
+#: for PYTHONPATH
+HOOK = Path(__file__).with_name("sql_hook")
 
 #: processes before the counted ones
 WARM = 20
@@ -63,21 +66,23 @@ class Counted(Ours):
     without = ("beat", "flower")
 
 
-def count(engine_url: str, folder: Path, *, processes: int = 50) -> Counts:
+def count(
+    engine_url: str, folder: Path, *, processes: int = 50, settings: Mapping[str, object] = MappingProxyType({})
+) -> Counts:
     """Run processes one after the other and count.
 
     Args:
         engine_url: root of an engine's REST API that nobody else uses.
         folder: for databases and logs.
+        settings: that differ from those shipped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines = folder / "sql-statements"
     lines.write_text("")
     with CountingProxy(engine_url) as proxy:
         ours = Counted(proxy.url, folder)
-        search = os.pathsep.join(filter(None, [str(HOOK), os.environ.get("PYTHONPATH")]))
         # What is counted must not hang on the machine's mood: following goes one way, however slow the engine is.
-        ours.settings = {"PYTHONPATH": search, "SQL_COUNT_FILE": lines, "FETCH_SLOW_MS": 60_000}
+        ours.settings = {**hooked(), "SQL_COUNT_FILE": lines, "FETCH_SLOW_MS": 60_000, **settings}
         ours.start()
         try:
             ours.run_load(count=WARM).require_good()
@@ -111,6 +116,11 @@ def count(engine_url: str, folder: Path, *, processes: int = 50) -> Counts:
             redis_detail={name: number for name, number in sorted(per_redis.items()) if number},
             sql_detail=per_sql,
         )
+
+
+def hooked() -> dict[str, str]:
+    """The setting that puts the hook into every Python process of a stack."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOOK), os.environ.get("PYTHONPATH")]))}
 
 
 def _redis_idle(client: redis.Redis) -> dict[str, float]:

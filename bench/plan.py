@@ -43,7 +43,9 @@ class Plan:
 
 
 FULL = Plan(
-    workloads=tuple("ABCDEFG"), contestants=("bare", "ours", "js-tuned", "python", "python-tuned", "js"), rounds=3
+    workloads=tuple("ABCDEFG"),
+    contestants=("bare", "ours", "ours-in-place", "js-tuned", "python", "python-tuned", "js"),
+    rounds=3,
 )
 
 QUICK = Plan(

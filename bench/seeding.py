@@ -113,6 +113,7 @@ def _insert(connection: Connection, begin: int, end: int) -> None:
             "engine_open": sa.literal(False, sa.Boolean()),
             "variables": sa.literal('{"item":"bench"}'),
             "result": sa.literal('{"done":true}'),
+            "identifiers": sa.literal('{"customerId":"', sa.Unicode()) + name + sa.literal('"}', sa.Unicode()),
             "traceability_id": name,
             "started_at": at,
             "updated_at": at,

@@ -1,6 +1,6 @@
 """`python -m bench.store`: the store with a million processes in it, and how its reads compare to those of a thousand.
 
-`--rows N` for fewer.
+About five minutes on SQLite; `--rows N` for fewer.
 On SQLite in a folder of its own, and on each server of MSSQL_TEST_URL too when it is set, in a database of its own that
 is dropped at the end. One process; `threads` writers and readers where it says so.
 """

@@ -53,11 +53,24 @@ def python_program() -> Path:
     Raises:
         ToolMissing: the installation failed.
     """
-    folder = RUN / "venv"
+    return _environment("venv", HERE / "requirements.txt")
+
+
+@cache
+def deployed_programs() -> Path:
+    """Folder of the programs of an environment as a deployment installs it: without what tests and linters need.
+
+    Raises:
+        ToolMissing: the installation failed.
+    """
+    return _environment("deployed", ROOT / "requirements.txt").parent
+
+
+def _environment(name: str, requirements: Path) -> Path:
+    folder = RUN / name
     program = folder / "bin" / "python"
     if not program.exists():
         _run([sys.executable, "-m", "venv", str(folder)])
-    requirements = HERE / "requirements.txt"
     _install(
         [str(program), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)],
         of=requirements,

@@ -3,14 +3,16 @@
     python -m bench.waiters                  # 1,000 and 2,000
     python -m bench.waiters --count 1000
 
-Web server, broker and database are real; no worker and no engine run, for what is measured is the waiting: each process
-is started, its client waits, and it is then ended from outside, which wakes the client. See `bench.wakeups`.
+Web server, broker and database are real, the web server with the packages of a deployment; no worker and no engine run,
+for what is measured is the waiting: each process is started, its client waits, and it is then ended from outside, which
+wakes the client. See `bench.wakeups`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 
 from bench.connections import connections_to
 from bench.cpu import members, rss_mb
+from bench.tools import deployed_programs
 from dev.environment import ROOT
 from dev.stack import Stack
 
@@ -101,6 +104,9 @@ def measure(folder: Path, count: int, rate: float) -> Measured:
     try:
         stack.start_parts(["broker"])
         stack.run("migrate", [sys.executable, "-m", "store.migrate"])
+        # Some packages are loaded wherever they are found: those of the tests are not to be found.
+        path = os.pathsep.join([str(deployed_programs()), stack.environment.variables["PATH"]])
+        stack.add("web", settings={"PATH": path})
         stack.start_parts(["web"], wait=False)
         stack.wait_ready(["web"])
         return _measure(stack, count, rate)

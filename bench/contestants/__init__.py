@@ -3,9 +3,11 @@
 from bench.contestants.bare import Bare
 from bench.contestants.base import Contestant
 from bench.contestants.js import JsDefaults, JsTuned
-from bench.contestants.ours import Ours
+from bench.contestants.ours import InPlace, Ours
 from bench.contestants.python import Python, PythonTuned
 
-ALL: dict[str, type[Contestant]] = {kind.name: kind for kind in (Ours, Bare, JsTuned, JsDefaults, Python, PythonTuned)}
+ALL: dict[str, type[Contestant]] = {
+    kind.name: kind for kind in (Ours, InPlace, Bare, JsTuned, JsDefaults, Python, PythonTuned)
+}
 
 __all__ = ["ALL", "Contestant"]

@@ -74,3 +74,11 @@ class Ours(Contestant):
     def face_url(self) -> str:
         """The facade's start call."""
         return f"{self.stack.url}/api/process/start"
+
+
+class InPlace(Ours):
+    """Ours, the next step in the slot of the one before it."""
+
+    name = "ours-in-place"
+    about = "ours with STEPS_IN_PLACE_MS=1000: no message between two steps of a process"
+    settings = MappingProxyType({"STEPS_IN_PLACE_MS": 1000})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bench.contestants import Contestant
 from bench.engine import BenchEngine
 from bench.loading import LoadResult
@@ -25,6 +27,6 @@ def run(bench: Bench, engine: BenchEngine, contestant: Contestant, round_: int) 
     bench.samples.put("A", f"{plan.latency_rate:.0f} a second", contestant.name, round_, percentiles(steady.load))
 
 
-def percentiles(load: LoadResult) -> dict[str, float]:
+def percentiles(load: LoadResult, percents: Iterable[int] = (50, 95, 99)) -> dict[str, float]:
     """The percentiles of a load, in milliseconds."""
-    return {f"p{percent} ms": load.percentile(percent) for percent in (50, 95, 99)}
+    return {f"p{percent} ms": load.percentile(percent) for percent in percents}

@@ -17,6 +17,7 @@ from bench.postgres import postgres
 from bench.report import say
 from bench.session import Bench
 from bench.tools import ToolMissing
+from bench.workloads.latency import percentiles
 
 #: processes that are measured in each state, and before them
 COUNT, WARM_COUNT = 60, 10
@@ -69,7 +70,7 @@ def _measure(bench: Bench, case: str, contestants: tuple[Contestant, ...]) -> No
         load = contestant.run_load(count=COUNT)
         if load.errors:
             bench.samples.remark(f"D, {case}: {contestant.name}: {load.errors[0]}")
-        numbers = {f"p{percent} ms": load.percentile(percent) for percent in (50, 99)}
+        numbers = percentiles(load, (50, 99))
         bench.samples.put("D", case, contestant.name, 1, numbers)
 
 
