@@ -15,6 +15,7 @@ from camunda_bridge.session import EngineSession
 from dev.ports import free_port
 from store.events import COMPLETED
 from tasks import step as step_module
+from tasks.attempt import Attempt
 from tasks.messages import VERSION, StepMessage
 from tasks.processes import registry
 from tests.contract.bpmn import external, process
@@ -101,7 +102,7 @@ def test_completion_that_came_with_a_step_that_goes_back_is_written_down(bench: 
     bench.deploy({"done": True}, external("b"))
     first = bench.start()
     step = bench.definition.steps[first.task.topic]
-    bench.runtime.events.begin(step_module.Attempt(first, bench.definition, step, execution_id=uuid.uuid4())._event())
+    bench.runtime.events.begin(Attempt(first, bench.definition, step, execution_id=uuid.uuid4())._event())
     bench.engine.complete(first.task.id, first.token, {})
     second = replace(fetch(bench, "b"), confirm=first.attempt)
 

@@ -12,7 +12,9 @@ import pytest
 from camunda_bridge.errors import BusinessRuleError, EngineAway
 from camunda_bridge.variables import File, Raw
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
+from tasks import attempt as attempts
 from tasks import step as step_module
+from tasks.attempt import Attempt
 from tasks.messages import StepMessage
 from tests.contract.bpmn import boundary, external
 from tests.integration.step_bench import Bench
@@ -106,14 +108,14 @@ def test_business_error_outlives_an_engine_that_is_away_when_asked_what_it_catch
     def away(*_: object) -> bool:
         raise EngineAway
 
-    real = step_module.is_caught
-    monkeypatch.setattr(step_module, "is_caught", away)
+    real = attempts.is_caught
+    monkeypatch.setattr(attempts, "is_caught", away)
     # as long as a lock lasts it is tried again
     monkeypatch.setattr(
         bench.runtime, "settings", replace(bench.runtime.settings, lock_duration_ms=500, camunda_timeout_ms=400)
     )
     assert bench.run(message).phase == COMPLETING
-    monkeypatch.setattr(step_module, "is_caught", real)
+    monkeypatch.setattr(attempts, "is_caught", real)
     assert bench.engine.unlock(message.task.id, message.token)
     assert bench.run(bench.fetch()).phase == BPMN_ERROR
     assert len(bench.calls) == 1
@@ -151,7 +153,7 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
     bench.deploy({})
     message = bench.start()
     for _ in range(bench.runtime.settings.step_max_lost):
-        attempt = step_module.Attempt(
+        attempt = Attempt(
             message, bench.definition, bench.definition.steps[f"{bench.key}.a"], execution_id=uuid.uuid4()
         )
         bench.runtime.events.begin(attempt._event())

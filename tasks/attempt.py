@@ -1,0 +1,317 @@
+"""One attempt of a step: write it down, run the handler, write down what came of it, tell the engine, go on.
+
+Each thing is written before it is said: a crash between two lines of :meth:`Attempt.run` leaves a row from which
+`reconcile`, or the next attempt, finds out what happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
+from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
+from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
+from camunda_bridge.variables import Typed, from_engine
+from logs.redaction import shown, shown_error, shown_text
+from metrics import declared
+from store.database import DatabaseAway, retrying
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, STARTED, NewEvent, Progress
+from store.processes import ERROR, OK, Ending
+from store.types import fitting
+from tasks import tracing
+from tasks.catching import is_caught
+from tasks.earlier import count_lost, count_undelivered, stored_outcome
+from tasks.follow import hand_on_slot
+from tasks.limits import time_limit
+from tasks.messages import StepMessage
+from tasks.progress import go_on
+from tasks.report import report_failure
+from tasks.runtime import runtime
+from tasks.settle import settle_step
+from tasks.watched import announce
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: what an outcome leads to, unless something comes between
+_PHASES = {Completed: COMPLETED, BusinessError: BPMN_ERROR, Failed: FAILED}
+
+#: how a trace calls an outcome
+_OUTCOMES = {Completed: "completed", BusinessError: "business-error", Failed: "failed"}
+
+
+class Attempt:
+    """One attempt of a step."""
+
+    def __init__(
+        self, message: StepMessage, process: ProcessDefinition, step: StepDefinition, *, execution_id: uuid.UUID
+    ) -> None:
+        self.message = message
+        self.process = process
+        self.step = step
+        self.task = message.task
+        self.key = message.attempt
+        self.execution_id = execution_id
+        self.values, self.unreadable = _readable(message)
+        self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
+        # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
+        business_key = fitting(self.task.business_key or "", 200).rstrip(" ")
+        self.correlation_id = self.context.correlation_id or business_key or self.task.process_instance_id
+        self.traceability_id = self.context.traceability_id or self.task.process_instance_id
+        #: the input as its event shows it
+        self.request = shown(_documented(self.values, self.task.variables))
+        self.identifiers = {name: self.request[name] for name in process.identifiers if self.request.get(name)}
+        #: an earlier attempt keeps an outcome that its event shows redacted
+        self.takes_over = False
+
+    def run(self) -> None:
+        """The whole attempt."""
+        age_s = self.message.age_s()
+        locked_at = time.monotonic() - age_s
+        try:
+            earlier = runtime().events.begin(self._event(), confirm=self.message.confirm)
+        except DatabaseAway as error:
+            log.warning("%s not begun: database is away: %s", self.task.topic, error)
+            self._count("put_off")
+            return
+        if earlier is None:
+            log.info("message for %s came twice, dropped", self.task.topic)
+            self._count("duplicate")
+            return
+        declared.STEP_QUEUED.labels(self.process.key).observe(age_s)
+        announce(self.correlation_id)
+        self.takes_over = any(attempt.kept_outcome is not None for attempt in earlier)
+        with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
+            stored = stored_outcome(earlier)
+            most = runtime().settings.step_max_lost
+            if stored is not None and count_undelivered(earlier) >= most:
+                # The engine gave the task out each time and took its outcome never: it will not take it.
+                execution = Execution(Failed(f"the engine refused the outcome of this step {most} times", "", True), 0)
+            elif stored is not None:
+                log.info("%s: outcome of an earlier attempt found, handler not run again", self.task.topic)
+                execution = stored
+            elif count_lost(earlier) >= most:
+                execution = Execution(Failed(f"{count_lost(earlier)} attempts of this step never ended", "", True), 0)
+            else:
+                execution = self._execute(len(earlier) + 1)
+            if is_lost():
+                self._count(LOST)
+                self._give_way("lock was lost while the handler ran")
+                return
+            self._deliver(execution)
+
+    def _execute(self, attempt: int) -> Execution:
+        tracing.annotate(attempt=attempt)
+        if self.unreadable is not None:
+            return Execution(Failed(str(self.unreadable), "", final=True), 0)
+        context = StepContext(
+            correlation_id=self.correlation_id,
+            traceability_id=self.traceability_id,
+            process_instance_id=self.task.process_instance_id,
+            step=self.step.name,
+            attempt=attempt,
+            # The engine's task id stays the same in every attempt, and differs each time a loop comes by.
+            idempotency_key=self.task.id,
+            traceparent=tracing.traceparent() or self.context.traceparent,
+        )
+        with time_limit(self.step.time_limit_s or runtime().settings.step_time_limit_s):
+            execution = execute(self.step, self.values, context)
+        came_to = _PHASES[type(execution.outcome)]
+        declared.STEP_SECONDS.labels(self.task.topic, came_to).observe(execution.duration_ms / 1000)
+        return execution
+
+    def _deliver(self, execution: Execution) -> None:
+        outcome, came_to = execution.outcome, "undelivered"
+        tracing.annotate(outcome=_OUTCOMES[type(outcome)])
+        try:
+            if isinstance(outcome, Failed):
+                came_to = self._fail(outcome, execution)
+            elif isinstance(outcome, BusinessError):
+                came_to = self._end_in_error(outcome, execution)
+            else:
+                came_to = self._complete(outcome, execution)
+        except LockLost as error:
+            came_to = LOST
+            self._give_way(str(error))
+        except BridgeError as error:
+            # Away, or refused for the moment (a suspended instance). The row says `completing`: whoever gets the task
+            # next delivers it without running the handler again.
+            log.warning("outcome of %s not delivered: %s", self.task.topic, error)
+            tracing.fail(type(error).__name__)
+        except DatabaseAway as error:
+            # Longer than DB_HOLD_S: the lock runs out, and the next attempt or reconcile does what is left.
+            log.warning("outcome of %s not written down: database is away: %s", self.task.topic, error)
+            tracing.fail(type(error).__name__)
+        finally:
+            self._count(came_to)
+
+    def _count(self, came_to: str) -> None:
+        declared.STEP_ATTEMPTS.labels(self.task.topic, came_to).inc()
+
+    def _complete(self, outcome: Completed, execution: Execution) -> str:
+        document = shown(outcome.document)
+        is_whole = document is outcome.document
+        self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
+        exactly = None if outcome.exact else {"variables": outcome.variables}
+        self._write(
+            Progress(
+                COMPLETING,
+                business_action_response=document,
+                identifiers=self.identifiers or None,
+                result=self.step.success,
+                http_status_code=execution.http_status_code,
+                metadata=exactly if is_whole else None,
+                kept_outcome=None if is_whole else {"response": outcome.document, **(exactly or {})},
+                execution_time=execution.duration_ms,
+            )
+        )
+        self._tell(lambda: runtime().engine.complete(self.task.id, self.message.token, outcome.variables))
+        if self.step.outcome is not None and self.context.process_id is not None:
+            self._settle(outcome)
+        else:
+            go_on(self.task, confirm=self.key)
+        return COMPLETED
+
+    def _end_in_error(self, outcome: BusinessError, execution: Execution) -> str:
+        tracing.fail(outcome.code)
+        document = shown_error(outcome.document, outcome.document)
+        self._write(
+            Progress(
+                COMPLETING,
+                business_action_response=document,
+                identifiers=self.identifiers or None,
+                result=self.step.error,
+                http_status_code=execution.http_status_code,
+                metadata={"bpmnError": outcome.kind},
+                kept_outcome=None if document == outcome.document else {"response": outcome.document},
+                execution_time=execution.duration_ms,
+            )
+        )
+        if not self._tell(lambda: is_caught(self.task, outcome.code)):
+            return self._fail(outcome.uncaught(), execution)
+        self._tell(
+            lambda: runtime().engine.bpmn_error(
+                self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
+            )
+        )
+        retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
+        announce(self.correlation_id)
+        go_on(self.task, confirm=None)
+        return BPMN_ERROR
+
+    def _fail(self, outcome: Failed, execution: Execution) -> str:
+        tracing.fail("failed")
+        outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
+        log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
+        self._write(
+            Progress(
+                FAILED,
+                business_action_response={"message": outcome.message},
+                identifiers=self.identifiers or None,
+                result=self.step.error,
+                http_status_code=execution.http_status_code,
+                error_details=outcome.details or None,
+                execution_time=execution.duration_ms,
+            )
+        )
+        announce(self.correlation_id)
+        report_failure(self.message, self.step, outcome, self.context)
+        return FAILED
+
+    def _settle(self, outcome: Completed) -> None:
+        ending = (
+            Ending(OK, result=outcome.document, identifiers=self.identifiers or None)
+            if self.step.outcome == "ok"
+            else Ending(ERROR, error=outcome.document, identifiers=self.identifiers or None)
+        )
+        retrying(
+            lambda: settle_step(
+                uuid.UUID(self.context.process_id),
+                ending,
+                process_key=self.task.process_definition_key,
+                process_instance_id=self.task.process_instance_id,
+                correlation_id=self.correlation_id,
+                traceability_id=self.traceability_id,
+                confirm=self.key,
+                confirmed_phase=COMPLETED,
+                has_callback=self.context.has_callback,
+            ),
+            for_s=runtime().settings.db_hold_s,
+        )
+        hand_on_slot()
+
+    def _write(self, progress: Progress) -> None:
+        """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
+        events = runtime().events
+        write = events.take_over if self.takes_over and progress.phase == COMPLETING else events.progress
+        if not retrying(lambda: write(self.key, progress), for_s=runtime().settings.db_hold_s):
+            raise LockLost("the attempt was resolved otherwise meanwhile")
+
+    def _tell(self, call: Callable[[], T]) -> T:
+        """Make the call until the engine answers, as long as a lock lasts, with back-off and jitter."""
+        deadline = time.monotonic() + runtime().settings.lock_duration_ms / 1000
+        pause = 0.1
+        while True:
+            try:
+                return call()
+            except EngineAway:
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, 3.0)
+
+    def _give_way(self, why: str) -> None:
+        """Another attempt has the task, or it is gone: neither complete nor record success."""
+        log.warning("%s: attempt ends without effect: %s", self.task.topic, why)
+        tracing.fail("lost")
+        try:
+            if runtime().engine.external_task(self.task.id) is not None:
+                runtime().events.close(self.key, LOST)
+        except (BridgeError, DatabaseAway) as error:
+            # Gone, or unknown: the engine's log tells reconcile who completed it. It may have been this attempt, whose
+            # first `complete` was accepted and never answered.
+            log.info("what became of the attempt is left to reconcile: %s", error)
+
+    def _event(self) -> NewEvent:
+        step = self.step
+        return NewEvent(
+            phase=STARTED,
+            traceability_id=self.traceability_id,
+            batch_id=self.context.batch_id,
+            application_id=self.context.application_id,
+            correlation_id=self.correlation_id,
+            process_instance_id=self.task.process_instance_id,
+            external_task_id=self.task.id,
+            lock_token=self.message.token,
+            target_system=step.target_system,
+            originating_system=step.originating_system,
+            process_name=step.process_name,
+            step=step.order,
+            step_name=step.name,
+            business_action_request=self.request,
+            identifiers=self.identifiers or None,
+            http_method=step.http_method,
+            endpoint=step.endpoint,
+            # Whoever reads the log finds the attempt in Flower by it, unless it ran in place.
+            execution_id=self.execution_id,
+        )
+
+
+def _readable(message: StepMessage) -> tuple[dict[str, Any], VariableError | None]:
+    try:
+        return from_engine(message.task.variables), None
+    except VariableError as error:
+        return {}, error
+
+
+def _documented(values: dict[str, Any], typed: dict[str, Typed]) -> dict[str, Any]:
+    """Values as an event keeps them: what JSON cannot hold, in the typed form in which the engine sent it."""
+    plain = (str, int, float, bool, list, dict, type(None))
+    return {name: value if isinstance(value, plain) else typed[name] for name, value in values.items()}
