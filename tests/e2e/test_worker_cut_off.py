@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_flower import settled
+from tests.e2e.test_topics import KNOWN_S, stays
 from tests.support.api import eventually
 from tests.support.monitored import Ran
 
@@ -27,6 +28,8 @@ def test_step_that_was_cut_off_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> 
     settled(ran.monitored)
     limited = ran.monitored.api.call("POST", "/api/process/topics/metered.work/limits", {"maxConcurrency": 1})
     assert limited.status == 200, limited.body
+    # By then every worker knows of it.
+    stays(lambda: in_flight(ran) == 0, KNOWN_S)
     ran.hold_one(tmp_path / "go-on", "cut-off")
     assert in_flight(ran) == 1
     worker = ran.monitored.stack["worker"]
