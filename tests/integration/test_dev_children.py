@@ -168,8 +168,8 @@ def test_stop_all_shares_one_deadline(make: Callable[..., Child]) -> None:
     for child in stubborn:
         child.wait_ready(PATIENCE_S)
     begun = time.monotonic()
-    stop_all([*stubborn, make(SLEEPS, name="never-started")], timeout_s=0.5)
-    assert time.monotonic() - begun < 1.4
+    stop_all([*stubborn, make(SLEEPS, name="never-started")], timeout_s=1)
+    assert time.monotonic() - begun < 2.8
     assert not any(child.is_running for child in stubborn)
 
 

@@ -65,11 +65,12 @@ def test_end_of_a_step_tells_whether_others_were_held_back() -> None:
 
 def test_permit_of_a_killed_worker_lapses_with_its_lock() -> None:
     limit = Limit(max_concurrency=1)
+    begun = time.monotonic()
     assert take(limit, 1, "killed")
     assert take(limit, 1, "other") == []
-    begun = time.monotonic()
     eventually(lambda: take(limit, 1, "other"), 5, "a permit that has lapsed")
-    assert 0.4 < time.monotonic() - begun < 2
+    # Redis counts in milliseconds.
+    assert 0.698 < time.monotonic() - begun < 3
 
 
 def test_permit_lives_as_long_as_its_lock_is_extended() -> None:

@@ -350,10 +350,10 @@ def test_stream_ends_after_its_longest_time_and_at_once_when_the_server_stops(
 def test_client_that_went_is_noticed_and_one_that_does_not_read_is_given_up() -> None:
     ours, theirs = socket.socketpair()
     client = ClientSocket({"gunicorn.socket": ours})
-    with client.reads_within(0.2):
+    with client.reads_within(1):
         begun = time.monotonic()
         assert not client.is_gone
-        assert time.monotonic() - begun < 0.1, "a look waits for nobody"
+        assert time.monotonic() - begun < 0.7, "a look waits for nobody"
         with pytest.raises(TimeoutError):
             ours.sendall(b" " * 10_000_000)
     assert ours.gettimeout() is None
