@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -16,6 +16,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 from dev.browser import PATIENCE_S
 
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+def is_stale(error: WebDriverException) -> bool:
+    """True when an element went with its page while it was looked at: the driver has two ways to say so."""
+    return isinstance(error, StaleElementReferenceException) or "does not belong to the document" in (error.msg or "")
 
 
 class Monitor:
@@ -37,8 +42,9 @@ class Monitor:
                 for element in self.browser.find_elements(By.CSS_SELECTOR, selector):
                     if element.is_displayed() and text in element.text:
                         return element
-            except StaleElementReferenceException:
-                pass
+            except WebDriverException as error:
+                if not is_stale(error):
+                    raise
             return None
 
         wait = WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.1)
@@ -52,8 +58,8 @@ class Monitor:
             try:
                 self.see(selector, text).click()
                 return
-            except StaleElementReferenceException:
-                if time.monotonic() > deadline:
+            except WebDriverException as error:
+                if not is_stale(error) or time.monotonic() > deadline:
                     raise
 
     def type(self, selector: str, text: str) -> None:
