@@ -11,6 +11,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
@@ -23,13 +24,12 @@ from metrics import declared
 from store.database import DatabaseAway, retrying
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, STARTED, NewEvent, Progress
 from store.processes import ERROR, OK, Ending
-from store.types import fitting
 from tasks import tracing
 from tasks.catching import is_caught
 from tasks.earlier import count_lost, count_undelivered, stored_outcome
 from tasks.follow import hand_on_slot
 from tasks.limits import time_limit
-from tasks.messages import StepMessage
+from tasks.messages import StepMessage, correlation_id_of
 from tasks.progress import go_on
 from tasks.report import report_failure
 from tasks.runtime import runtime
@@ -61,9 +61,7 @@ class Attempt:
         self.execution_id = execution_id
         self.values, self.unreadable = _readable(message)
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
-        # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
-        business_key = fitting(self.task.business_key or "", 200).rstrip(" ")
-        self.correlation_id = self.context.correlation_id or business_key or self.task.process_instance_id
+        self.correlation_id = correlation_id_of(self.task, self.context)
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
         #: the input as its event shows it
         self.request = shown(_documented(self.values, self.task.variables))
@@ -161,16 +159,14 @@ class Attempt:
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
         exactly = None if outcome.exact else {"variables": outcome.variables}
         self._write(
+            execution,
             Progress(
                 COMPLETING,
                 business_action_response=document,
-                identifiers=self.identifiers or None,
                 result=self.step.success,
-                http_status_code=execution.http_status_code,
                 metadata=exactly if is_whole else None,
                 kept_outcome=None if is_whole else {"response": outcome.document, **(exactly or {})},
-                execution_time=execution.duration_ms,
-            )
+            ),
         )
         self._tell(lambda: runtime().engine.complete(self.task.id, self.message.token, outcome.variables))
         if self.step.outcome is not None and self.context.process_id is not None:
@@ -183,16 +179,14 @@ class Attempt:
         tracing.fail(outcome.code)
         document = shown_error(outcome.document, outcome.document)
         self._write(
+            execution,
             Progress(
                 COMPLETING,
                 business_action_response=document,
-                identifiers=self.identifiers or None,
                 result=self.step.error,
-                http_status_code=execution.http_status_code,
                 metadata={"bpmnError": outcome.kind},
                 kept_outcome=None if document == outcome.document else {"response": outcome.document},
-                execution_time=execution.duration_ms,
-            )
+            ),
         )
         if not self._tell(lambda: is_caught(self.task, outcome.code)):
             return self._fail(outcome.uncaught(), execution)
@@ -211,15 +205,13 @@ class Attempt:
         outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
         log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
         self._write(
+            execution,
             Progress(
                 FAILED,
                 business_action_response={"message": outcome.message},
-                identifiers=self.identifiers or None,
                 result=self.step.error,
-                http_status_code=execution.http_status_code,
                 error_details=outcome.details or None,
-                execution_time=execution.duration_ms,
-            )
+            ),
         )
         announce(self.correlation_id)
         report_failure(self.message, self.step, outcome, self.context)
@@ -247,8 +239,14 @@ class Attempt:
         )
         hand_on_slot()
 
-    def _write(self, progress: Progress) -> None:
+    def _write(self, execution: Execution, came_to: Progress) -> None:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
+        progress = replace(
+            came_to,
+            identifiers=self.identifiers or None,
+            http_status_code=execution.http_status_code,
+            execution_time=execution.duration_ms,
+        )
         events = runtime().events
         write = events.take_over if self.takes_over and progress.phase == COMPLETING else events.progress
         if not retrying(lambda: write(self.key, progress), for_s=runtime().settings.db_hold_s):

@@ -15,7 +15,7 @@ from store.database import DatabaseAway
 from store.events import FAILED, Progress
 from tasks import app, log_context, tracing
 from tasks.follow import end_permit
-from tasks.messages import StepMessage
+from tasks.messages import StepMessage, correlation_id_of
 from tasks.processes import registry
 from tasks.report import report_failure
 from tasks.runtime import runtime
@@ -34,7 +34,7 @@ def report_killed(body: dict[str, Any], text: str) -> None:
         return
     _, step = found
     task, context = message.task, _context(message)
-    correlation_id = context.correlation_id or (task.business_key or "")[:200] or task.process_instance_id
+    correlation_id = correlation_id_of(task, context)
     log_context.bind(correlation_id=correlation_id, traceability_id=context.traceability_id)
     # The span of the attempt itself died with its process.
     with tracing.span(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from camunda_bridge.client import LockedTask
+from camunda_bridge.context import ExecutionContext
 from camunda_bridge.variables import Typed
 from store.events import AttemptKey
+from store.types import fitting
 
 #: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
 #: needs no new version. `version`, `id`, `token`, `topic` and `permit` stay for ever: by them a task is given back.
@@ -104,3 +106,10 @@ class StepMessage:
             AttemptKey(*confirm) if confirm else None,
             body.get("permit"),
         )
+
+
+def correlation_id_of(task: LockedTask, context: ExecutionContext) -> str:
+    """Whose process a step is of: as its start said, or by the business key, or by its instance alone."""
+    # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
+    business_key = fitting(task.business_key or "", 200).rstrip(" ")
+    return context.correlation_id or business_key or task.process_instance_id
