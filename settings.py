@@ -466,6 +466,18 @@ def get_settings() -> Settings:
     return load()
 
 
+def settings_or_exit() -> Settings:
+    """The same, for what begins a process: where in our code a fault was noticed says nothing to whoever made it.
+
+    Raises:
+        SystemExit: a setting cannot be used; the text names it.
+    """
+    try:
+        return get_settings()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+
+
 def _checks(limits: Any) -> list[Callable[[Any], None]]:
     checks: list[Callable[[Any], None]] = []
 

@@ -11,15 +11,11 @@ from gunicorn.http import wsgi
 
 from logs.configuring import configure_logging
 from metrics.showing import share_once
-from settings import SettingsError, get_settings
+from settings import settings_or_exit
 
 log = logging.getLogger(__name__)
 
-try:
-    _settings = get_settings()
-except SettingsError as error:
-    # gunicorn would show where in our code it was noticed, which says nothing to whoever set it.
-    raise SystemExit(str(error)) from None
+_settings = settings_or_exit()
 configure_logging(_settings)
 
 #: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do

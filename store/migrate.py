@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from settings import SettingsError, get_settings
+from settings import settings_or_exit
 from store.database import Database, DatabaseAway, retrying
 from store.driver import BadUrl, NoDriver
 from store.mssql import OtherMigration
@@ -45,8 +45,8 @@ def _upgrade(database: Database) -> None:
 def main() -> None:
     """Migrate and say so."""
     try:
-        database = Database.from_settings(get_settings())
-    except (SettingsError, BadUrl, NoDriver) as error:
+        database = Database.from_settings(settings_or_exit())
+    except (BadUrl, NoDriver) as error:
         raise SystemExit(str(error)) from None
     try:
         upgrade(database)

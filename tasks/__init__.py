@@ -2,14 +2,10 @@
 
 from celery import Celery
 
-from settings import SettingsError, get_settings
+from settings import settings_or_exit
 
-# A setting that cannot be used stops every process here, by name, before it touches anything. Where in our code that
-# was noticed says nothing to whoever set it.
-try:
-    get_settings()
-except SettingsError as error:
-    raise SystemExit(str(error)) from None
+# A setting that cannot be used stops every process here, by name, before it touches anything.
+settings_or_exit()
 
 app = Celery(
     "celery-camunda",
