@@ -58,10 +58,7 @@ def parse(xml: str | bytes) -> Bpmn:
     Raises:
         DefinitionError: it is no XML, or holds no executable process, or more than one.
     """
-    try:
-        root = ET.fromstring(xml)
-    except ET.ParseError as error:
-        raise DefinitionError(f"no XML: {error}") from None
+    root = root_of(xml)
     processes = [found for found in root.iter(BPMN + "process") if found.get("isExecutable") == "true"]
     if len(processes) != 1:
         raise DefinitionError(f"a BPMN file must hold one executable process, this one holds {len(processes)}")
@@ -72,6 +69,18 @@ def parse(xml: str | bytes) -> Bpmn:
     bpmn.pauses_after = {activity_id for activity_id in bpmn.topics if paths.pauses_after(activity_id)}
     bpmn.is_flat = not any(_has_variables_of_its_own(node) for node in processes[0].iter())
     return bpmn
+
+
+def root_of(xml: str | bytes) -> ET.Element:
+    """The outermost element of a file.
+
+    Raises:
+        DefinitionError: it is no XML.
+    """
+    try:
+        return ET.fromstring(xml)
+    except ET.ParseError as error:
+        raise DefinitionError(f"no XML: {error}") from None
 
 
 def _has_variables_of_its_own(node: ET.Element) -> bool:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
-from camunda_bridge.bpmn import BPMN
-from camunda_bridge.errors import DefinitionError
+from camunda_bridge.bpmn import BPMN, root_of
 
 #: gateways that choose among their outgoing flows; a parallel one takes them all
 _CHOOSING = frozenset({"exclusiveGateway", "inclusiveGateway", "complexGateway", "eventBasedGateway"})
@@ -52,10 +51,7 @@ def read(xml: str) -> Diagram:
     Raises:
         DefinitionError: it is no XML.
     """
-    try:
-        root = ET.fromstring(xml)
-    except ET.ParseError as error:
-        raise DefinitionError(f"no XML: {error}") from None
+    root = root_of(xml)
     nodes = {node.get("id", ""): node for node in root.iter() if node.get("id")}
     links = _links(root)
     out: dict[str, list[ET.Element]] = {}

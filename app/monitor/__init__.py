@@ -92,10 +92,6 @@ def _let_in() -> BaseResponse | None:
 
 
 @blueprint.after_request
-def _careful(response: Response) -> Response:
-    return _guarded(response)
-
-
 def _guarded(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY
     # Forms to itself say where they come from, and nobody else learns an id from an address.
