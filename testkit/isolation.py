@@ -51,9 +51,14 @@ class Deployments:
 
     def delete(self) -> None:
         """Delete all of it, with its instances and their history."""
-        session = self.engine.session
         for name in {key for key, _ in self._done}:
-            for deployment in session.get("/deployment", name=self.key(name)):
-                url = f"{session.base_url}/deployment/{deployment['id']}"
-                session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})
+            delete_deployments(self.engine, self.key(name))
         self._done.clear()
+
+
+def delete_deployments(engine: Engine, name: str) -> None:
+    """Delete all deployments of a name, with their instances and history."""
+    session = engine.session
+    for deployment in session.get("/deployment", name=name):
+        url = f"{session.base_url}/deployment/{deployment['id']}"
+        session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})

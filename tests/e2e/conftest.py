@@ -15,6 +15,7 @@ from dev.stack import Stack
 from tests.support.api import Api
 from tests.support.monitor_page import Monitor
 from tests.support.monitored import Monitored, Ran
+from tests.unit.facade import USER
 
 #: signs the webhooks of the stack
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -90,14 +91,6 @@ def user() -> Callable[..., dict[str, Any]]:
     """Variables of an `onboard-user` start; `kind` chooses how the partners behave."""
 
     def make(kind: str = "user", **changes: Any) -> dict[str, Any]:
-        return {
-            "userId": f"{kind}-{uuid.uuid4()}",
-            "email": "ada@example.org",
-            "firstName": "Ada",
-            "lastName": "Lovelace",
-            "dateOfBirth": "1990-12-10",
-            "country": "GB",
-            **changes,
-        }
+        return {**USER, "userId": f"{kind}-{uuid.uuid4()}", **changes}
 
     return make

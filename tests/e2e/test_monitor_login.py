@@ -14,16 +14,9 @@ from dev.browser import PATIENCE_S
 from dev.stack import Stack
 from tests.support.api import Api
 from tests.support.monitor_page import Monitor
+from tests.unit.facade import USER
 
 KEY, ENTRY = api_keys.new_entry("ada", ["process:read", "process:start", "process:admin"])
-USER = {
-    "userId": "user-1",
-    "email": "ada@example.org",
-    "firstName": "Ada",
-    "lastName": "Lovelace",
-    "dateOfBirth": "1990-12-10",
-    "country": "GB",
-}
 
 
 @pytest.fixture(scope="module")

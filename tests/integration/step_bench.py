@@ -22,6 +22,7 @@ from tasks import step as step_module
 from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.runtime import Runtime
+from testkit.isolation import delete_deployments
 from tests.contract.bpmn import external, process
 from tests.unit.facade import Facade
 
@@ -87,9 +88,7 @@ class Bench:
         registry.processes.pop(self.key, None)
         for topic in self.definition.steps:
             registry._steps.pop(topic, None)
-        for deployment in self.engine.session.get("/deployment", name=self.key):
-            url = f"{self.engine.session.base_url}/deployment/{deployment['id']}"
-            self.engine.session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})
+        delete_deployments(self.engine, self.key)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from camunda_bridge.errors import EngineRefused, LockLost, NotFound
 from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import File, Raw, from_engine, to_engine
+from testkit.isolation import delete_deployments
 from tests.contract.bpmn import boundary, external, on_error, process, subprocess
 
 #: milliseconds that a test's locks last
@@ -31,9 +32,7 @@ def key(engine: Engine) -> Iterator[str]:
     """A process key of the test's own; its deployments are deleted afterwards."""
     key = f"client-{uuid.uuid4().hex[:12]}"
     yield key
-    for deployment in engine.session.get("/deployment", name=key):
-        url = f"{engine.session.base_url}/deployment/{deployment['id']}"
-        engine.session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})
+    delete_deployments(engine, key)
 
 
 def deploy(engine: Engine, key: str, *parts: Any) -> str:

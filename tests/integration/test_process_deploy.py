@@ -13,6 +13,7 @@ import pytest
 
 from camunda_bridge.client import Engine
 from tasks.scaffold import write_process
+from testkit.isolation import delete_deployments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,9 +23,7 @@ def key(engine: Engine) -> Iterator[str]:
     """A process key of the test's own; what it deploys is deleted afterwards."""
     key = f"deployed-{uuid4().hex[:8]}"
     yield key
-    for deployment in engine.session.get("/deployment", name=key):
-        url = f"{engine.session.base_url}/deployment/{deployment['id']}"
-        engine.session.request("DELETE", url, params={"cascade": "true"})
+    delete_deployments(engine, key)
 
 
 def test_only_what_changed_is_deployed_and_versions_are_told(

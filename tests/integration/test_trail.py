@@ -15,6 +15,7 @@ from store.processes import PENDING, ProcessRow
 from tasks import runtime
 from tasks.runtime import Runtime
 from tasks.trail import CANCELLED, DONE, RUNNING, WAITING, Trail, trail_of
+from testkit.isolation import delete_deployments
 from tests.support.histories import AT, diagram, element, flow, task
 
 EXAMPLE = Path(__file__).parents[2] / "processes" / "order_fulfilment" / "order_fulfilment.bpmn"
@@ -74,9 +75,7 @@ def key(engine: Engine) -> Iterator[str]:
     """A process key of the test's own; what was deployed with it is deleted afterwards."""
     key = f"trail-{uuid.uuid4().hex[:12]}"
     yield key
-    for deployment in engine.session.get("/deployment", name=key):
-        url = f"{engine.session.base_url}/deployment/{deployment['id']}"
-        engine.session.request("DELETE", url, params={"cascade": "true", "skipCustomListeners": "true"})
+    delete_deployments(engine, key)
 
 
 def test_order_goes_along_both_branches_and_waits_for_its_parcel_twice(engine: Engine, key: str) -> None:
