@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dev.guard import guard
@@ -73,22 +74,10 @@ class Child:
         for folder in (self.log.parent, self.cwd):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb" if self._process is None else "ab") as log:
-            self._log_offset = log.tell()
-            try:
-                self._process = subprocess.Popen(
-                    self.command,
-                    cwd=self.cwd,
-                    env=self.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise ChildError(f"{self.name} cannot be started: {error}") from error
-        self._groups.add(self._process.pid)
-        guard.watch(self._process.pid)
+        # In a thread, because a Ctrl-C interrupts this one alone, and the end of the block waits: no process is ever
+        # there that is not known.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self._start).result()
 
     @property
     def pid(self) -> int:
@@ -178,12 +167,18 @@ class Child:
         if self._process is None:
             return
         if whole_group:
-            self._kill_groups()
+            self.kill_groups()
         else:
             self._process.kill()
         self._process.wait(KILL_S)
         if whole_group:
             self._forget_groups()
+
+    def kill_groups(self) -> None:
+        """SIGKILL to the process and all its children, without a wait and without a lock: for signal handlers."""
+        for group in tuple(self._groups):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
 
     def log_text(self, *, since_start: bool = False) -> str:
         """What the process has written, in all its lives or since its last start."""
@@ -198,10 +193,23 @@ class Child:
         lines = self.log_text(since_start=True).rstrip().splitlines()[-LAST_LINES:]
         return ChildError("\n  | ".join([f"{self.name} {reason} (log: {self.log})", *lines]))
 
-    def _kill_groups(self) -> None:
-        for group in self._groups:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
+    def _start(self) -> None:
+        with self.log.open("wb" if self._process is None else "ab") as log:
+            self._log_offset = log.tell()
+            try:
+                self._process = subprocess.Popen(
+                    self.command,
+                    cwd=self.cwd,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ChildError(f"{self.name} cannot be started: {error}") from error
+        self._groups.add(self._process.pid)
+        guard.watch(self._process.pid)
 
     def _forget_groups(self) -> None:
         for group in self._groups:

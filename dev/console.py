@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from dev.children import Child
@@ -23,6 +24,10 @@ class Console:
     def say(self, text: str) -> None:
         """A line of the runner's own."""
         print(text, flush=True)
+
+    def shout(self, text: str) -> None:
+        """A line from a signal handler, which may have interrupted `say`: a buffered file is not written twice."""
+        os.write(sys.stdout.fileno(), f"{text}\n".encode())
 
     def failed(self, text: str, code: int) -> int:
         """Say on standard error why the run failed; `code`."""

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,18 @@ def main() -> int:
         return console.failed(f"settings: {error}", 2)
     except ChildError as error:
         return console.failed(str(error), 1)
-    _handle_signals(stack, console)
+
+    def kill(*_: object) -> None:
+        console.shout("killing")
+        stack.kill()
+
+    def stop(*_: object) -> None:
+        _on_signals(kill)
+        console.shout("stopping; Ctrl-C again kills")
+        raise KeyboardInterrupt
+
     try:
+        _on_signals(stop)
         stack.start()
         is_good = onboard(stack, console)
         if options.once:
@@ -74,9 +85,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return 1 if options.once else 0
     finally:
+        _on_signals(kill)
         if any(child.was_started for child in stack.parts.values()):
             stack.stop()
             console.say("stopped")
+        # A late one must not end the interpreter with another exit code.
+        _on_signals(signal.SIG_IGN)
 
 
 def onboard(stack: Stack, console: Console) -> bool:
@@ -113,21 +127,9 @@ def serve(stack: Stack, console: Console, *, show_logs: bool) -> int:
         time.sleep(0.1)
 
 
-def _handle_signals(stack: Stack, console: Console) -> None:
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def harder(*_: object) -> None:
-        console.say("killing")
-        stack.kill()
-
-    def stop(*_: object) -> None:
-        for number in signals:
-            signal.signal(number, harder)
-        console.say("stopping; Ctrl-C again kills")
-        raise KeyboardInterrupt
-
-    for number in signals:
-        signal.signal(number, stop)
+def _on_signals(handler: Callable[..., None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
 
 
 def _pretty(answer: Any) -> str:

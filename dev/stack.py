@@ -215,9 +215,9 @@ class Stack:
             stop_all(children, timeout_s)
 
     def kill(self) -> None:
-        """SIGKILL to everything, at once."""
+        """SIGKILL to everything, at once and without a wait, as a signal handler may; `stop` still has to follow."""
         for child in self._parts.values():
-            child.kill()
+            child.kill_groups()
 
     def _make_local_parts(self, engine_on_disk: bool, broker_on_disk: bool) -> None:
         ports = self.environment.local
