@@ -124,7 +124,8 @@ def test_second_interrupt_while_starting_kills_at_once(run: Callable[..., Run]) 
     stack.process.send_signal(signal.SIGINT)
     assert stack.process.wait(60) == 1
     assert "Ctrl-C again kills" in stack.text()
-    assert stack.text().endswith("killing\nstopped\n")
+    assert "\nkilling\n" in stack.text()
+    assert stack.text().endswith("\nstopped\n")
     stack.wait_until_nothing_is_left()
 
 
