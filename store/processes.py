@@ -135,6 +135,7 @@ _RELEASE_CLAIM = (
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"))
     .values(updated_at=bindparam("moment"), **_UNCLAIMED)
 )
+_LEAVE_TO_ADOPT = _RELEASE_CLAIM.values(claim_token=_p.claim_token)
 _HAS_FAILED = _p.status == Constant(ERROR)
 _STOOD_STILL = sa.and_(_HAS_FAILED, _p.incident_id.is_not(None))
 
@@ -235,15 +236,16 @@ class ProcessStore:
     def claim(self, process_id: uuid.UUID, token: str, *, for_s: float) -> tuple[ProcessRow | None, bool]:
         """Claim the right to start this row's instance for `for_s` seconds.
 
-        Returns the row as it was before, and whether the claim is ours. A row that had a claim before may have an
-        instance that nobody recorded: look for it first.
+        Returns the row with the claim that it had before, and whether there is one of ours now. A row that had a claim
+        before may have an instance that nobody recorded: look for it first.
         """
         moment = now()
         values = {"the_id": process_id, "token": token, "moment": moment, "until": moment + timedelta(seconds=for_s)}
         with self._db.write_one() as connection:
             is_first = connection.execute(_CLAIM_FIRST, values).rowcount == 1
         if is_first and (mine := self.by_id(process_id)) is not None:
-            return replace(mine, claim_token=None, claim_until=None), True
+            # It may have been ended since, which took the claim away again.
+            return replace(mine, claim_token=None, claim_until=None), mine.status == PENDING
         with self._db.write() as connection:
             row = _row(connection, _BY_ID, the_id=process_id)
             if row is None or row.status != PENDING or row.process_instance_id is not None:
@@ -259,10 +261,14 @@ class ProcessStore:
             )
             return done.rowcount == 1
 
-    def release_claim(self, process_id: uuid.UUID, token: str) -> None:
-        """Give a claim back: the engine has surely not started anything."""
+    def release_claim(self, process_id: uuid.UUID, token: str, *, is_first: bool) -> None:
+        """Give a claim back: the engine has surely not started anything for it.
+
+        Unless it was the `is_first`, it leaves a mark: what an earlier one started is still to be looked for.
+        """
         with self._db.write_one() as connection:
-            connection.execute(_RELEASE_CLAIM, {"the_id": process_id, "token": token, "moment": now()})
+            statement = _RELEASE_CLAIM if is_first else _LEAVE_TO_ADOPT
+            connection.execute(statement, {"the_id": process_id, "token": token, "moment": now()})
 
     def settle(
         self,

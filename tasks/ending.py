@@ -7,6 +7,7 @@ from uuid import UUID
 
 from store.processes import PENDING, Ending, ProcessRow
 from tasks import app, log_context
+from tasks.instances import instances_of
 from tasks.publish import BrokerAway, send_close
 from tasks.runtime import runtime
 from tasks.settle import ops_event, settle
@@ -48,7 +49,7 @@ def close_instance(process_id: str) -> None:
 
 
 def close_in_engine(row: ProcessRow) -> None:
-    """Delete the instance of an ended row, if it has one.
+    """Delete the instance of an ended row, if it has one; also one that nobody wrote down before the row was ended.
 
     Raises:
         EngineAway: reconcile tries again.
@@ -56,4 +57,7 @@ def close_in_engine(row: ProcessRow) -> None:
     if row.process_instance_id is not None:
         runtime().engine.delete_instance(row.process_instance_id, f"ended from outside as {row.status}")
         runtime().events.forget_outcomes(row.correlation_id, row.process_instance_id)
+    else:
+        for instance in instances_of(row):
+            runtime().engine.delete_instance(instance["id"], f"ended from outside as {row.status}")
     runtime().processes.close_in_engine(row.id)

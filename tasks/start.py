@@ -14,9 +14,10 @@ from camunda_bridge.errors import BridgeError, EngineAway, NotFound, Unauthorize
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.database import DatabaseAway, retrying
-from store.processes import CANCELLED, ERROR, PENDING, Ending, ProcessRow
+from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app, log_context, tracing
 from tasks.gate import close_gate
+from tasks.instances import instances_of
 from tasks.progress import begin
 from tasks.publish import SENT_AT, BrokerAway, send_start, send_start_again
 from tasks.room import gauge
@@ -112,20 +113,11 @@ def _start(row: ProcessRow, traceparent: str | None) -> Started:
 
 def _adopt(row: ProcessRow) -> Started | None:
     """The earliest instance that was started for this row; later ones are deleted."""
-    engine = runtime().engine
-    found = engine.instances_by_business_key(row.process_key, row.correlation_id)
-    # An instance with this business key from before the row was accepted is somebody else's.
-    ours = [item for item in found if _is_of(row, item)]
+    ours = instances_of(row)
     for extra in ours[1:]:
         log.warning("deleting second instance %s of %s", extra["id"], row.correlation_id)
-        engine.delete_instance(extra["id"], "started twice")
+        runtime().engine.delete_instance(extra["id"], "started twice")
     return Started(ours[0]["id"], ours[0]["processDefinitionId"]) if ours else None
-
-
-def _is_of(row: ProcessRow, instance: dict[str, str]) -> bool:
-    variables = runtime().engine.historic_variables(instance["id"])
-    context = variables.get(CONTEXT_VARIABLE, {}).get("value") or ""
-    return str(row.id) in str(context)
 
 
 def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
@@ -142,9 +134,9 @@ def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
 
 
 def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
-    """The engine has surely not started anything: free the row and try again soon."""
+    """The engine has surely not started anything for our claim: free the row and try again soon."""
     try:
-        runtime().processes.release_claim(row.id, token)
+        runtime().processes.release_claim(row.id, token, is_first=row.claim_token is None)
         send_start(
             row.id,
             process_key=row.process_key,
@@ -163,11 +155,11 @@ def _give_up(row: ProcessRow, error: BridgeError) -> None:
 
 
 def _is_still_wanted(row_id: uuid.UUID, instance_id: str) -> bool:
-    """After a lost claim: false, and our instance deleted, when the row has another one or was cancelled."""
+    """After a lost claim: false, and our instance deleted, when the row has another one or has ended."""
     row = runtime().processes.by_id(row_id)
     if row is not None and row.process_instance_id == instance_id:
         return row.status == PENDING
-    if row is not None and row.process_instance_id is None and row.status not in (CANCELLED, ERROR):
+    if row is not None and row.process_instance_id is None and row.status == PENDING:
         return True
     runtime().engine.delete_instance(instance_id, "its process was ended or started otherwise")
     return False

@@ -2,36 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from camunda_bridge.client import Engine
-from store.processes import NewProcess
+from camunda_bridge.client import Engine, Started
+from camunda_bridge.errors import EngineAway
+from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow
 from tasks import follow
+from tasks import start as start_module
+from tasks.ending import close_instance
 from tasks.room import send_heartbeat
 from tasks.start import start_process
 from tasks.ways import Way, Ways
 from tests.integration.step_bench import Bench
 
 
-def start(bench: Bench) -> list[dict[str, Any]]:
-    """Start a process as a control worker does; the steps that were enqueued."""
+def accept(bench: Bench) -> NewProcess:
+    """A row for a process that is deployed, and a worker that could run its step."""
     bench.deploy({})
     redis = bench.runtime.redis
     redis.flushall()
     send_heartbeat(redis, "worker@here", 8, 0)
     new = NewProcess(uuid.uuid4(), bench.key, "0" * 64, bench.key, {"item": "x"}, f"trace-{bench.key}")
     assert bench.runtime.processes.accept(new)
+    return new
+
+
+def row_of(bench: Bench, new: NewProcess) -> ProcessRow:
+    row = bench.runtime.processes.by_id(new.id)
+    assert row is not None
+    return row
+
+
+def steps_of(bench: Bench) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in bench.runtime.redis.lrange(f"steps.{bench.key}", 0, -1)]
+
+
+def start(bench: Bench) -> list[dict[str, Any]]:
+    """Start a process as a control worker does; the steps that were enqueued."""
+    new = accept(bench)
 
     start_process(str(new.id))
 
-    row = bench.runtime.processes.by_id(new.id)
-    assert row is not None
-    assert row.process_instance_id is not None
-    return [json.loads(text) for text in redis.lrange(f"steps.{bench.key}", 0, -1)]
+    assert row_of(bench, new).process_instance_id is not None
+    return steps_of(bench)
+
+
+def running(bench: Bench) -> list[str]:
+    """The instances that were started for the process and run."""
+    found = bench.engine.instances_by_business_key(bench.key, bench.key)
+    return [item["id"] for item in found if bench.engine.is_running(item["id"])]
+
+
+@contextlib.contextmanager
+def after_start(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> Iterator[None]:
+    """The engine starts an instance; then something happens, before its answer is there."""
+    real = Engine.start
+
+    def started(self: Engine, *args: Any) -> Started:
+        answer = real(self, *args)
+        then()
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "start", started)
+        yield
+
+
+def lost() -> None:
+    raise EngineAway("the answer is lost")
 
 
 def count(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
@@ -60,3 +104,53 @@ def test_first_step_is_asked_for_in_the_cheaper_way(
 
     assert step["headers"]["shadow"] == f"{bench.key}.a"
     assert {name: len(found) for name, found in calls.items()} == {"fetch_and_lock": 0, "lock_ready": 0} | {way: 1}
+
+
+def test_lost_answer_is_remembered_while_the_engine_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim has run out as soon as it is taken
+    new = accept(bench)
+    with after_start(monkeypatch, lost):
+        start_process(str(new.id))
+    with monkeypatch.context() as patch:
+
+        def away(self: Engine, *_: Any) -> Any:
+            raise EngineAway("connection refused", maybe_done=False)
+
+        patch.setattr(Engine, "instances_by_business_key", away)
+        start_process(str(new.id))
+
+    start_process(str(new.id))
+
+    assert running(bench) == [row_of(bench, new).process_instance_id]
+    assert len(steps_of(bench)) == 1
+
+
+@pytest.mark.parametrize("status", [OK, CANCELLED])
+def test_process_that_is_ended_while_it_starts_leaves_no_instance(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    new = accept(bench)
+
+    def end() -> None:
+        assert bench.runtime.processes.settle(new.id, Ending(status, engine_open=True))
+
+    with after_start(monkeypatch, end):
+        start_process(str(new.id))
+
+    assert running(bench) == []
+    assert steps_of(bench) == []
+
+
+def test_instance_that_nobody_wrote_down_is_deleted_with_its_cancelled_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = accept(bench)
+    with after_start(monkeypatch, lost):
+        start_process(str(new.id))
+    assert len(running(bench)) == 1
+    assert bench.runtime.processes.settle(new.id, Ending(CANCELLED, engine_open=True))
+
+    close_instance(str(new.id))
+
+    assert running(bench) == []
+    assert not row_of(bench, new).engine_open

@@ -206,10 +206,36 @@ def test_instance_is_recorded_by_the_claimant_only(store: ProcessStore, clock: C
 def test_claim_is_released_by_its_holder_only(store: ProcessStore) -> None:
     new = accept(store)
     store.claim(new.id, "first", for_s=30)
-    store.release_claim(new.id, "second")
+    store.release_claim(new.id, "second", is_first=True)
     assert row_of(store, new).claim_token == "first"
-    store.release_claim(new.id, "first")
+    store.release_claim(new.id, "first", is_first=True)
     assert store.claim(new.id, "second", for_s=30)[1]
+
+
+def test_claim_released_by_a_later_claimant_still_tells_that_there_was_an_earlier_one(store: ProcessStore) -> None:
+    new = accept(store)
+    store.claim(new.id, "first", for_s=-1)
+    assert store.claim(new.id, "second", for_s=30)[1]
+    store.release_claim(new.id, "second", is_first=False)
+
+    row, ours = store.claim(new.id, "third", for_s=30)
+
+    assert ours
+    assert row is not None
+    assert row.claim_token is not None
+
+
+def test_row_that_ends_while_it_is_claimed_is_not_ours(store: ProcessStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = accept(store)
+    look = store.by_id
+
+    def after_its_end(process_id: uuid.UUID) -> ProcessRow | None:
+        store.settle(process_id, Ending(OK, engine_open=True))
+        return look(process_id)
+
+    monkeypatch.setattr(store, "by_id", after_its_end)
+
+    assert not store.claim(new.id, "token", for_s=30)[1]
 
 
 def test_settled_row_holds_its_end(store: ProcessStore, clock: Clock) -> None:

@@ -241,7 +241,7 @@ def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
     processes, events, webhooks = ProcessStore(database), EventStore(database), WebhookStore(database)
     new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {"n": None}, "trace")
     processes.accept(new)
-    processes.release_claim(new.id, "token")
+    processes.release_claim(new.id, "token", is_first=True)
     processes.record_instance(new.id, "token", "pi")
     for status in (OK, ERROR, CANCELLED):
         processes.settle(new.id, Ending(status))
@@ -371,7 +371,7 @@ def test_statement_that_stands_alone_is_one_round_trip(wire: Wire) -> None:
         lambda: processes.by_correlation_id("order-1"),
         lambda: processes.accept(new),
         lambda: processes.record_instance(new.id, "token", "pi"),
-        lambda: processes.release_claim(new.id, "token"),
+        lambda: processes.release_claim(new.id, "token", is_first=True),
         lambda: processes.settle(new.id, Ending(OK)),
         lambda: processes.reopen(new.id),
         lambda: processes.close_in_engine(new.id),
