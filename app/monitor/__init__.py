@@ -55,9 +55,14 @@ def file(version: str, name: str) -> Response:
 
     While a release is rolled out, one web process may be asked for a file as another has it: that answer is not kept.
     """
-    path = _STATIC / name
-    is_this = path.resolve().is_relative_to(_STATIC) and path.is_file() and version == _version(name)
+    # Of those that are there alone: a name may be one that no file can have.
+    is_this = name in _names() and version == _version(name)
     return send_from_directory(_STATIC, name, max_age=_FILE_AGE_S if is_this else 0)
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(path.relative_to(_STATIC).as_posix() for path in _STATIC.rglob("*") if path.is_file())
 
 
 @cache

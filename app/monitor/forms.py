@@ -214,7 +214,7 @@ def _object(item: Field, given: Mapping[str, str]) -> dict[str, Any]:
     try:
         found = json.loads(given.get(item.name, "") or "{}")
     except ValueError as error:
-        raise ValidationError([f"Must be JSON: {error}"]) from None
+        raise ValidationError({item.label: [f"Must be JSON: {error}"]}) from None
     if not isinstance(found, dict):
-        raise ValidationError(["Must be a JSON object."])
+        raise ValidationError({item.label: ["Must be a JSON object."]})
     return found

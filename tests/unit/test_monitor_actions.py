@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from werkzeug.test import TestResponse
 
 from app.api_keys import new_entry
 from app.monitor.show import span
+from camunda_bridge.definition import ProcessDefinition
 from store.events import FAILED, NewEvent
 from store.models import process_store
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending
+from tasks.processes import registry
 from tests.unit.facade import USER, Facade
 
 ALL_KEY, ALL_ENTRY = new_entry("ops-ada", ["process:read", "process:admin", "process:start"])
@@ -52,6 +55,24 @@ def test_form_starts_a_process_and_leads_to_its_page(facade: Facade) -> None:
     (row,) = facade.rows()
     assert (row.correlation_id, row.variables) == ("order-1", USER)
     assert "order-1" in facade.http.get("/monitor/order-1").text
+
+
+@pytest.mark.parametrize("typed", ["{not json", "[1]"])
+def test_process_without_a_schema_says_what_is_wrong_with_its_json(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    definition = ProcessDefinition("no-schema", Path("no-schema.bpmn"))
+    monkeypatch.setitem(registry.processes, definition.key, definition)
+    log_in(facade)
+
+    refused = post(facade, "/new/process/no-schema", **{"v.": typed})
+
+    assert refused.status_code == 422
+    assert "Must be" in refused.text
+    assert typed in refused.text
+    assert facade.rows() == []
+    assert post(facade, "/new/process/no-schema", **{"v.": '{"n": 1}'}).status_code == 303
+    assert facade.rows()[0].variables == {"n": 1}
 
 
 def test_form_that_is_refused_shows_why_and_keeps_what_was_typed(facade: Facade) -> None:

@@ -45,7 +45,9 @@ def test_scripts_find_each_other_below_one_version(facade: Facade) -> None:
         assert "max-age=31536000" in answer.headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "../__init__.py", "vendor", "vendor/../../session.py"])
+@pytest.mark.parametrize(
+    "name", ["nothing.js", "../__init__.py", "vendor", "vendor/../../session.py", "n" * 300, "%00"]
+)
 def test_nothing_else_is_handed_out(facade: Facade, name: str) -> None:
     assert facade.http.get(f"/monitor/static/{'0' * 12}/{name}").status_code == 404
 
