@@ -51,11 +51,18 @@ def client(shared_broker: Broker) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
+def db_timeout_ms() -> int:
+    """Short, for the tests of a database that is away; a test may name another."""
+    return 300
+
+
+@pytest.fixture
 def facade(
     tmp_path: Path,
     migrated_file: Path,
     shared_broker: Broker,
     client: redis.Redis,
+    db_timeout_ms: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Facade]:
     """The facade with a database of its own and an empty broker; no worker, no engine."""
@@ -65,7 +72,7 @@ def facade(
             database_url=f"sqlite:///{tmp_path / 'store.db'}",
             redis_url=shared_broker.url,
             camunda_base_url=f"http://127.0.0.1:{free_port()}/engine-rest",
-            db_timeout_ms=300,
+            db_timeout_ms=db_timeout_ms,
             sync_timeout_ms=300,
             max_body_kb=64,
         ),
