@@ -49,15 +49,13 @@ def close_instance(process_id: str) -> None:
 
 
 def close_in_engine(row: ProcessRow) -> None:
-    """Delete the instance of an ended row, if it has one; also one that nobody wrote down before the row was ended.
+    """Delete the instance of an ended row, if it has one, written down or not.
 
     Raises:
         EngineAway: reconcile tries again.
     """
-    if row.process_instance_id is not None:
-        runtime().engine.delete_instance(row.process_instance_id, f"ended from outside as {row.status}")
-        runtime().events.forget_outcomes(row.correlation_id, row.process_instance_id)
-    else:
-        for instance in instances_of(row):
-            runtime().engine.delete_instance(instance["id"], f"ended from outside as {row.status}")
+    recorded = row.process_instance_id
+    for instance_id in [recorded] if recorded else [item["id"] for item in instances_of(row)]:
+        runtime().engine.delete_instance(instance_id, f"ended from outside as {row.status}")
+        runtime().events.forget_outcomes(row.correlation_id, instance_id)
     runtime().processes.close_in_engine(row.id)

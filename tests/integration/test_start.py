@@ -1,4 +1,4 @@
-"""A start fetches its first step, in the way that is the cheaper one now."""
+"""A start fetches its first step, in the way that is the cheaper one now, and no instance of it is left unknown."""
 
 from __future__ import annotations
 
