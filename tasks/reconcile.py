@@ -32,7 +32,7 @@ from tasks.publish import BrokerAway, send_start
 from tasks.report import settle_incident
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
-from tasks.settle import settle
+from tasks.settle import OURSELVES, ops_event, reopen, settle
 from tasks.ticks import is_first_tick
 from tasks.watched import announce
 
@@ -119,6 +119,25 @@ def settle_incidents() -> None:
             return
 
 
+def reopen_resolved() -> None:
+    """Rows whose incident was resolved in the engine itself, in Cockpit for example, are `pending` again."""
+    after = int(runtime().bookmarks.get("resolved") or 0)
+    rows = runtime().processes.with_open_incident(after_seq=after, limit=PAGE)
+    running = runtime().engine.without_incident([row.process_instance_id or "" for row in rows]) if rows else set()
+    for row in rows:
+        if row.process_instance_id in running:
+            event = ops_event(
+                row,
+                actor=OURSELVES,
+                step_name="retry",
+                result="the incident was resolved in the engine",
+                metadata={"incidentId": row.incident_id, "error": row.error},
+            )
+            if reopen(row, event):
+                _repaired("incident_resolved")
+    runtime().bookmarks.put("resolved", str(rows[-1].seq if len(rows) == PAGE else 0))
+
+
 def sweep_running() -> None:
     """Ask history about every running row in turn: what `settle_finished` missed, and instances that are gone."""
     after = int(runtime().bookmarks.get("sweep") or 0)
@@ -175,6 +194,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     resend_starts,
     settle_finished,
     settle_incidents,
+    reopen_resolved,
     resolve_attempts,
     close_ended,
     sweep_running,

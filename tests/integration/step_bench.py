@@ -23,7 +23,7 @@ from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.runtime import Runtime
 from testkit.isolation import delete_deployments
-from tests.contract.bpmn import external, process
+from tests.contract.bpmn import Part, external, process
 from tests.unit.facade import Facade
 
 
@@ -51,8 +51,8 @@ class Bench:
     def engine(self) -> Engine:
         return self.runtime.engine
 
-    def deploy(self, answer: Any, *parts: Any, **options: Any) -> None:
-        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it."""
+    def deploy(self, answer: Any, *parts: Any, a: Part | None = None, **options: Any) -> None:
+        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it. `a`: what holds the step."""
 
         def handler(given: dict[str, Any]) -> Any:
             self.calls.append(given)
@@ -61,7 +61,7 @@ class Bench:
             return answer
 
         self.definition.step("a", **options)(handler)
-        self.definition.bpmn_path.write_text(process(self.key, external("a"), *parts))
+        self.definition.bpmn_path.write_text(process(self.key, a or external("a"), *parts))
         registry.add(self.definition)
         self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
 
