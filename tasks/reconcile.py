@@ -108,13 +108,9 @@ def settle_incidents() -> None:
     """Rows whose instance stands still on an incident become `error`."""
     for page in range(PAGES):
         incidents = runtime().engine.incidents(first=page * PAGE)
-        by_instance = {incident["processInstanceId"]: incident for incident in incidents}
-        for row in runtime().processes.by_instance_ids(by_instance):
-            if row.status == PENDING and row.process_instance_id is not None:
-                incident = by_instance[row.process_instance_id]
-                text = incident["incidentMessage"] or incident["incidentType"]
-                if settle_incident(row, text, incident["activityId"]):
-                    _repaired("incident_found")
+        for row in runtime().processes.by_instance_ids({incident["processInstanceId"] for incident in incidents}):
+            if row.status == PENDING and settle_incident(row):
+                _repaired("incident_found")
         if len(incidents) < PAGE:
             return
 

@@ -367,3 +367,19 @@ def test_cancel_comes_too_late_for_a_process_whose_outcome_the_engine_has_accept
     assert not end_by_ops(row, ending, actor="ops", step_name="cancel")
 
     assert (row_of(bench, row.id).status, row_of(bench, row.id).result) == (OK, {"n": 1})
+
+
+def test_incident_of_a_called_process_is_told_with_its_cause(bench: Bench) -> None:
+    caller = f"{bench.key}-caller"
+    bench.deploy({})
+    text = process(caller, call("call", bench.key, business_key=True))
+    bench.engine.deploy(bench.key, {"caller.bpmn": text.encode()})
+    row = accept(bench, caller)
+    message = bench.fetch()
+    bench.engine.failure(message.task.id, message.token, "no luck", "", retries=0, retry_timeout_ms=0)
+
+    reconcile.settle_incidents()
+
+    stands = row_of(bench, row.id)
+    assert stands.error is not None
+    assert (stands.error["message"], stands.error["step"]) == ("no luck", "a")
