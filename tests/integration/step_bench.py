@@ -38,6 +38,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         broker.stop()
 
 
+def held_by(engine: Engine, task_id: str) -> str | None:
+    """The token that holds an external task; None when anybody may fetch it."""
+    # A lock that ends with a millisecond is over when the next one has begun.
+    time.sleep(0.002)
+    locked = engine.session.get("/external-task", externalTaskId=task_id, locked="true")
+    return locked[0]["workerId"] if locked else None
+
+
 class Bench:
     """A process of one test on the engine, its handler in the registry."""
 
