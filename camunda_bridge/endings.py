@@ -7,12 +7,12 @@ from typing import Any
 from camunda_bridge.client import Engine
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.executor import ERROR_VARIABLES
-from camunda_bridge.variables import from_engine
+from camunda_bridge.variables import to_document
 
 
 def end_of(engine: Engine, instance_id: str) -> tuple[bool, dict[str, Any]]:
-    """True and its last variables when it ended well; False and its error when through an error end event."""
-    values = from_engine(engine.historic_variables(instance_id))
+    """True and its last variables, as clients see them, when it ended well; else False and its error."""
+    values, _ = to_document(engine.historic_variables(instance_id))
     values.pop(CONTEXT_VARIABLE, None)
     ends = [item for item in engine.activities(instance_id) if item["activityType"] == "errorEndEvent"]
     if not ends:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from camunda_bridge.errors import BridgeError, EngineAway
-from camunda_bridge.variables import to_engine
+from camunda_bridge.variables import outgoing
 from store.processes import ProcessRow
 from tasks.retry import EngineUnavailable, follow_at_once, write_down
 from tasks.runtime import runtime
@@ -26,7 +26,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
     if instance_id is None:
         return False
     try:
-        if not runtime().engine.correlate(message, instance_id=instance_id, variables=to_engine(variables)):
+        if not runtime().engine.correlate(message, instance_id=instance_id, variables=outgoing(variables)):
             return False
     except BridgeError as error:
         maybe_done = isinstance(error, EngineAway) and error.maybe_done

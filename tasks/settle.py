@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from camunda_bridge.endings import end_of
+from camunda_bridge.variables import json_form
 from logs.redaction import shown, shown_error
 from metrics import declared
 from store.events import OPS, AttemptKey, NewEvent, close
@@ -207,6 +208,5 @@ def _shown(ending: Ending) -> Ending:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    # What JSON cannot hold is shown as text: a client reads it, nobody computes with it.
-    loaded: dict[str, Any] = json.loads(json.dumps(values, ensure_ascii=False, default=str))
-    return loaded
+    shown: dict[str, Any] = json_form(values)
+    return shown
