@@ -21,7 +21,7 @@ import pycamunda.processinst
 
 from camunda_bridge.errors import EngineRefused, LockLost, NotFound, VariableError
 from camunda_bridge.session import EngineSession, authorization_header
-from camunda_bridge.variables import MAX_STRING, Typed, format_date
+from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form
 from settings import Settings
 
 #: most entries asked of a history query in one call
@@ -276,11 +276,9 @@ class Engine:
             if item["type"] == "Bytes" and value is None:
                 value = base64.b64encode(self.session.download(f"{path}/data")).decode()
             elif (info or {}).get("serializationDataFormat") == "application/x-java-serialized-object":
-                as_json = self.session.get(path)
-                # Where the engine cannot, its serialised form stays.
-                value = value if as_json.get("errorMessage") else as_json["value"]
-        except NotFound:
-            # cleaned up since the list was made
+                value = self._as_json(path)
+        except (NotFound, VariableError):
+            # Cleaned up since the list was made; or the engine has no JSON for it, and its serialised form stays.
             pass
         return {"type": item["type"], "value": value, "valueInfo": info}
 
@@ -308,10 +306,20 @@ class Engine:
             NotFound: there is no such variable.
             VariableError: the engine cannot; says why.
         """
-        found = self.session.get(f"/variable-instance/{variable_id}")
+        return self._as_json(f"/variable-instance/{variable_id}")
+
+    def _as_json(self, path: str) -> Any:
+        # What Java's JSON writer has no form for is refused with 400: with its words as plain text, or without any in
+        # a document, as it comes. Which of the two differs from one start of the same engine to the next.
+        response = self.session.request(
+            "GET", self._url + path, takes=lambda it: it.status_code == 400 and not it.body.lstrip().startswith(b"<")
+        )
+        if response.status_code == 400:
+            raise VariableError(f"its JSON writer refuses it: {response.text[:300]}")
+        found = response.json()
         if found.get("errorMessage"):
-            raise VariableError(str(found["errorMessage"]))
-        return found["value"]
+            raise VariableError(str(found["errorMessage"])[:300])
+        return in_one_form(found["value"])
 
     def activity_tree(self, instance_id: str) -> dict[str, Any]:
         """The activity instances that an instance is in, each with its children.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from camunda_bridge.errors import VariableError
-from camunda_bridge.json_form import Presentable, json_form
+from camunda_bridge.json_form import Presentable, json_form, rfc3339
 
 #: a variable as the engine's REST API tells it: `type`, `value`, `valueInfo`
 Typed = dict[str, Any]
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +77,18 @@ def format_date(value: datetime) -> str:
 def parse_date(value: str) -> datetime:
     """A time of the engine's, aware."""
     return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def in_one_form(document: Any) -> Any:
+    """What the engine made of a Java object, with its dates in the form of all others."""
+    if isinstance(document, list):
+        return [in_one_form(item) for item in document]
+    if isinstance(document, dict):
+        return {name: in_one_form(item) for name, item in document.items()}
+    if isinstance(document, str) and _DATE.fullmatch(document):
+        try:
+            return rfc3339(parse_date(document))
+        except ValueError:
+            # a text that only looks so, such as of the 31st of June
+            return document
+    return document

@@ -51,7 +51,7 @@ def to_document(variables: Mapping[str, Typed]) -> tuple[dict[str, Any], bool]:
     JSON values.
     """
     document = {name: _document(name, typed) for name, typed in variables.items()}
-    exact = all(typed["type"] in _EXACT_TYPES and not typed.get("valueInfo") for typed in variables.values())
+    exact = all(typed["type"] in _EXACT_TYPES and "valueInfo" not in typed for typed in variables.values())
     return document, exact
 
 

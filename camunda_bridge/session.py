@@ -140,11 +140,11 @@ class EngineSession:
         files: dict[str, tuple[str, bytes]] | None = None,
         auth: object = None,
         *,
-        wants_content: bool = False,
+        takes: Callable[[Response], bool] | None = None,
     ) -> Response:
         """Send one request and read its whole answer. `auth` is pycamunda's and not used: the session has its own.
 
-        `wants_content`: the answer is to be the content of a file, or bytes, and no JSON.
+        `takes`: an answer that it says yes to is given back unchecked: one that is right and no JSON.
         """
         if not url.startswith(self._root):
             raise ValueError(f"{url!r} is not below {self._root!r}")
@@ -159,9 +159,9 @@ class EngineSession:
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
         observe, resource = EngineSession.observe, url[len(self.base_url) :]
         if observe is None:
-            return self._ask(method, path, resource, body, content_type, wants_content)
+            return self._ask(method, path, resource, body, content_type, takes)
         with observe(method, resource):
-            return self._ask(method, path, resource, body, content_type, wants_content)
+            return self._ask(method, path, resource, body, content_type, takes)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET `path` below the root of the API; the answer's JSON."""
@@ -178,7 +178,10 @@ class EngineSession:
         Raises:
             EngineAway: also where what came is a page, and no content.
         """
-        return self.request("GET", self.base_url + path, wants_content=True).body
+        response = self.request("GET", self.base_url + path, takes=lambda it: it.status_code == 200 and it.is_content)
+        if not response.is_content:
+            raise EngineAway(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
+        return response.body
 
     def close(self) -> None:
         """Close the connection of the calling thread."""
@@ -188,7 +191,13 @@ class EngineSession:
             self._local.connection = None
 
     def _ask(
-        self, method: str, path: str, resource: str, body: bytes, content_type: str, wants_content: bool
+        self,
+        method: str,
+        path: str,
+        resource: str,
+        body: bytes,
+        content_type: str,
+        takes: Callable[[Response], bool] | None,
     ) -> Response:
         begun, status = time.perf_counter(), "away"
         try:
@@ -199,7 +208,7 @@ class EngineSession:
             raise
         finally:
             note_call(method, resource, status, time.perf_counter() - begun)
-        return self._checked(response, wants_content)
+        return response if takes is not None and takes(response) else self._checked(response)
 
     def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:
         if any(character <= " " for character in path):
@@ -238,10 +247,8 @@ class EngineSession:
         self._local.connection = connection
         return connection
 
-    def _checked(self, response: Response, wants_content: bool) -> Response:
-        if response.status_code < 300 and (
-            response.is_content if wants_content else response.body.lstrip()[:1] in (b"", b"{", b"[")
-        ):
+    def _checked(self, response: Response) -> Response:
+        if response.status_code < 300 and response.body.lstrip()[:1] in (b"", b"{", b"["):
             self._note_back()
             return response
         if response.status_code < 400:

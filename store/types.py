@@ -135,7 +135,8 @@ class Json(sa.TypeDecorator[Any]):
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
+        # Rows of earlier versions may hold NaN and Infinity, which no answer can: they are read as text.
+        return None if value is None else json.loads(value, parse_constant=str)
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
