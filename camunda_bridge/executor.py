@@ -13,7 +13,16 @@ from marshmallow import EXCLUDE, ValidationError
 from camunda_bridge.context import StepContext, recording_calls
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BusinessRuleError, VariableError
-from camunda_bridge.variables import Typed, Values, json_form, outgoing, to_document, to_engine
+from camunda_bridge.variables import (
+    MAX_STRING,
+    Typed,
+    Values,
+    json_form,
+    outgoing,
+    to_document,
+    to_engine,
+    utf16_length,
+)
 
 #: a business error's fields -> the variables that it leaves in the process, which boundary and end events leave too
 ERROR_VARIABLES = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
@@ -141,11 +150,17 @@ def _checkable(step: StepDefinition, values: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _business_error(step: StepDefinition, error: BusinessRuleError) -> Outcome:
+    why = ""
+    if not isinstance(error.code, str) or not error.code or utf16_length(error.code) > MAX_STRING:
+        why = f"its code must be text of 1 to {MAX_STRING} characters"
     try:
         # plain JSON, as the event and the process's error keep it
-        plain, _ = to_document(to_engine({"message": error.message, "details": error.details}))
+        given = {"code": error.code, "message": str(error.message), "details": error.details}
+        plain, _ = to_document(to_engine(given))
     except VariableError as fault:
-        return Failed(f"business error {error.code} of {step.topic}: {fault}", _trace(error), final=True)
+        why = why or str(fault)
+    if why:
+        return Failed(_storable(f"business error {error.code!r} of {step.topic}: {why}"), _trace(error), final=True)
     return BusinessError(error.code, plain["message"], type(error).__name__, plain["details"])
 
 

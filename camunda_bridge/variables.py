@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -52,12 +53,19 @@ __all__ = [
     "parse_date",
     "to_document",
     "to_engine",
+    "utf16_length",
 ]
 
 #: longest text of a String variable, in UTF-16 code units, as the engine counts
 MAX_STRING = 4_000
 #: longest name of a variable, in UTF-16 code units: the engine's columns NAME_ of ACT_RU_VARIABLE and ACT_HI_VARINST
 MAX_NAME = 255
+
+#: longest name, MIME type and encoding of a file: the engine sends them in a head of HTTP, percent-encoded
+MAX_FILE_INFO = 255
+
+_MIME_TYPE = re.compile(r"[\w!$&^.+-]+/[\w!$&^.+-]+(?:\s*;\s*[^#\r\n]*)?", re.ASCII)  # RFC 6838, 4.2
+_ENCODING = re.compile(r"[\w:.+-]+", re.ASCII)
 
 
 def to_engine(values: Mapping[str, Any]) -> dict[str, Typed]:
@@ -86,12 +94,13 @@ def _checked_name(name: Any) -> str:
     _check_text(name, name)
     if not name:
         raise VariableError("a variable without a name; the engine gives it back to nobody")
-    if (length := _utf16_length(name)) > MAX_NAME:
+    if (length := utf16_length(name)) > MAX_NAME:
         raise VariableError(f"variable name of {length} characters; the engine keeps {MAX_NAME}: {name[:30]!r}…")
     return name
 
 
-def _utf16_length(text: str) -> int:
+def utf16_length(text: str) -> int:
+    """How long Java, and a column of the engine, say that a text is."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -121,7 +130,7 @@ def _typed(name: str, value: Any) -> Typed:
     if isinstance(value, str):
         _check_text(name, value)
         # Most texts are short enough in any encoding; only the others are measured as the engine does.
-        if len(value) <= MAX_STRING // 2 or _utf16_length(value) <= MAX_STRING:
+        if len(value) <= MAX_STRING // 2 or utf16_length(value) <= MAX_STRING:
             return {"type": "String", "value": value}
         return {"type": "Json", "value": _json(name, value)}
     if isinstance(value, Mapping | list | tuple):
@@ -141,14 +150,23 @@ def _typed(name: str, value: Any) -> Typed:
 
 
 def _file(name: str, file: File) -> Typed:
+    info = {"filename": file.filename, "mimeType": file.mimetype, "encoding": file.encoding}
+    kept = {key: text for key, text in info.items() if text is not None or key == "filename"}
+    for key, text in kept.items():
+        if not isinstance(text, str):
+            raise VariableError(f"variable {name!r}: the {key} of a file must be text, and no {type(text).__name__}")
+        _check_text(name, text)
+        if (length := utf16_length(text)) > MAX_FILE_INFO:
+            raise VariableError(f"variable {name!r}: a {key} of {length} characters; a file has {MAX_FILE_INFO} for it")
+    if file.mimetype and not _MIME_TYPE.fullmatch(file.mimetype):
+        # The engine takes it, and then never gives the content back.
+        raise VariableError(f"variable {name!r}: {file.mimetype[:80]!r} is no MIME type, such as text/plain")
+    if file.encoding and not _ENCODING.fullmatch(file.encoding):
+        raise VariableError(f"variable {name!r}: {file.encoding[:80]!r} is no name of an encoding")
     try:
         content = file.read()
     except VariableError as error:
         raise VariableError(f"variable {name!r}: {error}") from None
-    info = {"filename": file.filename, "mimeType": file.mimetype, "encoding": file.encoding}
-    kept = {key: text for key, text in info.items() if text is not None}
-    for text in kept.values():
-        _check_text(name, text)
     return {"type": "File", "value": base64.b64encode(content).decode(), "valueInfo": kept}
 
 

@@ -328,3 +328,14 @@ def test_status_code_of_the_last_call_is_kept_and_belongs_to_one_attempt() -> No
     assert run(failing).http_status_code == 201
     assert run(cast(Any, lambda _: None)).http_status_code is None
     assert current_record() is None
+
+
+@pytest.mark.parametrize("code", ["", None, 5, "x" * 4_001])
+def test_business_error_with_a_code_that_the_engine_does_not_take_is_a_final_failure(code: Any) -> None:
+    outcome = failed(run(raising(BusinessRuleError(code, "m"))))
+    assert outcome.final
+    assert "its code must be text of 1 to 4000 characters" in outcome.message
+
+
+def test_message_of_a_business_error_is_text() -> None:
+    assert business_error(run(raising(BusinessRuleError("E", cast(str, ValueError("m")))))).message == "m"

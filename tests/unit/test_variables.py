@@ -9,12 +9,13 @@ from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from camunda_bridge.errors import VariableError
 from camunda_bridge.variables import (
@@ -30,6 +31,7 @@ from camunda_bridge.variables import (
     to_document,
     to_engine,
 )
+from tasks.catalogue import check_carried
 
 
 def round_trip(value: Any) -> Any:
@@ -193,6 +195,16 @@ def test_date_is_written_as_the_engine_reads_it() -> None:
         {"deep": ["\ud800"]},
         {"\ud800": 1},
         File("only-a-name"),
+        File("n" * 256, b""),
+        File("f", b"", "nonsense"),
+        File("f", b"", "text/plain#x"),
+        File("f", b"", "text/plain\r\nX-Header: 1"),
+        File("f", b"", "a/" + "b" * 254),
+        File("f", b"", "text/plain", "ut f"),
+        File(cast(str, None), b""),
+        File(cast(str, 5), b""),
+        Raw("Object", object(), {}),
+        Raw("Double", math.nan, {}),
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -332,3 +344,17 @@ def test_json_that_cannot_be_written_again_fails_whoever_reads_it(text: str) -> 
     with pytest.raises(VariableError, match="'tower'"):
         from_engine(variables)["tower"]
     assert to_document(variables)[0] == {"tower": text}
+
+
+@pytest.mark.parametrize("name", ["", "n" * 256, "😀" * 128])
+def test_name_that_the_engine_does_not_keep_is_refused(name: str) -> None:
+    with pytest.raises(VariableError, match=r"variable name of 256 characters; the engine keeps 255|without a name"):
+        to_engine({name: 1})
+    assert to_engine({"n" * 255: 1, "😀" * 127: 1})
+
+
+def test_start_and_message_name_the_variable_that_they_cannot_bring() -> None:
+    for name in ("executionContext", "n" * 300, "", "😀" * 200):
+        with pytest.raises(ValidationError) as refused:
+            check_carried({"fine": 1, name: 1})
+        assert list(refused.value.messages_dict) == [name]
