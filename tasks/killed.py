@@ -9,7 +9,7 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
-from camunda_bridge.variables import from_engine
+from camunda_bridge.variables import from_engine, input_types
 from metrics import declared
 from store.database import DatabaseAway
 from store.events import FAILED, Progress
@@ -60,7 +60,9 @@ def _report(
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
     end_permit(message)
     try:
-        progress = Progress(FAILED, {"message": text}, result=step.error)
+        types = input_types(message.task.variables)
+        metadata = {"inputTypes": types} if types else None
+        progress = Progress(FAILED, {"message": text}, result=step.error, metadata=metadata)
         if not runtime().events.progress(message.attempt, progress, only_from_started=True):
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.

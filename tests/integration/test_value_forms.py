@@ -13,13 +13,14 @@ import pytest
 import sqlalchemy as sa
 
 from app import create_app
-from camunda_bridge import File, Raw
+from camunda_bridge import File, Raw, VariableError
 from camunda_bridge.errors import EngineRefused
 from camunda_bridge.variables import to_engine
 from store.events import COMPLETED, FAILED
 from store.models import process_store
 from store.processes import OK, NewProcess
 from tasks import reconcile
+from tasks.replay import Recorded
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 
@@ -115,6 +116,17 @@ def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_gave(
     found = bench.engine.historic_variables(message.task.process_instance_id)
     types = {"at": "Date", "in": "Json", "bytes": "Bytes", "file": "File", "n": "Double"}
     assert {name: typed["type"] for name, typed in found.items()} == types
+
+
+def test_replay_gives_the_handler_the_types_that_it_had(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    row = bench.run(bench.start(**OUTPUT, small=Raw("Short", 5, {}), text="2026-01-02T03:04:05.678Z"))
+    assert Recorded.find(row.execution_id).run() == []
+    first, again = bench.calls
+    assert again == first
+    assert {name: type(value) for name, value in again.items()} == {name: type(first[name]) for name in again}
+    with pytest.raises(VariableError, match="no engine to fetch it from"):
+        again["file"].read()
 
 
 def test_context_that_somebody_wrote_over_stops_no_step(bench: Bench) -> None:
