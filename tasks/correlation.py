@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from camunda_bridge.errors import BridgeError, EngineAway
-from camunda_bridge.variables import to_engine
+from camunda_bridge.variables import outgoing
 from store.processes import ProcessRow
 from tasks.instances import with_instance
 from tasks.retry import as_answer, follow_at_once, write_down
@@ -34,7 +34,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
         instance_id = row.process_instance_id
         if instance_id is None:
             raise NotStarted
-        if not runtime().engine.correlate(message, instance_id=instance_id, variables=to_engine(variables)):
+        if not runtime().engine.correlate(message, instance_id=instance_id, variables=outgoing(variables)):
             return False
     except BridgeError as error:
         maybe_done = isinstance(error, EngineAway) and error.maybe_done
