@@ -62,8 +62,8 @@ def close_instance(process_id: str) -> None:
         close_in_engine(row)
 
 
-def close_in_engine(row: ProcessRow) -> None:
-    """Delete the instance of an ended row, if it has one, written down or not.
+def close_in_engine(row: ProcessRow) -> bool:
+    """Delete the instance of an ended row, if it has one, written down or not; False when that is still to be known.
 
     While a start of it may be under way, what is not there yet may still come: it is looked for again.
 
@@ -76,6 +76,6 @@ def close_in_engine(row: ProcessRow) -> None:
         runtime().engine.delete_instance(instance_id, f"ended from outside as {row.status}")
         runtime().events.forget_outcomes(row.correlation_id, instance_id)
     if not found and row.claim_until is not None and row.claim_until > now():
-        runtime().processes.postpone_close(row.id)
-    else:
-        runtime().processes.close_in_engine(row.id)
+        return False
+    runtime().processes.close_in_engine(row.id)
+    return True

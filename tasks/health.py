@@ -24,7 +24,7 @@ from tasks.engine_health import EngineContents
 from tasks.flow import topic_states
 from tasks.processes import registry
 from tasks.room import WORKERS_KEY, live_workers
-from tasks.runtime import KEY_PREFIX, Runtime
+from tasks.runtime import KEY_PREFIX, Runtime, broker_now
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ class Health:
     def _beat(self) -> Part:
         allowed_s = max(10, self.runtime.settings.poll_interval_ms // 200)
         ticked: Any = self.runtime.redis.get(f"{KEY_PREFIX}ticked:poll")
-        if ticked is None or time.time() - float(ticked) > allowed_s:
+        if ticked is None or broker_now() - float(ticked) > allowed_s:
             raise Away(f"no tick within {allowed_s} s", since=float(ticked) if ticked else None)
         return Part(True, facts={"lastTick": moment(float(ticked))})
 
