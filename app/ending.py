@@ -31,7 +31,8 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     """End `row` as `body` says; the row as it is then.
 
     Raises:
-        Problem: it has ended otherwise, or data and error do not fit the status.
+        Problem: it has ended otherwise, data and error do not fit the status, or the engine is away that alone knows
+            whether it has ended.
     """
     status = body["status"]
     if status == OK and body["error"] is not None:
@@ -42,7 +43,7 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     if status == ERROR and error is None:
         error = {"code": "COMPLETED_WITH_ERROR", "message": "ended from outside"}
     ending = Ending(status, result=body["data"], error=error, engine_open=True)
-    end_by_ops(row, ending, actor=current_actor(), step_name="complete")
+    _end(row, ending, "complete")
     now = services().processes.by_id(row.id) or row
     same = now.status == status and (body["data"] is None or now.result == body["data"])
     if not same or (body["error"] is not None and now.error != body["error"]):
@@ -54,10 +55,11 @@ def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
     """Cancel `row` and have its instance deleted; the row as it is then, also when it was cancelled before.
 
     Raises:
-        Problem: it has ended otherwise. One that stands on an incident has not.
+        Problem: it has ended otherwise (with an open incident it has not), or the engine is away that alone knows
+            whether it has ended.
     """
     error = {"code": "CANCELLED", "message": reason or "cancelled through the API"}
-    end_by_ops(row, Ending(CANCELLED, error=error, engine_open=True), actor=current_actor(), step_name="cancel")
+    _end(row, Ending(CANCELLED, error=error, engine_open=True), "cancel")
     now = services().processes.by_id(row.id) or row
     if now.status != CANCELLED:
         raise _already_ended(now)
@@ -110,12 +112,22 @@ def retry(row: ProcessRow) -> ProcessRow:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
         retried = retry_incidents(row, actor=current_actor())
     except EngineUnavailable as error:
-        headers = {"Retry-After": str(services().settings.retry_after_s)}
-        raise Problem(ENGINE_AWAY, str(error), headers=headers) from None
+        raise _engine_away(error) from None
     now = _after_engine(row)
     if not retried and now.status != PENDING:
         raise Problem(NO_INCIDENT, f"the process is {now.status}", correlationId=row.correlation_id)
     return now
+
+
+def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:
+    try:
+        end_by_ops(row, ending, actor=current_actor(), step_name=step_name)
+    except EngineUnavailable as error:
+        raise _engine_away(error) from None
+
+
+def _engine_away(error: EngineUnavailable) -> Problem:
+    return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})
 
 
 def _after_engine(row: ProcessRow) -> ProcessRow:

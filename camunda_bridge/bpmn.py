@@ -34,6 +34,11 @@ class Bpmn:
     pauses_after: set[str] = field(default_factory=set)
     #: every activity sees the variables of its process instance and no others
     is_flat: bool = True
+    #: error end event id -> the code that it throws
+    error_ends: dict[str, str] = field(default_factory=dict)
+    #: external task id -> codes of its `camunda:errorEventDefinition`s, in order: the engine throws the first whose
+    #: expression holds when the task is completed or has failed
+    error_definitions: dict[str, list[str]] = field(default_factory=dict)
     #: activity id -> error codes caught around it; None stands for any code
     _caught: dict[str, set[str | None]] = field(default_factory=dict)
 
@@ -52,14 +57,19 @@ class Bpmn:
         return None in caught or code in caught
 
 
-def parse(xml: str | bytes) -> Bpmn:
+def parse(xml: str | bytes, *, definition_id: str | None = None) -> Bpmn:
     """Read the executable process of a BPMN file.
+
+    `definition_id`: the engine's id of the definition, `<key>:<version>:<id>`: chooses among several processes.
 
     Raises:
         DefinitionError: it is no XML, or holds no executable process, or more than one.
     """
     root = root_of(xml)
     processes = [found for found in root.iter(BPMN + "process") if found.get("isExecutable") == "true"]
+    if definition_id is not None:
+        of_key = [found for found in processes if definition_id.startswith(f"{found.get('id')}:")]
+        processes = of_key or processes
     if len(processes) != 1:
         raise DefinitionError(f"a BPMN file must hold one executable process, this one holds {len(processes)}")
     codes = {error.get("id", ""): error.get("errorCode") for error in root.iter(BPMN + "error")}
@@ -110,18 +120,34 @@ def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], aro
         bpmn._caught[node_id] = caught
         if (topic := engine_attribute(node, "topic")) and _is_external(node):
             bpmn.topics[node_id] = topic
+            if thrown := _error_definitions(node, codes):
+                bpmn.error_definitions[node_id] = thrown
+        if node.tag == BPMN + "endEvent" and (definition := node.find(BPMN + "errorEventDefinition")) is not None:
+            bpmn.error_ends[node_id] = _code(definition, codes) or ""
         if node.tag == BPMN + "callActivity" and (called := node.get("calledElement")):
             bpmn.call_activities[node_id] = called
 
 
 def _caught_codes(event: ET.Element, codes: dict[str, str | None]) -> set[str | None]:
-    found: set[str | None] = set()
-    for definition in event.findall(BPMN + "errorEventDefinition"):
-        reference = definition.get("errorRef")
-        # Without a reference, or with an error that has no code, the event catches every code. A reference to an error
-        # that is not declared is itself the code (the engine's BpmnParse.parseBoundaryErrorEventDefinition).
-        found.add(codes.get(reference, reference) if reference else None)
-    return found
+    # Without a reference, or with an error that has no code, the event catches every code.
+    return {_code(definition, codes) for definition in event.findall(BPMN + "errorEventDefinition")}
+
+
+def _code(definition: ET.Element, codes: dict[str, str | None]) -> str | None:
+    """The error code that an error event definition refers to; None without one."""
+    reference = definition.get("errorRef")
+    # A reference to an error that is not declared is itself the code (BpmnParse.parseBoundaryErrorEventDefinition).
+    return codes.get(reference, reference) or None if reference else None
+
+
+def _error_definitions(node: ET.Element, codes: dict[str, str | None]) -> list[str]:
+    found = [
+        definition
+        for extensions in node.findall(BPMN + "extensionElements")
+        for namespace in ENGINES
+        for definition in extensions.findall(namespace + "errorEventDefinition")
+    ]
+    return [_code(definition, codes) or "" for definition in found]
 
 
 class _Paths:

@@ -1,4 +1,4 @@
-"""Is an error code caught, in the process that throws it or in those that called it?"""
+"""Is an error code caught, in the process that throws it or in the calls that are under way?"""
 
 from __future__ import annotations
 
@@ -15,17 +15,26 @@ def is_caught(engine: Engine, bpmn_of: Callable[[str], Bpmn], task: LockedTask, 
     """True when some event catches `code` thrown by this task. The engine would end the instance silently if not.
 
     `bpmn_of`: the BPMN of a definition id.
+
+    Raises:
+        EngineAway: the engine does not answer.
     """
-    bpmn = bpmn_of(task.process_definition_id)
-    if bpmn.catches(task.activity_id, code):
+    if bpmn_of(task.process_definition_id).catches(task.activity_id, code):
         return True
-    instance_id = task.process_instance_id
+    instance_id, definition_id = task.process_instance_id, task.process_definition_id
     for _ in range(MAX_DEPTH):
         caller = engine.calling_instance(instance_id)
         if caller is None:
             return False
-        calling_bpmn = bpmn_of(caller["definitionId"])
-        if any(calling_bpmn.catches(activity, code) for activity in calling_bpmn.calling(bpmn.key)):
+        calling = bpmn_of(caller["definitionId"])
+        activity_id = engine.calling_activity(caller["id"], instance_id)
+        if activity_id is not None:
+            if calling.catches(activity_id, code):
+                return True
+        # Without history nobody tells which call activity it is: caught only if each that may be it catches the code.
+        elif (calls := calling.calling(bpmn_of(definition_id).key)) and all(
+            calling.catches(activity, code) for activity in calls
+        ):
             return True
-        instance_id, bpmn = caller["id"], calling_bpmn
+        instance_id, definition_id = caller["id"], caller["definitionId"]
     return False

@@ -174,6 +174,16 @@ class Engine:
         found: list[dict[str, Any]] = self.session.get("/process-instance", subProcessInstance=instance_id)
         return found[0] if found else None
 
+    def calling_activity(self, calling_id: str, called_id: str) -> str | None:
+        """The call activity of `calling_id` that started the running instance `called_id`.
+
+        None when history does not know it.
+        """
+        found = self.session.get(
+            "/history/activity-instance", processInstanceId=calling_id, activityType="callActivity", unfinished="true"
+        )
+        return next((item["activityId"] for item in found if item["calledProcessInstanceId"] == called_id), None)
+
     def instances_by_business_key(self, key: str, business_key: str) -> list[dict[str, Any]]:
         """Historic instances of `key` with this business key, running ones too, earliest first."""
         found: list[dict[str, Any]] = self.session.post(
@@ -430,6 +440,13 @@ class Engine:
     def task_log(self, task_id: str) -> list[dict[str, Any]]:
         """History's log of one task: creation, failures, success, deletion, each with the token it was done under."""
         found: list[dict[str, Any]] = self.session.get("/history/external-task-log", externalTaskId=task_id)
+        return found
+
+    def instance_task_log(self, instance_id: str) -> list[dict[str, Any]]:
+        """History's log of how the tasks of one instance ended."""
+        found: list[dict[str, Any]] = []
+        for kind in ("successLog", "deletionLog"):
+            found += self.session.get("/history/external-task-log", processInstanceId=instance_id, **{kind: "true"})
         return found
 
     # -- incidents, retries, messages

@@ -25,6 +25,8 @@ class ExecutionContext:
     traceparent: str | None = None
     #: somebody is to be told the end: whoever settles need not ask the row
     has_callback: bool = False
+    #: of the process that was started: a step of another one is in a process that it called
+    process_key: str | None = None
 
     def to_variable(self) -> dict[str, str]:
         """As the value of the process variable."""
@@ -36,6 +38,7 @@ class ExecutionContext:
             "applicationId": self.application_id,
             "traceparent": self.traceparent,
             "callback": "true" if self.has_callback else None,
+            "processKey": self.process_key,
         }
         return {name: value for name, value in names.items() if value is not None}
 
@@ -52,6 +55,7 @@ class ExecutionContext:
             value.get("applicationId"),
             value.get("traceparent"),
             value.get("callback") == "true",
+            value.get("processKey"),
         )
 
 

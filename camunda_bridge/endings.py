@@ -1,22 +1,94 @@
-"""How a completed instance ended, by the engine's history."""
+"""How an instance ended that has no written outcome: what the engine's history says, and nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.client import Engine
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.executor import ERROR_VARIABLES
-from camunda_bridge.variables import from_engine
+from camunda_bridge.variables import from_engine, parse_date
+
+#: called instances that are looked at, at most
+MAX_INSTANCES = 1_000
 
 
-def end_of(engine: Engine, instance_id: str) -> tuple[bool, dict[str, Any]]:
-    """True and its last variables when it ended well; False and its error when through an error end event."""
-    values = from_engine(engine.historic_variables(instance_id))
-    values.pop(CONTEXT_VARIABLE, None)
-    ends = [item for item in engine.activities(instance_id) if item["activityType"] == "errorEndEvent"]
-    if not ends:
+@dataclass(frozen=True, slots=True)
+class UncaughtError:
+    """An error that no event caught: the engine ended what threw it, logged a warning and went on.
+
+    `thrown_at`: the time of it, by the engine's clock.
+    """
+
+    thrown_at: datetime
+    instance_id: str
+    activity_id: str
+    code: str
+
+
+def end_of(engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str) -> tuple[bool, dict[str, Any]]:
+    """True and its last variables when a completed instance ended well; False and its error when in one.
+
+    It ended in an error when it, or an instance that it called, threw one that nothing caught; the first one counts.
+
+    Args:
+        bpmn_of: the BPMN of a definition id.
+        instance_id: of the root instance.
+    """
+    uncaught = min(_uncaught_errors(engine, bpmn_of, instance_id), key=lambda error: error.thrown_at, default=None)
+    values = _variables(engine, instance_id if uncaught is None else uncaught.instance_id)
+    if uncaught is None:
         return True, values
     error = {name: values.get(variable) for name, variable in ERROR_VARIABLES.items()}
-    error["code"] = error["code"] or ends[0]["activityId"]
-    return False, error
+    return False, error | {"code": uncaught.code or uncaught.activity_id}
+
+
+def _variables(engine: Engine, instance_id: str) -> dict[str, Any]:
+    values = from_engine(engine.historic_variables(instance_id))
+    values.pop(CONTEXT_VARIABLE, None)
+    return values
+
+
+def _uncaught_errors(engine: Engine, bpmn_of: Callable[[str], Bpmn], root_id: str) -> Iterator[UncaughtError]:
+    """The errors that nothing caught, of an instance and of those that it called.
+
+    An error that is caught cancels the activity that threw it; one that is not lets it end as any other. So history
+    tells them apart, whoever would have had to catch it: see tests/contract/test_error_ends.py.
+    """
+    instances = [root_id]
+    for instance_id in instances:
+        activities = engine.activities(instance_id)
+        instances += [item["calledProcessInstanceId"] for item in activities if item.get("calledProcessInstanceId")]
+        del instances[MAX_INSTANCES:]
+        ended = [item for item in activities if item["endTime"] is not None and not item["canceled"]]
+        for end in (item for item in ended if item["activityType"] == "errorEndEvent"):
+            code = bpmn_of(end["processDefinitionId"]).error_ends.get(end["activityId"], "")
+            yield UncaughtError(parse_date(end["endTime"]), instance_id, end["activityId"], code)
+        yield from _thrown_by_tasks(engine, bpmn_of, instance_id, ended)
+
+
+def _thrown_by_tasks(
+    engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str, ended: list[dict[str, Any]]
+) -> Iterator[UncaughtError]:
+    """External tasks that a `camunda:errorEventDefinition` ended: not cancelled, and yet never completed."""
+    suspects = {
+        item["id"]: item
+        for item in ended
+        if item["activityId"] in bpmn_of(item["processDefinitionId"]).error_definitions
+    }
+    if not suspects:
+        return
+    log = engine.instance_task_log(instance_id)
+    completed = {entry["activityInstanceId"] for entry in log if entry["successLog"]}
+    removed = {entry["activityInstanceId"] for entry in log if entry["deletionLog"]}
+    for activity_instance_id in (removed - completed) & set(suspects):
+        item = suspects[activity_instance_id]
+        bpmn = bpmn_of(item["processDefinitionId"])
+        codes = bpmn.error_definitions[item["activityId"]]
+        # Which of several expressions held is in no history: of those that nothing catches here, the first.
+        code = next((code for code in codes if not bpmn.catches(item["activityId"], code)), codes[0])
+        yield UncaughtError(parse_date(item["endTime"]), instance_id, item["activityId"], code)

@@ -31,6 +31,11 @@ class EngineRefused(BridgeError):
         self.status = status
         self.type = type_
 
+    @property
+    def is_final(self) -> bool:
+        """True when the same request would be refused again: neither the login nor a suspended instance is at fault."""
+        return not isinstance(self, Unauthorized) and "suspended" not in str(self)
+
 
 class NotFound(EngineRefused):
     """The engine does not know what was asked for."""

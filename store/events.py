@@ -26,12 +26,16 @@ from store.types import Constant, alone_with, can_be, fitting, given, length_of,
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
 OPEN_PHASES = (STARTED, COMPLETING)
+#: in the metadata of a lost attempt: its worker ended, stopped it and unlocked its task
+RELEASED = "released"
 #: the engine has the outcome, or never will: nobody delivers it again
-_DELIVERED = frozenset({COMPLETED, BPMN_ERROR, OUTCOME_UNKNOWN})
+_DELIVERED = frozenset({COMPLETED, BPMN_ERROR, FAILED, OUTCOME_UNKNOWN})
 
 _e = event_log.c
 
 _IS_OPEN = _e.phase.in_([Constant(phase) for phase in OPEN_PHASES])
+#: an outcome of a response step whose acceptance is not written down
+IS_OPEN_ANSWER = sa.and_(_e.phase == Constant(COMPLETING), _e.process_status.is_not(sa.null()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ class Progress:
     """What a step's attempt has come to; `execution_time` in milliseconds.
 
     `kept_outcome`: what another attempt needs to deliver the outcome, where the other columns hold it redacted; it is
-    gone as soon as the attempt is closed as delivered.
+    gone as soon as the attempt is closed as delivered. `process_status`: of a response step, the status that its
+    process gets once the engine has accepted the completion.
     """
 
     phase: str
@@ -90,6 +95,7 @@ class Progress:
     error_details: str | None = None
     execution_time: int | None = None
     kept_outcome: dict[str, Any] | None = None
+    process_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,21 @@ class EarlierAttempt:
     metadata: dict[str, Any] | None
     identifiers: dict[str, Any] | None
     kept_outcome: dict[str, Any] | None = None
+    error_details: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAnswer:
+    """A response step's outcome that is written down, and not yet known to be accepted by the engine.
+
+    `process_status`: what its process gets once it is.
+    """
+
+    seq: int
+    attempt: AttemptKey
+    process_status: str
+    document: Any
+    identifiers: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +197,7 @@ _SHOWN = {
     )
 }
 _OF_TASK = alone_with(
-    sa.select(_e.lock_token, _e.phase, _e.business_action_response, _e.metadata, _e.identifiers, _e.kept_outcome).where(
+    sa.select(*(event_log.c[item.name] for item in fields(EarlierAttempt))).where(
         _e.external_task_id == bindparam("new_external_task_id")
     ),
     "uq_event_log_external_task_id_lock_token",
@@ -311,19 +332,26 @@ class EventStore:
         with self._db.read() as connection:
             return [PhaseRow(*row) for row in connection.execute(query)]
 
-    def is_delivering(self, correlation_id: str, *, for_s: float) -> bool:
-        """True when an outcome of this process was written down less than `for_s` seconds ago and is not closed yet."""
+    def open_answers(self, correlation_id: str, process_instance_id: str) -> list[OpenAnswer]:
+        """What response steps of this instance came to, as far as nobody has written down whether the engine has it."""
         query = (
-            sa.select(_e.seq)
-            .where(
-                _e.correlation_id == correlation_id,
-                _e.phase == Constant(COMPLETING),
-                _e.updated_at > now() - timedelta(seconds=for_s),
+            sa.select(
+                _e.seq,
+                _e.external_task_id,
+                _e.lock_token,
+                _e.process_status,
+                _e.business_action_response,
+                _e.kept_outcome,
+                _e.identifiers,
             )
-            .limit(1)
+            .where(_e.correlation_id == correlation_id, _e.process_instance_id == process_instance_id, IS_OPEN_ANSWER)
+            .order_by(_e.seq)
         )
         with self._db.read() as connection:
-            return connection.execute(query).first() is not None
+            return [
+                OpenAnswer(seq, AttemptKey(task, token), status, (kept or {}).get("response", shown), identifiers)
+                for seq, task, token, status, shown, kept, identifiers in connection.execute(query)
+            ]
 
     def newest_phases_of(self, correlation_id: str, *, limit: int) -> list[PhaseRow]:
         """How far the newest events of one process have come, in order."""

@@ -121,6 +121,8 @@ event_log = sa.Table(
     sa.Column("updated_at", UtcTime(), nullable=False),
     # what another attempt needs to deliver an outcome whose shown form is redacted; NULL once the engine has it
     sa.Column("kept_outcome", Json()),
+    # of a response step: the status that its process gets once the engine has accepted this attempt's completion
+    sa.Column("process_status", key_text(16)),
     sa.Index(
         "uq_event_log_external_task_id_lock_token",
         "external_task_id",

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
 from store.database import Database, is_unique_violation
-from store.models import process_store
+from store.events import IS_OPEN_ANSWER
+from store.models import event_log, process_store
 from store.types import Constant, can_be, given, marking, taking
 
 PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
@@ -127,21 +128,30 @@ _CLAIM_FIRST = _UNSTARTED.where(_p.claim_token.is_(None))
 _CLAIM = _UNSTARTED.where(sa.or_(_p.claim_until.is_(None), _p.claim_until < bindparam("moment")))
 _RECORD_INSTANCE = (
     sa.update(process_store)
-    .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"), _p.process_instance_id.is_(None))
+    .where(_p.id == bindparam("the_id"), _p.process_instance_id.is_(None))
     .values(process_instance_id=bindparam("pid"), updated_at=bindparam("moment"), **_UNCLAIMED)
 )
+_RECORD_INSTANCE_WHILE_PENDING = _RECORD_INSTANCE.where(_IS_PENDING)
 _RELEASE_CLAIM = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), _p.claim_token == bindparam("token"))
     .values(updated_at=bindparam("moment"), **_UNCLAIMED)
 )
 _LEAVE_TO_ADOPT = _RELEASE_CLAIM.values(claim_token=_p.claim_token)
-_HAS_FAILED = _p.status == Constant(ERROR)
-_STOOD_STILL = sa.and_(_HAS_FAILED, _p.incident_id.is_not(None))
+_HAS_OPEN_INCIDENT = sa.and_(_p.status == Constant(ERROR), _p.incident_id.is_not(None))
+# Another outcome of the same process that the engine may have accepted before.
+_OTHER_ANSWER = sa.exists(
+    sa.select(event_log.c.seq).where(
+        event_log.c.correlation_id == _p.correlation_id,
+        event_log.c.process_instance_id == _p.process_instance_id,
+        event_log.c.external_task_id != bindparam("own_task"),
+        IS_OPEN_ANSWER,
+    )
+)
 
 
 @cache
-def _settle(status: str, new: frozenset[str], as_found: bool) -> sa.Update:
+def _settle(status: str, new: frozenset[str], is_only_answer: bool) -> sa.Update:
     """The update that ends a row as `status`, where the row's state allows it.
 
     One for each combination, of which few occur: a condition on parameters alone, or a parameter that is NULL, has no
@@ -150,29 +160,27 @@ def _settle(status: str, new: frozenset[str], as_found: bool) -> sa.Update:
     Args:
         status: the new one.
         new: which of `process_instance_id`, `result`, `error`, `identifiers` and `incident_id` are not None.
-        as_found: see :meth:`ProcessStore.settle`.
+        is_only_answer: see :meth:`ProcessStore.settle`.
     """
-    # `error` is final only for itself: a retry may end well, and one that stood still on an incident may end in an
-    # error of its own, or with its instance deleted.
+    # An error with an open incident is no end: what the process comes to after a retry may still be written.
     allowed: list[sa.ColumnElement[bool]] = [_IS_PENDING]
-    if status == OK:
-        allowed.append(_STOOD_STILL if as_found else _HAS_FAILED)
-    elif "incident_id" not in new:
-        allowed.append(_STOOD_STILL)
+    if "incident_id" not in new:
+        allowed.append(_HAS_OPEN_INCIDENT)
     where = [_p.id == bindparam("the_id"), sa.or_(*allowed)]
+    if is_only_answer:
+        where.append(~_OTHER_ANSWER)
     values: dict[str, Any] = {
         name: bindparam(f"new_{name}") if name in new else sa.null() for name in ("result", "error", "incident_id")
     }
     if "identifiers" in new:
         values["identifiers"] = bindparam("new_identifiers")
     if "process_instance_id" in new:
-        instance_id: sa.BindParameter[str] = bindparam("new_process_instance_id")
-        where.append(sa.or_(_p.process_instance_id.is_(None), _p.process_instance_id == instance_id))
-        values["process_instance_id"] = instance_id
+        where.append(_p.process_instance_id == bindparam("new_process_instance_id"))
     moment: sa.BindParameter[datetime] = bindparam("moment")
     values |= {"status": Constant(status), "engine_open": bindparam("new_engine_open")}
     values |= {"finished_at": moment, "updated_at": moment}
-    return sa.update(process_store).where(*where).values(values | _UNCLAIMED)
+    # The claim stays: until it is over, an instance may come of it, which is to be deleted.
+    return sa.update(process_store).where(*where).values(values)
 
 
 class ProcessStore:
@@ -252,14 +260,17 @@ class ProcessStore:
                 return row, False
             return row, connection.execute(_CLAIM, values).rowcount == 1
 
-    def record_instance(self, process_id: uuid.UUID, token: str, process_instance_id: str) -> bool:
-        """Write down which instance the claimant started; False when the claim is no longer ours."""
+    def record_instance(self, process_id: uuid.UUID, process_instance_id: str, *, while_pending: bool = False) -> bool:
+        """Write down the instance of a row that has none yet; False when the row has one.
+
+        Whoever learns the instance may write it, whatever became of the claim: the first one is the row's.
+
+        `while_pending`: only if the row has not ended meanwhile.
+        """
+        statement = _RECORD_INSTANCE_WHILE_PENDING if while_pending else _RECORD_INSTANCE
         with self._db.write_one() as connection:
-            done = connection.execute(
-                _RECORD_INSTANCE,
-                {"the_id": process_id, "token": token, "pid": process_instance_id, "moment": now()},
-            )
-            return done.rowcount == 1
+            values = {"the_id": process_id, "pid": process_instance_id, "moment": now()}
+            return connection.execute(statement, values).rowcount == 1
 
     def release_claim(self, process_id: uuid.UUID, token: str, *, is_first: bool) -> None:
         """Give a claim back: the engine has surely not started anything for it.
@@ -277,12 +288,12 @@ class ProcessStore:
         *,
         process_instance_id: str | None = None,
         connection: Connection | None = None,
-        as_found: bool = False,
+        only_answer_is_of: str | None = None,
     ) -> bool:
         """End the row, if its state allows it. With an instance id: only if it is that row's.
 
-        `as_found`: the end is what the engine's history looks like, which knows nothing of steps that declare an error:
-        a row that ended in an error, and stands on no incident, stays as it is.
+        `only_answer_is_of`: the external task of the response step whose outcome this is; False when another response
+        step of the process has an outcome that the engine may have accepted before.
 
         `connection` lets the end be written in one transaction with a step's event.
         """
@@ -295,9 +306,11 @@ class ProcessStore:
                 "incident_id": ending.incident_id,
             }
         )
-        statement = _settle(ending.status, frozenset(new), as_found)
+        statement = _settle(ending.status, frozenset(new), only_answer_is_of is not None)
         values = {f"new_{name}": value for name, value in new.items()}
         values |= {"the_id": process_id, "new_engine_open": ending.engine_open, "moment": now()}
+        if only_answer_is_of is not None:
+            values["own_task"] = only_answer_is_of
         if connection is not None:
             return connection.execute(statement, values).rowcount == 1
         with self._db.write_one() as own:
@@ -310,7 +323,7 @@ class ProcessStore:
         """
         statement = (
             sa.update(process_store)
-            .where(_p.id == process_id, _STOOD_STILL)
+            .where(_p.id == process_id, _HAS_OPEN_INCIDENT)
             .values(status=Constant(PENDING), updated_at=now(), **_NOT_ENDED)
         )
         if connection is not None:

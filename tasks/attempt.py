@@ -7,38 +7,38 @@ Each thing is written before it is said: a crash between two lines of :meth:`Att
 from __future__ import annotations
 
 import logging
-import random
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
-from camunda_bridge.errors import BridgeError, EngineAway, LockLost, VariableError
+from camunda_bridge.errors import BridgeError, DefinitionError, EngineAway, EngineRefused, LockLost, VariableError
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
+from camunda_bridge.task_fate import Fate, TaskEnd, ended_in_error, fate_of
 from camunda_bridge.variables import Typed, from_engine
 from logs.redaction import shown, shown_error, shown_text
 from metrics import declared
 from store.database import DatabaseAway, retrying
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, STARTED, NewEvent, Progress
-from store.processes import ERROR, OK, Ending
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, RELEASED, STARTED, NewEvent, Progress
+from store.processes import ERROR, OK
 from tasks import tracing
-from tasks.catching import is_caught
-from tasks.earlier import count_lost, count_undelivered, stored_outcome
+from tasks.catching import deployed_bpmn, is_caught
+from tasks.earlier import count_lost, count_undelivered, stored_outcome, with_reported_failures
 from tasks.follow import hand_on_slot
+from tasks.instances import with_instance
 from tasks.limits import time_limit
 from tasks.messages import StepMessage, correlation_id_of
+from tasks.outcome import ending_by, settle_answered
 from tasks.progress import go_on
-from tasks.report import report_failure
+from tasks.report import failure_progress, report_failure
 from tasks.runtime import runtime
 from tasks.settle import settle_step
+from tasks.telling import tell, until_answered
 from tasks.watched import announce
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 #: what an outcome leads to, unless something comes between
 _PHASES = {Completed: COMPLETED, BusinessError: BPMN_ERROR, Failed: FAILED}
@@ -87,11 +87,18 @@ class Attempt:
         announce(self.correlation_id)
         self.takes_over = any(attempt.kept_outcome is not None for attempt in earlier)
         with runtime().keeper.holding(self.task.id, self.message.token, since=locked_at) as is_lost:
+            try:
+                earlier = with_reported_failures(earlier, self._has_reported_failure)
+            except EngineAway as error:
+                self._count("put_off")
+                self._release(str(error))
+                return
             stored = stored_outcome(earlier)
             most = runtime().settings.step_max_lost
             if stored is not None and count_undelivered(earlier) >= most:
-                # The engine gave the task out each time and took its outcome never: it will not take it.
-                execution = Execution(Failed(f"the engine refused the outcome of this step {most} times", "", True), 0)
+                # The engine gave the task out again each time: it will not accept this outcome.
+                text = f"the engine never accepted the outcome of this step, in {most} attempts"
+                execution = Execution(Failed(text, "", True), 0)
             elif stored is not None:
                 log.info("%s: outcome of an earlier attempt found, handler not run again", self.task.topic)
                 execution = stored
@@ -158,6 +165,7 @@ class Attempt:
         is_whole = document is outcome.document
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
         exactly = None if outcome.exact else {"variables": outcome.variables}
+        status = self._process_status()
         self._write(
             execution,
             Progress(
@@ -166,11 +174,22 @@ class Attempt:
                 result=self.step.success,
                 metadata=exactly if is_whole else None,
                 kept_outcome=None if is_whole else {"response": outcome.document, **(exactly or {})},
+                process_status=status,
             ),
         )
-        self._tell(lambda: runtime().engine.complete(self.task.id, self.message.token, outcome.variables))
-        if self.step.outcome is not None and self.context.process_id is not None:
-            self._settle(outcome)
+        may_become_an_error = self._may_become_an_error()
+        try:
+            tell(
+                lambda: runtime().engine.complete(self.task.id, self.message.token, outcome.variables),
+                was_taken=lambda end: end.fate is Fate.COMPLETED or (may_become_an_error and self._was_error(end)),
+                attempt=self.key,
+            )
+        except EngineRefused as error:
+            return self._fail(_refused(error), execution)
+        if may_become_an_error and until_answered(self._became_an_error):
+            return self._end_as_error()
+        if status is not None:
+            self._settle(status, outcome)
         else:
             go_on(self.task, confirm=self.key)
         return COMPLETED
@@ -188,13 +207,22 @@ class Attempt:
                 kept_outcome=None if document == outcome.document else {"response": outcome.document},
             ),
         )
-        if not self._tell(lambda: is_caught(self.task, outcome.code)):
+        if not until_answered(lambda: is_caught(self.task, outcome.code)):
             return self._fail(outcome.uncaught(), execution)
-        self._tell(
-            lambda: runtime().engine.bpmn_error(
-                self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
+        try:
+            tell(
+                lambda: runtime().engine.bpmn_error(
+                    self.task.id, self.message.token, outcome.code, outcome.message, outcome.variables
+                ),
+                was_taken=self._was_error,
+                attempt=self.key,
             )
-        )
+        except EngineRefused as error:
+            return self._fail(_refused(error), execution)
+        return self._end_as_error()
+
+    def _end_as_error(self) -> str:
+        """The engine made a BPMN error of the outcome: the process goes on where that is caught."""
         retrying(lambda: runtime().events.close(self.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
         announce(self.correlation_id)
         go_on(self.task, confirm=None)
@@ -204,40 +232,75 @@ class Attempt:
         tracing.fail("failed")
         outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
         log.warning("%s: attempt failed: %s", self.task.topic, outcome.message)
-        self._write(
-            execution,
-            Progress(
-                FAILED,
-                business_action_response={"message": outcome.message},
-                result=self.step.error,
-                error_details=outcome.details or None,
-            ),
-        )
-        announce(self.correlation_id)
+        self._write(execution, failure_progress(outcome, self.step))
         report_failure(self.message, self.step, outcome, self.context)
+        announce(self.correlation_id)
         return FAILED
 
-    def _settle(self, outcome: Completed) -> None:
-        ending = (
-            Ending(OK, result=outcome.document, identifiers=self.identifiers or None)
-            if self.step.outcome == "ok"
-            else Ending(ERROR, error=outcome.document, identifiers=self.identifiers or None)
-        )
-        retrying(
+    def _process_status(self) -> str | None:
+        """The status that this step's completion gives the process; None for a step that is no response step here.
+
+        The response step of a process that was called answers for nobody.
+        """
+        context = self.context
+        is_called = context.process_key is not None and context.process_key != self.task.process_definition_key
+        if self.step.outcome is None or context.process_id is None or is_called:
+            return None
+        return OK if self.step.outcome == "ok" else ERROR
+
+    def _settle(self, status: str, outcome: Completed) -> None:
+        """End the process as its response step says."""
+        ending = ending_by(status, outcome.document, self.identifiers or None)
+        process_id = uuid.UUID(self.context.process_id)
+        won = retrying(
             lambda: settle_step(
-                uuid.UUID(self.context.process_id),
+                process_id,
                 ending,
                 process_key=self.task.process_definition_key,
                 process_instance_id=self.task.process_instance_id,
                 correlation_id=self.correlation_id,
                 traceability_id=self.traceability_id,
                 confirm=self.key,
-                confirmed_phase=COMPLETED,
                 has_callback=self.context.has_callback,
             ),
             for_s=runtime().settings.db_hold_s,
         )
+        if not won and not self._settle_otherwise(process_id):
+            go_on(self.task, confirm=self.key)
+            return
         hand_on_slot()
+
+    def _settle_otherwise(self, process_id: uuid.UUID) -> bool:
+        """Settle a row that has ended, has no instance yet, or has another answer; False when this is not its instance.
+
+        Raises:
+            EngineAway: which answer was the first is not known; the reconciler finds out.
+        """
+        found = retrying(lambda: runtime().processes.by_id(process_id), for_s=runtime().settings.db_hold_s)
+        if found is None:
+            return False
+        row = until_answered(lambda: with_instance(found))
+        if row.process_instance_id != self.task.process_instance_id:
+            return False
+        return until_answered(lambda: settle_answered(row, known=self.key))
+
+    def _may_become_an_error(self) -> bool:
+        """True when the diagram may make a BPMN error of this step's completion: `camunda:errorEventDefinition`."""
+        try:
+            bpmn = until_answered(lambda: deployed_bpmn(self.task.process_definition_id))
+        except DefinitionError as error:
+            log.warning("%s: its diagram cannot be read: %s", self.task.topic, error)
+            return False
+        return self.task.activity_id in bpmn.error_definitions
+
+    def _became_an_error(self) -> bool:
+        return self._was_error(fate_of(runtime().engine, self.task.id, self.message.token))
+
+    def _was_error(self, end: TaskEnd) -> bool:
+        return ended_in_error(runtime().engine, end, self.task.process_instance_id)
+
+    def _has_reported_failure(self, token: str) -> bool:
+        return until_answered(lambda: fate_of(runtime().engine, self.task.id, token)).has_failed
 
     def _write(self, execution: Execution, came_to: Progress) -> None:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
@@ -248,22 +311,17 @@ class Attempt:
             execution_time=execution.duration_ms,
         )
         events = runtime().events
-        write = events.take_over if self.takes_over and progress.phase == COMPLETING else events.progress
+        write = events.take_over if self.takes_over else events.progress
         if not retrying(lambda: write(self.key, progress), for_s=runtime().settings.db_hold_s):
             raise LockLost("the attempt was resolved otherwise meanwhile")
 
-    def _tell(self, call: Callable[[], T]) -> T:
-        """Make the call until the engine answers, as long as a lock lasts, with back-off and jitter."""
-        deadline = time.monotonic() + runtime().settings.lock_duration_ms / 1000
-        pause = 0.1
-        while True:
-            try:
-                return call()
-            except EngineAway:
-                if time.monotonic() + pause > deadline:
-                    raise
-                time.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(pause * 2, 3.0)
+    def _release(self, why: str) -> None:
+        """Another attempt is to begin anew: this one has done nothing that counts."""
+        log.warning("%s: attempt released before its handler ran: %s", self.task.topic, why)
+        try:
+            runtime().events.progress(self.key, Progress(LOST, metadata={RELEASED: why}))
+        except DatabaseAway as error:
+            log.info("release of the attempt is not written down: %s", error)
 
     def _give_way(self, why: str) -> None:
         """Another attempt has the task, or it is gone: neither complete nor record success."""
@@ -300,6 +358,17 @@ class Attempt:
             # Whoever reads the log finds the attempt in Flower by it, unless it ran in place.
             execution_id=self.execution_id,
         )
+
+
+def _refused(error: EngineRefused) -> Failed:
+    """What becomes of an outcome that the engine refuses for what it says: another attempt would be refused alike.
+
+    Raises:
+        EngineRefused: it refuses for the moment alone.
+    """
+    if not error.is_final:
+        raise error
+    return Failed(f"the engine refused the outcome: {error}", "", final=True)
 
 
 def _readable(message: StepMessage) -> tuple[dict[str, Any], VariableError | None]:

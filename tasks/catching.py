@@ -13,7 +13,7 @@ from tasks.runtime import runtime
 @lru_cache(maxsize=500)
 def deployed_bpmn(definition_id: str) -> Bpmn:
     """The BPMN of a deployed definition; it never changes, so one process asks once."""
-    return parse(runtime().engine.definition_xml(definition_id))
+    return parse(runtime().engine.definition_xml(definition_id), definition_id=definition_id)
 
 
 def is_caught(task: LockedTask, code: str) -> bool:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from camunda_bridge.executor import BusinessError, Completed, Execution
-from store.events import FAILED, LOST, OPEN_PHASES, EarlierAttempt
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
+from store.events import FAILED, LOST, OPEN_PHASES, RELEASED, EarlierAttempt
 
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)
 
 
+def with_reported_failures(earlier: list[EarlierAttempt], was_reported: Callable[[str], bool]) -> list[EarlierAttempt]:
+    """The attempts, where one whose failure the engine took, while its answer was lost, counts as failed.
+
+    `was_reported`: whether the engine took the failure that was reported with this lock token.
+    """
+    return [
+        replace(attempt, phase=FAILED)
+        if attempt.phase in OPEN_OR_LOST and _failure_of(attempt) is not None and was_reported(attempt.lock_token)
+        else attempt
+        for attempt in earlier
+    ]
+
+
 def stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:
     """What an earlier attempt had come to before it could tell the engine."""
-    for attempt in reversed(earlier):
+    for attempt in _never_heard_of(earlier):
         response = attempt.business_action_response
-        if attempt.phase not in OPEN_OR_LOST or response is None:
+        if response is None:
             continue
-        kept = {**(attempt.metadata or {}), **(attempt.kept_outcome or {})}
+        if (failure := _failure_of(attempt)) is not None:
+            return Execution(failure, 0)
+        kept = _kept(attempt)
         response = kept.get("response", response)
         if "bpmnError" in kept:
             error = BusinessError(response["code"], response["message"], kept["bpmnError"], response["details"])
@@ -26,14 +45,28 @@ def stored_outcome(earlier: list[EarlierAttempt]) -> Execution | None:
     return None
 
 
+def _failure_of(attempt: EarlierAttempt) -> Failed | None:
+    failure = _kept(attempt).get("failure")
+    if failure is None:
+        return None
+    return Failed(attempt.business_action_response["message"], attempt.error_details or "", failure["final"])
+
+
+def _kept(attempt: EarlierAttempt) -> dict[str, Any]:
+    return {**(attempt.metadata or {}), **(attempt.kept_outcome or {})}
+
+
 def count_undelivered(earlier: list[EarlierAttempt]) -> int:
     """How many came to an outcome that the engine never took."""
     return sum(attempt.business_action_response is not None for attempt in _never_heard_of(earlier))
 
 
 def count_lost(earlier: list[EarlierAttempt]) -> int:
-    """How many never came to an end."""
-    return sum(attempt.business_action_response is None for attempt in _never_heard_of(earlier))
+    """How many never came to an end, without those that their worker stopped and unlocked at its own end."""
+    return sum(
+        attempt.business_action_response is None and RELEASED not in (attempt.metadata or {})
+        for attempt in _never_heard_of(earlier)
+    )
 
 
 def _never_heard_of(earlier: list[EarlierAttempt]) -> list[EarlierAttempt]:

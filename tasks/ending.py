@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
+from camunda_bridge.errors import BridgeError
+from store.clock import now
 from store.processes import PENDING, Ending, ProcessRow
 from tasks import app, log_context
 from tasks.instances import instances_of
+from tasks.outcome import settle_answered
 from tasks.publish import BrokerAway, send_close
+from tasks.retry import EngineUnavailable
 from tasks.runtime import runtime
 from tasks.settle import ops_event, settle
 
@@ -18,10 +22,20 @@ log = logging.getLogger(__name__)
 def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -> bool:
     """End a row as `actor` wants it, by the call `step_name`; False when it had ended before.
 
-    Its instance, if one runs, is deleted by a task, so that no caller waits for the engine.
+    It has, too, when the engine has accepted the outcome of a response step that is not written into the row yet. Its
+    instance, if one runs, is deleted by a task, so that no caller waits for the engine.
+
+    Raises:
+        EngineUnavailable: the process has such an outcome, and only the engine knows whether it was accepted. Nothing
+            was changed.
     """
-    if row.status != PENDING and row.status == ending.status:
+    if row.status != PENDING and row.status == ending.status and row.incident_id is None:
         return False
+    try:
+        if settle_answered(row):
+            return False
+    except BridgeError as error:
+        raise EngineUnavailable(f"{error}; whether the process has ended is not known; nothing was changed") from error
     event = ops_event(
         row,
         actor=actor,
@@ -51,11 +65,17 @@ def close_instance(process_id: str) -> None:
 def close_in_engine(row: ProcessRow) -> None:
     """Delete the instance of an ended row, if it has one, written down or not.
 
+    While a start of it may be under way, what is not there yet may still come: it is looked for again.
+
     Raises:
         EngineAway: reconcile tries again.
     """
     recorded = row.process_instance_id
-    for instance_id in [recorded] if recorded else [item["id"] for item in instances_of(row)]:
+    found = [recorded] if recorded else [item["id"] for item in instances_of(row)]
+    for instance_id in found:
         runtime().engine.delete_instance(instance_id, f"ended from outside as {row.status}")
         runtime().events.forget_outcomes(row.correlation_id, instance_id)
-    runtime().processes.close_in_engine(row.id)
+    if not found and row.claim_until is not None and row.claim_until > now():
+        runtime().processes.postpone_close(row.id)
+    else:
+        runtime().processes.close_in_engine(row.id)

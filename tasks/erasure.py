@@ -14,6 +14,7 @@ from store.personal import PersonalData
 from store.processes import PENDING, ProcessRow
 from tasks import app
 from tasks.documents import rfc3339
+from tasks.instances import with_instance
 from tasks.publish import BROKER_AWAY
 from tasks.retry import EngineUnavailable
 from tasks.runtime import runtime
@@ -107,9 +108,10 @@ def _erase_history(row: ProcessRow) -> int:
 
 def _instances(row: ProcessRow) -> list[dict[str, Any]]:
     """What history knows of the process's instance and of those that it called, the root first."""
-    if row.process_instance_id is None:
+    instance_id = with_instance(row).process_instance_id
+    if instance_id is None:
         return []
-    root = runtime().engine.historic_instance(row.process_instance_id)
+    root = runtime().engine.historic_instance(instance_id)
     found = [root] if root is not None else []
     for instance in found:
         found += runtime().engine.called_by(instance["id"])

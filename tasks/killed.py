@@ -12,12 +12,11 @@ from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine
 from metrics import declared
 from store.database import DatabaseAway
-from store.events import FAILED, Progress
 from tasks import app, log_context, tracing
 from tasks.follow import end_permit
 from tasks.messages import StepMessage, correlation_id_of
 from tasks.processes import registry
-from tasks.report import report_failure
+from tasks.report import failure_progress, report_failure
 from tasks.runtime import runtime
 from tasks.watched import announce
 
@@ -60,16 +59,16 @@ def _report(
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
     end_permit(message)
     try:
-        progress = Progress(FAILED, {"message": text}, result=step.error)
-        if not runtime().events.progress(message.attempt, progress, only_from_started=True):
+        failure = Failed(text, "")
+        if not runtime().events.progress(message.attempt, failure_progress(failure, step), only_from_started=True):
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return
         declared.STEP_ATTEMPTS.labels(message.task.topic, "killed").inc()
+        report_failure(message, step, failure, context)
         announce(correlation_id)
-        report_failure(message, step, Failed(text, ""), context)
     except (BridgeError, DatabaseAway) as error:
-        log.warning("failure of %s not reported, its lock runs out: %s", message.task.topic, error)
+        log.warning("failure of %s not reported, the next attempt reports it: %s", message.task.topic, error)
 
 
 def _context(message: StepMessage) -> ExecutionContext:

@@ -9,13 +9,14 @@ from camunda_bridge.client import LockedTask, Started
 from camunda_bridge.errors import BridgeError
 from store.database import DatabaseAway
 from store.events import COMPLETED, AttemptKey
+from store.processes import PENDING
 from tasks import app, log_context, tracing
 from tasks.catching import deployed_bpmn
 from tasks.follow import follow, hand_on_slot
+from tasks.outcome import RUNNING, settle_ended
 from tasks.processes import registry
 from tasks.publish import BrokerAway, send_follow
 from tasks.runtime import runtime
-from tasks.settle import settle_from_history
 from tasks.watched import announce
 
 log = logging.getLogger(__name__)
@@ -94,15 +95,15 @@ def _settle_if_ended(instance_id: str) -> bool:
     """True when the instance, and the one at the root of it, have ended."""
     engine = runtime().engine
     instance = engine.historic_instance(instance_id)
-    if instance is None or instance["state"] in ("ACTIVE", "SUSPENDED"):
+    if instance is None or instance["state"] in RUNNING:
         return False
     if instance["rootProcessInstanceId"] != instance_id:
         instance = engine.historic_instance(instance["rootProcessInstanceId"])
-        if instance is None or instance["state"] in ("ACTIVE", "SUSPENDED"):
+        if instance is None or instance["state"] in RUNNING:
             return False
     row = runtime().processes.by_instance_id(instance["id"])
-    if row is not None and row.status in ("pending", "error"):
-        settle_from_history(row, instance)
+    if row is not None and (row.status == PENDING or row.incident_id is not None):
+        settle_ended(row, instance)
     return True
 
 

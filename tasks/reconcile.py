@@ -16,21 +16,23 @@ import redis
 
 from camunda_bridge.client import PAGE
 from camunda_bridge.errors import BridgeError, EngineRefused
+from camunda_bridge.task_fate import Fate, ended_in_error, fate_of
 from camunda_bridge.variables import parse_date
 from metrics import declared
 from store.clock import now
 from store.database import DatabaseAway
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
+from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.batches import each_or_give_back
 from tasks.ending import close_in_engine
 from tasks.health import note_missing_log
+from tasks.outcome import settle_answered, settle_ended
 from tasks.publish import BrokerAway, send_start
 from tasks.report import settle_incident
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
-from tasks.settle import settle, settle_from_history
+from tasks.settle import settle
 from tasks.ticks import is_first_tick
 from tasks.watched import announce
 
@@ -38,8 +40,6 @@ log = logging.getLogger(__name__)
 
 #: instances that end while a page is read, and clocks that differ: history is read again from this far back
 OVERLAP = timedelta(minutes=5)
-#: for so many seconds a worker that has written an outcome down is left to end its process itself
-UNDER_WAY_S = 5.0
 #: starts sent again, and attempts resolved, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -196,10 +196,7 @@ def _settle_all(instances: list[dict[str, Any]]) -> None:
 
 
 def _settle_unseen(row: ProcessRow, instance: dict[str, Any]) -> None:
-    if instance.get("state") == "COMPLETED" and runtime().events.is_delivering(row.correlation_id, for_s=UNDER_WAY_S):
-        # Its worker has just ended it, and knows its result better than history, which has variables alone.
-        return
-    if settle_from_history(row, instance):
+    if settle_ended(row, instance):
         _repaired("end_found")
 
 
@@ -211,41 +208,46 @@ def _resolve(row: EventRow) -> None:
     phase = _what_became_of(row)
     if phase is None:
         return
-    closed = runtime().events.close(AttemptKey(row.external_task_id or "", row.lock_token or ""), phase)
-    if closed:
+    attempt = AttemptKey(row.external_task_id or "", row.lock_token or "")
+    # A response step's attempt is closed with its process's row, or not at all.
+    if (phase == COMPLETED and _settle_by(row, attempt)) or runtime().events.close(attempt, phase):
         _repaired(f"attempt_{phase.replace('-', '_')}")
         if row.correlation_id is not None:
             announce(row.correlation_id)
 
 
+def _settle_by(row: EventRow, attempt: AttemptKey) -> bool:
+    """Settle the process that the outcome of this attempt ends; False when it ends none."""
+    process = runtime().processes.by_correlation_id(row.correlation_id or "")
+    if process is None or process.process_instance_id != row.process_instance_id:
+        return False
+    return settle_answered(process, known=attempt)
+
+
 def _what_became_of(row: EventRow) -> str | None:
     """The last phase of an open attempt; None while it may still run."""
-    task = runtime().engine.external_task(row.external_task_id or "")
+    engine, token = runtime().engine, row.lock_token or ""
+    task = engine.external_task(row.external_task_id or "")
     if task is not None:
-        if task["workerId"] == row.lock_token and not _is_past(task["lockExpirationTime"]):
+        if task["workerId"] == token and not _is_past(task["lockExpirationTime"]):
             return None
         # Still to be done, by another attempt. Its stored output, if any, is found there.
-        return None if task["workerId"] == row.lock_token or row.phase == COMPLETING else LOST
-    entries = runtime().engine.task_log(row.external_task_id or "")
-    if not entries:
+        return None if task["workerId"] == token or row.phase == COMPLETING else LOST
+    end = fate_of(engine, row.external_task_id or "", token)
+    if end.fate is Fate.UNKNOWN:
         # History level FULL logs already that the task was created.
         note_missing_log(runtime().redis)
         log.warning("the engine has no log of external task %s: is its history level FULL?", row.external_task_id)
-    if any(entry["successLog"] and entry["workerId"] == row.lock_token for entry in entries):
+    if end.fate is Fate.COMPLETED:
         return COMPLETED
-    if any(entry["successLog"] for entry in entries):
-        return LOST
-    if row.phase != COMPLETING:
+    if end.has_failed:
+        return FAILED
+    if end.fate is Fate.COMPLETED_BY_ANOTHER or row.phase != COMPLETING:
         return LOST
     # A BPMN error and the deletion of the instance leave the same log entry; only the activities tell them apart.
-    if "bpmnError" in (row.metadata or {}) and _was_caught(row):
+    if ended_in_error(engine, end, row.process_instance_id or ""):
         return BPMN_ERROR
     return OUTCOME_UNKNOWN
-
-
-def _was_caught(row: EventRow) -> bool:
-    activities = runtime().engine.activities(row.process_instance_id or "")
-    return any(item["activityType"] in ("boundaryError", "errorStartEvent") for item in activities)
 
 
 def _is_past(time_text: str | None) -> bool:

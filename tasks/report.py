@@ -1,4 +1,4 @@
-"""Tell the engine that an attempt failed; when no retry is left, tell the waiting client too."""
+"""Report a failed attempt to the engine; when that makes an incident, end the process's row with it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import uuid
 
 from camunda_bridge.context import ExecutionContext
 from camunda_bridge.definition import StepDefinition
-from camunda_bridge.errors import BridgeError
+from camunda_bridge.errors import BridgeError, EngineRefused
 from camunda_bridge.executor import Failed
 from metrics import declared
 from store.database import retrying
-from store.processes import ERROR, Ending, ProcessRow
+from store.events import COMPLETING, FAILED, Progress
+from store.processes import ERROR, PENDING, Ending, ProcessRow
+from tasks.catching import deployed_bpmn
+from tasks.instances import with_instance
 from tasks.messages import StepMessage
+from tasks.progress import go_on
+from tasks.retry import turn
 from tasks.runtime import runtime
 from tasks.settle import settle
+from tasks.telling import tell, until_answered
 
 log = logging.getLogger(__name__)
 
@@ -23,27 +29,64 @@ log = logging.getLogger(__name__)
 MAX_PAUSE_S = 3600.0
 
 
+def failure_progress(failure: Failed, step: StepDefinition) -> Progress:
+    """What the event of a failed attempt says before the engine is told."""
+    return Progress(
+        COMPLETING,
+        business_action_response={"message": failure.message},
+        result=step.error,
+        error_details=failure.details or None,
+        kept_outcome={"failure": {"final": failure.final}},
+    )
+
+
 def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, context: ExecutionContext) -> None:
-    """Report a failed attempt with the retries that are left.
+    """Report an attempt that failed, as its event says already, with the retries that are left; then close it.
 
     Raises:
         LockLost: the task is another's by now.
-        EngineAway: the engine was not told; the lock runs out and the step is tried again.
+        EngineAway: the engine was not told; the next attempt reports the failure in place of running the handler.
     """
-    left = 0 if failure.final else step.retries_left(message.task.retries)
-    runtime().engine.failure(
-        message.task.id,
-        message.token,
-        failure.message,
-        failure.details,
-        retries=left,
-        # The pause is a lock to the engine: without a retry there is nothing to pause for, and ops need not wait.
-        retry_timeout_ms=retry_pause_ms(left, step) if left else 0,
-    )
-    if left == 0:
+    task = message.task
+    left = 0 if failure.final else step.retries_left(task.retries)
+    # The pause is a lock to the engine: without a retry there is nothing to pause for, and ops need not wait.
+    pause_ms = retry_pause_ms(left, step) if left else 0
+    text = failure.message
+    try:
+        tell(
+            lambda: runtime().engine.failure(
+                task.id, message.token, failure.message, failure.details, retries=left, retry_timeout_ms=pause_ms
+            ),
+            was_taken=lambda end: end.has_failed,
+            attempt=message.attempt,
+        )
+    except EngineRefused as error:
+        if not error.is_final:
+            raise
+        # An expression of the diagram that looks at the failure, for example. Without retries there is an incident all
+        # the same.
+        left, text = 0, f"{text}; the engine refused the report of it: {error}"
+        until_answered(lambda: runtime().engine.set_task_retries(task.id, 0))
+    retrying(lambda: runtime().events.close(message.attempt, FAILED), for_s=runtime().settings.db_hold_s)
+    if _became_an_error(message):
+        go_on(task, confirm=None)
+    elif left == 0:
         row = retrying(lambda: _row(message, context), for_s=runtime().settings.db_hold_s)
         if row is not None:
-            settle_incident(row, failure.message, step.name)
+            settle_incident(row, text, step.name)
+
+
+def _became_an_error(message: StepMessage) -> bool:
+    """True when a `camunda:errorEventDefinition` has made a BPMN error of the failure: the task is gone."""
+    task = message.task
+    try:
+        if task.activity_id not in deployed_bpmn(task.process_definition_id).error_definitions:
+            return False
+        return runtime().engine.external_task(task.id) is None
+    except BridgeError as error:
+        # Then there is an incident or not: whoever settles it looks for it.
+        log.info("%s: whether its failure became an error is not known: %s", task.topic, error)
+        return False
 
 
 def retry_pause_ms(left: int, step: StepDefinition) -> int:
@@ -54,20 +97,24 @@ def retry_pause_ms(left: int, step: StepDefinition) -> int:
 
 
 def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) -> bool:
-    """The row's process stands still on an incident: `error`, and the waiting client is told now.
+    """End the row of a process that has an open incident, and tell the waiting client now.
 
-    False when it had ended before.
+    False when it has none (it was resolved meanwhile, or a BPMN error was made of the failure), when the engine cannot
+    tell, or when the row had ended before. What cannot be told now, the reconciler finds.
     """
-    # The row must say that it stands on an incident even if the engine cannot say on which.
-    incident_id = "unknown"
-    try:
-        incidents = runtime().engine.incidents_of(row.process_instance_id or "")
-        incident_id = incidents[0]["id"] if incidents else incident_id
-    except BridgeError as error:
-        log.info("incident of %s not found: %s", row.correlation_id, error)
-    error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
-    ending = Ending(ERROR, error=error_document, incident_id=incident_id)
-    won = retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
+    # A retry at the same moment would leave the row in `error` while the process runs.
+    with turn(row.id):
+        try:
+            row = with_instance(row)
+            incidents = runtime().engine.incidents_of(row.process_instance_id) if row.process_instance_id else []
+        except BridgeError as error:
+            log.info("incident of %s left to reconcile: %s", row.correlation_id, error)
+            return False
+        if not incidents or row.status != PENDING:
+            return False
+        error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
+        ending = Ending(ERROR, error=error_document, incident_id=incidents[0]["id"])
+        won = retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
     if won:
         declared.INCIDENTS.labels(row.process_key).inc()
     return won

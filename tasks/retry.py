@@ -13,6 +13,7 @@ from camunda_bridge.errors import BridgeError, EngineAway, NotFound
 from store.database import DatabaseAway, retrying
 from store.processes import OK, PENDING, ProcessRow
 from tasks import tracing
+from tasks.instances import with_instance
 from tasks.publish import BROKER_AWAY, BrokerAway, send_follow
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.settle import ops_event, record_ops, reopen
@@ -42,10 +43,15 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
             safe: it goes on with those that are left.
         DatabaseAway: nothing was changed.
     """
+    if row.incident_id is not None:
+        try:
+            row = with_instance(row)
+        except BridgeError as error:
+            raise EngineUnavailable(f"{error}; nothing was changed") from error
     if not row.process_instance_id:
         # Not at the engine yet. An empty filter would find the incidents of every instance.
         return False
-    with _turn(row.id):
+    with turn(row.id):
         found = runtime().processes.by_id(row.id) or row
         if row.incident_id is not None and found.incident_id != row.incident_id:
             # Another call was first: the incident that this one is about is being tried again, or was.
@@ -115,14 +121,18 @@ def follow_at_once(row: ProcessRow, instance_id: str) -> None:
 
 
 @contextmanager
-def _turn(process_id: uuid.UUID) -> Iterator[None]:
-    """One retry of a process at a time. Without Redis, or a turn in time, it goes on: the worst is an attempt more."""
+def turn(process_id: uuid.UUID) -> Iterator[None]:
+    """One at a time who retries a process's incidents or writes them into its row.
+
+    Without Redis, or a turn in time, it goes on: the worst is an attempt more, or a row that says `error` until the
+    next round of the reconciler.
+    """
     lock = runtime().redis.lock(f"{KEY_PREFIX}retry:{process_id}", timeout=TURN_S, blocking_timeout=TURN_WAIT_S)
     is_held = False
     try:
         is_held = lock.acquire()
     except BROKER_AWAY as error:
-        log.info("retry of %s takes no turn: %s", process_id, error)
+        log.info("incidents of %s are handled without a turn: %s", process_id, error)
     try:
         yield
     finally:

@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from camunda_bridge.endings import end_of
 from logs.redaction import shown, shown_error
 from metrics import declared
-from store.events import OPS, AttemptKey, NewEvent, close
-from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
+from store.events import COMPLETED, OPS, AttemptKey, NewEvent, close
+from store.processes import CANCELLED, ERROR, Ending, ProcessRow
 from tasks import tracing
 from tasks.publish import BROKER_AWAY
 from tasks.results import open_result, publish_result
@@ -40,43 +39,54 @@ def settle_step(
     correlation_id: str,
     traceability_id: str,
     confirm: AttemptKey,
-    confirmed_phase: str,
     has_callback: bool = False,
 ) -> bool:
     """End the row of a response step's process, and the step's attempt, in one transaction; then wake the waiters.
+
+    Reads no row. False, and nothing is written, when the row has ended, has another instance or none yet, or when
+    another outcome of it may have been accepted before.
 
     `has_callback`: somebody else is to be told too, which is written down in the same transaction.
     """
     ending = _shown(ending)
     with _traced(ending, correlation_id), runtime().database.write() as connection:
-        close(connection, confirm, confirmed_phase)
         won = runtime().processes.settle(
             process_id,
             ending,
             process_instance_id=process_instance_id,
             connection=connection,
+            only_answer_is_of=confirm.external_task_id,
         )
+        if won:
+            close(connection, confirm, COMPLETED)
         claim = write_delivery(connection, process_id) if won and has_callback else None
-        was_late = not won and _record_lost_race(connection, process_id, ending)
     if won:
         declared.ENDED.labels(process_key, ending.status).inc()
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
-    elif was_late:
-        announce(correlation_id)
     if claim is not None:
         enqueue(claim)
     return won
 
 
-def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False, event: NewEvent | None = None) -> bool:
+def settle(
+    row: ProcessRow,
+    ending: Ending,
+    *,
+    as_found: bool = False,
+    event: NewEvent | None = None,
+    confirm: AttemptKey | None = None,
+) -> bool:
     """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost.
 
-    `as_found`: see :meth:`store.processes.ProcessStore.settle`.
+    `as_found`: the end is what the engine's history looks like.
     `event`: who ended it, for the event log; written with the end or not at all.
+    `confirm`: the attempt whose outcome this is, which the engine has accepted; closed in any case.
     """
     ending = _shown(ending)
     with _traced(ending, row.correlation_id), runtime().database.write() as connection:
-        won = runtime().processes.settle(row.id, ending, connection=connection, as_found=as_found)
+        won = runtime().processes.settle(row.id, ending, connection=connection)
+        if confirm is not None:
+            close(connection, confirm, COMPLETED)
         claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None
         if won and event is not None:
             runtime().events.record(event, connection=connection)
@@ -85,7 +95,7 @@ def settle(row: ProcessRow, ending: Ending, *, as_found: bool = False, event: Ne
     if won:
         declared.ENDED.labels(row.process_key, ending.status).inc()
         wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
-    elif was_late:
+    elif was_late or confirm is not None:
         announce(row.correlation_id)
     if claim is not None:
         enqueue(claim)
@@ -178,24 +188,6 @@ def record_ops(event: NewEvent) -> None:
         announce(event.correlation_id)
 
 
-def settle_from_history(row: ProcessRow, instance: dict[str, Any]) -> bool:
-    """Settle a row by what history says of its instance; False while it runs or when it was settled before."""
-    state = instance["state"]
-    if state in ("ACTIVE", "SUSPENDED"):
-        return False
-    if state == "COMPLETED":
-        return settle(row, ending_of(instance), as_found=True)
-    runtime().events.forget_outcomes(row.correlation_id, instance["id"])
-    reason = instance.get("deleteReason") or "the instance was deleted in the engine"
-    return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}), as_found=True)
-
-
-def ending_of(instance: dict[str, Any]) -> Ending:
-    """How a completed instance ended: in a business error if through an error end event, else ok."""
-    is_good, document = end_of(runtime().engine, instance["id"])
-    return Ending(OK, result=_plain(document)) if is_good else Ending(ERROR, error=document)
-
-
 def _traced(ending: Ending, correlation_id: str) -> AbstractContextManager[object]:
     attributes = {"correlation.id": correlation_id, "process.status": ending.status}
     return tracing.span("settle", attributes=attributes, only_within=True)
@@ -204,9 +196,3 @@ def _traced(ending: Ending, correlation_id: str) -> AbstractContextManager[objec
 def _shown(ending: Ending) -> Ending:
     # The result is what the client asked for and stays whole.
     return ending if ending.error is None else replace(ending, error=shown_error(ending.error))
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    # What JSON cannot hold is shown as text: a client reads it, nobody computes with it.
-    loaded: dict[str, Any] = json.loads(json.dumps(values, ensure_ascii=False, default=str))
-    return loaded

@@ -17,7 +17,7 @@ from store.database import DatabaseAway, retrying
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app, log_context, tracing
 from tasks.gate import close_gate
-from tasks.instances import instances_of
+from tasks.instances import adopt
 from tasks.progress import begin
 from tasks.publish import SENT_AT, BrokerAway, send_start, send_start_again
 from tasks.room import gauge
@@ -67,7 +67,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
     try:
         # A claim before ours may have started an instance that nobody wrote down.
-        instance = (row.claim_token and _adopt(row)) or _start(row, traceparent)
+        instance = (_adopt(row) if row.claim_token else None) or _start(row, traceparent)
     except EngineAway as error:
         log.info("start of %s put off: %s", row.correlation_id, error)
         if not error.maybe_done:
@@ -84,7 +84,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
         return
     log_context.bind(process_instance_id=instance.id)
     recorded = retrying(
-        lambda: runtime().processes.record_instance(row_id, token, instance.id), for_s=CLAIM_MARGIN_S / 2
+        lambda: runtime().processes.record_instance(row_id, instance.id, while_pending=True), for_s=CLAIM_MARGIN_S / 2
     )
     if recorded or _is_still_wanted(row_id, instance.id):
         begin(instance, row.process_key, row.correlation_id, slots=own_slots())
@@ -106,18 +106,16 @@ def _start(row: ProcessRow, traceparent: str | None) -> Started:
         row.application_id,
         tracing.traceparent() or traceparent,
         has_callback=row.callback_url is not None,
+        process_key=row.process_key,
     )
     variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})
     return runtime().engine.start(row.process_key, row.correlation_id, variables)
 
 
 def _adopt(row: ProcessRow) -> Started | None:
-    """The earliest instance that was started for this row; later ones are deleted."""
-    ours = instances_of(row)
-    for extra in ours[1:]:
-        log.warning("deleting second instance %s of %s", extra["id"], row.correlation_id)
-        runtime().engine.delete_instance(extra["id"], "started twice")
-    return Started(ours[0]["id"], ours[0]["processDefinitionId"]) if ours else None
+    """The instance that a claim before ours started."""
+    found = adopt(row)
+    return None if found is None else Started(found["id"], found["processDefinitionId"])
 
 
 def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
@@ -155,11 +153,19 @@ def _give_up(row: ProcessRow, error: BridgeError) -> None:
 
 
 def _is_still_wanted(row_id: uuid.UUID, instance_id: str) -> bool:
-    """After a lost claim: false, and our instance deleted, when the row has another one or has ended."""
-    row = runtime().processes.by_id(row_id)
+    """Whether to go on with an instance whose row has another one, or has ended meanwhile; deleted if it is not wanted.
+
+    An instance of a row that has ended is written down all the same.
+    """
+    processes = runtime().processes
+    row = processes.by_id(row_id)
+    if row is not None and row.process_instance_id is None and processes.record_instance(row_id, instance_id):
+        row = processes.by_id(row_id)
     if row is not None and row.process_instance_id == instance_id:
-        return row.status == PENDING
-    if row is not None and row.process_instance_id is None and row.status == PENDING:
-        return True
+        if row.status == PENDING:
+            return True
+        if row.incident_id is not None:
+            # It stands in the engine, for ops to retry.
+            return False
     runtime().engine.delete_instance(instance_id, "its process was ended or started otherwise")
     return False

@@ -216,7 +216,7 @@ class ProcessRun:
         if self._answer is not None:
             self.status, document = self._answer
         else:
-            is_good, document = end_of(self._engine, self.instance_id)
+            is_good, document = end_of(self._engine, self._worker.bpmn_of, self.instance_id)
             self.status = "ok" if is_good else "error"
         self.result, self.error = (document, None) if self.status == "ok" else (None, document)
 

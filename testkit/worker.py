@@ -100,7 +100,7 @@ class Worker:
             self._engine.complete(task.id, token, outcome.variables)
             return done, False
         if isinstance(outcome, BusinessError):
-            if is_caught(self._engine, self._bpmn_of, task, outcome.code):
+            if is_caught(self._engine, self.bpmn_of, task, outcome.code):
                 self._engine.bpmn_error(task.id, token, outcome.code, outcome.message, outcome.variables)
                 return done, True
             outcome = outcome.uncaught()
@@ -109,7 +109,8 @@ class Worker:
         self._engine.failure(task.id, token, outcome.message, outcome.details, retries=left, retry_timeout_ms=0)
         return replace(done, outcome=outcome), False
 
-    def _bpmn_of(self, definition_id: str) -> Bpmn:
+    def bpmn_of(self, definition_id: str) -> Bpmn:
+        """The BPMN of a definition id, by the files of the process and of those that it calls."""
         # Asked, not read out of the id: the engine leaves the key out of it where both are too long together.
         key = self._engine.session.get(f"/process-definition/{definition_id}")["key"]
         return self._bpmn[self._deployments.original(key)]

@@ -28,7 +28,7 @@ def begin(bench: Bench) -> tuple[ProcessRow, Any]:
     assert store.claim(new.id, "token", for_s=30)[1]
     context = ExecutionContext(str(new.id), bench.key, new.traceability_id)
     variables = to_engine({"email": SECRET, CONTEXT_VARIABLE: context.to_variable()})
-    assert store.record_instance(new.id, "token", bench.engine.start(bench.key, bench.key, variables).id)
+    assert store.record_instance(new.id, bench.engine.start(bench.key, bench.key, variables).id)
     row = store.by_id(new.id)
     assert row is not None
     return row, bench.fetch()

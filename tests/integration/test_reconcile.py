@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from camunda_bridge.variables import to_engine
 from store.clock import now
-from store.events import COMPLETING, OPS, AttemptKey, NewEvent, Progress
+from store.events import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, OK, PENDING, NewProcess
 from tasks import reconcile
+from tasks.messages import StepMessage
+from tasks.outcome import settle_answered
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 
@@ -25,7 +30,7 @@ def accept(bench: Bench, instance_id: str) -> uuid.UUID:
     store = bench.runtime.processes
     assert store.accept(row)
     store.claim(row.id, "token", for_s=60)
-    assert store.record_instance(row.id, "token", instance_id)
+    assert store.record_instance(row.id, instance_id)
     return row.id
 
 
@@ -65,6 +70,29 @@ def finished_instance(bench: Bench) -> str:
     return message.task.process_instance_id
 
 
+def write_answer(
+    bench: Bench, message: StepMessage, correlation_id: str, status: str, document: Any, *, instance: str | None = None
+) -> AttemptKey:
+    """What a worker writes before it tells the engine of a response step's outcome."""
+    event = NewEvent(
+        "trace",
+        "a",
+        correlation_id=correlation_id,
+        process_instance_id=instance or message.task.process_instance_id,
+        external_task_id=message.task.id,
+        lock_token=message.token,
+    )
+    assert bench.runtime.events.begin(event) == []
+    progress = Progress(COMPLETING, business_action_response=document, process_status=status)
+    assert bench.runtime.events.progress(message.attempt, progress)
+    return message.attempt
+
+
+def phases(bench: Bench, correlation_id: str) -> dict[AttemptKey, str]:
+    events = bench.runtime.events.by_correlation_id(correlation_id)
+    return {AttemptKey(event.external_task_id or "", event.lock_token or ""): event.phase for event in events}
+
+
 def test_instance_that_ended_unseen_is_settled_in_one_round_beside_50_000_running_ones(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,23 +126,84 @@ def test_sweep_goes_on_where_it_stopped_and_begins_anew_at_the_end(bench: Bench)
     assert bench.runtime.bookmarks.get("sweep") == "0"
 
 
-def test_end_is_left_to_the_worker_that_has_just_written_its_outcome_down(bench: Bench) -> None:
+def test_end_of_a_process_is_what_its_response_step_wrote_down_however_long_its_worker_stands_still(
+    bench: Bench,
+) -> None:
     bench.deploy({})
-    ended = accept(bench, finished_instance(bench))
+    message = bench.start(other=1)
+    ended = accept(bench, message.task.process_instance_id)
     row = bench.runtime.processes.by_id(ended)
     assert row is not None
-    attempt = AttemptKey("task", "token")
-    event = NewEvent("trace", "a", correlation_id=row.correlation_id, external_task_id="task", lock_token="token")
-    assert bench.runtime.events.begin(event) == []
-    assert bench.runtime.events.progress(attempt, Progress(COMPLETING, business_action_response={"given": 1}))
-
-    reconcile.sweep_running()
-    assert status(bench, ended) == PENDING
+    attempt = write_answer(bench, message, row.correlation_id, ERROR, {"code": "REFUSED"})
+    bench.engine.complete(message.task.id, message.token, to_engine({"code": "REFUSED"}))
     with bench.runtime.database.write() as connection:
-        connection.execute(sa.update(event_log).values(updated_at=now() - timedelta(minutes=1)))
+        connection.execute(sa.update(event_log).values(updated_at=now() - timedelta(minutes=10)))
+
     reconcile.sweep_running()
 
-    assert status(bench, ended) == OK
+    row = bench.runtime.processes.by_id(ended)
+    assert row is not None
+    assert (row.status, row.error, row.result) == (ERROR, {"code": "REFUSED"}, None)
+    assert phases(bench, row.correlation_id) == {attempt: COMPLETED}
+
+
+def test_answer_that_the_engine_never_accepted_decides_nothing(bench: Bench) -> None:
+    bench.deploy({})
+    message = bench.start(other=1)
+    ended = accept(bench, message.task.process_instance_id)
+    row = bench.runtime.processes.by_id(ended)
+    assert row is not None
+    attempt = write_answer(bench, message, row.correlation_id, ERROR, {"code": "REFUSED"})
+    bench.engine.unlock(message.task.id, message.token)
+    again = bench.fetch()
+    bench.engine.complete(again.task.id, again.token, {})
+
+    reconcile.sweep_running()
+
+    row = bench.runtime.processes.by_id(ended)
+    assert row is not None
+    assert (row.status, row.result) == (OK, {"other": 1})
+    assert phases(bench, row.correlation_id) == {attempt: COMPLETING}
+
+
+def test_first_answer_that_the_engine_accepted_decides_not_the_first_that_was_written(bench: Bench) -> None:
+    # Two branches, each with a response step; the process goes on at a third one.
+    bench.deploy({}, external("b"))
+    first, second = bench.start(), bench.start()
+    ended = accept(bench, first.task.process_instance_id)
+    row = bench.runtime.processes.by_id(ended)
+    assert row is not None
+    written_first = write_answer(bench, second, row.correlation_id, OK, {"n": 1}, instance=row.process_instance_id)
+    written_second = write_answer(bench, first, row.correlation_id, OK, {"n": 2})
+    bench.engine.complete(first.task.id, first.token, {})
+    time.sleep(0.01)  # the engine's log has milliseconds
+    bench.engine.complete(second.task.id, second.token, {})
+
+    assert settle_answered(row)
+
+    row = bench.runtime.processes.by_id(ended)
+    assert row is not None
+    assert (row.status, row.result) == (OK, {"n": 2})
+    assert phases(bench, row.correlation_id) == {written_first: COMPLETED, written_second: COMPLETED}
+
+
+def test_attempt_of_a_response_step_left_open_is_resolved_with_its_process_which_goes_on(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    message = bench.start()
+    row_id = accept(bench, message.task.process_instance_id)
+    row = bench.runtime.processes.by_id(row_id)
+    assert row is not None
+    attempt = write_answer(bench, message, row.correlation_id, OK, {"n": 1})
+    bench.engine.complete(message.task.id, message.token, {})
+    with bench.runtime.database.write() as connection:
+        connection.execute(sa.update(event_log).values(updated_at=now() - timedelta(minutes=10)))
+
+    reconcile.resolve_attempts()
+
+    row = bench.runtime.processes.by_id(row_id)
+    assert row is not None
+    assert (row.status, row.result) == (OK, {"n": 1})
+    assert phases(bench, row.correlation_id) == {attempt: COMPLETED}
 
 
 def test_instance_that_the_engine_has_forgotten_is_an_error_after_a_while(bench: Bench) -> None:

@@ -30,7 +30,7 @@ def kept(bench: Bench) -> list[Any]:
 
 
 def away(*_: Any) -> None:
-    raise EngineRefused("not now", status=400)
+    raise EngineRefused("ExternalTask with id 't' is suspended.", status=400)
 
 
 def variables(bench: Bench, message: Any) -> dict[str, Any]:

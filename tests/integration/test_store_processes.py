@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from store.database import Database, retrying
+from store.events import COMPLETED, COMPLETING, AttemptKey, EventStore, NewEvent, Progress
 from store.models import process_store
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow, ProcessStore
 from tests.integration.conftest import Clock
@@ -47,7 +49,7 @@ def accept(store: ProcessStore, correlation_id: str = "order-1", **values: Any) 
 def started(store: ProcessStore, correlation_id: str = "order-1", instance: str | None = None) -> NewProcess:
     new = accept(store, correlation_id)
     assert store.claim(new.id, "token", for_s=30)[1]
-    assert store.record_instance(new.id, "token", instance or f"pi-{correlation_id}")
+    assert store.record_instance(new.id, instance or f"pi-{correlation_id}")
     return new
 
 
@@ -190,17 +192,15 @@ def test_unknown_started_or_ended_row_cannot_be_claimed(store: ProcessStore) -> 
     assert not store.claim(ended.id, "token", for_s=30)[1]
 
 
-def test_instance_is_recorded_by_the_claimant_only(store: ProcessStore, clock: Clock) -> None:
+def test_first_instance_that_is_recorded_is_the_rows_whoever_holds_the_claim(store: ProcessStore, clock: Clock) -> None:
     new = accept(store)
-    assert not store.record_instance(new.id, "nobody", "pi")
     store.claim(new.id, "first", for_s=30)
     clock.advance(31)
     store.claim(new.id, "second", for_s=30)
-    assert not store.record_instance(new.id, "first", "pi-first")
-    assert store.record_instance(new.id, "second", "pi-second")
-    assert not store.record_instance(new.id, "second", "pi-third")
+    assert store.record_instance(new.id, "pi-of-first", while_pending=True)
+    assert not store.record_instance(new.id, "pi-of-second")
     row = row_of(store, new)
-    assert (row.process_instance_id, row.claim_token, row.claim_until) == ("pi-second", None, None)
+    assert (row.process_instance_id, row.claim_token, row.claim_until) == ("pi-of-first", None, None)
 
 
 def test_claim_is_released_by_its_holder_only(store: ProcessStore) -> None:
@@ -255,12 +255,14 @@ def test_settling_without_identifiers_keeps_those_of_the_row(store: ProcessStore
     assert row_of(store, new).identifiers == {"userId": "u"}
 
 
-def test_settling_ends_a_claim(store: ProcessStore) -> None:
+def test_instance_of_a_row_that_was_ended_while_it_was_claimed_can_still_be_recorded(store: ProcessStore) -> None:
     new = accept(store)
     store.claim(new.id, "token", for_s=30)
     store.settle(new.id, Ending(CANCELLED))
-    assert not store.record_instance(new.id, "token", "pi")
-    assert row_of(store, new).process_instance_id is None
+    assert row_of(store, new).claim_until is not None
+    assert not store.record_instance(new.id, "pi", while_pending=True)
+    assert store.record_instance(new.id, "pi")
+    assert (row_of(store, new).status, row_of(store, new).process_instance_id) == (CANCELLED, "pi")
 
 
 INCIDENT = Ending(ERROR, error={"code": "INCIDENT"}, incident_id="incident-1")
@@ -275,7 +277,7 @@ BUSINESS_ERROR = Ending(ERROR, error={"code": "E"})
         (Ending(OK), Ending(CANCELLED), False),
         (Ending(CANCELLED), Ending(OK), False),
         (Ending(CANCELLED), BUSINESS_ERROR, False),
-        (BUSINESS_ERROR, Ending(OK), True),
+        (BUSINESS_ERROR, Ending(OK), False),
         (BUSINESS_ERROR, BUSINESS_ERROR, False),
         (BUSINESS_ERROR, INCIDENT, False),
         (BUSINESS_ERROR, Ending(CANCELLED), False),
@@ -303,11 +305,31 @@ def test_instance_of_another_row_cannot_settle_it(store: ProcessStore) -> None:
     assert store.settle(new.id, Ending(OK), process_instance_id="pi-1")
 
 
-def test_instance_that_ended_before_it_was_recorded_settles_its_row(store: ProcessStore) -> None:
+def test_instance_that_is_not_recorded_yet_may_be_a_called_one_and_settles_nothing(store: ProcessStore) -> None:
     new = accept(store)
     store.claim(new.id, "token", for_s=30)
-    assert store.settle(new.id, Ending(OK), process_instance_id="pi-1")
-    assert row_of(store, new).process_instance_id == "pi-1"
+    assert not store.settle(new.id, Ending(OK), process_instance_id="pi-1")
+    assert row_of(store, new).status == PENDING
+
+
+def test_answer_does_not_settle_beside_another_one_that_may_have_been_accepted_before(
+    store: ProcessStore, database: Database
+) -> None:
+    new = started(store, instance="pi-1")
+    events = EventStore(database)
+
+    def answer(task: str, instance: str) -> None:
+        event = NewEvent("t", "s", correlation_id="order-1", process_instance_id=instance)
+        assert events.begin(replace(event, external_task_id=task, lock_token="token")) == []
+        assert events.progress(AttemptKey(task, "token"), Progress(COMPLETING, process_status=OK))
+
+    answer("own", "pi-1")
+    answer("of-a-called-instance", "pi-2")
+    answer("other", "pi-1")
+    ends = Ending(OK), "pi-1"
+    assert not store.settle(new.id, ends[0], process_instance_id=ends[1], only_answer_is_of="own")
+    events.close(AttemptKey("other", "token"), COMPLETED)
+    assert store.settle(new.id, ends[0], process_instance_id=ends[1], only_answer_is_of="own")
 
 
 def test_one_of_20_simultaneous_ends_wins(store: ProcessStore) -> None:
@@ -326,14 +348,13 @@ def test_settling_in_a_transaction_that_fails_leaves_the_row(store: ProcessStore
 
 
 @pytest.mark.parametrize(("incident", "allowed"), [(None, False), ("i", True)])
-def test_history_ends_no_row_well_that_a_step_ended_in_an_error(
+def test_nothing_ends_a_row_well_that_has_ended_in_an_error_without_an_open_incident(
     store: ProcessStore, incident: str | None, allowed: bool
 ) -> None:
-    """The engine calls every instance completed whose last step was done, one that declares an error too."""
     new = accept(store, "declared")
     assert store.settle(new.id, Ending(ERROR, error={"code": "DECLARED"}, incident_id=incident))
 
-    assert store.settle(new.id, Ending(OK), as_found=True) is allowed
+    assert store.settle(new.id, Ending(OK)) is allowed
 
 
 def test_reopened_row_is_pending_again(store: ProcessStore) -> None:

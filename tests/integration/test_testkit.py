@@ -63,7 +63,7 @@ def test_message_brings_its_variables(run_process: Run) -> None:
 def test_error_end_event_is_a_business_error(run_process: Run) -> None:
     run = run_process(error_end)
     assert (run.status, run.path[-1]) == ("error", "refused")
-    assert run.error == {"code": "refused", "message": "refused by the diagram", "type": None, "details": None}
+    assert run.error == {"code": "REFUSED", "message": "refused by the diagram", "type": None, "details": None}
 
 
 def test_job_that_fails_is_an_incident(run_process: Run) -> None:

@@ -27,6 +27,7 @@ def accept(facade: Facade, name: str, ending: Ending | None = None) -> ProcessRo
     row = facade.runtime.processes.by_correlation_id(name)
     assert row is not None
     if ending is not None:
+        assert facade.runtime.processes.record_instance(row.id, f"pi-{name}")
         assert facade.runtime.processes.settle(row.id, ending, process_instance_id=f"pi-{name}")
     return row
 

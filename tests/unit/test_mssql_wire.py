@@ -219,9 +219,9 @@ def test_ids_are_bound_as_uuids(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("status", [OK, ERROR, CANCELLED])
-@pytest.mark.parametrize("as_found", [True, False])
+@pytest.mark.parametrize("answer", [None, "task"])
 def test_guarded_update_is_one_statement_without_a_condition_on_parameters(
-    wire: Wire, status: str, as_found: bool
+    wire: Wire, status: str, answer: str | None
 ) -> None:
     store = ProcessStore(ready(wire))
     for ending in (Ending(status), Ending(status, [1], {"code": "E"}, {"userId": "u"}, "incident")):
@@ -229,7 +229,7 @@ def test_guarded_update_is_one_statement_without_a_condition_on_parameters(
             (statement,) = sent_by(
                 wire,
                 lambda ending=ending, instance=instance: store.settle(  # type: ignore[misc]
-                    uuid.uuid4(), ending, process_instance_id=instance, as_found=as_found
+                    uuid.uuid4(), ending, process_instance_id=instance, only_answer_is_of=answer
                 ),
             )
             assert not re.search(r"\? (IS|IN|=|<|>)|CAST\(\?|coalesce", statement), statement
@@ -242,7 +242,7 @@ def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
     new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {"n": None}, "trace")
     processes.accept(new)
     processes.release_claim(new.id, "token", is_first=True)
-    processes.record_instance(new.id, "token", "pi")
+    processes.record_instance(new.id, "pi")
     for status in (OK, ERROR, CANCELLED):
         processes.settle(new.id, Ending(status))
     processes.reopen(new.id)
@@ -370,7 +370,7 @@ def test_statement_that_stands_alone_is_one_round_trip(wire: Wire) -> None:
     for call in (
         lambda: processes.by_correlation_id("order-1"),
         lambda: processes.accept(new),
-        lambda: processes.record_instance(new.id, "token", "pi"),
+        lambda: processes.record_instance(new.id, "pi"),
         lambda: processes.release_claim(new.id, "token", is_first=True),
         lambda: processes.settle(new.id, Ending(OK)),
         lambda: processes.reopen(new.id),

@@ -70,7 +70,9 @@ def accept(facade: Facade) -> uuid.UUID:
 
 def end(facade: Facade, ending: Ending) -> None:
     """A process `order-1` that has ended."""
-    facade.runtime.processes.settle(accept(facade), ending, process_instance_id="pi")
+    process_id = accept(facade)
+    assert facade.runtime.processes.record_instance(process_id, "pi")
+    facade.runtime.processes.settle(process_id, ending, process_instance_id="pi")
 
 
 @case(START, 200)
@@ -208,7 +210,7 @@ def send(facade: Facade, correlation_id: str, *, taken: bool) -> TestResponse:
 def _(facade: Facade) -> TestResponse:
     process_id = accept(facade)
     assert facade.runtime.processes.claim(process_id, "token", for_s=30)[1]
-    assert facade.runtime.processes.record_instance(process_id, "token", "pi")
+    assert facade.runtime.processes.record_instance(process_id, "pi")
     return send(facade, "order-1", taken=True)
 
 

@@ -20,7 +20,7 @@ def accepted(facade: Facade, correlation_id: str = "order-1", instance: str | No
     assert row is not None
     if instance is not None:
         assert facade.runtime.processes.claim(row.id, "token", for_s=30)[1]
-        assert facade.runtime.processes.record_instance(row.id, "token", instance)
+        assert facade.runtime.processes.record_instance(row.id, instance)
     return row
 
 

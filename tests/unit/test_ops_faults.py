@@ -60,7 +60,7 @@ def row(facade: Facade) -> ProcessRow:
     assert facade.start("order-1", Prefer="respond-async").status_code == 202
     row = facade.rows()[0]
     assert facade.runtime.processes.claim(row.id, "token", for_s=30)[1]
-    assert facade.runtime.processes.record_instance(row.id, "token", "pi-1")
+    assert facade.runtime.processes.record_instance(row.id, "pi-1")
     return now(facade)
 
 

@@ -144,7 +144,9 @@ def test_start_that_does_not_end_in_time_is_answered_202(facade: Facade) -> None
 def test_start_of_a_process_that_ended_badly_is_a_problem(
     facade: Facade, ending: Ending, status: int, kind: str
 ) -> None:
-    facade.runtime.processes.settle(accept(facade), ending, process_instance_id="pi")
+    process_id = accept(facade)
+    assert facade.runtime.processes.record_instance(process_id, "pi")
+    facade.runtime.processes.settle(process_id, ending, process_instance_id="pi")
     body = problem(facade.start("order-1"), status, kind)
     assert (body["correlationId"], body["statusUrl"]) == ("order-1", "/api/process/status/order-1")
     assert body["processInstanceId"] == "pi"
@@ -152,7 +154,9 @@ def test_start_of_a_process_that_ended_badly_is_a_problem(
 
 
 def test_start_of_a_process_that_ended_well_is_its_result(facade: Facade) -> None:
-    facade.runtime.processes.settle(accept(facade), Ending(OK, result={"n": [None]}), process_instance_id="pi")
+    process_id = accept(facade)
+    assert facade.runtime.processes.record_instance(process_id, "pi")
+    facade.runtime.processes.settle(process_id, Ending(OK, result={"n": [None]}), process_instance_id="pi")
     response = facade.start("order-1")
     assert response.status_code == 200
     assert response.json is not None

@@ -241,7 +241,7 @@ def live(facade: Facade, sweeps: Callable[..., None], monkeypatch: pytest.Monkey
     monkeypatch.setattr(watched, "_announcer", watched.Announcer(lambda: facade.runtime.redis))
     row = accept(facade)
     assert facade.runtime.processes.claim(row.id, "token", for_s=30)[1]
-    assert facade.runtime.processes.record_instance(row.id, "token", "pi-1")
+    assert facade.runtime.processes.record_instance(row.id, "pi-1")
     begin(facade)
     with redis.Redis.from_url(facade.settings.redis_url, decode_responses=True) as client:
         heard = client.pubsub(ignore_subscribe_messages=True)
@@ -275,7 +275,10 @@ def test_what_ops_do_is_told_as_it_happens(facade: Facade, live: Running, monkey
     assert '"stepName":"message"' in live.text
 
 
-def test_attempt_that_was_killed_is_told_as_it_happens(facade: Facade, live: Running) -> None:
+def test_attempt_that_was_killed_is_told_as_it_happens(
+    facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "failure", lambda *_, **__: None)
     task = LockedTask(
         "task-1",
         "onboard-user.validate-user-information",
@@ -298,7 +301,9 @@ def test_attempt_that_the_reconciler_closes_is_told_as_it_happens(
     facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Engine, "external_task", lambda *_: None)
-    monkeypatch.setattr(Engine, "task_log", lambda *_: [{"successLog": True, "workerId": "token-task-1"}])
+    entry = {"successLog": True, "failureLog": False, "deletionLog": False, "workerId": "token-task-1"}
+    entry |= {"timestamp": "2026-11-24T10:30:15.000+0000", "activityInstanceId": "a:1"}
+    monkeypatch.setattr(Engine, "task_log", lambda *_: [entry])
     later = datetime.now(UTC) + timedelta(hours=1)
     monkeypatch.setattr(event_rows, "now", lambda: later)
 
