@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from tests.property.diagram import (
-    Activity,
     Boundary,
     Call,
     Definition,
@@ -49,8 +50,6 @@ class _Drawer:
         self._draw = draw
         self._left = MOST
         self._ids: dict[str, int] = {}
-        #: processes whose first part is a step that waits
-        self._begin_with_step: set[str] = set()
 
     def scope(
         self, depth: int, callable_: tuple[str, ...], inside: bool = False, begins_with_step: bool = False
@@ -68,10 +67,16 @@ class _Drawer:
             )
         handlers: tuple[Handler, ...] = ()
         if depth < DEPTH and self._rarely():
-            handlers = tuple(
-                Handler(self._id("on"), code, self.scope(depth + 1, callable_, inside)) for code in self._codes()
-            )
+            first, *others = self._codes()
+            handlers = (Handler(self._id("on"), first, self.scope(depth + 1, callable_, inside)),)
+            # What the others do throws nothing: two that throw into each other would never end.
+            handlers += tuple(Handler(self._id("on"), code, self._harmless()) for code in others)
         return Scope(items, end, handlers)
+
+    def _harmless(self) -> Scope:
+        self._left -= 1
+        outcome: Any = self._draw(st.sampled_from([None, "ok", "error"]))
+        return Scope((Step(self._id("step"), outcome=outcome),), End(self._id("end")))
 
     def _items(
         self,
@@ -177,6 +182,3 @@ class _Drawer:
     def _id(self, kind: str) -> str:
         self._ids[kind] = self._ids.get(kind, 0) + 1
         return f"{kind}{self._ids[kind]}"
-
-
-Parts = Activity | Element

@@ -223,7 +223,8 @@ class Interpreter:
 def hand_out(node: Node) -> None:
     """A called process gives its variables to its caller, where the call says so."""
     if node.variables is not None and node.parent is not None and node.parent.what.variables:
-        (node.parent.process().variables or {}).update(node.variables)
+        caller = node.parent.process()
+        caller.variables = {**(caller.variables or {}), **node.variables}
 
 
 def catcher(node: Node, code: str) -> tuple[Node, d.Boundary | d.Handler] | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, event, given, note, settings
 
 from camunda_bridge.client import Engine
 from testkit import ProcessRun
@@ -70,4 +70,5 @@ def test_a_process_ends_as_its_diagram_says(engine: Engine, tmp_path: Path, diag
     run, calls = run_diagram(engine, diagram, tmp_path)
     note(f"handlers: {' '.join(calls)}")
     allowed = list(endings(diagram, calls))
+    event(run.status)
     assert any(agrees(run, ending) for ending in allowed), f"{run!r} is none of {allowed}"
