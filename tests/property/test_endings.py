@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, event, given, note, settings
 
 from camunda_bridge.client import Engine
@@ -16,7 +17,7 @@ from tests.property.drawing import diagrams
 from tests.property.harness import run as run_diagram
 from tests.property.reference import Ending, Impossible, Interpreter
 
-#: drawn diagrams; the same ones each time, unless the variable asks for another number
+#: drawn diagrams: the same 300 each time, or as many others as the variable says
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "300"))
 #: most ways to read one order of calls
 READINGS = 300
@@ -62,6 +63,7 @@ def agrees(run: ProcessRun, ending: Ending) -> bool:
     return not ending.codes or (run.error or {}).get("code") in ending.codes
 
 
+@pytest.mark.timeout(7_200)
 @drawn
 @given(diagram=diagrams())
 def test_a_process_ends_as_its_diagram_says(engine: Engine, tmp_path: Path, diagram: Diagram) -> None:
