@@ -21,12 +21,15 @@ from urllib3.filepost import encode_multipart_formdata
 
 from camunda_bridge.calls import note_call
 from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthorized
+from camunda_bridge.explained import Explanation
 from camunda_bridge.wire import Connection
 
 log = logging.getLogger(__name__)
 
-#: what a gateway before the engine answers for it: request not received in time, too many requests
+#: request not received in time, too many requests: nothing was done, and the same may be asked again
 _LATER = frozenset({408, 429})
+#: statuses of a gateway that has surely not passed the request on (RFC 9110, 15.5; RFC 6585, 4)
+_NOT_PASSED_ON = frozenset({401, 403, 405, 408, 413, 414, 415, 429, 431})
 
 
 class Response:
@@ -74,8 +77,9 @@ class EngineSession:
         authorization: value of the ``Authorization`` header, None for none.
 
     Raises (from `request`):
-        EngineAway: no connection, no answer in time, a 5xx answer, or an answer that is no HTTP.
-        NotFound, Unauthorized, EngineRefused: the engine's 404, 401 / 403, and every other 4xx answer.
+        EngineAway: no connection, no answer in time, an answer that is not the engine's own, or one that says that the
+            same request may succeed soon (:mod:`camunda_bridge.explained`).
+        NotFound, Unauthorized, EngineRefused: the engine's own 404, 401 / 403, and every other error that it explains.
     """
 
     #: what a process that is traced puts around each call, given its method and path; None: nothing
@@ -175,7 +179,7 @@ class EngineSession:
             raise
         finally:
             note_call(method, resource, status, time.perf_counter() - begun)
-        return self._checked(response)
+        return self._checked(response, resource)
 
     def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:
         if any(character <= " " for character in path):
@@ -213,27 +217,31 @@ class EngineSession:
         self._local.connection = connection
         return connection
 
-    def _checked(self, response: Response) -> Response:
+    def _checked(self, response: Response, resource: str) -> Response:
         if response.status_code < 300 and response.body.lstrip()[:1] in (b"", b"{", b"["):
             self._note_back()
             return response
         if response.status_code < 400:
             # A login page, a captive portal: no word of the engine that it has done what it was asked for.
             raise EngineAway(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
-        kind, message = _explanation(response)
-        text = f"engine answered {response.status_code} {kind}: {message}"
-        if response.status_code >= 500:
-            # Among them the NullPointerException and OptimisticLockingException of fetches that met: transient. An
-            # engine that explains its fault has rolled back; a gateway before it does not know.
-            raise EngineAway(text, maybe_done=not kind)
-        if response.status_code in _LATER:
+        status, found = response.status_code, _explanation(response)
+        if status == 401 and found is None:
+            # The engine's login filter explains nothing.
+            raise Unauthorized(f"the login was answered {status}: {response.text[:200]!r}", status=status)
+        if found is None:
+            # A gateway, or a servlet container without the engine, has no say in what the engine knows.
+            text = f"not the engine answered {status}: {response.text[:200]!r}"
+            raise EngineAway(text, maybe_done=status not in _NOT_PASSED_ON)
+        text = f"engine answered {status} {found.type}: {found.message}"
+        if status in _LATER or (status >= 500 and found.is_transient(is_fetch=resource.endswith("/fetchAndLock"))):
+            # An engine that explains its fault has rolled back.
             raise EngineAway(text, maybe_done=False)
         self._note_back()
-        if response.status_code == 404:
-            raise NotFound(text, status=404, type_=kind)
-        if response.status_code in (401, 403):
-            raise Unauthorized(text, status=response.status_code, type_=kind)
-        raise EngineRefused(text, status=response.status_code, type_=kind)
+        if status == 404:
+            raise NotFound(text, status=404, type_=found.type)
+        if status in (401, 403):
+            raise Unauthorized(text, status=status, type_=found.type)
+        raise EngineRefused(text, status=status, type_=found.type)
 
     def _note_away(self, error: EngineAway) -> None:
         # one line a change of state, not one a request
@@ -256,9 +264,8 @@ def authorization_header(kind: str, *, username: str = "", password: str = "", t
     return None
 
 
-def _explanation(response: Response) -> tuple[str, str]:
+def _explanation(response: Response) -> Explanation | None:
     try:
-        document = jsonlib.loads(response.body)
-        return str(document.get("type", "")), str(document.get("message", ""))[:1000]
-    except (ValueError, AttributeError):
-        return "", response.text[:200]
+        return Explanation.load(jsonlib.loads(response.body))
+    except ValueError:
+        return None

@@ -316,16 +316,21 @@ class ProcessStore:
         with self._db.write_one() as own:
             return own.execute(statement, values).rowcount == 1
 
-    def reopen(self, process_id: uuid.UUID, *, connection: Connection | None = None) -> bool:
-        """`error` back to `pending`: the step it stands on is tried again. An error that is its end stays.
+    def reopen(
+        self, process_id: uuid.UUID, *, incident_id: str | None = None, connection: Connection | None = None
+    ) -> bool:
+        """`error` with an open incident back to `pending`: what failed is tried again. An error that is an end stays.
 
-        `connection` lets it be written in one transaction with the event that says who wanted it.
+        `incident_id`: only if the row's incident is this one. `connection` lets it be written in one transaction with
+        the event that says who wanted it.
         """
         statement = (
             sa.update(process_store)
             .where(_p.id == process_id, _HAS_OPEN_INCIDENT)
             .values(status=Constant(PENDING), updated_at=now(), **_NOT_ENDED)
         )
+        if incident_id is not None:
+            statement = statement.where(_p.incident_id == incident_id)
         if connection is not None:
             return connection.execute(statement).rowcount == 1
         with self._db.write_one() as own:
@@ -411,6 +416,11 @@ class ProcessStore:
         # by key: a row may change between the two
         found = {row.seq: row for may_run in _MAY_RUN for row in self._many(query.where(may_run))}
         return [found[seq] for seq in sorted(found)[:limit]]
+
+    def with_open_incident(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
+        """Rows in `error` with an open incident, in order."""
+        query = _SELECT.where(_HAS_OPEN_INCIDENT, _p.process_instance_id.is_not(None), _p.seq > after_seq)
+        return self._many(query.order_by(_p.seq).limit(limit))
 
     def open_in_engine(self, *, limit: int) -> list[ProcessRow]:
         """Rows that were ended from outside while their instance may still run, longest untouched first."""

@@ -319,7 +319,7 @@ class Attempt:
         """Another attempt is to begin anew: this one has done nothing that counts."""
         log.warning("%s: attempt released before its handler ran: %s", self.task.topic, why)
         try:
-            runtime().events.progress(self.key, Progress(LOST, metadata={RELEASED: why}))
+            runtime().events.progress(self.key, Progress(LOST, result=why, metadata={RELEASED: True}))
         except DatabaseAway as error:
             log.info("release of the attempt is not written down: %s", error)
 

@@ -32,7 +32,7 @@ from tasks.publish import BrokerAway, send_start
 from tasks.report import settle_incident
 from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
-from tasks.settle import settle
+from tasks.settle import OURSELVES, ops_event, reopen, settle
 from tasks.ticks import is_first_tick
 from tasks.watched import announce
 
@@ -108,15 +108,30 @@ def settle_incidents() -> None:
     """Rows whose instance stands still on an incident become `error`."""
     for page in range(PAGES):
         incidents = runtime().engine.incidents(first=page * PAGE)
-        by_instance = {incident["processInstanceId"]: incident for incident in incidents}
-        for row in runtime().processes.by_instance_ids(by_instance):
-            if row.status == PENDING and row.process_instance_id is not None:
-                incident = by_instance[row.process_instance_id]
-                text = incident["incidentMessage"] or incident["incidentType"]
-                if settle_incident(row, text, incident["activityId"]):
-                    _repaired("incident_found")
+        for row in runtime().processes.by_instance_ids({incident["processInstanceId"] for incident in incidents}):
+            if row.status == PENDING and settle_incident(row):
+                _repaired("incident_found")
         if len(incidents) < PAGE:
             return
+
+
+def reopen_resolved() -> None:
+    """Rows whose incident was resolved in the engine itself, in Cockpit for example, are `pending` again."""
+    after = int(runtime().bookmarks.get("resolved") or 0)
+    rows = runtime().processes.with_open_incident(after_seq=after, limit=PAGE)
+    running = runtime().engine.without_incident([row.process_instance_id or "" for row in rows]) if rows else set()
+    for row in rows:
+        if row.process_instance_id in running:
+            event = ops_event(
+                row,
+                actor=OURSELVES,
+                step_name="retry",
+                result="the incident was resolved in the engine",
+                metadata={"incidentId": row.incident_id, "error": row.error},
+            )
+            if reopen(row, event):
+                _repaired("incident_resolved")
+    runtime().bookmarks.put("resolved", str(rows[-1].seq if len(rows) == PAGE else 0))
 
 
 def sweep_running() -> None:
@@ -175,6 +190,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     resend_starts,
     settle_finished,
     settle_incidents,
+    reopen_resolved,
     resolve_attempts,
     close_ended,
     sweep_running,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import uuid
+from typing import Any
 
 from camunda_bridge.context import ExecutionContext
 from camunda_bridge.definition import StepDefinition
-from camunda_bridge.errors import BridgeError, EngineRefused
+from camunda_bridge.errors import BridgeError, EngineRefused, NotFound
 from camunda_bridge.executor import Failed
 from metrics import declared
 from store.database import retrying
@@ -96,8 +97,10 @@ def retry_pause_ms(left: int, step: StepDefinition) -> int:
     return int(pause_s * random.uniform(0.75, 1.25) * 1000)
 
 
-def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) -> bool:
+def settle_incident(row: ProcessRow, text: str | None = None, step_name: str | None = None) -> bool:
     """End the row of a process that has an open incident, and tell the waiting client now.
+
+    `text`, `step_name`: what failed and where, if the caller knows; else as the incident says.
 
     False when it has none (it was resolved meanwhile, or a BPMN error was made of the failure), when the engine cannot
     tell, or when the row had ended before. What cannot be told now, the reconciler finds.
@@ -107,10 +110,15 @@ def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) ->
         try:
             row = with_instance(row)
             incidents = runtime().engine.incidents_of(row.process_instance_id) if row.process_instance_id else []
+            if not incidents or row.status != PENDING:
+                return False
+            if text is None:
+                text, step_name = _cause(incidents[0])
+        except NotFound:
+            # Resolved between two calls.
+            return False
         except BridgeError as error:
             log.info("incident of %s left to reconcile: %s", row.correlation_id, error)
-            return False
-        if not incidents or row.status != PENDING:
             return False
         error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
         ending = Ending(ERROR, error=error_document, incident_id=incidents[0]["id"])
@@ -118,6 +126,17 @@ def settle_incident(row: ProcessRow, text: str, step_name: str | None = None) ->
     if won:
         declared.INCIDENTS.labels(row.process_key).inc()
     return won
+
+
+def _cause(incident: dict[str, Any]) -> tuple[str, str]:
+    """What failed and where: an incident of a called process shows at its caller without its message.
+
+    Raises:
+        NotFound: it was resolved.
+    """
+    if incident["rootCauseIncidentId"] not in (None, incident["id"]):
+        incident = runtime().engine.incident(incident["rootCauseIncidentId"])
+    return incident["incidentMessage"] or incident["incidentType"], incident["activityId"]
 
 
 def _row(message: StepMessage, context: ExecutionContext) -> ProcessRow | None:

@@ -129,10 +129,10 @@ def wake(
 def reopen(row: ProcessRow, event: NewEvent) -> bool:
     """`error` back to `pending`, and its result open again; `event` says who wanted it.
 
-    False when the row stands on no incident any more: its end stays, and the event is written all the same.
+    False when the row has this incident no more: it stays as it is, and the event is written all the same.
     """
     with runtime().database.write() as connection:
-        reopened = runtime().processes.reopen(row.id, connection=connection)
+        reopened = runtime().processes.reopen(row.id, incident_id=row.incident_id, connection=connection)
         runtime().events.record(event, connection=connection)
     announce(row.correlation_id)
     if reopened:

@@ -1,7 +1,8 @@
-"""The end of a worker at SIGTERM: running steps have WORKER_GRACE_S to end, then they are cut off and given back.
+"""The end of a worker at SIGTERM: running steps have WORKER_GRACE_S to end, then they are stopped and unlocked.
 
 Celery's warm shutdown waits without limit; its soft shutdown kills children without a word to anybody. What was not
-begun goes back through the broker by kombu itself.
+begun goes back through the broker by kombu itself. A step that is stopped so does not count as an attempt: however many
+deployments come while a long step runs, it is no incident.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from celery.signals import worker_shutting_down
 from celery.worker import state
 
 from camunda_bridge.client import Engine
+from store.database import Database, DatabaseAway
+from store.events import LOST, RELEASED, AttemptKey, EventStore, Progress
 from tasks import app, log_context
 from tasks.giving_back import give_back
 from tasks.in_place import present_step
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: seconds that killed children have to be gone
 DEATH_S = 5.0
+#: why a step was stopped, in its event and in the log
+GRACE_IS_OVER = "the worker's grace time is over"
 
 _worker: Any = None
 
@@ -73,17 +78,29 @@ def cut_off(running: list[Any]) -> None:
     while any(_is_alive(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.02)
     engine = Engine.from_settings(runtime().settings)
+    # No child is forked any more, which would inherit a lock of this process's connection.
+    events = EventStore(Database.from_settings(runtime().settings, pool_size=1))
     for request in running:
         log_context.begin(task_id=request.id, task=request.task.name)
         body = present_step(request.id, request.args[0])
         log_context.bind_step(body)
         # A child that lives could still complete the step that another worker has by then.
         if request.worker_pid is None or not _is_alive(request.worker_pid):
-            give_back(engine, body, "the worker's grace time is over")
+            _note_released(events, body)
+            give_back(engine, body, GRACE_IS_OVER)
     log_context.begin()
     _say_revoked(running)
     logging.shutdown()
     os._exit(0)
+
+
+def _note_released(events: EventStore, body: dict[str, Any]) -> None:
+    """Write down that an attempt was stopped by its worker's end, unless its handler was done."""
+    progress = Progress(LOST, result=GRACE_IS_OVER, metadata={RELEASED: True})
+    try:
+        events.progress(AttemptKey(body["id"], body["token"]), progress, only_from_started=True)
+    except (DatabaseAway, KeyError) as error:
+        log.warning("%s: stopped attempt stays open in its event: %r", body.get("topic", "a step"), error)
 
 
 def has_ended(request: Any) -> bool:

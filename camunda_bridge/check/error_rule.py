@@ -1,4 +1,4 @@
-"""Is each error code that a step may raise caught by an event, in its own process or in those that call it?"""
+"""Is each error code that a step may end in caught by an event, in its own process or in those that call it?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, 
         step = subject.process.steps.get(node.topic or "")
         if step is None:
             continue
-        for code, origin in sorted(_codes(step).items()):
+        thrown = dict.fromkeys(subject.bpmn.error_definitions.get(node.id, ()), "thrown by its error event definition")
+        for code, origin in sorted({**_codes(step), **thrown}.items()):
             if subject.bpmn.catches(node.id, code):
                 continue
             escaped = _escapes(subject.bpmn, code, others, {subject.process.key})

@@ -16,7 +16,6 @@ from camunda_bridge.check.findings import (
 )
 from camunda_bridge.check.knowledge import required_fields
 from camunda_bridge.check.subject import Subject, Subjects
-from camunda_bridge.context import CONTEXT_VARIABLE
 
 Found = tuple[Node, str, str, str]
 
@@ -54,7 +53,7 @@ def responses(subject: Subject, others: Subjects) -> Iterator[Found]:
         step = subject.process.steps.get(node.topic or "")
         if step is None or step.outcome is None:
             continue
-        if (why := _goes_on(node)) or (why := _caller_goes_on(subject, others, {subject.process.key})):
+        if why := _goes_on(node):
             yield (
                 node,
                 RESPONSE_NOT_LAST,
@@ -173,24 +172,3 @@ def _ways(start: Node) -> Iterator[Node]:
 
 def _holds(node: Node) -> bool:
     return node.waits or any(inner.waits for inner in node.walk())
-
-
-def _caller_goes_on(subject: Subject, others: Subjects, seen: set[str]) -> str | None:
-    """Why a process that calls this one, and hands its client on, is not over with it; None when it is."""
-    for caller in others.good:
-        for node in caller.calls_to(subject.process.key):
-            if not _hands_client_on(node):
-                continue
-            key = caller.process.key
-            if why := _goes_on(node):
-                return f"in {key!r}, which calls this process at {node.id!r}, {why}"
-            if key not in seen and (why := _caller_goes_on(caller, others, seen | {key})):
-                return why
-    return None
-
-
-def _hands_client_on(call: Node) -> bool:
-    return any(
-        mapping.get("variables") == "all" or mapping.get("target") == CONTEXT_VARIABLE
-        for mapping in call.extensions("in")
-    )

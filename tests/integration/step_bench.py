@@ -23,7 +23,7 @@ from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.runtime import Runtime
 from testkit.isolation import delete_deployments
-from tests.contract.bpmn import external, process
+from tests.contract.bpmn import Part, external, process
 from tests.unit.facade import Facade
 
 
@@ -36,6 +36,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield broker
     finally:
         broker.stop()
+
+
+def held_by(engine: Engine, task_id: str) -> str | None:
+    """The token that holds an external task; None when anybody may fetch it."""
+    # A lock that ends with a millisecond is over when the next one has begun.
+    time.sleep(0.002)
+    locked = engine.session.get("/external-task", externalTaskId=task_id, locked="true")
+    return locked[0]["workerId"] if locked else None
 
 
 class Bench:
@@ -51,8 +59,8 @@ class Bench:
     def engine(self) -> Engine:
         return self.runtime.engine
 
-    def deploy(self, answer: Any, *parts: Any, **options: Any) -> None:
-        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it."""
+    def deploy(self, answer: Any, *parts: Any, a: Part | None = None, **options: Any) -> None:
+        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it. `a`: what holds the step."""
 
         def handler(given: dict[str, Any]) -> Any:
             self.calls.append(given)
@@ -61,7 +69,7 @@ class Bench:
             return answer
 
         self.definition.step("a", **options)(handler)
-        self.definition.bpmn_path.write_text(process(self.key, external("a"), *parts))
+        self.definition.bpmn_path.write_text(process(self.key, a or external("a"), *parts))
         registry.add(self.definition)
         self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
 

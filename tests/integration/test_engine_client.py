@@ -17,6 +17,7 @@ from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import File, Raw, from_engine, to_engine
 from testkit.isolation import delete_deployments
 from tests.contract.bpmn import boundary, external, on_error, process, subprocess
+from tests.integration.step_bench import held_by
 
 #: milliseconds that a test's locks last
 LOCK_MS = 60_000
@@ -134,7 +135,7 @@ def test_tasks_of_one_instance_are_locked_as_a_fetch_would_have_locked_them(engi
     assert lock("t0", most=0) == []
     (task,) = lock("t1")
     assert lock("t2") == []
-    assert engine.holder(task.id) == "t1"
+    assert held_by(engine, task.id) == "t1"
     assert engine.unlock(task.id, "t1")
     (fetched,) = engine.fetch_and_lock(
         [topic], token="t3", lock_duration_ms=60_000, max_tasks=1, business_key=f"{key}-mine"

@@ -19,7 +19,7 @@ from tasks.attempt import Attempt
 from tasks.messages import VERSION, StepMessage
 from tasks.processes import registry
 from tests.contract.bpmn import external, process
-from tests.integration.step_bench import Bench
+from tests.integration.step_bench import Bench, held_by
 
 
 def is_free(bench: Bench, task_id: str) -> bool:
@@ -27,7 +27,7 @@ def is_free(bench: Bench, task_id: str) -> bool:
     task = bench.engine.external_task(task_id)
     assert task is not None
     assert task["retries"] is None
-    return task["workerId"] is None
+    return held_by(bench.engine, task_id) is None
 
 
 def fetch(bench: Bench, step: str) -> StepMessage:
@@ -79,7 +79,7 @@ def test_task_that_another_worker_has_meanwhile_is_left_to_it(bench: Bench, vers
 
     step_module.run_step({**message.dump(), "version": version})
 
-    assert bench.engine.holder(message.task.id) == second.token
+    assert held_by(bench.engine, message.task.id) == second.token
     registry._steps[message.task.topic] = kept
     assert bench.run(second).phase == COMPLETED
 
@@ -95,7 +95,7 @@ def test_step_that_cannot_be_given_back_is_left_to_its_lock(
         step_module.run_step({**message.dump(), "version": VERSION + 1})
 
     assert "not unlocked, its lock runs out" in caplog.text
-    assert bench.engine.holder(message.task.id) == message.token
+    assert held_by(bench.engine, message.task.id) == message.token
 
 
 def test_completion_that_came_with_a_step_that_goes_back_is_written_down(bench: Bench) -> None:

@@ -23,7 +23,7 @@ from tasks.poll import poll
 from tasks.processes import registry
 from tasks.room import gauge, send_heartbeat
 from tests.contract.bpmn import external
-from tests.integration.step_bench import Bench
+from tests.integration.step_bench import Bench, held_by
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Benc
         step_module.run_step({**body, "version": 99})
         assert permits.in_flight(topic(limited).name) == 1
 
-    assert limited.engine.holder(body["id"]) is None
+    assert held_by(limited.engine, body["id"]) is None
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     # Another attempt has the task by now, under a permit of its own.
     give_back(limited.engine, body, "late")
@@ -130,7 +130,7 @@ def test_limit_holds_for_the_tasks_of_one_instance_too(limited: Bench) -> None:
     assert follow(limited.key, limited.key).enqueued == 1
 
     tasks = limited.engine.session.get("/external-task", topicName=topic(limited).name)
-    assert sorted(task["workerId"] is None for task in tasks) == [False, True]
+    assert sorted(held_by(limited.engine, task["id"]) is None for task in tasks) == [False, True]
 
 
 @pytest.mark.parametrize(("waiting", "of_limited", "of_other"), [(10, 3, 3), (1, 1, 5), (0, 0, 6)])

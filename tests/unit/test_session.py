@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -309,11 +310,52 @@ def test_refusal_has_the_engines_words(
     assert "no such thing" in str(caught.value)
 
 
-def test_refusal_without_json_shows_its_beginning(server: ScriptedServer, session: EngineSession) -> None:
-    server.answer = says(400, b"x" * 10_000, "text/plain")
-    with pytest.raises(EngineRefused) as caught:
-        session.get("/x")
-    assert len(str(caught.value)) < 400
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!doctype html><title>HTTP Status 404</title>",
+        b"",
+        b"[]",
+        b'{"error": "no route"}',
+        b'{"type": null, "message": "m"}',
+        b'{"type": {"a": 1}}',
+        b"x" * 10_000,
+    ],
+    ids=["html", "empty", "list", "gateway", "null", "object", "long"],
+)
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422])
+def test_error_without_the_engines_own_document_is_no_word_of_the_engine(
+    server: ScriptedServer, session: EngineSession, status: int, body: bytes
+) -> None:
+    server.answer = says(status, body, "text/html")
+    error = away(session)
+    assert str(status) in str(error)
+    assert len(str(error)) < 400
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "transient"),
+    [
+        ({"type": "OptimisticLockingException", "message": "m", "code": 1}, "/x", True),
+        ({"type": "RestException", "message": "Cannot instantiate: ENGINE-03005", "code": 0}, "/x", True),
+        ({"type": "RestException", "message": "Cannot instantiate", "code": 1}, "/x", True),
+        ({"type": "ProcessEngineException", "message": "m", "code": 10_000}, "/x", True),
+        ({"type": "CannotCreateTransactionException", "message": "Could not open JDBC Connection"}, "/x", True),
+        ({"type": "NullPointerException", "message": None}, "/external-task/fetchAndLock", True),
+        ({"type": "NullPointerException", "message": None}, "/external-task/1/complete", False),
+        ({"type": "ProcessEngineException", "message": "Unknown property used in expression"}, "/x", False),
+        ({"type": "ProcessEnginePersistenceException", "message": "too long", "code": 10_002}, "/x", False),
+        ({"type": "ScriptCompilationException", "message": "Unable to find a script engine"}, "/x", False),
+    ],
+)
+def test_fault_that_the_engine_explains_is_transient_or_a_refusal(
+    server: ScriptedServer, session: EngineSession, document: dict[str, Any], path: str, transient: bool
+) -> None:
+    server.answer = says(500, json.dumps(document).encode())
+    with pytest.raises(EngineAway if transient else EngineRefused) as caught:
+        session.get(path)
+    assert getattr(caught.value, "maybe_done", False) is False
+    assert str(document["message"] or "") in str(caught.value)
 
 
 # -- what is logged

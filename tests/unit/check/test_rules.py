@@ -154,13 +154,24 @@ def test_answer_in_a_loop_is_not_the_last(tmp_path: Path) -> None:
     assert [it[0] for it in faults(drawing, of="RESPONSE")] == ["answer"]
 
 
-def test_answer_of_a_called_process_is_too_early_if_its_caller_goes_on(tmp_path: Path) -> None:
+def test_answer_of_a_called_process_is_judged_in_that_process_alone(tmp_path: Path) -> None:
+    # It never answers for its caller.
     called = answering(tmp_path, "callee").draw("start:s task:answer end:e", "s > answer > e")
     caller = Drawing(tmp_path, "caller").step("b")
     caller.draw("start:s task:b end:e", "s > call > b > e", xml=CALL % ALL)
+    assert faults(called, caller, of="RESPONSE") == []
+    called.draw("start:s task:answer task:b end:e", "s > answer > b > e")
     assert [it[0] for it in faults(called, caller, of="RESPONSE")] == ["answer"]
-    caller.draw("start:s end:e", "s > call > e", xml=CALL % ALL)
-    assert faults(called, caller, of="RESPONSE") == []
-    # Without its execution context the called process does not answer for the client of its caller.
-    caller.draw("start:s task:b end:e", "s > call > b > e", xml=CALL % '<camunda:in source="a" target="a"/>')
-    assert faults(called, caller, of="RESPONSE") == []
+
+
+def test_error_that_the_diagram_makes_of_an_outcome_has_to_be_caught(tmp_path: Path) -> None:
+    task = (
+        '<serviceTask id="a" camunda:type="external" camunda:topic="{key}.a"><extensionElements>'
+        '<camunda:errorEventDefinition id="d" errorRef="e" expression="${balance &lt; 0}"/></extensionElements>'
+        "</serviceTask>"
+    )
+    drawing = Drawing(tmp_path).step("a").draw("start:s end:e", "s > a > e", xml=task)
+    assert faults(drawing, of="ERROR") == [("a", "E")]
+    caught = '<boundaryEvent id="caught" attachedToRef="a"><errorEventDefinition errorRef="e"/></boundaryEvent>'
+    drawing.draw("start:s end:e end:f", "s > a > e", "caught > f", xml=task + caught)
+    assert faults(drawing, of="ERROR") == []
