@@ -141,6 +141,16 @@ def test_an_error_end_in_an_event_subprocess_is_not_caught_by_it(engine: Engine)
     assert (ended["a"], ended["thrown"]) == (True, False)
 
 
+def test_an_event_subprocess_catches_what_comes_out_of_a_process_that_it_calls(engine: Engine) -> None:
+    child = f"{engine.key}-child"
+    again = on_error(external("s"), call("call", child, business_key=False), code="X")
+    started(engine, process(child, external("c")), process(engine.key, external("a"), again))
+    engine.bpmn_error(engine.fetch_one("a"), "X")
+    engine.complete(engine.fetch_one("s"))
+    engine.bpmn_error(engine.fetch_one("c", key=child), "X")
+    assert engine.fetch_one("s")
+
+
 def test_the_innermost_event_that_fits_catches_even_without_a_code(engine: Engine) -> None:
     inner = subprocess("inner", external("a"))
     outer = subprocess("outer", inner, boundary("inner", external("any")))

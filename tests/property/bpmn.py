@@ -36,14 +36,15 @@ _EXPRESSIONS: Final = {
 }
 
 
-def files(diagram: Diagram) -> dict[str, str]:
-    """Process key -> its file."""
-    return {key: _file(key, scope) for key, scope in {"main": diagram.main, **diagram.called}.items()}
+def files(diagram: Diagram, prefix: str = "") -> dict[str, str]:
+    """Key of each process, after `prefix`, and its file."""
+    return {prefix + key: _file(prefix, key, scope) for key, scope in diagram.processes.items()}
 
 
-def _file(key: str, scope: Scope) -> str:
-    writer = _Writer(key)
-    writer.scope(key, scope)
+def _file(prefix: str, name: str, scope: Scope) -> str:
+    key = prefix + name
+    writer = _Writer(prefix, key)
+    writer.scope(name, scope)
     errors = "".join(f'<error id="error-{code}" errorCode="{code}"/>\n' for code in sorted(writer.codes))
     return (
         f'{_DEFINITIONS}{errors}<process id="{key}" isExecutable="true" camunda:historyTimeToLive="P1D">\n'
@@ -53,7 +54,8 @@ def _file(key: str, scope: Scope) -> str:
 
 
 class _Writer:
-    def __init__(self, key: str) -> None:
+    def __init__(self, prefix: str, key: str) -> None:
+        self.prefix = prefix
         self.key = key
         self.codes: set[str] = set()
         self.lines: list[str] = []
@@ -106,14 +108,15 @@ class _Writer:
             passed = '<camunda:in businessKey="#{execution.processBusinessKey}"/>' if item.business_key else ""
             if item.variables:
                 passed += '<camunda:in variables="all"/><camunda:out variables="all"/>'
-            called = f"${{'{item.called}'}}" if item.expression else item.called
+            key = self.prefix + item.called
+            called = f"${{'{key}'}}" if item.expression else key
             yield (
                 f'<callActivity id="{item.id}" calledElement="{called}">'
                 f"<extensionElements>{passed}</extensionElements>{turns}</callActivity>"
             )
         else:
             yield f'<subProcess id="{item.id}">{turns}'
-            inner = _Writer(self.key)
+            inner = _Writer(self.prefix, self.key)
             inner._flows, inner.codes = self._flows, self.codes
             inner.scope(item.id, item.scope)
             self._flows = inner._flows
@@ -169,7 +172,7 @@ class _Writer:
         self._flows += 1
         inside = f"<conditionExpression>{condition}</conditionExpression>" if condition else ""
         self.lines.append(
-            f'<sequenceFlow id="{self.key}-flow{self._flows}" sourceRef="{source}" targetRef="{target}">{inside}</sequenceFlow>'
+            f'<sequenceFlow id="flow{self._flows}" sourceRef="{source}" targetRef="{target}">{inside}</sequenceFlow>'
         )
 
 

@@ -5,8 +5,9 @@ Sequences flow from left to right. The ids of all parts are unique in the whole 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -138,3 +139,19 @@ class Diagram:
 
     main: Scope
     called: dict[str, Scope] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> dict[str, Scope]:
+        """All of them, `main` first."""
+        return {"main": self.main, **self.called}
+
+
+def parts_of(part: Any) -> Iterator[Any]:
+    """A part of a diagram and all parts in it."""
+    if isinstance(part, tuple):
+        for one in part:
+            yield from parts_of(one)
+    elif part is not None:
+        yield part
+        for name in ("items", "end", "handlers", "scope", "branches", "boundaries"):
+            yield from parts_of(getattr(part, name, None))

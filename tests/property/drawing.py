@@ -21,6 +21,7 @@ from tests.property.diagram import (
     Step,
     Sub,
     Turns,
+    parts_of,
 )
 
 CODES = ("A", "B")
@@ -34,7 +35,7 @@ def diagrams(draw: st.DrawFn) -> Diagram:
     drawer = _Drawer(draw)
     called: dict[str, Scope] = {}
     for n in range(draw(st.integers(0, 2))):
-        called[f"called{n + 1}"] = drawer.scope(1, callable_=tuple(called))
+        called[f"called{n + 1}"] = drawer.process(f"called{n + 1}", callable_=tuple(called))
     return Diagram(drawer.scope(0, callable_=tuple(called)), called)
 
 
@@ -50,6 +51,15 @@ class _Drawer:
         self._draw = draw
         self._left = MOST
         self._ids: dict[str, int] = {}
+        #: called processes out of which an error may come
+        self._throwing: set[str] = set()
+
+    def process(self, key: str, callable_: tuple[str, ...]) -> Scope:
+        """A process that others call."""
+        scope = self.scope(1, callable_)
+        if may_throw(scope) or any(part.called in self._throwing for part in parts_of(scope) if isinstance(part, Call)):
+            self._throwing.add(key)
+        return scope
 
     def scope(
         self, depth: int, callable_: tuple[str, ...], inside: bool = False, begins_with_step: bool = False
@@ -68,8 +78,10 @@ class _Drawer:
         handlers: tuple[Handler, ...] = ()
         if depth < DEPTH and self._rarely():
             first, *others = self._codes()
-            handlers = (Handler(self._id("on"), first, self.scope(depth + 1, callable_, inside)),)
-            # What the others do throws nothing: two that throw into each other would never end.
+            # A process called in there that throws into it would start it again and again; so would two of them that
+            # throw into each other.
+            quiet = tuple(key for key in callable_ if key not in self._throwing)
+            handlers = (Handler(self._id("on"), first, self.scope(depth + 1, quiet, inside)),)
             handlers += tuple(Handler(self._id("on"), code, self._harmless()) for code in others)
         return Scope(items, end, handlers)
 
@@ -182,3 +194,12 @@ class _Drawer:
     def _id(self, kind: str) -> str:
         self._ids[kind] = self._ids.get(kind, 0) + 1
         return f"{kind}{self._ids[kind]}"
+
+
+def may_throw(scope: Scope) -> bool:
+    """True when a part of a scope throws an error, whether or not another catches it."""
+    return any(
+        (isinstance(part, Step) and (part.raises is not None or part.definition is not None))
+        or (isinstance(part, End) and part.kind == "error")
+        for part in parts_of(scope)
+    )

@@ -229,12 +229,15 @@ def hand_out(node: Node) -> None:
 
 def catcher(node: Node, code: str) -> tuple[Node, d.Boundary | d.Handler] | None:
     """The innermost event that catches an error of `node`; in one scope its event sub-processes come before the
-    boundary around it, and the exact code before any. An event sub-process does not catch its own errors."""
+    boundary around it, and the exact code before any.
+
+    An event sub-process does not catch its own errors, but those of a process that it calls.
+    """
     came, here = None, node
     while True:
         for wanted in (code, None):
             for event in [*getattr(here.what, "handlers", ()), *getattr(here.what, "boundaries", ())]:
-                if event.code == wanted and event is not came:
+                if event.code == wanted and (event is not came or here.process() is not node.process()):
                     return here, event
         if here.parent is None:
             return None
