@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app import auth, cli, http, metrics, monitor, problem_pages, rate_limits
+from app.answers import StrictJson
 from app.api import bulk, data, definitions, event_log, events, health, process, topics
 from app.docs import register_docs
 from app.openapi import DocumentedApi
@@ -34,9 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    # Order and escapes cost time and serve nobody.
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json = StrictJson(app)
     app.extensions["services"] = Services(settings)
     register_error_handlers(app)
     http.install(app, settings)

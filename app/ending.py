@@ -11,6 +11,7 @@ from app.auth import current_actor
 from app.problems import (
     ALREADY_ENDED,
     ENGINE_AWAY,
+    ENGINE_REFUSED,
     INVALID_FIELDS,
     MESSAGE_NOT_CORRELATED,
     NO_INCIDENT,
@@ -20,9 +21,9 @@ from app.services import services
 from store.database import DatabaseAway
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 from tasks.catalogue import check_carried
-from tasks.correlation import correlate_message
+from tasks.correlation import NotStarted, correlate_message
 from tasks.ending import end_by_ops
-from tasks.retry import EngineUnavailable, retry_incidents
+from tasks.retry import EngineRefusal, EngineUnavailable, retry_incidents
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     """Deliver a message to `row`; the row as it is then.
 
     Raises:
-        Problem: it has ended, nothing in it waits for the message, a variable is unfit, or the engine is away.
+        Problem: it has ended, nothing in it waits for the message, a variable is unfit, the engine refuses what the
+            process does with it, or the engine is away.
     """
     try:
         check_carried(variables)
@@ -78,18 +80,17 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
         raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
     if row.status != PENDING and row.incident_id is None:
         raise _already_ended(row)
-    retry_after = {"Retry-After": str(services().settings.retry_after_s)}
-    if row.process_instance_id is None:
+    try:
+        delivered = correlate_message(row, name, variables, actor=current_actor())
+    except NotStarted:
         raise Problem(
             MESSAGE_NOT_CORRELATED,
             "the process has not begun in the engine yet",
-            headers=retry_after,
+            headers={"Retry-After": str(services().settings.retry_after_s)},
             correlationId=row.correlation_id,
-        )
-    try:
-        delivered = correlate_message(row, name, variables, actor=current_actor())
-    except EngineUnavailable as error:
-        raise Problem(ENGINE_AWAY, str(error), headers=retry_after) from None
+        ) from None
+    except (EngineUnavailable, EngineRefusal) as error:
+        raise _engine_said(error, row) from None
     if not delivered:
         raise Problem(
             MESSAGE_NOT_CORRELATED,
@@ -103,7 +104,7 @@ def retry(row: ProcessRow) -> ProcessRow:
     """Try the incident of `row` again; the row as it is then.
 
     Raises:
-        Problem: it stands on none, or the engine is away.
+        Problem: it has no open incident, the engine refuses it, or the engine is away.
     """
     # One that is over is not asked about: its instance may have an incident still, while it is being deleted.
     if row.status != PENDING and row.incident_id is None:
@@ -111,8 +112,8 @@ def retry(row: ProcessRow) -> ProcessRow:
     try:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
         retried = retry_incidents(row, actor=current_actor())
-    except EngineUnavailable as error:
-        raise _engine_away(error) from None
+    except (EngineUnavailable, EngineRefusal) as error:
+        raise _engine_said(error, row) from None
     now = _after_engine(row)
     if not retried and now.status != PENDING:
         raise Problem(NO_INCIDENT, f"the process is {now.status}", correlationId=row.correlation_id)
@@ -123,10 +124,12 @@ def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:
     try:
         end_by_ops(row, ending, actor=current_actor(), step_name=step_name)
     except EngineUnavailable as error:
-        raise _engine_away(error) from None
+        raise _engine_said(error, row) from None
 
 
-def _engine_away(error: EngineUnavailable) -> Problem:
+def _engine_said(error: EngineUnavailable | EngineRefusal, row: ProcessRow) -> Problem:
+    if isinstance(error, EngineRefusal):
+        return Problem(ENGINE_REFUSED, str(error), correlationId=row.correlation_id)
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})
 
 

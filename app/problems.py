@@ -159,6 +159,15 @@ MESSAGE_NOT_CORRELATED = ProblemType(
     "The process has not come to where it waits for this message, or does not know it.",
     "Check the name of the message and where the process stands; send it again when it waits for it.",
 )
+ENGINE_REFUSED = ProblemType(
+    "engine-refused",
+    409,
+    "The engine refused it",
+    "The process engine answered that it cannot do this with the process as it is; `detail` has its words. Nothing was "
+    "changed.",
+    "Mend what the engine names: often an expression of the diagram that needs a variable. The same call is refused "
+    "again until then.",
+)
 ENGINE_AWAY = ProblemType(
     "engine-away",
     503,

@@ -2,8 +2,18 @@
 
 from camunda_bridge.context import StepContext
 from camunda_bridge.definition import define_process
-from camunda_bridge.errors import BusinessRuleError
+from camunda_bridge.errors import BusinessRuleError, VariableError
 from camunda_bridge.partner import PartnerClient, PartnerError
-from camunda_bridge.variables import File
+from camunda_bridge.variables import File, Raw, Values
 
-__all__ = ["BusinessRuleError", "File", "PartnerClient", "PartnerError", "StepContext", "define_process"]
+__all__ = [
+    "BusinessRuleError",
+    "File",
+    "PartnerClient",
+    "PartnerError",
+    "Raw",
+    "StepContext",
+    "Values",
+    "VariableError",
+    "define_process",
+]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 #: the process variable that carries the execution context; clients cannot set it
 CONTEXT_VARIABLE = "executionContext"
@@ -44,19 +45,30 @@ class ExecutionContext:
 
     @classmethod
     def from_variable(cls, value: Any) -> ExecutionContext:
-        """From the process variable; empty for an instance that was started past the facade."""
-        if not isinstance(value, dict):
+        """From the process variable; empty for an instance that was started past the facade.
+
+        Empty too where somebody else has written over it: a process id that is none would lead nowhere.
+        """
+        if not isinstance(value, dict) or not _is_process_id(value.get("processId")):
             return cls()
+        texts = {name: text for name, text in value.items() if isinstance(text, str)}
         return cls(
-            value.get("processId"),
-            value.get("correlationId"),
-            value.get("traceabilityId"),
-            value.get("batchId"),
-            value.get("applicationId"),
-            value.get("traceparent"),
-            value.get("callback") == "true",
-            value.get("processKey"),
+            texts.get("processId"),
+            texts.get("correlationId"),
+            texts.get("traceabilityId"),
+            texts.get("batchId"),
+            texts.get("applicationId"),
+            texts.get("traceparent"),
+            texts.get("callback") == "true",
+            texts.get("processKey"),
         )
+
+
+def _is_process_id(value: Any) -> bool:
+    try:
+        return value is None or bool(UUID(value))
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

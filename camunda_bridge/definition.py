@@ -72,6 +72,13 @@ class StepDefinition:
     originating_system: str | None = None
     process_name: str | None = None
 
+    @property
+    def input_names(self) -> list[str]:
+        """The variables that its input schema names."""
+        if self.input_schema is None:
+            return []
+        return [item.data_key or name for name, item in self.input_schema.fields.items()]
+
     def retries_left(self, before: int | None) -> int:
         """Retries after one more failed attempt; the engine says None before the first."""
         return max(0, (self.retries + 1 if before is None else before) - 1)
@@ -180,8 +187,9 @@ class ProcessDefinition:
         """What to fetch for a step: only the variables that its schema names, where it has one."""
         if step.input_schema is None:
             return Topic(step.topic)
-        names = [item.data_key or name for name, item in step.input_schema.fields.items()]
-        return Topic(step.topic, tuple(dict.fromkeys([*names, *self.identifiers, *ERROR_VARIABLES, CONTEXT_VARIABLE])))
+        return Topic(
+            step.topic, tuple(dict.fromkeys([*step.input_names, *self.identifiers, *ERROR_VARIABLES, CONTEXT_VARIABLE]))
+        )
 
 
 class Registry:

@@ -11,7 +11,7 @@ from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.client import Engine
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.executor import ERROR_VARIABLES
-from camunda_bridge.variables import from_engine, parse_date
+from camunda_bridge.variables import parse_date, to_document
 
 #: called instances that are looked at, at most
 MAX_INSTANCES = 1_000
@@ -31,7 +31,7 @@ class UncaughtError:
 
 
 def end_of(engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str) -> tuple[bool, dict[str, Any]]:
-    """True and its last variables when a completed instance ended well; False and its error when in one.
+    """True and its last variables, as clients see them, when a completed instance ended well; else False and its error.
 
     It ended in an error when it, or an instance that it called, threw one that nothing caught; the first one counts.
 
@@ -48,7 +48,7 @@ def end_of(engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str) -> 
 
 
 def _variables(engine: Engine, instance_id: str) -> dict[str, Any]:
-    values = from_engine(engine.historic_variables(instance_id))
+    values, _ = to_document(engine.historic_variables(instance_id))
     values.pop(CONTEXT_VARIABLE, None)
     return values
 

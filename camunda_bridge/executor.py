@@ -13,7 +13,16 @@ from marshmallow import EXCLUDE, ValidationError
 from camunda_bridge.context import StepContext, recording_calls
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BusinessRuleError, VariableError
-from camunda_bridge.variables import Typed, to_document, to_engine
+from camunda_bridge.variables import (
+    MAX_STRING,
+    Typed,
+    Values,
+    json_form,
+    outgoing,
+    to_document,
+    to_engine,
+    utf16_length,
+)
 
 #: a business error's fields -> the variables that it leaves in the process, which boundary and end events leave too
 ERROR_VARIABLES = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
@@ -38,9 +47,9 @@ class Completed:
         """From the fields that a handler returned.
 
         Raises:
-            VariableError: a field cannot be carried by the engine.
+            VariableError: a field cannot be carried by the engine, or has a name that is not the handler's to give.
         """
-        variables = to_engine(output)
+        variables = outgoing(output)
         return cls(variables, *to_document(variables))
 
 
@@ -105,24 +114,53 @@ def execute(step: StepDefinition, values: Mapping[str, Any], context: StepContex
 
 def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepContext) -> Outcome:
     try:
-        given = values if step.input_schema is None else step.input_schema.load(dict(values), unknown=EXCLUDE)
+        schema = step.input_schema
+        given = values if schema is None else schema.load(_checkable(step, values), unknown=EXCLUDE)
     except ValidationError as error:
         return BusinessError(
-            step.invalid_input_code, f"input of {step.topic}: {error}", "ValidationError", {"errors": error.messages}
+            step.invalid_input_code,
+            f"input of {step.topic}: {error}",
+            "ValidationError",
+            {"errors": json_form(error.messages)},
         )
     try:
         returned = step.handler(given, context) if step.takes_context else step.handler(given)
     except BusinessRuleError as error:
         return _business_error(step, error)
+    except VariableError as error:
+        return Failed(f"input of {step.topic}: {error}", _trace(error), final=True)
     return _checked(step, returned)
 
 
+def _checkable(step: StepDefinition, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the input schema of a step is to check: a copy, in which all that it names is read.
+
+    Raises:
+        ValidationError: names what it names and what cannot be read.
+    """
+    errors = {}
+    for name in step.input_names:
+        try:
+            values.get(name)
+        except VariableError as error:
+            errors[name] = [str(error)]
+    if errors:
+        raise ValidationError(errors)
+    return values.copy() if isinstance(values, Values) else dict(values)
+
+
 def _business_error(step: StepDefinition, error: BusinessRuleError) -> Outcome:
+    why = ""
+    if not isinstance(error.code, str) or not error.code or utf16_length(error.code) > MAX_STRING:
+        why = f"its code must be text of 1 to {MAX_STRING} characters"
     try:
         # plain JSON, as the event and the process's error keep it
-        plain, _ = to_document(to_engine({"message": error.message, "details": error.details}))
+        given = {"code": error.code, "message": str(error.message), "details": error.details}
+        plain, _ = to_document(to_engine(given))
     except VariableError as fault:
-        return Failed(f"business error {error.code} of {step.topic}: {fault}", _trace(error), final=True)
+        why = why or str(fault)
+    if why:
+        return Failed(_storable(f"business error {error.code!r} of {step.topic}: {why}"), _trace(error), final=True)
     return BusinessError(error.code, plain["message"], type(error).__name__, plain["details"])
 
 

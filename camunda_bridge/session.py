@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json as jsonlib
 import logging
+import re
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ from urllib3.filepost import encode_multipart_formdata
 from camunda_bridge.calls import note_call
 from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthorized
 from camunda_bridge.explained import Explanation
+from camunda_bridge.json_form import json_form
 from camunda_bridge.wire import Connection
 
 log = logging.getLogger(__name__)
@@ -32,14 +34,19 @@ _LATER = frozenset({408, 429})
 _NOT_PASSED_ON = frozenset({401, 403, 405, 408, 413, 414, 415, 429, 431})
 
 
+#: escapes that may be of a lone surrogate
+_LONE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 class Response:
     """An answer of the engine, in the shape that pycamunda expects."""
 
-    __slots__ = ("body", "status_code")
+    __slots__ = ("body", "is_content", "status_code")
 
-    def __init__(self, status_code: int, body: bytes) -> None:
+    def __init__(self, status_code: int, body: bytes, *, is_content: bool = False) -> None:
         self.status_code = status_code
         self.body = body
+        self.is_content = is_content
 
     def __bool__(self) -> bool:
         return self.status_code < 400
@@ -62,9 +69,11 @@ class Response:
         """
         try:
             # UTF-8 (RFC 8259, 8.1): `json` would look for others first
-            return jsonlib.loads(str(self.body, "utf-8"))
+            document = jsonlib.loads(str(self.body, "utf-8"))
         except ValueError:
             raise EngineAway(f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}") from None
+        # Java's texts may hold half a character, which nothing here can write again: broker, store, clients.
+        return json_form(document) if _LONE.search(self.body) else document
 
 
 class EngineSession:
@@ -134,8 +143,13 @@ class EngineSession:
         json: Any = None,
         files: dict[str, tuple[str, bytes]] | None = None,
         auth: object = None,
+        *,
+        takes: Callable[[Response], bool] | None = None,
     ) -> Response:
-        """Send one request and read its whole answer. `auth` is pycamunda's and not used: the session has its own."""
+        """Send one request and read its whole answer. `auth` is pycamunda's and not used: the session has its own.
+
+        `takes`: an answer that it says yes to is given back unchecked: one that is right and no JSON.
+        """
         if not url.startswith(self._root):
             raise ValueError(f"{url!r} is not below {self._root!r}")
         path = url[len(self._root) :] or "/"
@@ -149,9 +163,9 @@ class EngineSession:
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
         observe, resource = EngineSession.observe, url[len(self.base_url) :]
         if observe is None:
-            return self._ask(method, path, resource, body, content_type)
+            return self._ask(method, path, resource, body, content_type, takes)
         with observe(method, resource):
-            return self._ask(method, path, resource, body, content_type)
+            return self._ask(method, path, resource, body, content_type, takes)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET `path` below the root of the API; the answer's JSON."""
@@ -162,6 +176,17 @@ class EngineSession:
         response = self.request("POST", self.base_url + path, json=json)
         return response.json() if response.body else None
 
+    def download(self, path: str) -> bytes:
+        """GET the content at `path`: of a file, or bytes.
+
+        Raises:
+            EngineAway: also where what came is a page, and no content.
+        """
+        response = self.request("GET", self.base_url + path, takes=lambda it: it.status_code == 200 and it.is_content)
+        if not response.is_content:
+            raise EngineAway(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
+        return response.body
+
     def close(self) -> None:
         """Close the connection of the calling thread."""
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -169,7 +194,15 @@ class EngineSession:
             connection.close()
             self._local.connection = None
 
-    def _ask(self, method: str, path: str, resource: str, body: bytes, content_type: str) -> Response:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        resource: str,
+        body: bytes,
+        content_type: str,
+        takes: Callable[[Response], bool] | None,
+    ) -> Response:
         begun, status = time.perf_counter(), "away"
         try:
             response = self._exchange(method, path, body, content_type)
@@ -179,7 +212,7 @@ class EngineSession:
             raise
         finally:
             note_call(method, resource, status, time.perf_counter() - begun)
-        return self._checked(response, resource)
+        return response if takes is not None and takes(response) else self._checked(response, resource)
 
     def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:
         if any(character <= " " for character in path):
@@ -190,7 +223,8 @@ class EngineSession:
         if method != "GET":
             head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
         try:
-            return Response(*connection.exchange(f"{head}\r\n".encode() + body))
+            answer = connection.exchange(f"{head}\r\n".encode() + body)
+            return Response(*answer, is_content=connection.has_content)
         except OSError as error:
             raise EngineAway(f"{method} {path.split('?', maxsplit=1)[0]}: {type(error).__name__}: {error}") from error
 

@@ -5,10 +5,11 @@
 | None, bool, float | Null, Boolean, Double | |
 | int | Integer within 32 bits, Long within 64 | larger: :class:`VariableError` |
 | str | String up to 4,000 UTF-16 code units, else Json | the engine's column holds no more |
-| dict, list, tuple | Json | |
+| dict, list, tuple | Json | NaN and Infinity, which other programs write into it, come as text |
 | datetime | Date | `yyyy-MM-dd'T'HH:mm:ss.SSSZ`; without a zone it is taken as UTC |
 | bytes | Bytes | base64 on the wire |
 | :class:`File` | File | name, MIME type and encoding are kept |
+| dict, list | Object in JSON, or in Java's form where the engine gives it as JSON | comes so; a dict goes out as Json |
 | :class:`Raw` | any other type, Double without a number | carried unchanged, both ways |
 
 The format of Date and of typed values: https://docs.camunda.org/manual/7.24/reference/rest/overview/variables/
@@ -19,86 +20,88 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.errors import VariableError
+from camunda_bridge.json_form import MAX_DEPTH, TOO_DEEP, is_deeper, json_form, rfc3339
+from camunda_bridge.kinds import File, Raw, Typed, format_date, in_one_form, parse_date
+from camunda_bridge.reading import Contents, from_document, from_engine, input_types, to_document
+from camunda_bridge.values import Values
+
+__all__ = [
+    "MAX_NAME",
+    "MAX_STRING",
+    "Contents",
+    "File",
+    "Raw",
+    "Typed",
+    "Values",
+    "format_date",
+    "from_document",
+    "from_engine",
+    "in_one_form",
+    "input_types",
+    "json_form",
+    "outgoing",
+    "parse_date",
+    "to_document",
+    "to_engine",
+    "utf16_length",
+]
 
 #: longest text of a String variable, in UTF-16 code units, as the engine counts
 MAX_STRING = 4_000
+#: longest name of a variable, in UTF-16 code units: the engine's columns NAME_ of ACT_RU_VARIABLE and ACT_HI_VARINST
+MAX_NAME = 255
 
-Typed = dict[str, Any]
+#: longest name, MIME type and encoding of a file: the engine sends them in a head of HTTP, percent-encoded
+MAX_FILE_INFO = 255
 
-#: types whose value is the same in JSON
-_PLAIN_TYPES = frozenset({"Null", "Boolean", "Integer", "Long", "Double", "String"})
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file variable. `content` is None when the engine sent only its metadata, as it does when it fetches a task."""
-
-    filename: str
-    content: bytes | None = None
-    mimetype: str | None = None
-    encoding: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """A variable of a type that Python has no equal for, such as Object: its typed value, unchanged."""
-
-    type: str
-    value: Any
-    value_info: Mapping[str, Any]
+_MIME_TYPE = re.compile(r"[\w!$&^.+-]+/[\w!$&^.+-]+(?:\s*;\s*[^#\r\n]*)?", re.ASCII)  # RFC 6838, 4.2
+_ENCODING = re.compile(r"[\w:.+-]+", re.ASCII)
 
 
 def to_engine(values: Mapping[str, Any]) -> dict[str, Typed]:
     """Typed variables for the engine.
 
     Raises:
-        VariableError: names the variable whose value has no equal in the engine.
+        VariableError: names the variable whose name or value has no equal in the engine, or that cannot be read.
     """
     return {_checked_name(name): _typed(name, value) for name, value in values.items()}
 
 
-def from_engine(variables: Mapping[str, Typed]) -> dict[str, Any]:
-    """Python values of typed variables.
+def outgoing(values: Mapping[str, Any]) -> dict[str, Typed]:
+    """The same of what a handler, a start or a message brings, whose names are not all free.
 
     Raises:
-        VariableError: names the variable whose content is not what its type says.
+        VariableError: also for the variable that the bridge itself keeps in each process.
     """
-    return {name: _value(name, typed) for name, typed in variables.items()}
-
-
-def to_document(variables: Mapping[str, Typed]) -> tuple[dict[str, Any], bool]:
-    """Typed variables as a JSON document, and whether that document alone gives the same variables back.
-
-    What JSON has no form for (Date, Bytes, File, other types) stands in it as its typed value.
-    """
-    document: dict[str, Any] = {}
-    exact = True
-    for name, typed in variables.items():
-        kind, value = typed["type"], typed["value"]
-        if kind in _PLAIN_TYPES:
-            document[name] = value
-        elif kind == "Json":
-            document[name] = json.loads(value)
-        else:
-            document[name] = dict(typed)
-            exact = False
-    return document, exact
+    if CONTEXT_VARIABLE in values:
+        raise VariableError(f"variable {CONTEXT_VARIABLE!r} is reserved")
+    return to_engine(values)
 
 
 def _checked_name(name: Any) -> str:
     if not isinstance(name, str):
         raise VariableError(f"{name!r} is no name of a variable: it must be text")
     _check_text(name, name)
+    if not name:
+        raise VariableError("a variable without a name; the engine gives it back to nobody")
+    if (length := utf16_length(name)) > MAX_NAME:
+        raise VariableError(f"variable name of {length} characters; the engine keeps {MAX_NAME}: {name[:30]!r}…")
     return name
+
+
+def utf16_length(text: str) -> int:
+    """How long Java, and a column of the engine, say that a text is."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _check_text(name: str, text: str) -> None:
@@ -127,7 +130,7 @@ def _typed(name: str, value: Any) -> Typed:
     if isinstance(value, str):
         _check_text(name, value)
         # Most texts are short enough in any encoding; only the others are measured as the engine does.
-        if len(value) <= MAX_STRING // 2 or len(value.encode("utf-16-le", "surrogatepass")) <= MAX_STRING * 2:
+        if len(value) <= MAX_STRING // 2 or utf16_length(value) <= MAX_STRING:
             return {"type": "String", "value": value}
         return {"type": "Json", "value": _json(name, value)}
     if isinstance(value, Mapping | list | tuple):
@@ -139,19 +142,32 @@ def _typed(name: str, value: Any) -> Typed:
     if isinstance(value, date | UUID | Decimal):
         return {"type": "String", "value": str(value)}
     if isinstance(value, File):
-        if value.content is None:
-            raise VariableError(
-                f"variable {name!r}: file {value.filename!r} has no content; the engine sends only names"
-            )
-        info = {"filename": value.filename, "mimeType": value.mimetype, "encoding": value.encoding}
-        return {
-            "type": "File",
-            "value": base64.b64encode(value.content).decode(),
-            "valueInfo": {key: text for key, text in info.items() if text is not None},
-        }
+        return _file(name, value)
     if isinstance(value, Raw):
-        return {"type": value.type, "value": value.value, "valueInfo": dict(value.value_info)}
+        # Once through JSON: what it holds is told to the engine, and kept for a later attempt, as it is.
+        return json.loads(_json(name, {"type": value.type, "value": value.value, "valueInfo": value.value_info}))  # type: ignore[no-any-return]
     raise VariableError(f"variable {name!r}: a {type(value).__name__} cannot be carried by the engine")
+
+
+def _file(name: str, file: File) -> Typed:
+    info = {"filename": file.filename, "mimeType": file.mimetype, "encoding": file.encoding}
+    kept = {key: text for key, text in info.items() if text is not None or key == "filename"}
+    for key, text in kept.items():
+        if not isinstance(text, str):
+            raise VariableError(f"variable {name!r}: the {key} of a file must be text, and no {type(text).__name__}")
+        _check_text(name, text)
+        if (length := utf16_length(text)) > MAX_FILE_INFO:
+            raise VariableError(f"variable {name!r}: a {key} of {length} characters; a file has {MAX_FILE_INFO} for it")
+    if file.mimetype and not _MIME_TYPE.fullmatch(file.mimetype):
+        # The engine takes it, and then never gives the content back.
+        raise VariableError(f"variable {name!r}: {file.mimetype[:80]!r} is no MIME type, such as text/plain")
+    if file.encoding and not _ENCODING.fullmatch(file.encoding):
+        raise VariableError(f"variable {name!r}: {file.encoding[:80]!r} is no name of an encoding")
+    try:
+        content = file.read()
+    except VariableError as error:
+        raise VariableError(f"variable {name!r}: {error}") from None
+    return {"type": "File", "value": base64.b64encode(content).decode(), "valueInfo": kept}
 
 
 def _whole(name: str, value: int) -> Typed:
@@ -167,56 +183,19 @@ def _json(name: str, value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise VariableError(f"variable {name!r}: {error}") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(json.loads(text), MAX_DEPTH):
+        raise VariableError(f"variable {name!r}: {TOO_DEEP}")
     _check_text(name, text)
     return text
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID | Decimal):
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, date | UUID | Decimal):
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, Enum):
+        return value.value
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
-
-
-def format_date(value: datetime) -> str:
-    """A time as the engine writes it: milliseconds and a zone without colon."""
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=UTC)
-    # strftime's %Y does not pad years below 1000 on glibc, and the engine reads four digits
-    return (
-        f"{value.year:04d}-{value.month:02d}-{value.day:02d}T{value.hour:02d}:{value.minute:02d}:{value.second:02d}"
-        f".{value.microsecond // 1000:03d}{value.strftime('%z')[:5]}"
-    )
-
-
-def parse_date(value: str) -> datetime:
-    """A time of the engine's, aware."""
-    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")
-
-
-def _value(name: str, typed: Typed) -> Any:
-    kind = typed.get("type")
-    value: Any = typed.get("value")
-    try:
-        if kind in ("String", "Boolean", "Null", "Integer", "Long", "Short"):
-            return value
-        if value is None and kind in ("Double", "Date", "Json", "Bytes"):
-            return None
-        if kind == "Double" and math.isfinite(number := float(value)):
-            return number
-        if kind == "Json":
-            return json.loads(value) if isinstance(value, str) else value
-        if kind == "Date":
-            return parse_date(value)
-        if kind == "Bytes":
-            return base64.b64decode(value)
-        if kind == "File":
-            info = typed.get("valueInfo") or {}
-            content = None if value is None else base64.b64decode(value)
-            return File(info.get("filename", name), content, info.get("mimeType"), info.get("encoding"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise VariableError(f"variable {name!r} is no {kind}: {error}") from None
-    return Raw(str(kind), value, typed.get("valueInfo") or {})

@@ -30,11 +30,16 @@ class _Answer:
         #: the head said where the body ends; without that the end of the connection is its end (RFC 9112, 6.3)
         self.is_delimited = False
         self.has_head = False
+        #: the body is a content, no document: of a file (RFC 6266), or bytes (RFC 2046, 4.5.1)
+        self.is_content = False
         self.parser = httptools.HttpResponseParser(self)
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
-        if name.lower() in (b"content-length", b"transfer-encoding"):
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in (b"content-length", b"transfer-encoding"):
             self.is_delimited = True
+        elif name == b"content-disposition" or (name == b"content-type" and b"octet-stream" in value):
+            self.is_content = True
 
     def on_headers_complete(self) -> None:
         # An interim answer, such as 100, has a head of its own and is followed by the real one.
@@ -77,6 +82,8 @@ class Connection:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self.is_open = True
+        #: whether the last answer had a content as its body
+        self.has_content = False
 
     def has_news(self) -> bool:
         """True when something came that nobody asked for: the other side has closed, and would lose a request."""
@@ -112,6 +119,7 @@ class Connection:
                 answer.parser.feed_data(piece)
             except httptools.HttpParserError as error:
                 raise BrokenAnswer(f"no HTTP: {error}") from error
+        self.has_content = answer.is_content
         if not answer.keeps_alive:
             self.close()
         return answer.parser.get_status_code(), b"".join(answer.pieces)

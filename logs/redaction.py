@@ -104,7 +104,8 @@ class Redactor:
         if depth > MAX_DEPTH:
             return
         if isinstance(value, Mapping):
-            for name, item in value.items():
+            # Of a step's input what is there: a value that is read on first use is not used here.
+            for name, item in dict.items(value) if isinstance(value, dict) else value.items():
                 yield from self._find(item, hidden or (isinstance(name, str) and self.hides(name)), depth + 1)
         elif isinstance(value, list | tuple):
             for item in value:

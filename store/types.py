@@ -130,10 +130,13 @@ class Json(sa.TypeDecorator[Any]):
         return dialect.type_descriptor(mssql.NVARCHAR() if dialect.name == "mssql" else sa.UnicodeText())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if value is None:
+            return None
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
+        # Rows of earlier versions may hold NaN and Infinity, which no answer can: they are read as text.
+        return None if value is None else json.loads(value, parse_constant=str)
 
 
 class UtcTime(sa.TypeDecorator[datetime]):

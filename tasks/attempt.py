@@ -12,12 +12,13 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
-from camunda_bridge.errors import BridgeError, DefinitionError, EngineAway, EngineRefused, LockLost, VariableError
+from camunda_bridge.errors import BridgeError, DefinitionError, EngineAway, EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.task_fate import Fate, TaskEnd, ended_in_error, fate_of
-from camunda_bridge.variables import Typed, from_engine
+from camunda_bridge.variables import Values, input_types, json_form
 from logs.redaction import shown, shown_error, shown_text
 from metrics import declared
 from store.database import DatabaseAway, retrying
@@ -59,12 +60,15 @@ class Attempt:
         self.task = message.task
         self.key = message.attempt
         self.execution_id = execution_id
-        self.values, self.unreadable = _readable(message)
+        self.values = _readable(message)
         self.context = ExecutionContext.from_variable(self.values.pop(CONTEXT_VARIABLE, None))
         self.correlation_id = correlation_id_of(self.task, self.context)
         self.traceability_id = self.context.traceability_id or self.task.process_instance_id
         #: the input as its event shows it
-        self.request = shown(_documented(self.values, self.task.variables))
+        self.request = shown(_documented(self.values))
+        types = input_types(self.task.variables)
+        #: for `replay`, which is given the input as the event shows it
+        self.input_types = {"inputTypes": types} if types else {}
         self.identifiers = {name: self.request[name] for name in process.identifiers if self.request.get(name)}
         #: an earlier attempt keeps an outcome that its event shows redacted
         self.takes_over = False
@@ -114,8 +118,6 @@ class Attempt:
 
     def _execute(self, attempt: int) -> Execution:
         tracing.annotate(attempt=attempt)
-        if self.unreadable is not None:
-            return Execution(Failed(str(self.unreadable), "", final=True), 0)
         context = StepContext(
             correlation_id=self.correlation_id,
             traceability_id=self.traceability_id,
@@ -164,7 +166,9 @@ class Attempt:
         document = shown(outcome.document)
         is_whole = document is outcome.document
         self.identifiers |= {name: document[name] for name in self.process.identifiers if document.get(name)}
-        exactly = None if outcome.exact else {"variables": outcome.variables}
+        # Typed variables are for the engine alone, and no event shows them.
+        exactly = {} if outcome.exact else {"variables": outcome.variables}
+        kept = exactly if is_whole else {"response": outcome.document, **exactly}
         status = self._process_status()
         self._write(
             execution,
@@ -172,8 +176,7 @@ class Attempt:
                 COMPLETING,
                 business_action_response=document,
                 result=self.step.success,
-                metadata=exactly if is_whole else None,
-                kept_outcome=None if is_whole else {"response": outcome.document, **(exactly or {})},
+                kept_outcome=kept or None,
                 process_status=status,
             ),
         )
@@ -306,6 +309,7 @@ class Attempt:
         """Write down what the handler came to, waiting for a database that is away, the lock kept alive meanwhile."""
         progress = replace(
             came_to,
+            metadata={**(came_to.metadata or {}), **self.input_types} or None,
             identifiers=self.identifiers or None,
             http_status_code=execution.http_status_code,
             execution_time=execution.duration_ms,
@@ -355,6 +359,7 @@ class Attempt:
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
+            metadata=self.input_types or None,
             # Whoever reads the log finds the attempt in Flower by it, unless it ran in place.
             execution_id=self.execution_id,
         )
@@ -371,14 +376,11 @@ def _refused(error: EngineRefused) -> Failed:
     return Failed(f"the engine refused the outcome: {error}", "", final=True)
 
 
-def _readable(message: StepMessage) -> tuple[dict[str, Any], VariableError | None]:
-    try:
-        return from_engine(message.task.variables), None
-    except VariableError as error:
-        return {}, error
+def _readable(message: StepMessage) -> Values:
+    return task_values(runtime().engine, message.task)
 
 
-def _documented(values: dict[str, Any], typed: dict[str, Typed]) -> dict[str, Any]:
-    """Values as an event keeps them: what JSON cannot hold, in the typed form in which the engine sent it."""
-    plain = (str, int, float, bool, list, dict, type(None))
-    return {name: value if isinstance(value, plain) else typed[name] for name, value in values.items()}
+def _documented(values: Values) -> dict[str, Any]:
+    """Values as an event keeps them; nothing is read for it."""
+    document: dict[str, Any] = json_form(values)
+    return document

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from camunda_bridge.errors import BridgeError, EngineAway
-from camunda_bridge.variables import to_engine
+from camunda_bridge.variables import outgoing
 from store.processes import ProcessRow
-from tasks.retry import EngineUnavailable, follow_at_once, write_down
+from tasks.instances import with_instance
+from tasks.retry import as_answer, follow_at_once, write_down
 from tasks.runtime import runtime
 from tasks.settle import ops_event, record_ops
+
+
+class NotStarted(Exception):
+    """The process has no instance in the engine yet."""
 
 
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
@@ -21,17 +26,20 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
 
     Raises:
         EngineUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
+        EngineRefusal: what the process does with the message fails in the engine, which has rolled it back.
+        NotStarted: the process has no instance yet.
     """
-    instance_id = row.process_instance_id
-    if instance_id is None:
-        return False
     try:
-        if not runtime().engine.correlate(message, instance_id=instance_id, variables=to_engine(variables)):
+        row = with_instance(row)
+        instance_id = row.process_instance_id
+        if instance_id is None:
+            raise NotStarted
+        if not runtime().engine.correlate(message, instance_id=instance_id, variables=outgoing(variables)):
             return False
     except BridgeError as error:
         maybe_done = isinstance(error, EngineAway) and error.maybe_done
         known = "the process may have the message" if maybe_done else "the message was not delivered"
-        raise EngineUnavailable(f"{error}; {known}") from error
+        raise as_answer(error, known) from error
     follow_at_once(row, instance_id)
     event = ops_event(
         row,

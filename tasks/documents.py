@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
+from camunda_bridge.json_form import rfc3339
 from store.processes import ProcessRow
+
+__all__ = ["rfc3339", "row_document"]
 
 
 def row_document(row: ProcessRow) -> dict[str, Any]:
@@ -24,8 +26,3 @@ def row_document(row: ProcessRow) -> dict[str, Any]:
         "updatedAt": rfc3339(row.updated_at),
         "finishedAt": None if row.finished_at is None else rfc3339(row.finished_at),
     }
-
-
-def rfc3339(value: datetime) -> str:
-    """A time in UTC with milliseconds: what the store keeps."""
-    return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from camunda_bridge.errors import BridgeError
+from camunda_bridge.variables import in_one_form
 from store.events import OPS, NewEvent
 from store.personal import PersonalData
 from store.processes import PENDING, ProcessRow
@@ -49,7 +50,8 @@ def export(row: ProcessRow) -> dict[str, Any]:
     try:
         engine = runtime().engine
         instances = [
-            {**instance, "variables": engine.historic_variables(instance["id"])} for instance in _instances(row)
+            in_one_form({**instance, "variables": engine.historic_variables(instance["id"])})
+            for instance in _instances(row)
         ]
     except BridgeError as error:
         raise EngineUnavailable(str(error)) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
-from camunda_bridge.variables import from_engine
+from camunda_bridge.variables import from_engine, input_types
 from metrics import declared
 from store.database import DatabaseAway
 from tasks import app, log_context, tracing
@@ -59,8 +60,10 @@ def _report(
     log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
     end_permit(message)
     try:
+        types = input_types(message.task.variables)
         failure = Failed(text, "")
-        if not runtime().events.progress(message.attempt, failure_progress(failure, step), only_from_started=True):
+        progress = replace(failure_progress(failure, step), metadata={"inputTypes": types} if types else None)
+        if not runtime().events.progress(message.attempt, progress, only_from_started=True):
             # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
             # the next attempt delivers it, or reconcile finds it in the engine's log.
             return

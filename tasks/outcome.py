@@ -9,7 +9,6 @@ have to be looked at is in an open attempt.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,7 +68,7 @@ def settle_ended(row: ProcessRow, instance: dict[str, Any]) -> bool:
         return True
     if state == "COMPLETED":
         is_good, document = end_of(runtime().engine, deployed_bpmn, instance["id"])
-        return settle(row, ending_by(OK if is_good else ERROR, _plain(document)), as_found=True)
+        return settle(row, ending_by(OK if is_good else ERROR, document), as_found=True)
     runtime().events.forget_outcomes(row.correlation_id, instance["id"])
     reason = instance.get("deleteReason") or "the instance was deleted in the engine"
     return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}), as_found=True)
@@ -80,9 +79,3 @@ def ending_by(status: str, document: Any, identifiers: dict[str, Any] | None = N
     if status == OK:
         return Ending(OK, result=document, identifiers=identifiers)
     return Ending(status, error=document, identifiers=identifiers)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    # What JSON cannot hold is shown as text: a client reads it, nobody computes with it.
-    loaded: dict[str, Any] = json.loads(json.dumps(values, ensure_ascii=False, default=str))
-    return loaded

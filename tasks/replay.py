@@ -13,16 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from camunda_bridge.context import StepContext
 from camunda_bridge.definition import StepDefinition
-from camunda_bridge.errors import VariableError
 from camunda_bridge.executor import BusinessError, Completed, Outcome, execute
-from camunda_bridge.variables import from_engine
+from camunda_bridge.variables import from_document
 from logs.redaction import REDACTED, shown, shown_error, shown_text
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
 from tasks.processes import registry
 from tasks.runtime import runtime
-
-#: types whose values an event keeps as the engine sent them, since JSON has no form for them
-_KEPT_TYPED = frozenset({"Date", "Bytes", "File", "Object", "Short"})
 
 
 class ReplayError(Exception):
@@ -74,14 +70,11 @@ class Recorded:
 
         Neither engine nor database is told. What the handler does outside happens.
 
-        Raises:
-            ReplayError: the recorded input cannot be read.
+        A handler that reads what the event does not have, such as the content of a file, fails.
         """
         event = self.event
-        try:
-            values = {name: _value(name, value) for name, value in (event.business_action_request or {}).items()}
-        except VariableError as error:
-            raise ReplayError(str(error)) from error
+        types = (event.metadata or {}).get("inputTypes", {})
+        values = from_document(event.business_action_request or {}, types)
         context = StepContext(
             correlation_id=event.correlation_id or "",
             traceability_id=event.traceability_id,
@@ -93,12 +86,6 @@ class Recorded:
         outcome = execute(self.step, values, context).outcome
         before, after = _recorded(event), _new(outcome, values)
         return list(unified_diff(_lines(before), _lines(after), "recorded", "now", lineterm=""))
-
-
-def _value(name: str, value: Any) -> Any:
-    if isinstance(value, Mapping) and {"type", "value"} <= set(value) and value["type"] in _KEPT_TYPED:
-        return from_engine({name: dict(value)})[name]
-    return value
 
 
 def _recorded(event: EventRow) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import redis
 
-from camunda_bridge.errors import BridgeError, EngineAway, NotFound
+from camunda_bridge.errors import BridgeError, EngineAway, EngineRefused, NotFound
 from store.database import DatabaseAway, retrying
 from store.processes import OK, PENDING, ProcessRow
 from tasks import tracing
@@ -30,7 +30,17 @@ TURN_WAIT_S = 5.0
 
 
 class EngineUnavailable(Exception):
-    """The engine did not answer, or refused us; the message says what is known of what it has done."""
+    """The engine did not answer, or refused our login; the message says what is known of what it has done."""
+
+
+class EngineRefusal(Exception):
+    """The engine refused what it was asked for, in its own words; the same would be refused again."""
+
+
+def as_answer(error: BridgeError, known: str) -> EngineUnavailable | EngineRefusal:
+    """What a caller is told of an error; `known`: what the engine has done."""
+    refused = isinstance(error, EngineRefused) and error.is_final
+    return (EngineRefusal if refused else EngineUnavailable)(f"{error}; {known}")
 
 
 def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
@@ -41,6 +51,7 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
     Raises:
         EngineUnavailable: the engine is away or refuses us, perhaps after a part of the incidents. Calling again is
             safe: it goes on with those that are left.
+        EngineRefusal: the engine refuses to try the first of them again.
         DatabaseAway: nothing was changed.
     """
     if row.incident_id is not None:
@@ -71,7 +82,7 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
     if fault is not None and not retried:
         maybe_done = isinstance(fault, EngineAway) and fault.maybe_done
         known = "an incident may be tried again already" if maybe_done else "nothing was changed"
-        raise EngineUnavailable(f"{fault}; {known}; call again") from fault
+        raise as_answer(fault, f"{known}; call again") from fault
     # A row that stands on what the engine has no longer (retried in Cockpit, or by a call whose answer was lost) is
     # being tried again too.
     if not retried and (incidents or row.incident_id is None):

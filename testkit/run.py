@@ -16,7 +16,7 @@ from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.endings import end_of
 from camunda_bridge.errors import EngineAway, NotFound
 from camunda_bridge.executor import Execution, Failed
-from camunda_bridge.variables import from_engine, to_engine
+from camunda_bridge.variables import from_engine, outgoing, to_engine
 from testkit.isolation import Deployments
 from testkit.worker import Phase, Worker
 
@@ -78,6 +78,7 @@ class ProcessRun:
         about = ExecutionContext(
             process_id=str(uuid4()), correlation_id=self.correlation_id, traceability_id=self.correlation_id
         )
+        outgoing(variables)
         start = to_engine({**variables, CONTEXT_VARIABLE: about.to_variable()})
         self.instance_id = self._engine.start(deployments.key(process.key), self.correlation_id, start).id
         self._go_on()
@@ -145,7 +146,7 @@ class ProcessRun:
         Raises:
             LookupError: nothing waits for it.
         """
-        values = to_engine(variables or {})
+        values = outgoing(variables or {})
         if not any(self._engine.correlate(name, instance_id=found, variables=values) for found in self._instances()):
             raise LookupError(f"nothing waits for the message {name!r}; the process stands at {self.waiting_at}")
         return self._go_on()

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.catching import is_caught
 from camunda_bridge.client import LockedTask, Topic
+from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.locks import new_token
 from camunda_bridge.task_fate import Fate, fate_of
-from camunda_bridge.variables import from_engine
 from testkit.isolation import Deployments
 
 #: a lock lasts as long as a debugger may hold a handler, in milliseconds
@@ -83,7 +83,7 @@ class Worker:
     def _run(self, task: LockedTask, token: str) -> None:
         step = self._steps[self._deployments.original(task.topic)]
         attempt = self._attempts[task.id] = self._attempts.get(task.id, 0) + 1
-        values = from_engine(task.variables)
+        values = task_values(self._engine, task)
         about = ExecutionContext.from_variable(values.pop(CONTEXT_VARIABLE, None))
         context = StepContext(
             correlation_id=about.correlation_id or task.business_key or task.process_instance_id,

@@ -144,7 +144,9 @@ class Message(MethodView):
     @blp.arguments(MessageRequest)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    @blp.alt_response(409, schema=ProblemAnswer, description="Nothing waits for the message, or the process has ended")
+    @blp.alt_response(
+        409, schema=ProblemAnswer, description="Nothing waits for it, the process has ended, or the engine refuses"
+    )
     @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields")
     @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away")
     def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:

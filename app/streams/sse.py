@@ -19,7 +19,7 @@ class Event:
 
     def __str__(self) -> str:
         # JSON escapes line ends, so that one line is enough whatever a text holds.
-        data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
+        data = json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return f"id: {self.id}\nevent: {self.name}\ndata: {data}\n\n"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from camunda_bridge.check import rules
+from camunda_bridge.check import rules, variable_rules
 from camunda_bridge.check.diagram import Node
 from camunda_bridge.check.error_rule import uncaught_errors
 from camunda_bridge.check.findings import BPMN_UNREADABLE, CODES, EXCEPTION_UNUSED, Finding
@@ -20,7 +20,15 @@ from camunda_bridge.definition import ProcessDefinition
 
 __all__ = ["CODES", "Finding", "check"]
 
-_RULES = (rules.topics, uncaught_errors, rules.responses, rules.business_keys, rules.fields)
+_RULES = (
+    rules.topics,
+    uncaught_errors,
+    rules.responses,
+    rules.business_keys,
+    rules.fields,
+    variable_rules.names,
+    variable_rules.java_objects,
+)
 #: how the name of an extension property begins that excuses a finding
 EXCUSE = "ignore:"
 

@@ -22,6 +22,10 @@ BUSINESS_KEY_NOT_PASSED = "BUSINESS_KEY_NOT_PASSED"
 FIELD_NOT_PROVIDED = "FIELD_NOT_PROVIDED"
 #: a required field that whoever gives it may leave out
 FIELD_MAY_BE_MISSING = "FIELD_MAY_BE_MISSING"
+#: a name that is the bridge's own, or that the engine does not keep
+VARIABLE_NAME_REFUSED = "VARIABLE_NAME_REFUSED"
+#: an object of Java that no step can read
+JAVA_OBJECT = "JAVA_OBJECT"
 #: an exception in the diagram that excuses nothing, or says no reason
 EXCEPTION_UNUSED = "EXCEPTION_UNUSED"
 
@@ -34,6 +38,8 @@ CODES = (
     BUSINESS_KEY_NOT_PASSED,
     FIELD_NOT_PROVIDED,
     FIELD_MAY_BE_MISSING,
+    VARIABLE_NAME_REFUSED,
+    JAVA_OBJECT,
     EXCEPTION_UNUSED,
 )
 

@@ -28,7 +28,7 @@ def event(delivery: Delivery, source: str) -> bytes:
         "datacontenttype": "application/json",
         "data": delivery.payload,
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def signed_headers(message_id: str, body: bytes, *, secrets: Iterable[str], timestamp: int) -> dict[str, str]:

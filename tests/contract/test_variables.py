@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bpmn import external, process
+from tests.contract.bpmn import external, process, subprocess
 from tests.contract.engine import Engine
 
 UNKNOWN_OBJECT = {"objectTypeName": "com.example.Unknown", "serializationDataFormat": "application/json"}
@@ -129,7 +129,7 @@ def test_a_value_without_type_gets_the_type_of_its_json(started: Engine, value: 
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1], 2**63], ids=["object", "array", "over 64 bits"])
-def test_other_values_without_type_become_java_objects_that_we_cannot_read(started: Engine, value: Any) -> None:
+def test_other_values_without_type_become_java_objects(started: Engine, value: Any) -> None:
     assert start(started, value=value).status_code == 200
     info = started.fetch_one("a")["variables"]["v"]["valueInfo"]
     assert info["serializationDataFormat"] == "application/x-java-serialized-object"
@@ -166,3 +166,100 @@ def test_a_date_in_the_days_that_the_calendar_skipped_moves_by_ten_days(started:
 def test_json_that_does_not_parse_is_taken_and_handed_on_as_it_is(started: Engine) -> None:
     assert start(started, type="Json", value="{oops").status_code == 200
     assert started.fetch_one("a")["variables"]["v"]["value"] == "{oops"
+
+
+JAVA = "application/x-java-serialized-object"
+LIST = "<camunda:list><camunda:value>{}</camunda:value></camunda:list>"
+
+
+def mapping(name: str, value: str) -> str:
+    """An input mapping."""
+    return (
+        "<extensionElements><camunda:inputOutput>"
+        f'<camunda:inputParameter name="{name}">{value}</camunda:inputParameter>'
+        "</camunda:inputOutput></extensionElements>"
+    )
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "😀" * 127 + "n"])
+def test_a_name_of_255_utf16_units_is_kept_and_a_longer_one_answers_500(started: Engine, name: str) -> None:
+    path = f"/process-definition/key/{started.key}/start"
+    assert started.call("POST", path, json={"variables": {name: {"value": 1}}}).status_code == 200
+    assert name in started.fetch_one("a")["variables"]
+    assert started.call("POST", path, json={"variables": {name + "n": {"value": 1}}}).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("value", "as_json"),
+    [
+        (LIST.format("a"), ["a"]),
+        ("<camunda:list/>", []),
+        (f'<camunda:map><camunda:entry key="k">{LIST.format("${1 + 1}")}</camunda:entry></camunda:map>', {"k": [2]}),
+    ],
+)
+def test_a_list_or_map_of_a_mapping_is_fetched_in_javas_form_and_had_as_json_by_itself(
+    engine: Engine, value: str, as_json: Any
+) -> None:
+    engine.deploy(process(engine.key, external("a", inside=mapping("v", value))))
+    instance = engine.start()
+    variable = engine.fetch_one("a")["variables"]["v"]
+    assert (variable["type"], variable["valueInfo"]["serializationDataFormat"]) == ("Object", JAVA)
+    (found,) = engine.get(
+        "/variable-instance", processInstanceIdIn=instance, variableName="v", deserializeValues="false"
+    )
+    assert engine.get(f"/variable-instance/{found['id']}")["value"] == as_json
+    assert engine.get(f"/history/variable-instance/{found['id']}")["value"] == as_json
+
+
+def test_what_javas_json_writer_does_not_know_answers_400(engine: Engine) -> None:
+    engine.deploy(process(engine.key, external("a", inside=mapping("v", "${dateTime()}"))))
+    instance = engine.start()
+    (found,) = engine.get(
+        "/variable-instance", processInstanceIdIn=instance, variableName="v", deserializeValues="false"
+    )
+    # As plain text, or as a document without words: which, differs from one start of the engine to the next.
+    assert engine.call("GET", f"/variable-instance/{found['id']}").status_code == 400
+
+
+def test_a_variable_says_the_activity_instance_that_it_is_in(engine: Engine) -> None:
+    inner = f'<subProcess id="s">{mapping("v", LIST.format("sub"))}'
+    text = process(engine.key, subprocess("s", external("a"))).replace('<subProcess id="s">', inner)
+    engine.deploy(text)
+    instance = engine.start(v="of the process")
+    task = engine.fetch_one("a")
+    found = engine.get("/variable-instance", processInstanceIdIn=instance, variableName="v", deserializeValues="false")
+    tree = engine.get(f"/process-instance/{instance}/activity-instances")
+    (sub,) = tree["childActivityInstances"]
+    assert {variable["activityInstanceId"] for variable in found} == {tree["id"], sub["id"]}
+    assert [node["id"] for node in sub["childActivityInstances"]] == [task["activityInstanceId"]]
+
+
+def test_contents_have_a_head_of_their_own_and_history_has_them_too(started: Engine) -> None:
+    instance = start(started, type="File", value="aGVsbG8=", valueInfo=FILE_INFO).json()["id"]
+    task = started.fetch_one("a")
+    bytes_ = {"b": {"type": "Bytes", "value": "YWJj"}}
+    started.post(f"/external-task/{task['id']}/complete", 204, workerId="w1", variables=bytes_)
+    found = {
+        item["name"]: item
+        for item in started.get("/history/variable-instance", processInstanceId=instance, deserializeValues="false")
+    }
+    assert (found["v"]["value"], found["b"]["value"]) == (None, None)
+    for part in ("", "/history"):
+        file = started.call("GET", f"{part}/variable-instance/{found['v']['id']}/data")
+        assert (file.content, file.headers["Content-Disposition"][:11]) == (b"hello", "attachment;")
+        data = started.call("GET", f"{part}/variable-instance/{found['b']['id']}/data")
+        assert (data.content, data.headers["Content-Type"]) == (b"abc", "application/octet-stream")
+
+
+def test_a_file_whose_mime_type_is_none_is_taken_and_its_content_never_given_back(started: Engine) -> None:
+    instance = start(started, type="File", value="aA==", valueInfo={"filename": "f", "mimeType": "nonsense"}).json()[
+        "id"
+    ]
+    assert started.call("GET", f"/process-instance/{instance}/variables/v/data").status_code == 500
+
+
+def test_half_a_pair_of_characters_comes_back_as_an_escape(started: Engine) -> None:
+    assert start(started, value="a\ud800b").status_code == 200
+    topics = [{"topicName": f"{started.key}.a", "lockDuration": 60_000}]
+    fetch = {"workerId": "w1", "maxTasks": 1, "topics": topics}
+    assert b'"a\\uD800b"' in started.call("POST", "/external-task/fetchAndLock", json=fetch).content

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import requests
 
 from camunda_bridge.bpmn import parse
 from camunda_bridge.client import Engine, LockedTask, Topic
-from camunda_bridge.errors import EngineRefused, LockLost, NotFound
+from camunda_bridge.contents import TaskContents
+from camunda_bridge.errors import EngineAway, EngineRefused, LockLost, NotFound, VariableError
 from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import File, Raw, from_engine, to_engine
@@ -97,14 +99,42 @@ def test_file_comes_back_as_metadata(engine: Engine, key: str) -> None:
     assert from_engine(task.variables) == {"file": File("a b.txt", None, "text/plain", "utf-8")}
 
 
-def test_object_of_a_java_class_goes_through_a_step_unchanged(engine: Engine, key: str) -> None:
+def test_object_in_json_is_read_as_a_list_and_its_typed_form_goes_on_unchanged(engine: Engine, key: str) -> None:
     deploy(engine, key, external("a"), external("b"))
     info = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/json"}
     task, token = start_and_fetch(engine, key, "a", list=Raw("Object", "[1]", info))
-    assert from_engine(task.variables) == {"list": Raw("Object", "[1]", info)}
+    assert from_engine(task.variables) == {"list": [1]}
     engine.complete(task.id, token, task.variables)
     (following,) = fetch(engine, key, "b", token=new_token())
     assert following.variables == task.variables
+
+
+def test_content_is_taken_from_the_engine_alone(engine: Engine, key: str) -> None:
+    deploy(engine, key, external("a"))
+    task, _ = start_and_fetch(engine, key, "a", file=File("page.html", b"<html>", "text/html"), bytes=b"{}")
+    contents = TaskContents(engine, task.id, task.process_instance_id)
+    assert (contents.data("file"), contents.data("bytes")) == (b"<html>", b"{}")
+    with pytest.raises(VariableError, match="'nothing' is gone"):
+        contents.data("nothing")
+    # A document, or a page of somebody before the engine, is no content.
+    with pytest.raises(EngineAway, match="not the engine"):
+        engine.session.download("/version")
+
+
+def test_history_has_bytes_and_what_the_engine_gives_as_json(engine: Engine, key: str) -> None:
+    deploy(engine, key, external("a"))
+    instance = engine.start(key, key, {**to_engine({"bytes": b"abc", "empty": b""}), "list": {"value": [1]}})
+    found = engine.historic_variables(instance.id)
+    assert {name: typed["value"] for name, typed in found.items()} == {"bytes": "YWJj", "empty": "", "list": [1]}
+
+
+def test_half_characters_of_other_programs_do_not_come_through(engine: Engine, key: str) -> None:
+    deploy(engine, key, external("a"))
+    url = f"{engine.session.base_url}/process-definition/key/{key}/start"
+    started = requests.post(url, json={"variables": {"text": {"value": "a\ud800b"}}}, timeout=15)
+    assert started.status_code == 200
+    (task,) = fetch(engine, key, "a", token=new_token())
+    assert task.variables["text"]["value"] == "a\ufffdb"
 
 
 def test_fetch_for_one_business_key_leaves_others(engine: Engine, key: str) -> None:

@@ -60,27 +60,29 @@ def test_message_that_is_too_old_is_dropped(bench: Bench) -> None:
     assert (bench.calls, bench.events()) == ([], [])
 
 
-def test_variables_that_json_has_no_form_for_are_shown_typed(bench: Bench) -> None:
+def test_variables_that_json_has_no_form_for_are_shown_in_the_form_of_all_answers(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     object_ = Raw(
         "Object", "[1]", {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/json"}
     )
     row = bench.run(bench.start(file=File("a.txt", b"x", "text/plain"), at=moment, raw=b"\x00", list=object_))
-    assert bench.calls == [{"file": File("a.txt", None, "text/plain"), "at": moment, "raw": b"\x00", "list": object_}]
-    request = row.business_action_request
+    assert bench.calls == [{"file": File("a.txt", None, "text/plain"), "at": moment, "raw": b"\x00", "list": [1]}]
     assert row.phase == COMPLETED
-    assert request["file"]["valueInfo"]["filename"] == "a.txt"
-    assert request["at"]["value"] == "2026-01-01T00:00:00.000+0000"
-    assert request["list"]["value"] == "[1]"
+    assert row.business_action_request == {
+        "file": {"filename": "a.txt", "mimetype": "text/plain", "encoding": None},
+        "at": "2026-01-01T00:00:00.000Z",
+        "raw": "AA==",
+        "list": [1],
+    }
+    assert row.metadata == {"inputTypes": {"file": "File", "at": "Date", "raw": "Bytes", "list": "Object"}}
 
 
-def test_identifier_that_json_has_no_form_for_is_kept_typed(bench: Bench) -> None:
+def test_identifier_that_json_has_no_form_for_is_kept_as_it_is_shown(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     row = bench.run(bench.start(userId=datetime(2026, 1, 1, tzinfo=UTC)))
     assert row.phase == COMPLETED
-    assert row.identifiers is not None
-    assert row.identifiers["userId"]["type"] == "Date"
+    assert row.identifiers == {"userId": "2026-01-01T00:00:00.000Z"}
 
 
 def test_business_error_goes_to_the_event_that_catches_it(bench: Bench) -> None:

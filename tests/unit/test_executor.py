@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from camunda_bridge.context import StepContext, current_record
 from camunda_bridge.definition import define_process
 from camunda_bridge.errors import BusinessRuleError
 from camunda_bridge.executor import MAX_TRACE, BusinessError, Completed, Execution, Failed, execute
-from camunda_bridge.variables import File
+from camunda_bridge.variables import File, from_engine
 
 CONTEXT = StepContext("order-1", "trace", "pi", "charge", 2, "task-1")
 
@@ -96,10 +96,81 @@ def test_returned_fields_are_variables_and_document() -> None:
     assert (outcome.document, outcome.exact) == ({"n": 1, "list": [1, None]}, True)
 
 
-def test_values_that_json_has_no_form_for_are_kept_typed() -> None:
-    outcome = completed(run(lambda _: {"at": datetime(2026, 1, 1, tzinfo=UTC), "file": File("f", b"x")}))
+def test_values_that_json_has_no_form_for_are_typed_for_the_engine_and_shown_to_clients() -> None:
+    at = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    outcome = completed(run(lambda _: {"at": at, "in": [at], "bytes": b"abc", "file": File("f", b"x", "text/plain")}))
     assert not outcome.exact
-    assert outcome.document["at"] == {"type": "Date", "value": "2026-01-01T00:00:00.000+0000"}
+    assert outcome.variables["at"] == {"type": "Date", "value": "2026-01-01T01:00:00.000+0100"}
+    assert outcome.document == {
+        "at": "2026-01-01T00:00:00.000Z",
+        "in": ["2026-01-01T00:00:00.000Z"],
+        "bytes": "YWJj",
+        "file": {"filename": "f", "mimetype": "text/plain", "encoding": None, "content": "eA=="},
+    }
+
+
+BROKEN = {
+    "name": {"type": "String", "value": "Ada"},
+    "validUntil": {"type": "Date", "value": "10026-11-27T10:00:00.000+0000"},
+}
+
+
+def test_variable_that_cannot_be_read_does_not_keep_the_handler_from_running() -> None:
+    def handler(given: dict[str, Any]) -> dict[str, Any]:
+        return {"hello": given["name"], "given": sorted(given), "is_there": "validUntil" in given}
+
+    outcome = completed(run(handler, from_engine(BROKEN)))
+    assert outcome.document == {"hello": "Ada", "given": ["name", "validUntil"], "is_there": True}
+
+
+@pytest.mark.parametrize(
+    "use", [lambda given: given["validUntil"], lambda given: given.get("validUntil"), lambda given: {**given}]
+)
+def test_handler_that_uses_what_cannot_be_read_fails_at_once_by_its_name(use: Callable[..., Any]) -> None:
+    outcome = failed(run(use, from_engine(BROKEN)))
+    assert outcome.final
+    assert outcome.message.startswith("input of order.charge: variable 'validUntil' is no Date that can be read")
+
+
+def test_variable_that_cannot_be_read_is_an_invalid_input_where_the_schema_names_it() -> None:
+    class Warranty(Schema):
+        validUntil = fields.DateTime()
+
+    outcome = business_error(run(lambda _: {}, from_engine(BROKEN), input_schema=Warranty))
+    assert outcome.code == "VALIDATION_ERROR"
+    assert "10026" in outcome.details["errors"]["validUntil"][0]
+
+
+def test_variable_that_cannot_be_read_is_no_matter_where_the_schema_does_not_name_it() -> None:
+    class Person(Schema):
+        name = fields.String(required=True)
+
+    outcome = completed(run(lambda given: given, from_engine(BROKEN), input_schema=Person))
+    assert outcome.document == {"name": "Ada"}
+
+
+def test_date_of_the_engine_passes_a_schema() -> None:
+    class Due(Schema):
+        at = fields.AwareDateTime()
+
+    given = from_engine({"at": {"type": "Date", "value": "2026-01-01T01:00:00.000+0100"}})
+    outcome = completed(run(lambda due: due, given, input_schema=Due))
+    assert outcome.document == {"at": "2026-01-01T00:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        ({"executionContext": {"processId": "x"}}, "variable 'executionContext' is reserved"),
+        ({"n" * 300: 1}, "variable name of 300 characters; the engine keeps 255: "),
+        ({"\U0001f600" * 128: 1}, "variable name of 256 characters; the engine keeps 255: "),
+        ({"": 1}, "a variable without a name"),
+    ],
+)
+def test_name_that_a_handler_cannot_give_is_a_final_failure(output: dict[str, Any], why: str) -> None:
+    outcome = failed(run(lambda _: output))
+    assert outcome.final
+    assert outcome.message.startswith(f"output of order.charge: {why}")
 
 
 def test_nothing_returned_is_an_empty_output() -> None:
@@ -152,7 +223,7 @@ def test_business_rule_error_keeps_code_message_details_and_kind() -> None:
 def test_details_are_plain_json_whatever_the_handler_gave() -> None:
     details = {"at": datetime(2026, 1, 1, tzinfo=UTC), "amount": Decimal("1.10"), "pair": (1, 2)}
     error = business_error(run(raising(BusinessRuleError("E", "m", details))))
-    assert error.details == {"at": "2026-01-01T00:00:00+00:00", "amount": "1.10", "pair": [1, 2]}
+    assert error.details == {"at": "2026-01-01T00:00:00.000Z", "amount": "1.10", "pair": [1, 2]}
 
 
 @pytest.mark.parametrize("details", [{"o": object()}, {"s": "\ud800"}, {"n": float("nan")}, {"n": {1, 2}}])
@@ -257,3 +328,14 @@ def test_status_code_of_the_last_call_is_kept_and_belongs_to_one_attempt() -> No
     assert run(failing).http_status_code == 201
     assert run(cast(Any, lambda _: None)).http_status_code is None
     assert current_record() is None
+
+
+@pytest.mark.parametrize("code", ["", None, 5, "x" * 4_001])
+def test_business_error_with_a_code_that_the_engine_does_not_take_is_a_final_failure(code: Any) -> None:
+    outcome = failed(run(raising(BusinessRuleError(code, "m"))))
+    assert outcome.final
+    assert "its code must be text of 1 to 4000 characters" in outcome.message
+
+
+def test_message_of_a_business_error_is_text() -> None:
+    assert business_error(run(raising(BusinessRuleError("E", cast(str, ValueError("m")))))).message == "m"

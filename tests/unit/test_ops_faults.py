@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import EngineAway, EngineRefused
+from camunda_bridge.errors import EngineAway, EngineRefused, Unauthorized
 from store.database import DatabaseAway
 from store.events import OPS, EventRow, EventStore
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow, ProcessStore
@@ -338,12 +338,27 @@ def test_message_is_recorded_when_the_store_is_back_within_a_moment(
     assert [event.step_name for event in ops(facade)] == ["message"]
 
 
+def test_message_that_the_engine_refuses_is_answered_with_its_words(
+    facade: Facade, row: ProcessRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def correlate(*_: Any, **__: Any) -> bool:
+        raise EngineRefused("Unknown property used in expression: ${rate}", status=500)
+
+    monkeypatch.setattr(Engine, "correlate", correlate)
+
+    answer = facade.post("/api/process/order-1/message", {"messageName": "payment"})
+
+    said = problem(answer, 409, "engine-refused")
+    assert said["detail"] == "Unknown property used in expression: ${rate}; the message was not delivered"
+    assert ops(facade) == []
+
+
 @pytest.mark.parametrize(
     ("fault", "known"),
     [
         (EngineAway("no answer"), "the process may have the message"),
         (EngineAway("no connection", maybe_done=False), "the message was not delivered"),
-        (EngineRefused("no"), "the message was not delivered"),
+        (Unauthorized("no"), "the message was not delivered"),
     ],
 )
 def test_message_without_an_answer_may_have_been_delivered(

@@ -123,6 +123,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.by_ids, [new.id, other.id])
     calls(store.by_instance_ids, ["pi", "pi-2"])
     calls(store.running, after_seq=0, limit=10)
+    calls(store.with_open_incident, after_seq=0, limit=5)
     with moved_clock():
         taken = calls(store.take_unstarted, untouched_for_s=1, limit=10)
     calls(store.give_back, taken)
@@ -131,6 +132,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
     calls(store.settle, new.id, Ending(OK), process_instance_id="pi", only_answer_is_of="task")
     calls(store.reopen, new.id)
+    calls(store.reopen, new.id, incident_id="i")
     with database.write() as connection:
         calls(store.settle, new.id, Ending(OK, result=[1]), connection=connection)
     calls(store.page, limit=10)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
-from store.types import fitting, given
+from store.types import Json, fitting, given
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,9 @@ def test_text_is_cut_between_characters(value: str, length: int, expected: str) 
 @pytest.mark.parametrize("value", [0, False, "", {}, []])
 def test_only_none_is_left_out(value: Any) -> None:
     assert given({"a": value, "b": None}) == {"a": value}
+
+
+def test_document_with_a_number_that_json_does_not_have_is_not_written_and_an_old_one_is_read_as_text() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Json().process_bind_param({"rate": math.nan}, sqlite.dialect())
+    assert Json().process_result_value('{"rate":Infinity}', sqlite.dialect()) == {"rate": "Infinity"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import enum
 import json
 import math
@@ -10,12 +9,13 @@ from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from camunda_bridge.errors import VariableError
 from camunda_bridge.variables import (
@@ -23,11 +23,15 @@ from camunda_bridge.variables import (
     File,
     Raw,
     format_date,
+    from_document,
     from_engine,
+    input_types,
+    json_form,
     parse_date,
     to_document,
     to_engine,
 )
+from tasks.catalogue import check_carried
 
 
 def round_trip(value: Any) -> Any:
@@ -77,7 +81,7 @@ ROWS = [
     (bytes(range(256)), "Bytes"),
     (File("a b.pdf", b"%PDF", "application/pdf", "utf-8"), "File"),
     (File("a", b""), "File"),
-    (Raw("Object", "rO0AB", {"objectTypeName": "java.util.Date"}), "Object"),
+    (Raw("Object", "<a/>", {"serializationDataFormat": "application/xml"}), "Object"),
     (Raw("Xml", "<a/>", {}), "Xml"),
 ]
 
@@ -100,7 +104,7 @@ def test_value_has_its_type_and_comes_back_as_it_was(value: Any, kind: str) -> N
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Decimal("1.10"), "1.10"),
         (Colour.RED, "red"),
-        ({"at": datetime(2026, 1, 1, tzinfo=UTC), "n": Decimal("1.10")}, {"at": "2026-01-01T00:00:00+00:00", "n": "1.10"}),
+        ({"at": datetime(2026, 1, 1, tzinfo=UTC), "n": Decimal("1.10")}, {"at": "2026-01-01T00:00:00.000Z", "n": "1.10"}),
         (datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)),  # noqa: DTZ001
         (datetime(2026, 1, 1, microsecond=999_999, tzinfo=UTC), datetime(2026, 1, 1, microsecond=999_000, tzinfo=UTC)),
     ],
@@ -141,14 +145,23 @@ def test_any_time_comes_back_to_the_millisecond(value: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [datetime(2026, 1, 1, tzinfo=UTC), b"x", File("f", b"x"), Raw("Object", "x", {"objectTypeName": "T"})]
+    ("value", "shown"),
+    [
+        (datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), "2026-01-01T00:00:00.000Z"),
+        (b"abc", "YWJj"),
+        (File("f", b"x"), {"filename": "f", "mimetype": None, "encoding": None, "content": "eA=="}),
+        (Raw("Xml", "<a/>", {}), "<a/>"),
+        (Raw("Double", "NaN", {}), "NaN"),
+        (Raw("Short", 5, {}), 5),
+    ],
 )
-def test_document_of_other_values_keeps_their_types(value: Any) -> None:
+def test_document_shows_values_that_json_has_no_form_for_and_does_not_give_them_back(value: Any, shown: Any) -> None:
     variables = to_engine({"plain": 1, "x": value})
     document, exact = to_document(variables)
     assert not exact
-    assert document == {"plain": 1, "x": variables["x"]}
-    assert from_engine(json.loads(json.dumps({"x": document["x"]})))["x"] == value
+    assert document == {"plain": 1, "x": shown}
+    # What an event keeps of a step's input gives `replay` the same values.
+    assert from_document(document, input_types(variables)) == from_engine(variables)
 
 
 def test_string_is_measured_in_utf_16_as_the_engine_does() -> None:
@@ -182,6 +195,16 @@ def test_date_is_written_as_the_engine_reads_it() -> None:
         {"deep": ["\ud800"]},
         {"\ud800": 1},
         File("only-a-name"),
+        File("n" * 256, b""),
+        File("f", b"", "nonsense"),
+        File("f", b"", "text/plain#x"),
+        File("f", b"", "text/plain\r\nX-Header: 1"),
+        File("f", b"", "a/" + "b" * 254),
+        File("f", b"", "text/plain", "ut f"),
+        File(cast(str, None), b""),
+        File(cast(str, 5), b""),
+        Raw("Object", object(), {}),
+        Raw("Double", math.nan, {}),
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -217,9 +240,15 @@ def test_name_that_is_no_text_is_refused(name: Any) -> None:
         ("File", "x"),
     ],
 )
-def test_content_that_is_not_what_its_type_says_is_named(kind: str, value: Any) -> None:
+def test_content_that_is_not_what_its_type_says_fails_whoever_reads_it_by_name(kind: str, value: Any) -> None:
+    variables = {"amount": {"type": kind, "value": value}, "fine": {"type": "Integer", "value": 1}}
+    values = from_engine(variables)
+    assert values["fine"] == 1
+    assert ("amount" in values, len(values), list(values)) == (True, 2, ["amount", "fine"])
     with pytest.raises(VariableError, match=f"'amount' is no {kind}"):
-        from_engine({"amount": {"type": kind, "value": value}})
+        values["amount"]
+    assert to_document(variables)[0] == {"amount": value, "fine": 1}
+    assert json_form(values) == {"amount": value, "fine": 1}
 
 
 @pytest.mark.parametrize("kind", ["Null", "String", "Boolean", "Integer", "Long", "Double", "Date", "Json", "Bytes"])
@@ -243,7 +272,89 @@ def test_file_of_a_fetched_task_has_metadata_and_no_content() -> None:
     assert value == File("a.pdf", None, "application/pdf", "utf-8")
 
 
-def test_object_of_a_java_class_survives_a_round_trip_unchanged() -> None:
-    info = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/x-java-serialized-object"}
-    variable = {"type": "Object", "value": base64.b64encode(b"\xac\xed").decode(), "valueInfo": info}
-    assert to_engine(from_engine({"x": variable})) == {"x": variable}
+JAVA = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "application/x-java-serialized-object"}
+
+
+class Contents:
+    """What an engine would give; how often it was asked."""
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+        self.asked = 0
+
+    def data(self, name: str) -> bytes:
+        self.asked += 1
+        assert isinstance(self.given, bytes), name
+        return self.given
+
+    def value(self, name: str) -> Any:
+        self.asked += 1
+        if isinstance(self.given, Exception):
+            raise self.given
+        return self.given
+
+
+def test_java_object_is_asked_for_once_when_it_is_used() -> None:
+    contents = Contents(["ada", 2, math.nan])
+    values = from_engine({"to": {"type": "Object", "value": "rO0AB", "valueInfo": JAVA}}, contents)
+    assert ("to" in values, json_form(values), contents.asked) == (True, {"to": "rO0AB"}, 0)
+    assert values["to"] == values.get("to") == ["ada", 2, "NaN"]
+    assert contents.asked == 1
+    assert json_form(values) == {"to": ["ada", 2, "NaN"]}
+
+
+def test_java_object_that_cannot_be_had_as_json_is_named_with_its_class() -> None:
+    for contents in (None, Contents(VariableError("no such class"))):
+        values = from_engine({"to": {"type": "Object", "value": "rO0AB", "valueInfo": JAVA}}, contents)
+        with pytest.raises(VariableError, match=r"variable 'to' is a Java object of java.util.ArrayList"):
+            values["to"]
+
+
+def test_object_in_json_is_read_as_what_it_is() -> None:
+    info = {"objectTypeName": "com.example.Order", "serializationDataFormat": "application/json"}
+    variables = {"order": {"type": "Object", "value": '{"lines":[1]}', "valueInfo": info}}
+    assert from_engine(variables) == {"order": {"lines": [1]}}
+    assert to_document(variables) == ({"order": {"lines": [1]}}, False)
+
+
+def test_content_of_a_file_is_fetched_when_it_is_read_and_can_be_given_back() -> None:
+    contents = Contents(b"a;b")
+    values = from_engine({"f": {"type": "File", "value": None, "valueInfo": {"filename": "a.csv"}}}, contents)
+    assert (values["f"].content, contents.asked) == (None, 0)
+    assert values["f"].read() == b"a;b"
+    assert to_engine(values) == {"f": {"type": "File", "value": "YTti", "valueInfo": {"filename": "a.csv"}}}
+
+
+def test_json_of_another_program_is_read_so_that_it_can_be_written_again() -> None:
+    text = r'{"rate": Infinity, "n": [NaN, -Infinity, 1e999, 1.5], "half": "a\ud800b", "\udfff": "\ud83d\ude00"}'
+    values = from_engine({"reading": {"type": "Json", "value": text, "valueInfo": {}}})
+    assert values["reading"] == {
+        "rate": "Infinity",
+        "n": ["NaN", "-Infinity", "1e999", 1.5],
+        "half": "a\ufffdb",
+        "\ufffd": "\U0001f600",
+    }
+    document, exact = to_document(to_engine(values))
+    assert (document, exact) == ({"reading": values["reading"]}, True)
+
+
+@pytest.mark.parametrize("text", ["[" * 501 + "]" * 501, "[" * 100_000 + "]" * 100_000, "9" * 5_000])
+def test_json_that_cannot_be_written_again_fails_whoever_reads_it(text: str) -> None:
+    variables = {"tower": {"type": "Json", "value": text, "valueInfo": {}}}
+    with pytest.raises(VariableError, match="'tower'"):
+        from_engine(variables)["tower"]
+    assert to_document(variables)[0] == {"tower": text}
+
+
+@pytest.mark.parametrize("name", ["", "n" * 256, "😀" * 128])
+def test_name_that_the_engine_does_not_keep_is_refused(name: str) -> None:
+    with pytest.raises(VariableError, match=r"variable name of 256 characters; the engine keeps 255|without a name"):
+        to_engine({name: 1})
+    assert to_engine({"n" * 255: 1, "😀" * 127: 1})
+
+
+def test_start_and_message_name_the_variable_that_they_cannot_bring() -> None:
+    for name in ("executionContext", "n" * 300, "", "😀" * 200):
+        with pytest.raises(ValidationError) as refused:
+            check_carried({"fine": 1, name: 1})
+        assert list(refused.value.messages_dict) == [name]

@@ -17,6 +17,17 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     "key-not-passed": [("bill", "BUSINESS_KEY_NOT_PASSED", "billing")],
     "field-on-one-branch": [("ship", "FIELD_NOT_PROVIDED", "score")],
     "field-optional": [("ship", "FIELD_MAY_BE_MISSING", "note"), ("ship", "FIELD_MAY_BE_MISSING", "remark")],
+    "name-refused": [
+        ("declare", "VARIABLE_NAME_REFUSED", "executionContext"),
+        ("return", "VARIABLE_NAME_REFUSED", "executionContext"),
+        ("long", "VARIABLE_NAME_REFUSED", "nnn…"),
+    ],
+    "java-object": [
+        ("clock", "JAVA_OBJECT", "clock"),
+        ("work", "JAVA_OBJECT", "joda"),
+        ("work", "JAVA_OBJECT", "times"),
+        ("work", "JAVA_OBJECT", "node"),
+    ],
     "no-bpmn": [("no-bpmn", "BPMN_UNREADABLE", "process_1a2b3c")],
     "exception-idle": [
         ("bill", "BUSINESS_KEY_NOT_PASSED", "billing"),

@@ -1,0 +1,78 @@
+"""What the engine does not send with a task, fetched on first use: contents of files, Java objects as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from camunda_bridge.client import Engine, LockedTask
+from camunda_bridge.context import CONTEXT_VARIABLE
+from camunda_bridge.errors import NotFound, VariableError
+from camunda_bridge.variables import Values, from_engine
+
+
+def task_values(engine: Engine, task: LockedTask) -> Values:
+    """The variables of a task as its handler gets them, the bridge's own among them unless it cannot be read."""
+    values = from_engine(task.variables, TaskContents(engine, task.id, task.process_instance_id))
+    try:
+        values.get(CONTEXT_VARIABLE)
+    except VariableError:
+        # Somebody has written over it: the step is one of an instance that was started past the facade.
+        del values[CONTEXT_VARIABLE]
+    return values
+
+
+class TaskContents:
+    """The variables that one external task sees.
+
+    Several scopes of an instance may hold a variable of one name: a task, a sub-process, each instance of a
+    multi-instance activity, the process. The task sees that of the innermost scope around it.
+
+    Raises (each method):
+        VariableError: there is no such variable any more, or the engine cannot give it.
+        EngineAway: the engine does not answer now.
+    """
+
+    def __init__(self, engine: Engine, task_id: str, instance_id: str) -> None:
+        self._engine = engine
+        self._task_id = task_id
+        self._instance_id = instance_id
+
+    def data(self, name: str) -> bytes:
+        """The content of a file or of bytes."""
+        try:
+            return self._engine.variable_data(self._variable_id(name))
+        except NotFound as error:
+            raise VariableError(f"variable {name!r} is gone: {error}") from None
+
+    def value(self, name: str) -> Any:
+        """A Java object as the engine gives it in JSON, by its own means."""
+        try:
+            return self._engine.variable_as_json(self._variable_id(name))
+        except NotFound as error:
+            raise VariableError(f"variable {name!r} is gone: {error}") from None
+
+    def _variable_id(self, name: str) -> str:
+        found = self._engine.variables_named(self._instance_id, name)
+        if len(found) > 1:
+            found = self._innermost(found)
+        if not found:
+            raise VariableError(f"variable {name!r} is gone")
+        return str(found[0]["id"])
+
+    def _innermost(self, variables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        task = self._engine.external_task(self._task_id)
+        if task is None:
+            return []
+        by_scope = {variable["activityInstanceId"]: variable for variable in variables}
+        around = _path_to(self._engine.activity_tree(self._instance_id), task["activityInstanceId"])
+        return [by_scope[scope] for scope in around if scope in by_scope]
+
+
+def _path_to(node: dict[str, Any], wanted: str) -> list[str]:
+    """Ids of the activity instances around `wanted`, itself first; empty when it is not below `node`."""
+    if node["id"] == wanted:
+        return [wanted]
+    for child in node["childActivityInstances"]:
+        if path := _path_to(child, wanted):
+            return [*path, node["id"]]
+    return []

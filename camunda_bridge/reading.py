@@ -1,0 +1,162 @@
+"""The engine's typed variables as Python values for handlers, and as JSON for everybody who is only shown them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from camunda_bridge.errors import VariableError
+from camunda_bridge.json_form import json_form, parse_json, rfc3339
+from camunda_bridge.kinds import File, Raw, Typed, parse_date
+from camunda_bridge.values import Later, Values
+
+#: types whose value is the same in JSON
+_PLAIN_TYPES = frozenset({"Null", "Boolean", "Integer", "Long", "Short", "Double", "String"})
+#: of these, those that a Python value becomes again as it was
+_EXACT_TYPES = (_PLAIN_TYPES - {"Short"}) | {"Json"}
+#: those whose values a document tells by itself
+_TOLD_TYPES = _EXACT_TYPES | {"Short"}
+_JSON = "application/json"
+_JAVA = "application/x-java-serialized-object"
+
+
+class Contents(Protocol):
+    """Fetches what the engine does not send with a task; see :class:`camunda_bridge.contents.TaskContents`."""
+
+    def data(self, name: str) -> bytes:
+        """The content of a file."""
+
+    def value(self, name: str) -> Any:
+        """A Java object as the engine gives it in JSON."""
+
+
+def from_engine(variables: Mapping[str, Typed], contents: Contents | None = None) -> Values:
+    """Python values of typed variables. One that cannot be read fails whoever reads it, by a VariableError.
+
+    Args:
+        contents: fetches what the engine did not send; without it only what was sent can be read.
+    """
+    found = Values()
+    for name, typed in variables.items():
+        found[name] = _value(name, typed, contents)
+    return found
+
+
+def to_document(variables: Mapping[str, Typed]) -> tuple[dict[str, Any], bool]:
+    """Typed variables as clients and events see them, in strict JSON; what cannot be read, as its text.
+
+    Also whether that document alone gives the same variables back; it does for those that :func:`to_engine` made of
+    JSON values.
+    """
+    document = {name: _document(name, typed) for name, typed in variables.items()}
+    exact = all(typed["type"] in _EXACT_TYPES and "valueInfo" not in typed for typed in variables.values())
+    return document, exact
+
+
+def input_types(variables: Mapping[str, Typed]) -> dict[str, str]:
+    """The types that the document of these variables does not tell, by name; :func:`from_document` needs them."""
+    return {
+        name: typed["type"]
+        for name, typed in variables.items()
+        if typed["type"] not in _TOLD_TYPES or (typed["type"] == "Double" and isinstance(typed["value"], str))
+    }
+
+
+def from_document(document: Mapping[str, Any], types: Mapping[str, str]) -> Values:
+    """Python values of a document of :func:`to_document`, which is what an event keeps of a step's input.
+
+    What it does not hold, contents of files and Java objects, fails whoever reads it.
+    """
+    found = Values()
+    for name, shown in document.items():
+        kind = types.get(name, "Json")
+        value, info = shown, {}
+        if kind == "Date" and isinstance(shown, str):
+            value = shown.replace("Z", "+0000")
+        elif kind == "File" and isinstance(shown, Mapping):
+            value = shown.get("content")
+            info = {"filename": shown.get("filename"), "mimeType": shown.get("mimetype"), "encoding": shown["encoding"]}
+        elif kind == "Object" and isinstance(shown, str):
+            info = {"serializationDataFormat": _JAVA, "objectTypeName": "a class that its event does not name"}
+        if kind == "Json":
+            found[name] = shown
+        else:
+            found[name] = _value(name, {"type": kind, "value": value, "valueInfo": info}, None)
+    return found
+
+
+def _value(name: str, typed: Typed, contents: Contents | None) -> Any:
+    """The Python value, or one that is read on first use: then it costs a call, or fails."""
+    try:
+        return _read(name, typed, contents)
+    except (TypeError, ValueError, RecursionError) as error:
+        fault = VariableError(f"variable {name!r} is no {typed.get('type')} that can be read: {error}")
+
+    def fail() -> Any:
+        raise fault
+
+    return Later(_document(name, typed), fail)
+
+
+def _read(name: str, typed: Typed, contents: Contents | None) -> Any:
+    kind = typed.get("type")
+    value: Any = typed.get("value")
+    if kind == "File":
+        content = None if value is None else base64.b64decode(value, validate=True)
+        return _given_file(name, typed.get("valueInfo") or {}, content, contents)
+    if value is None:
+        return None
+    if kind == "String":
+        return json_form(value)
+    if kind in ("Boolean", "Integer", "Long", "Short"):
+        return value
+    if kind == "Double" and math.isfinite(number := float(value)):
+        return number
+    if kind == "Date":
+        return parse_date(value)
+    if kind == "Bytes":
+        return base64.b64decode(value, validate=True)
+    info = typed.get("valueInfo") or {}
+    if kind == "Json" or (kind == "Object" and (info.get("serializationDataFormat") == _JSON or not _is_text(value))):
+        return parse_json(value) if isinstance(value, str) else json_form(value)
+    if kind == "Object" and info.get("serializationDataFormat") == _JAVA:
+        return Later(json_form(value), lambda: _java_object(name, info, contents))
+    return Raw(str(kind), value, info)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _given_file(name: str, info: Mapping[str, Any], content: bytes | None, contents: Contents | None) -> File:
+    fetch = None if contents is None else lambda: contents.data(name)
+    return File(info.get("filename", name), content, info.get("mimeType"), info.get("encoding"), fetch)
+
+
+def _java_object(name: str, info: Mapping[str, Any], contents: Contents | None) -> Any:
+    what = f"variable {name!r} is a Java object of {info.get('objectTypeName')}"
+    if contents is None:
+        raise VariableError(f"{what}, and there is no engine to give it as JSON")
+    try:
+        return json_form(contents.value(name))
+    except VariableError as error:
+        raise VariableError(f"{what}, which the engine does not give as JSON: {error}") from None
+
+
+def _document(name: str, typed: Typed) -> Any:
+    kind, value = typed.get("type"), typed.get("value")
+    info = typed.get("valueInfo") or {}
+    try:
+        if kind == "File":
+            content = None if value is None else base64.b64decode(value, validate=True)
+            return _given_file(name, info, content, None).json_form()
+        if kind == "Date" and value is not None:
+            return rfc3339(parse_date(value))
+        if isinstance(value, str) and (kind == "Json" or info.get("serializationDataFormat") == _JSON):
+            return parse_json(value)
+    except (TypeError, ValueError, RecursionError):
+        # What cannot be read is shown as its text.
+        return json_form(value)
+    return json_form(value)
