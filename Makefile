@@ -24,7 +24,7 @@ test: setup-test setup-browser setup-docs ## the whole test suite; ARGS="..." go
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/contract tests/integration processes
+	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/contract tests/integration tests/property processes
 	$(PYTEST) tests/chaos tests/e2e
 endif
 
@@ -35,7 +35,7 @@ test-chaos: setup-test ## the tests that kill things
 	$(PYTEST) tests/chaos $(ARGS)
 
 # What is relied on of the engine, and the three examples, from the diagram alone and through the whole stack.
-OPERATON_TESTS := tests/contract processes tests/e2e/test_example_outcomes.py tests/e2e/test_onboard_user.py
+OPERATON_TESTS := tests/contract tests/property processes tests/e2e/test_example_outcomes.py tests/e2e/test_onboard_user.py
 
 test-operaton: export ENGINE := operaton
 test-operaton: setup-test ## the contract suite and the examples, unchanged, on Operaton

@@ -32,6 +32,8 @@ class Deployments:
         text = process.bpmn_path.read_bytes().decode()
         keys = "|".join(re.escape(member.key) for member in [process, *members])
         text = re.sub(rf"""(\bcalledElement=["'])({keys})(["'])""", rf"\1\2{self.suffix}\3", text)
+        # An expression gives the key, and the engine puts together what stands beside it in the attribute.
+        text = re.sub(r"""(\bcalledElement=(["'])[^"']*?[$#]\{.*?)(\2)""", rf"\1{self.suffix}\3", text)
         key = re.escape(process.key)
         text = re.sub(rf"""(\b(?:id|bpmnElement|processRef)=["'])({key})(["'])""", rf"\1\2{self.suffix}\3", text)
         text = re.sub(r"""(:topic=["'])([^"']+)(["'])""", rf"\1\2{self.suffix}\3", text)

@@ -15,20 +15,22 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.endings import end_of
 from camunda_bridge.errors import EngineAway, NotFound
-from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
+from camunda_bridge.executor import Execution, Failed
 from camunda_bridge.variables import from_engine, outgoing, to_engine
 from testkit.isolation import Deployments
-from testkit.worker import Worker
+from testkit.worker import Phase, Worker
 
 #: seconds that a process may be worked on before the test fails: a diagram that goes in circles never ends
 PATIENCE_S = 30.0
+#: elements of the path that are shown where a run is printed, the last ones
+SHOWN = 40
 #: seconds between two looks at a job that the engine runs itself at this moment
 LOOK_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """One attempt of a step, as the event log would tell it. `phase` is completed, bpmn-error or failed."""
+    """One attempt of a step, as the event log would tell it. `phase` is completed, bpmn-error, failed or lost."""
 
     step: str
     activity: str
@@ -82,7 +84,7 @@ class ProcessRun:
         self._go_on()
 
     def __repr__(self) -> str:
-        path = " > ".join(self.path)
+        path = " > ".join(self.path[-SHOWN:])
         return f"<run {self.status}: {path}; result={self.result!r} error={self.error!r}>"
 
     # -- what happened
@@ -160,7 +162,7 @@ class ProcessRun:
 
     def stop(self) -> None:
         """Delete the instance, if it runs."""
-        if self.status in ("waiting", "incident"):
+        if self._is_running():
             self._engine.delete_instance(self.instance_id, "the test has ended")
 
     # -- going on
@@ -207,7 +209,7 @@ class ProcessRun:
         return {self.instance_id, *(item["id"] for item in running)}
 
     def _conclude(self) -> None:
-        if self._is_running():
+        if self._answer is None and self._is_running():
             incidents = [found for each in self._instances() for found in self._engine.incidents_of(each)]
             self.status = "incident" if incidents else "waiting"
             if incidents:
@@ -228,20 +230,20 @@ class ProcessRun:
         attempt: int,
         values: dict[str, Any],
         execution: Execution,
-        is_caught: bool,
+        phase: Phase,
     ) -> None:
         outcome = execution.outcome
         response: dict[str, Any]
-        if isinstance(outcome, Completed):
-            phase, response = "completed", outcome.document
-            if step.outcome is not None:
-                self._answer = (step.outcome, outcome.document)
-        elif isinstance(outcome, BusinessError) and is_caught:
-            phase, response = "bpmn-error", outcome.document
-        else:
-            phase, response = "failed", {"message": outcome.message}
-            if isinstance(outcome, Failed) and outcome.details:
+        if isinstance(outcome, Failed):
+            response = {"message": outcome.message}
+            if outcome.details:
                 response["trace"] = outcome.details
+        else:
+            response = outcome.document
+        # The first response step of the process itself decides. That of a process it calls is a step like others.
+        is_answer = step.outcome is not None and task.process_instance_id == self.instance_id
+        if is_answer and phase == "completed" and self._answer is None:
+            self._answer = (step.outcome or "ok", response)
         self.events.append(
             StepEvent(step.name, task.activity_id, phase, attempt, values, response, execution.http_status_code)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import signature
-from typing import Any
+from typing import Any, Literal
 
 from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.catching import is_caught
@@ -13,14 +13,18 @@ from camunda_bridge.client import LockedTask, Topic
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
-from camunda_bridge.executor import BusinessError, Completed, Execution, execute
+from camunda_bridge.errors import EngineRefused, LockLost
+from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.locks import new_token
+from camunda_bridge.task_fate import Fate, fate_of
 from testkit.isolation import Deployments
 
 #: a lock lasts as long as a debugger may hold a handler, in milliseconds
 LOCK_MS = 600_000
 
-Handle = Callable[[StepDefinition, LockedTask, int, dict[str, Any], Execution, bool], None]
+#: what became of an attempt: the phase that the event log would give it
+Phase = Literal["completed", "bpmn-error", "failed", "lost"]
+Handle = Callable[[StepDefinition, LockedTask, int, dict[str, Any], Execution, Phase], None]
 
 
 class Worker:
@@ -29,7 +33,7 @@ class Worker:
     Args:
         family: the process and what it may call.
         replaced: step name, or topic, -> what stands in for its handler: a function, a value, an error.
-        handled: told of each attempt: step, task, its number, input, execution, whether its error was caught.
+        handled: told of each attempt: step, task, its number, input, execution, what became of it.
     """
 
     def __init__(
@@ -90,24 +94,39 @@ class Worker:
             idempotency_key=task.id,
         )
         execution = execute(step, values, context)
-        execution, was_caught = self._deliver(step, task, token, execution)
-        self._handled(step, task, attempt, values, execution, was_caught)
+        try:
+            execution, phase = self._deliver(step, task, token, execution)
+        except LockLost:
+            # An error or end of another branch took the task after it was fetched.
+            phase = "lost"
+        self._handled(step, task, attempt, values, execution, phase)
 
-    def _deliver(self, step: StepDefinition, task: LockedTask, token: str, done: Execution) -> tuple[Execution, bool]:
+    def _deliver(self, step: StepDefinition, task: LockedTask, token: str, done: Execution) -> tuple[Execution, Phase]:
         """Tell the engine, by the rules of a worker: see the table of failures in docs/design/reliability.md."""
         outcome = done.outcome
-        if isinstance(outcome, Completed):
-            self._engine.complete(task.id, token, outcome.variables)
-            return done, False
-        if isinstance(outcome, BusinessError):
-            if is_caught(self._engine, self.bpmn_of, task, outcome.code):
-                self._engine.bpmn_error(task.id, token, outcome.code, outcome.message, outcome.variables)
-                return done, True
-            outcome = outcome.uncaught()
+        try:
+            if isinstance(outcome, Completed):
+                self._engine.complete(task.id, token, outcome.variables)
+                return done, "completed" if self._is_completed(task, token) else "bpmn-error"
+            if isinstance(outcome, BusinessError):
+                if is_caught(self._engine, self.bpmn_of, task, outcome.code):
+                    self._engine.bpmn_error(task.id, token, outcome.code, outcome.message, outcome.variables)
+                    return done, "bpmn-error"
+                outcome = outcome.uncaught()
+        except EngineRefused as error:
+            if not error.is_final:
+                raise
+            outcome = Failed(f"the engine refused the outcome: {error}", "", final=True)
         left = 0 if outcome.final else step.retries_left(task.retries)
         # The pause before a retry is left out: a test does not wait.
         self._engine.failure(task.id, token, outcome.message, outcome.details, retries=left, retry_timeout_ms=0)
-        return replace(done, outcome=outcome), False
+        return replace(done, outcome=outcome), "failed"
+
+    def _is_completed(self, task: LockedTask, token: str) -> bool:
+        """False when a `camunda:errorEventDefinition` made a BPMN error of the completion."""
+        if task.activity_id not in self.bpmn_of(task.process_definition_id).error_definitions:
+            return True
+        return fate_of(self._engine, task.id, token).fate is Fate.COMPLETED
 
     def bpmn_of(self, definition_id: str) -> Bpmn:
         """The BPMN of a definition id, by the files of the process and of those that it calls."""

@@ -42,7 +42,7 @@ def accept(bench: Bench, instance_id: str) -> uuid.UUID:
     store = bench.runtime.processes
     assert store.accept(row)
     store.claim(row.id, "token", for_s=60)
-    assert store.record_instance(row.id, "token", instance_id)
+    assert store.record_instance(row.id, instance_id)
     return row.id
 
 
@@ -103,7 +103,7 @@ def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_gave(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise EngineRefused("not now", status=400)
+        raise EngineRefused("the task is suspended", status=400)
 
     bench.deploy(OUTPUT, external("b"))
     message = bench.start()

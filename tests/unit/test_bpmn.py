@@ -288,3 +288,11 @@ def test_text_with_an_encoding_declaration_is_read() -> None:
 def test_process_with_variables_of_single_activities_is_not_flat(part: str) -> None:
     assert bpmn(task("a"), boundary("a")).is_flat
     assert not bpmn(task("a"), part).is_flat
+
+
+def test_event_subprocess_catches_what_a_process_throws_that_it_calls_itself() -> None:
+    # tests/contract/test_error_ends.py: the engine begins it anew.
+    inside = on_error(call("call", "child", business_key=True), external("inner"), code="X")
+    bpmn = parse(process("main", external("a"), inside))
+    assert bpmn.catches("call", "X")
+    assert not bpmn.catches("inner", "X")

@@ -1,0 +1,43 @@
+"""A store, a broker, and the workers' own code in the test's process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dev.broker import Broker
+from settings import Settings
+from tasks import follow, in_place
+from tasks.messages import StepMessage
+from tasks.runtime import Runtime
+from tests.integration.conftest import migrated_file
+from tests.integration.step_bench import broker
+from tests.unit.facade import Facade
+
+__all__ = ["broker", "migrated_file"]
+
+
+@pytest.fixture
+def runtime(
+    engine_url: str, broker: Broker, tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Runtime]:
+    """What a worker has: a database, Redis, the engine."""
+    (tmp_path / "store.db").write_bytes(migrated_file.read_bytes())
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'store.db'}", redis_url=broker.url, camunda_base_url=engine_url
+    )
+    facade = Facade(settings, monkeypatch)
+    yield facade.runtime
+    facade.close()
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> deque[StepMessage]:
+    """The queue of steps, in place of the broker's: who takes a message decides when."""
+    queue: deque[StepMessage] = deque()
+    for module in (follow, in_place):
+        monkeypatch.setattr(module, "send_step", queue.append)
+    return queue

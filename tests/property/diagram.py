@@ -1,0 +1,157 @@
+"""A drawn diagram: plain values, from which the BPMN text, the handlers and the reference each take what they need.
+
+Sequences flow from left to right. The ids of all parts are unique in the whole diagram, its called processes included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class End:
+    """An end event; `code` is the error's, of kind error."""
+
+    id: str
+    kind: Literal["plain", "error", "terminate"] = "plain"
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """An error boundary event: `code` None catches every error. Without `end` its path merges behind the activity."""
+
+    id: str
+    code: str | None
+    items: tuple[Element, ...]
+    end: End | None
+
+
+@dataclass(frozen=True)
+class Handler:
+    """An event sub-process that an error starts; `code` None catches every error."""
+
+    id: str
+    code: str | None
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Turns:
+    """A multi-instance marker."""
+
+    count: int
+    parallel: bool
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A camunda:errorEventDefinition of a step: its error, and at which reports its expression is true."""
+
+    code: str
+    at: tuple[Literal["completion", "failure"], ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """An external task, and what its handler does: return fields, raise a code, or fail for good."""
+
+    id: str
+    raises: str | None = None
+    fails: bool = False
+    outcome: Literal["ok", "error"] | None = None
+    turns: Turns | None = None
+    boundaries: tuple[Boundary, ...] = ()
+    definition: Definition | None = None
+
+    @property
+    def returns(self) -> dict[str, str | bool]:
+        """The fields that its handler returns."""
+        return {self.id: True, "last": self.id}
+
+
+@dataclass(frozen=True)
+class Sub:
+    """An embedded sub-process."""
+
+    id: str
+    scope: Scope
+    turns: Turns | None = None
+    boundaries: tuple[Boundary, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call activity: what it passes, and whether `calledElement` is an expression."""
+
+    id: str
+    called: str
+    business_key: bool = True
+    variables: bool = True
+    expression: bool = False
+    turns: Turns | None = None
+    boundaries: tuple[Boundary, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """A parallel gateway whose branches are joined again."""
+
+    id: str
+    branches: tuple[tuple[Element, ...], ...]
+
+
+@dataclass(frozen=True)
+class Exclusive:
+    """An exclusive gateway: the branch `taken` is, all are merged again."""
+
+    id: str
+    branches: tuple[tuple[Element, ...], ...]
+    taken: int
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A parallel gateway at the end of a scope: each branch has an end of its own."""
+
+    id: str
+    branches: tuple[tuple[tuple[Element, ...], End], ...]
+
+
+Activity = Step | Sub | Call
+Element = Activity | Parallel | Exclusive
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a process, sub-process or event sub-process holds: a sequence and its end, event sub-processes beside it."""
+
+    items: tuple[Element, ...]
+    end: End | Fork
+    handlers: tuple[Handler, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """The process `main` and those that are called, by key."""
+
+    main: Scope
+    called: dict[str, Scope] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> dict[str, Scope]:
+        """All of them, `main` first."""
+        return {"main": self.main, **self.called}
+
+
+def parts_of(part: Any) -> Iterator[Any]:
+    """A part of a diagram and all parts in it."""
+    if isinstance(part, tuple):
+        for one in part:
+            yield from parts_of(one)
+    elif part is not None:
+        yield part
+        for name in ("items", "end", "handlers", "scope", "branches", "boundaries"):
+            yield from parts_of(getattr(part, name, None))
