@@ -104,7 +104,7 @@ def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_gave(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise EngineRefused("not now", status=400)
+        raise EngineRefused("ExternalTask with id 't' is suspended.", status=400)
 
     bench.deploy(OUTPUT, external("b"))
     message = bench.start()
