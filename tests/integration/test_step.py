@@ -17,6 +17,7 @@ from tasks import step as step_module
 from tasks.attempt import Attempt
 from tasks.messages import StepMessage
 from tests.contract.bpmn import boundary, external
+from tests.contract.engine import eventually
 from tests.integration.step_bench import Bench
 
 
@@ -160,7 +161,7 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
         )
         bench.runtime.events.begin(attempt._event())
         assert bench.engine.unlock(message.task.id, message.token)
-        message = bench.fetch()
+        message = eventually(bench.fetch_if_any, "the task again")
     assert bench.run(message).phase == FAILED
     assert bench.calls == []
     assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1
