@@ -6,7 +6,8 @@ import pytest
 
 from camunda_bridge.bpmn import Bpmn, parse
 from camunda_bridge.errors import DefinitionError
-from tests.contract.bpmn import call, external, on_error
+from tests.contract.bpmn import call, external
+from tests.contract.bpmn import on_error as drawn_on_error
 from tests.contract.bpmn import process as drawn
 
 HEAD = (
@@ -294,7 +295,7 @@ def test_process_with_variables_of_single_activities_is_not_flat(part: str) -> N
 
 def test_event_subprocess_catches_what_a_process_throws_that_it_calls_itself() -> None:
     # tests/contract/test_error_ends.py: the engine begins it anew.
-    inside = on_error(call("call", "child", business_key=True), external("inner"), code="X")
+    inside = drawn_on_error(call("call", "child", business_key=True), external("inner"), code="X")
     bpmn = parse(drawn("main", external("a"), inside))
     assert bpmn.catches("call", "X")
     assert not bpmn.catches("inner", "X")
