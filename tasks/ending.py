@@ -59,7 +59,10 @@ def close_instance(process_id: str) -> None:
     if row is not None:
         log_context.bind(correlation_id=row.correlation_id, traceability_id=row.traceability_id)
     if row is not None and row.engine_open:
-        close_in_engine(row)
+        try:
+            close_in_engine(row)
+        except BridgeError as error:
+            log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
 
 
 def close_in_engine(row: ProcessRow) -> bool:
