@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from store import mssql
 from store.clock import now
+from store.database import DatabaseAway
 from store.driver import Driver, load_pyodbc, parse_url
 from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
@@ -420,3 +421,11 @@ def after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def enter(engine: sa.Engine) -> None:
     with engine.connect():
         pass
+
+
+def test_statement_whose_answer_was_lost_may_be_done(wire: Wire) -> None:
+    store = ProcessStore(ready(wire))
+    wire.is_broken = True
+    with pytest.raises(DatabaseAway) as caught:
+        store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace"))
+    assert caught.value.maybe_done
