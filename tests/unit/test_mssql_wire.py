@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from store import mssql
 from store.clock import now
-from store.database import DatabaseAway
+from store.database import Database, DatabaseAway
 from store.driver import Driver, load_pyodbc, parse_url
 from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
@@ -424,8 +424,19 @@ def enter(engine: sa.Engine) -> None:
 
 
 def test_statement_whose_answer_was_lost_may_be_done(wire: Wire) -> None:
-    store = ProcessStore(ready(wire))
+    store, translating = ProcessStore(ready(wire)), Database("sqlite://", pool_size=1, timeout_ms=100).translating
     wire.is_broken = True
-    with pytest.raises(DatabaseAway) as caught:
+    with pytest.raises(DatabaseAway) as caught, translating():
         store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace"))
     assert caught.value.maybe_done
+
+
+def test_connection_that_cannot_be_made_has_done_nothing() -> None:
+    def refused() -> Any:
+        raise pyodbc.OperationalError("08001", "[08001] unable to connect (10061) (SQLDriverConnect)")
+
+    unreachable = create_mssql(parse_url(URL.format("x")), Driver("x", "x"), 2_500, module=pyodbc, creator=refused)
+    translating = Database("sqlite://", pool_size=1, timeout_ms=100).translating
+    with pytest.raises(DatabaseAway) as caught, translating(), unreachable.connect():
+        pass
+    assert not caught.value.maybe_done
