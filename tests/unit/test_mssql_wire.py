@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from store import mssql
+from store import clock, mssql
 from store.clock import now
 from store.database import Database, DatabaseAway
 from store.driver import Driver, load_pyodbc, parse_url
@@ -440,3 +441,10 @@ def test_connection_that_cannot_be_made_has_done_nothing() -> None:
     with pytest.raises(DatabaseAway) as caught, translating(), unreachable.connect():
         pass
     assert not caught.value.maybe_done
+
+
+def test_store_goes_by_the_clock_of_the_server(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_told", None)
+    wire.answers["SYSUTCDATETIME"] = datetime(2031, 5, 6, 7, 8, 9)
+    ready(wire)
+    assert timedelta(0) <= clock.now() - datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC) < timedelta(seconds=30)
