@@ -195,7 +195,7 @@ class Engine:
         return next((item["activityId"] for item in found if item["calledProcessInstanceId"] == called_id), None)
 
     def instances_by_business_key(self, key: str, business_key: str) -> list[dict[str, Any]]:
-        """Historic instances of `key` with this business key, running ones too, earliest first."""
+        """Instances of `key` with this business key that history knows, or that run: earliest first."""
         found: list[dict[str, Any]] = self.session.post(
             "/history/process-instance",
             {
@@ -204,7 +204,11 @@ class Engine:
                 "sorting": [{"sortBy": "startTime", "sortOrder": "asc"}],
             },
         )
-        return found
+        running = self.session.get("/process-instance", businessKey=business_key, processDefinitionKey=key)
+        # At history level NONE there is no history, and no time of a start.
+        known = {item["id"] for item in found}
+        new = [item for item in running if item["id"] not in known]
+        return found + [{"id": item["id"], "processDefinitionId": item["definitionId"]} for item in new]
 
     def historic_instance(self, instance_id: str) -> dict[str, Any] | None:
         """What history knows of an instance; None when it knows nothing (any more)."""
@@ -293,6 +297,15 @@ class Engine:
             maxResults=str(limit),
         )
         return {item["externalTaskId"]: item["activityId"] for item in found}
+
+    def running_variable(self, instance_id: str, name: str) -> Typed | None:
+        """A variable of a running instance, typed; None when there is none, or the instance has ended."""
+        path = f"/process-instance/{instance_id}/variables/{name}"
+        try:
+            found: Typed = self.session.get(path, deserializeValue="false")
+        except NotFound:
+            return None
+        return found
 
     def historic_variables(self, instance_id: str) -> dict[str, Typed]:
         """The last values of an instance's own variables, typed."""

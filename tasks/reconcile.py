@@ -21,7 +21,7 @@ from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOM
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.ending import close_in_engine
-from tasks.health import note_missing_log
+from tasks.health import log_history_level, note_missing_log
 from tasks.outcome import RUNNING, settle_answered, settle_ended
 from tasks.publish import send_start
 from tasks.report import settle_incident
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 #: instances that end while a page is read: history is read again from this far back; and how long nothing may have
 #: happened to a row whose instance nobody knows
 OVERLAP = timedelta(minutes=5)
+#: milliseconds between two looks at what the engine's history keeps
+HISTORY_EVERY_MS = 600_000
 #: starts sent again, and attempts resolved, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -201,6 +203,12 @@ def close_ended() -> None:
     each_row("close_ended", runtime().processes.open_in_engine(limit=BATCH), close_row, key=_id_of)
 
 
+def look_at_history() -> None:
+    """Say now and then, and soon after a start, if the engine keeps less history than is needed."""
+    if is_first_tick("history-level", HISTORY_EVERY_MS):
+        log_history_level(runtime())
+
+
 def forget_workers() -> None:
     """Drop heartbeats of workers that said nothing lately."""
     fields: Any = runtime().redis.hgetall(WORKERS_KEY)
@@ -218,6 +226,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     close_ended,
     sweep_running,
     forget_workers,
+    look_at_history,
 )
 
 

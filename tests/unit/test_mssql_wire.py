@@ -445,6 +445,7 @@ def test_connection_that_cannot_be_made_has_done_nothing() -> None:
 
 def test_store_goes_by_the_clock_of_the_server(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "_told", None)
-    wire.answers["SYSUTCDATETIME"] = datetime(2031, 5, 6, 7, 8, 9)
+    moment = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+    wire.answers["SYSUTCDATETIME"] = moment.replace(tzinfo=None)
     ready(wire)
-    assert timedelta(0) <= clock.now() - datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC) < timedelta(seconds=30)
+    assert timedelta(0) <= clock.now() - moment < timedelta(seconds=30)
