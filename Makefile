@@ -84,7 +84,7 @@ setup-dev:
 	@dev/bootstrap.sh dev
 
 setup-test:
-	@dev/bootstrap.sh dev java
+	@dev/bootstrap.sh dev java clocks
 
 setup-browser:
 	@dev/bootstrap.sh browser

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Makes what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
-#   dev/bootstrap.sh [dev] [java | engine] [browser] [docs]
+#   dev/bootstrap.sh [dev] [java | engine] [clocks] [browser] [docs]
 #     dev     the packages of tests and linters too
 #     java    a JDK and Maven for the local engine
 #     engine  the same, unless CAMUNDA_BASE_URL names another engine
+#     clocks  libfaketime, for the tests that run workers whose clocks are off
 #     browser chromium and its driver, for the tests of the documentation's page
 #     docs    MkDocs, and Mermaid's script, which npm brings
 # Does nothing, within a fraction of a second, when everything is there.
@@ -105,6 +106,10 @@ if wants java || { wants engine && ! engine_is_named; }; then
     fi
     if [[ ${#missing[@]} -gt 0 ]]; then apt_install "${missing[@]}"; fi
     java_is_good || give_up "the local engine needs Java 17 or newer; set JAVA_HOME to one, or CAMUNDA_BASE_URL to an engine"
+fi
+
+if wants clocks && ! compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null; then
+    apt_install libfaketime
 fi
 
 if wants browser && ! { command -v chromium && command -v chromedriver; } >/dev/null; then

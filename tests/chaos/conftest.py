@@ -54,7 +54,7 @@ def make_stack(tmp_path: Path, engine_url: str) -> Iterator[MakeStack]:
         if own_engine:
             parts = ("engine", *parts)
         else:
-            given["CAMUNDA_BASE_URL"] = engine_url
+            given.setdefault("CAMUNDA_BASE_URL", engine_url)
         stack = Stack(tmp_path / f"stack{len(stacks)}", settings=given, parts=parts, engine_on_disk=own_engine)
         stacks.append(stack)
         stack.start()
