@@ -25,8 +25,10 @@ from tests.property.diagram import (
 )
 
 CODES = ("A", "B")
-#: most activities of a diagram, and how deep sub-processes, branches and paths of boundary events may be nested
-MOST, DEPTH = 9, 3
+#: most activities of the process and of each that is called, but for first ones of branches
+MOST, MOST_CALLED = 7, 3
+#: how deep sub-processes, branches and paths of boundary events may be nested
+DEPTH = 3
 
 
 @st.composite
@@ -34,8 +36,9 @@ def diagrams(draw: st.DrawFn) -> Diagram:
     """A process and up to two that it calls, directly or one through the other."""
     drawer = _Drawer(draw)
     called: dict[str, Scope] = {}
-    for n in range(draw(st.integers(0, 2))):
+    for n in range(draw(st.sampled_from([0, 1, 1, 2]))):
         called[f"called{n + 1}"] = drawer.process(f"called{n + 1}", callable_=tuple(called))
+    drawer._left = MOST
     return Diagram(drawer.scope(0, callable_=tuple(called)), called)
 
 
@@ -49,13 +52,15 @@ class _Drawer:
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
-        self._left = MOST
+        #: activities that may still be drawn in this process
+        self._left = 0
         self._ids: dict[str, int] = {}
         #: called processes out of which an error may come
         self._throwing: set[str] = set()
 
     def process(self, key: str, callable_: tuple[str, ...]) -> Scope:
         """A process that others call."""
+        self._left = MOST_CALLED
         scope = self.scope(1, callable_)
         if may_throw(scope) or any(part.called in self._throwing for part in parts_of(scope) if isinstance(part, Call)):
             self._throwing.add(key)
@@ -107,8 +112,8 @@ class _Drawer:
     def _element(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool) -> Element:
         kinds = ["step", "step"]
         if depth < DEPTH:
-            kinds += ["sub", "parallel", "exclusive"]
-        kinds += ["call", "call"] if callable_ else []
+            kinds += ["sub", "sub", "parallel", "exclusive"]
+        kinds += ["call"] * 4 if callable_ else []
         kind = self._draw(st.sampled_from(kinds))
         if kind == "sub":
             self._left -= 1
@@ -137,12 +142,14 @@ class _Drawer:
         definition = None
         # What a turn of a multi-instance does when an error that nothing catches ends it is nowhere said.
         if turns is None and self._rarely():
-            at = self._draw(st.sampled_from([("completion",), ("failure",), ("completion", "failure"), ()]))
-            definition = Definition(self._draw(st.sampled_from(CODES)), at)  # type: ignore[arg-type]
+            code, holds = self._draw(st.sampled_from(CODES)), st.booleans()
+            definition = Definition(code, never_failed=self._draw(holds), failed=self._draw(holds))
         return Step(
             self._id("step"),
             does if does in CODES else None,
             does == "fails",
+            None if turns is None or self._rarely() else self._draw(st.integers(0, 2)),
+            self._rarely(),
             outcome,  # type: ignore[arg-type]
             turns,
             self._boundaries(depth, callable_, inside, joined),

@@ -31,18 +31,22 @@ class Impossible(Exception):
 class Node:
     """What lives: a process or sub-process (`what` is its scope), an event sub-process, an activity, a task of it."""
 
-    parent: Node | None
+    parent: Any  # a Node, None for the root alone
     what: Any
     done: Then
-    variables: dict[str, Any] | None = None  # of a process alone
+    variables: Any = None  # of a process alone
+    turn: int | None = None
     tokens: int = 1
     alive: bool = True
+    tried: bool = False
     stuck: bool = False
     children: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.parent is not None:
             self.parent.children.append(self)
+            if self.turn is None and self.variables is None:
+                self.turn = self.parent.turn
 
     def remove(self) -> None:
         self.alive = False
@@ -52,7 +56,7 @@ class Node:
             self.parent.children.remove(self)
 
     def process(self) -> Node:
-        return self if self.variables is not None or self.parent is None else self.parent.process()
+        return self if self.variables is not None else self.parent.process()
 
 
 class Interpreter:
@@ -67,9 +71,9 @@ class Interpreter:
         self.root = Node(None, diagram.main, lambda: None, {})
         self.scope(self.root)
 
-    def call(self, step_id: str) -> None:
+    def call(self, step_id: str, turn: int | None) -> None:
         """A handler was called. Its task may be gone: another's error or end took it after it was fetched."""
-        mine = [task for task in self.tasks if task.what.id == step_id and not task.stuck]
+        mine = [task for task in self.tasks if (task.what.id, task.turn, task.stuck) == (step_id, turn, False)]
         options = [task for task in mine if task.alive] + [task for task in mine if not task.alive][:1]
         if not options:
             raise Impossible(f"{step_id} was not to be called")
@@ -88,9 +92,7 @@ class Interpreter:
             return self.decided
         if self.root.alive:
             return Ending("incident" if any(task.alive for task in self.tasks) else "waiting")
-        if self.uncaught:
-            return Ending("error", codes=frozenset(self.uncaught))
-        return Ending("ok", self.root.variables)
+        return Ending("error", codes=frozenset(self.uncaught)) if self.uncaught else Ending("ok", self.root.variables)
 
     # -- where tokens go
 
@@ -105,44 +107,38 @@ class Interpreter:
         if isinstance(item, d.Exclusive):
             self.sequence(item.branches[item.taken], where, on)
         elif isinstance(item, d.Parallel):
-            arrived: list[None] = []
-
-            def join() -> None:
-                arrived.append(None)
-                if len(arrived) == len(item.branches):
-                    where.tokens -= len(item.branches) - 1
-                    on()
-
             where.tokens += len(item.branches) - 1
+            join = last_of(len(item.branches), lambda: self.join(where, len(item.branches) - 1, on))
             for branch in item.branches:
                 self.sequence(branch, where, join)
         else:
-            self.activity(item, where, on)
+            body = Node(where, item, on)
+            if item.turns is None:
+                self.turn(body, None, lambda: self.close(body))
+            elif not item.turns.count or not item.turns.parallel:
+                self.turns(body, 0)
+            else:
+                leave = last_of(item.turns.count, lambda: self.close(body))
+                for number in range(item.turns.count):
+                    self.turn(body, number, leave)
 
-    def activity(self, item: d.Activity, where: Node, then: Then) -> None:
-        body = Node(where, item, then)
-        count, parallel = (1, False) if item.turns is None else (item.turns.count, item.turns.parallel)
-        ended: list[None] = []
+    def join(self, where: Node, others: int, on: Then) -> None:
+        where.tokens -= others
+        on()
 
-        def turn_ends() -> None:
-            ended.append(None)
-            if len(ended) == count:
-                self.close(body)
-            elif not parallel:
-                self.turn(body, turn_ends)
-
-        if not count:
+    def turns(self, body: Node, number: int) -> None:
+        if number == body.what.turns.count:
             self.close(body)
-        for _ in range(count if parallel else min(count, 1)):
-            self.turn(body, turn_ends)
-
-    def turn(self, body: Node, then: Then) -> None:
-        if isinstance(body.what, d.Step):
-            self.tasks.append(Node(body, body.what, then))
-        elif isinstance(body.what, d.Sub):
-            self.scope(Node(body, body.what.scope, then))
         else:
-            given = dict(body.process().variables or {}) if body.what.variables else {}
+            self.turn(body, number, lambda: self.turns(body, number + 1))
+
+    def turn(self, body: Node, number: int | None, then: Then) -> None:
+        if isinstance(body.what, d.Step):
+            self.tasks.append(Node(body, body.what, then, None, number))
+        elif isinstance(body.what, d.Sub):
+            self.scope(Node(body, body.what.scope, then, None, number))
+        else:
+            given = dict(body.process().variables) if body.what.variables else {}
             self.scope(Node(body, self.diagram.called[body.what.called], then, given))
 
     def end(self, end: d.End | d.Fork, where: Node) -> None:
@@ -168,32 +164,36 @@ class Interpreter:
     # -- what handlers and errors do
 
     def handle(self, task: Node) -> None:
-        step, process = task.what, task.process()
-        assert task.parent is not None
-        assert process.variables is not None
-        if step.raises is not None and catcher(task.parent, step.raises):
-            process.variables.update(errorCode=step.raises, errorMessage="refused", errorDetails={})
-            process.variables.update(errorType="BusinessRuleError")
+        step, variables = task.what, task.process().variables
+        first, task.tried = not task.tried, True
+        its_turn = step.in_turn in (None, task.turn)
+        if step.fails_first and first:
+            self.fail(task, retries=1)
+        elif step.raises and its_turn and catcher(task.parent, step.raises):
+            variables.update(errorCode=step.raises, errorMessage="refused", errorDetails={})
+            variables.update(errorType="BusinessRuleError")
             self.throw(task.parent, step.raises)
-        elif step.raises is not None or step.fails:
-            if step.definition is not None and "failure" in step.definition.at:
-                self.turn_into_error(task.parent, step.definition.code)
-            else:
-                task.stuck = True
-                self.tasks.append(task)
+        elif (step.raises or step.fails) and its_turn:
+            self.fail(task, retries=0)
         else:
-            process.variables.update(step.returns)
-            if step.definition is not None and "completion" in step.definition.at:
+            variables.update(step.returns)
+            if step.definition and (step.definition.never_failed if first else step.definition.failed):
                 self.turn_into_error(task.parent, step.definition.code)
                 return
-            if step.outcome is not None and process is self.root and self.decided is None:
+            if step.outcome is not None and task.process() is self.root and self.decided is None:
                 self.decided = Ending(step.outcome, step.returns)
             self.close(task)
+
+    def fail(self, task: Node, retries: int) -> None:
+        if task.what.definition and task.what.definition.failed:
+            self.turn_into_error(task.parent, task.what.definition.code)
+        else:
+            task.stuck = not retries
+            self.tasks.append(task)
 
     def turn_into_error(self, body: Node, code: str) -> None:
         """A camunda:errorEventDefinition fires. Where nothing catches its error, its token ends there."""
         if not self.throw(body, code):
-            assert body.parent is not None
             body.remove()
             self.token_ends(body.parent)
 
@@ -203,12 +203,11 @@ class Interpreter:
             self.uncaught.append(code)
             return False
         owner, event = found
-        while node is not owner and node.parent is not None:
+        while node is not owner:
             hand_out(node)
             node = node.parent
         if isinstance(event, d.Boundary):
             where, end = owner.parent, event.end
-            assert where is not None
             owner.remove()
             self.sequence(event.items, where, lambda: self.end(end, where) if end else owner.done())
         else:
@@ -220,11 +219,16 @@ class Interpreter:
         return True
 
 
+def last_of(count: int, then: Then) -> Then:
+    """To be called `count` times; calls `then` at the last."""
+    calls = iter(range(1, count + 1))
+    return lambda: next(calls) == count and then()
+
+
 def hand_out(node: Node) -> None:
     """A called process gives its variables to its caller, where the call says so."""
     if node.variables is not None and node.parent is not None and node.parent.what.variables:
-        caller = node.parent.process()
-        caller.variables = {**(caller.variables or {}), **node.variables}
+        node.parent.process().variables.update(node.variables)
 
 
 def catcher(node: Node, code: str) -> tuple[Node, d.Boundary | d.Handler] | None:
@@ -234,11 +238,10 @@ def catcher(node: Node, code: str) -> tuple[Node, d.Boundary | d.Handler] | None
     An event sub-process does not catch its own errors, but those of a process that it calls.
     """
     came, here = None, node
-    while True:
+    while here is not None:
         for wanted in (code, None):
             for event in [*getattr(here.what, "handlers", ()), *getattr(here.what, "boundaries", ())]:
                 if event.code == wanted and (event is not came or here.process() is not node.process()):
                     return here, event
-        if here.parent is None:
-            return None
         came, here = here.what, here.parent
+    return None

@@ -16,7 +16,7 @@ from tasks.runtime import Runtime
 from tests.property import bpmn
 from tests.property.diagram import Diagram
 from tests.property.drawing import diagrams
-from tests.property.harness import Told, by_testkit, by_workers
+from tests.property.harness import Called, Told, by_testkit, by_workers
 from tests.property.reference import Ending, Impossible, Interpreter
 
 #: drawn diagrams: the same 300 each time, or as many others as the variable says
@@ -37,7 +37,7 @@ def drawn(examples: int) -> settings:
     )
 
 
-def endings(diagram: Diagram, calls: Sequence[str]) -> Iterator[Ending]:
+def endings(diagram: Diagram, calls: Sequence[Called]) -> Iterator[Ending]:
     """How the process may have ended when its handlers were called in this order.
 
     It is mostly one way; where a call may have been for one of several tasks, turns of a multi-instance, each is tried.
@@ -49,8 +49,8 @@ def endings(diagram: Diagram, calls: Sequence[str]) -> Iterator[Ending]:
         choices = pending.pop()
         reading = Interpreter(diagram, choices)
         try:
-            for step_id in calls:
-                reading.call(step_id)
+            for step_id, turn in calls:
+                reading.call(step_id, turn)
             yield reading.ending()
         except Impossible as fault:
             note(f"not so: {fault}")
@@ -71,7 +71,7 @@ def agrees(told: Told, ending: Ending) -> bool:
 def compare(diagram: Diagram, told: Told) -> None:
     for text in bpmn.files(diagram).values():
         note(text)
-    note(f"handlers: {' '.join(told.calls)}")
+    note(f"handlers: {told.calls}")
     event(told.status)
     allowed = list(endings(diagram, told.calls))
     assert any(agrees(told, ending) for ending in allowed), f"{told} is none of {allowed}"
