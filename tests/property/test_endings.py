@@ -17,7 +17,7 @@ from tests.property import bpmn
 from tests.property.diagram import Diagram
 from tests.property.drawing import diagrams
 from tests.property.harness import Called, Told, by_testkit, by_workers
-from tests.property.reference import Ending, Impossible, Interpreter
+from tests.property.reference import Ending, Interpreter
 
 #: drawn diagrams: the same 300 each time, or as many others as the variable says
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "300"))
@@ -52,7 +52,7 @@ def endings(diagram: Diagram, calls: Sequence[Called]) -> Iterator[Ending]:
             for step_id, turn in calls:
                 reading.call(step_id, turn)
             yield reading.ending()
-        except Impossible as fault:
+        except LookupError as fault:
             note(f"not so: {fault}")
         for place in range(len(choices), len(reading.taken)):
             before = tuple(choice for choice, _ in reading.taken[:place])
