@@ -80,6 +80,12 @@ class Step:
         """The fields that its handler returns."""
         return {self.id: True, "last": self.id}
 
+    @property
+    def refusal(self) -> dict[str, Any]:
+        """The variables that it leaves where it raises its code and an event catches that."""
+        error = {"errorCode": self.raises, "errorMessage": "refused", "errorType": "BusinessRuleError"}
+        return {**error, "errorDetails": {}}
+
 
 @dataclass(frozen=True)
 class Sub:

@@ -1,7 +1,4 @@
-"""The reference interpreter: how a drawn process must end, by BPMN and by the rules of the documentation alone.
-
-It is told which handler was called after which, and shares no code with the product.
-"""
+"""How a drawn process must end, by BPMN and the documentation alone: it shares no code with the product."""
 
 from __future__ import annotations
 
@@ -66,7 +63,7 @@ class Node:
 
 
 class Interpreter:
-    """One run; `choices` says which of several tasks a call was for, where that is open: see `taken`."""
+    """One run, told which handler was called after which. `choices`: which task a call was for, where that is open."""
 
     def __init__(self, diagram: d.Diagram, choices: Sequence[int] = ()) -> None:
         self.diagram, self.choices = diagram, choices
@@ -78,11 +75,9 @@ class Interpreter:
         self.scope(self.root)
 
     def call(self, step_id: str, turn: int | None) -> None:
-        """A handler was called. Its task may be gone: another's error or end took it after it was fetched."""
+        """A handler was called; LookupError where it was not to be. Another's error or end may have taken its task."""
         mine = [it for it in self.tasks if it.what.id == step_id and it.turn == turn and it.state != "stuck"]
         options = [task for task in mine if task.alive] + [task for task in mine if not task.alive][:1]
-        if not options:
-            raise LookupError(f"{step_id} was not to be called")
         choice = next(iter(self.choices[len(self.taken) :]), 0)
         self.taken.append((choice, len(options)))
         self.tasks.remove(options[choice])
@@ -115,20 +110,18 @@ class Interpreter:
                 self.sequence(branch, block, join)
         else:
             body = Node(where, item, on)
-            if item.turns is None:
-                self.turn(body, None, lambda: self.close(body))
-            elif not item.turns.count:
-                self.close(body)
-            elif item.turns.parallel:
+            if item.turns is None or not item.turns.parallel or not item.turns.count:
+                self.next_turn(body, 0)
+            else:
                 leave = last_of(item.turns.count, lambda: self.close(body))
                 for number in range(item.turns.count):
                     self.turn(body, number, leave)
-            else:
-                self.next_turn(body, 0)
 
     def next_turn(self, body: Node, number: int) -> None:
-        more = number + 1 < body.what.turns.count
-        self.turn(body, number, lambda: self.next_turn(body, number + 1) if more else self.close(body))
+        if number == (body.what.turns.count if body.what.turns else 1):
+            self.close(body)
+        else:
+            self.turn(body, number if body.what.turns else None, lambda: self.next_turn(body, number + 1))
 
     def turn(self, body: Node, number: int | None, then: Then) -> None:
         if isinstance(body.what, d.Step):
@@ -163,16 +156,12 @@ class Interpreter:
         step, body, variables = task.what, task.parent, task.process().variables
         first, task.state = task.state == "new", "tried"
         retried, refuses = first and step.fails_first, step.in_turn in (None, task.turn)
-        if refuses and step.raises and not retried and body.catcher(step.raises):
-            variables.update(
-                errorCode=step.raises, errorMessage="refused", errorType="BusinessRuleError", errorDetails={}
-            )
-            self.throw(body, step.raises)
-            return
         fails = retried or (refuses and (step.raises or step.fails))
-        if not fails:
-            variables.update(step.returns)
-        if step.definition and (step.definition.failed if fails or not first else step.definition.never_failed):
+        variables.update({} if fails else step.returns)
+        if refuses and step.raises and not retried and body.catcher(step.raises):
+            variables.update(step.refusal)
+            self.throw(body, step.raises)
+        elif step.definition and (step.definition.failed if fails or not first else step.definition.never_failed):
             # Where nothing catches the error that was made of it, its token ends there.
             if not self.throw(body, step.definition.code):
                 body.state = "ended"
@@ -196,9 +185,8 @@ class Interpreter:
             node = node.parent
         if isinstance(event, d.Boundary):
             owner.state = "ended"
-            self.sequence(
-                event.items, owner.parent, lambda: self.end(event.end, owner.parent) if event.end else owner.done()
-            )
+            then = (lambda: self.end(event.end, owner.parent)) if event.end else owner.done
+            self.sequence(event.items, owner.parent, then)
         else:
             owner.era, owner.tokens = owner.era + 1, 1
             handler = Node(owner, event, lambda: self.token_ends(owner))
