@@ -26,7 +26,7 @@ from tests.property.diagram import (
 
 CODES = ("A", "B")
 #: most activities of the process and of each that is called, but for first ones of branches
-MOST, MOST_CALLED = 7, 3
+MOST, MOST_CALLED = 8, 3
 #: how deep sub-processes, branches and paths of boundary events may be nested
 DEPTH = 3
 
@@ -105,7 +105,7 @@ class _Drawer:
         begins_with_step: bool = False,
     ) -> tuple[Element, ...]:
         items: list[Element] = [self._step(depth, callable_, inside, joined, waits=True)] if begins_with_step else []
-        more = range(self._draw(st.integers(0, 2 if depth else 3)))
+        more = range(self._draw(st.integers(0, 2) if depth else st.integers(1, 4)))
         items += [self._element(depth, callable_, inside, joined) for _ in more if self._left > 0]
         return tuple(items)
 
@@ -136,12 +136,13 @@ class _Drawer:
 
     def _step(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool, *, waits: bool = False) -> Step:
         self._left -= 1
-        does = self._draw(st.sampled_from(["returns", "returns", "returns", *CODES, "fails"]))
-        outcome = self._draw(st.sampled_from([None, None, None, "ok", "error"]))
+        does = self._draw(st.sampled_from([*["returns"] * 5, *CODES, *CODES, "fails"]))
+        # An answer hides how the process ends otherwise.
+        outcome = self._draw(st.sampled_from([*[None] * 8, "ok", "error"]))
         turns = self._turns(least=1 if waits else 0)
         definition = None
         # What a turn of a multi-instance does when an error that nothing catches ends it is nowhere said.
-        if turns is None and self._rarely():
+        if turns is None and (self._rarely() or (outcome is not None and self._draw(st.booleans()))):
             code, holds = self._draw(st.sampled_from(CODES)), st.booleans()
             definition = Definition(code, never_failed=self._draw(holds), failed=self._draw(holds))
         return Step(
@@ -186,7 +187,7 @@ class _Drawer:
         return self._draw(st.lists(one, min_size=1, max_size=2, unique=True))
 
     def _end(self) -> End:
-        kind = self._draw(st.sampled_from(["plain", "plain", "error", "terminate"]))
+        kind = self._draw(st.sampled_from([*["plain"] * 3, *["error"] * 2, "terminate"]))
         code = self._draw(st.sampled_from(CODES)) if kind == "error" else ""
         return End(self._id("end"), kind, code)  # type: ignore[arg-type]
 
