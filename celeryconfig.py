@@ -101,12 +101,7 @@ worker_redirect_stdouts = False
 beat_scheduler = "tasks.scheduler:TickScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
-    name: {
-        "task": name,
-        "schedule": interval_ms / 1000,
-        # a tick that nobody ran in its time is not worth running
-        "options": {"expires": interval_ms / 1000},
-    }
+    name: {"task": name, "schedule": interval_ms / 1000}
     for name, interval_ms in (
         ("poll", _settings.poll_interval_ms),
         ("reconcile", _settings.reconcile_interval_ms),

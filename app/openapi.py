@@ -75,7 +75,7 @@ _BODY = {
 _TOO_MANY = {429: "This caller made too many requests; try again after Retry-After"}
 _KEYS_AWAY = {503: "A token cannot be checked, since the keys of its issuer are not known yet"}
 _FAULT = {500: "Something went wrong here; it was logged"}
-_AWAY = {503: "The store cannot be reached; nothing was accepted or changed"}
+_AWAY = {503: "The store cannot be reached; `detail` says whether anything may have been done"}
 #: Other text names nothing, and is answered 404. Words of the API's own are not excluded: they lead to another call.
 _PATH_ID = {name: part for name, part in correlation_id_schema().items() if name != "not"} | {
     "not": {"pattern": r"^\.+$"}

@@ -179,9 +179,10 @@ ENGINE_AWAY = ProblemType(
 DATABASE_AWAY = ProblemType(
     "database-away",
     503,
-    "The store cannot be reached; nothing was accepted",
-    "The store did not answer in time. Nothing was accepted.",
-    "Try again after `Retry-After`, with the same correlation id.",
+    "The store cannot be reached",
+    "The store did not answer in time. `detail` says whether anything may have been done.",
+    "Try again after `Retry-After`, with the same correlation id: of a start, the one in `correlationId`. What was "
+    "accepted is joined and not done twice.",
 )
 TOO_MANY_STARTS = ProblemType(
     "too-many-pending-starts",
@@ -344,7 +345,14 @@ def _shaped(problem: Problem) -> Response:
 def _database_away(error: DatabaseAway) -> Response:
     log.warning("answered 503: database is away: %s", error)
     retry_after = str(current_app.config["SETTINGS"].retry_after_s)
-    return _shaped(Problem(DATABASE_AWAY, "try again in a moment", headers={"Retry-After": retry_after}))
+    return _shaped(Problem(DATABASE_AWAY, what_is_known(error), headers={"Retry-After": retry_after}))
+
+
+def what_is_known(error: DatabaseAway) -> str:
+    """What a store that is away has done with what was asked for."""
+    if error.maybe_done:
+        return "the store's answer was lost: what was asked for may have been done"
+    return "nothing was changed; try again in a moment"
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -20,6 +20,7 @@ from app.links import links, status_url
 from app.metrics import note_start
 from app.problems import (
     CORRELATION_ID_CONFLICT,
+    DATABASE_AWAY,
     INVALID_FIELDS,
     PROCESS_CANCELLED,
     PROCESS_ERROR,
@@ -27,9 +28,11 @@ from app.problems import (
     TOO_MANY_STARTS,
     UNKNOWN_PROCESS,
     Problem,
+    what_is_known,
 )
 from app.waiting import Payload, Waiters
 from settings import Settings
+from store.database import DatabaseAway
 from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
 from tasks import log_context
 from tasks.catalogue import check_variables, find_process
@@ -89,11 +92,23 @@ class Starter:
         """Answer a start, after the `preferred` wait; without one, that of the request.
 
         Raises:
-            Problem: the start is refused, or its process ended in an error.
-            DatabaseAway: nothing was accepted.
+            Problem: the start is refused, its process ended in an error, or the store is away.
         """
         new = self._new_process(body, labels)
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
+        try:
+            return self._start(new, preferred)
+        except DatabaseAway as error:
+            # The client may not know the id, and needs it: sent again without one, the process would run twice.
+            raise Problem(
+                DATABASE_AWAY,
+                f"{what_is_known(error)}; send the start again with this correlation id",
+                headers={"Retry-After": str(self._settings.retry_after_s)},
+                correlationId=new.correlation_id,
+                statusUrl=status_url(new.correlation_id),
+            ) from error
+
+    def _start(self, new: NewProcess, preferred: Preference | None) -> Response:
         preferred = preferred or preference(self._settings)
         payload = None
         with self._waiters.waiting(new.id) as wait:

@@ -74,7 +74,7 @@ def parse(xml: str | bytes, *, definition_id: str | None = None) -> Bpmn:
         raise DefinitionError(f"a BPMN file must hold one executable process, this one holds {len(processes)}")
     codes = {error.get("id", ""): error.get("errorCode") for error in root.iter(BPMN + "error")}
     bpmn = Bpmn(processes[0].get("id", ""))
-    _read_scope(bpmn, processes[0], codes, around=set())
+    _read_scope(bpmn, processes[0], codes, set(), set())
     paths = _Paths(processes[0])
     bpmn.pauses_after = {activity_id for activity_id in bpmn.topics if paths.pauses_after(activity_id)}
     bpmn.is_flat = not any(_has_variables_of_its_own(node) for node in processes[0].iter())
@@ -99,7 +99,14 @@ def _has_variables_of_its_own(node: ET.Element) -> bool:
     )
 
 
-def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], around: set[str | None]) -> None:
+def _read_scope(
+    bpmn: Bpmn,
+    scope: ET.Element,
+    codes: dict[str, str | None],
+    around: set[str | None],
+    around_calls: set[str | None],
+) -> None:
+    """Note what is caught around each node of a scope; `around_calls`: of errors that come out of called processes."""
     # An event sub-process with an error start event catches what is thrown anywhere in its scope.
     handlers: dict[str, set[str | None]] = {}
     for sub in scope.findall(BPMN + "subProcess"):
@@ -111,11 +118,12 @@ def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], aro
         on_boundary.setdefault(boundary.get("attachedToRef", ""), set()).update(_caught_codes(boundary, codes))
     for node in scope:
         node_id = node.get("id", "")
-        # What an event sub-process throws is not caught by itself.
-        caught = around.union(*(found for handler, found in handlers.items() if handler != node_id))
-        caught |= on_boundary.get(node_id, set())
+        at_border = on_boundary.get(node_id, set())
+        # What an event sub-process throws is not caught by itself. What a process throws that it calls is.
+        caught = around.union(at_border, *(found for handler, found in handlers.items() if handler != node_id))
+        caught_of_calls = around_calls.union(at_border, *handlers.values())
         if node.tag in _SCOPES:
-            _read_scope(bpmn, node, codes, around=caught)
+            _read_scope(bpmn, node, codes, caught, caught_of_calls)
             continue
         bpmn._caught[node_id] = caught
         if (topic := engine_attribute(node, "topic")) and _is_external(node):
@@ -126,6 +134,7 @@ def _read_scope(bpmn: Bpmn, scope: ET.Element, codes: dict[str, str | None], aro
             bpmn.error_ends[node_id] = _code(definition, codes) or ""
         if node.tag == BPMN + "callActivity" and (called := node.get("calledElement")):
             bpmn.call_activities[node_id] = called
+            bpmn._caught[node_id] = caught_of_calls
 
 
 def _caught_codes(event: ET.Element, codes: dict[str, str | None]) -> set[str | None]:

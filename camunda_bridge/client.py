@@ -21,7 +21,7 @@ import pycamunda.processinst
 
 from camunda_bridge.errors import EngineRefused, LockLost, NotFound, VariableError
 from camunda_bridge.session import EngineSession, authorization_header
-from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form
+from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form, parse_date
 from settings import Settings
 
 #: for how long a task that is given back stays locked, in milliseconds
@@ -174,6 +174,11 @@ class Engine:
             return False
         return True
 
+    def running_instances(self, instance_ids: Sequence[str], **filters: bool) -> set[str]:
+        """Those of these instances that run; at most PAGE ids a call. `filters`: of the engine's, `withIncident`."""
+        body = {"processInstanceIds": list(instance_ids), **filters}
+        return {item["id"] for item in self.session.post("/process-instance", body)}
+
     def calling_instance(self, instance_id: str) -> dict[str, Any] | None:
         """The running instance whose call activity started this one; None when it is a root."""
         found: list[dict[str, Any]] = self.session.get("/process-instance", subProcessInstance=instance_id)
@@ -190,7 +195,7 @@ class Engine:
         return next((item["activityId"] for item in found if item["calledProcessInstanceId"] == called_id), None)
 
     def instances_by_business_key(self, key: str, business_key: str) -> list[dict[str, Any]]:
-        """Historic instances of `key` with this business key, running ones too, earliest first."""
+        """Instances of `key` with this business key that history knows, or that run: earliest first."""
         found: list[dict[str, Any]] = self.session.post(
             "/history/process-instance",
             {
@@ -199,7 +204,11 @@ class Engine:
                 "sorting": [{"sortBy": "startTime", "sortOrder": "asc"}],
             },
         )
-        return found
+        running = self.session.get("/process-instance", businessKey=business_key, processDefinitionKey=key)
+        # At history level NONE there is no history, and no time of a start.
+        known = {item["id"] for item in found}
+        new = [item for item in running if item["id"] not in known]
+        return found + [{"id": item["id"], "processDefinitionId": item["definitionId"]} for item in new]
 
     def historic_instance(self, instance_id: str) -> dict[str, Any] | None:
         """What history knows of an instance; None when it knows nothing (any more)."""
@@ -228,6 +237,19 @@ class Engine:
             },
         ).json()
         return found
+
+    def newest_end(self) -> datetime | None:
+        """When the root instance ended that ended last, by the engine's clock; None when none has."""
+        found = self.session.request(
+            "POST",
+            f"{self._url}/history/process-instance?maxResults=1",
+            json={
+                "finished": True,
+                "rootProcessInstances": True,
+                "sorting": [{"sortBy": "endTime", "sortOrder": "desc"}],
+            },
+        ).json()
+        return parse_date(found[0]["endTime"]) if found else None
 
     def called_by(self, instance_id: str) -> list[dict[str, Any]]:
         """Historic instances that the call activities of this one started, running ones too."""
@@ -275,6 +297,15 @@ class Engine:
             maxResults=str(limit),
         )
         return {item["externalTaskId"]: item["activityId"] for item in found}
+
+    def running_variable(self, instance_id: str, name: str) -> Typed | None:
+        """A variable of a running instance, typed; None when there is none, or the instance has ended."""
+        path = f"/process-instance/{instance_id}/variables/{name}"
+        try:
+            found: Typed = self.session.get(path, deserializeValue="false")
+        except NotFound:
+            return None
+        return found
 
     def historic_variables(self, instance_id: str) -> dict[str, Typed]:
         """The last values of an instance's own variables, typed."""
@@ -529,12 +560,8 @@ class Engine:
     def without_incident(self, instance_ids: Sequence[str]) -> set[str]:
         """Those of these instances that run and have no open incident; at most PAGE ids a call."""
 
-        def running(**filters: bool) -> set[str]:
-            body = {"processInstanceIds": list(instance_ids), **filters}
-            return {item["id"] for item in self.session.post("/process-instance", body)}
-
         # In this order: an incident that is resolved in between is found in the next look.
-        return running() - running(withIncident=True)
+        return self.running_instances(instance_ids) - self.running_instances(instance_ids, withIncident=True)
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """One open incident.

@@ -50,7 +50,7 @@ class LockLost(BridgeError):
 
 
 class VariableError(BridgeError):
-    """A value cannot be carried as a variable of the engine."""
+    """A value cannot be carried as a variable of the engine, or a variable cannot be read."""
 
 
 class DefinitionError(BridgeError):

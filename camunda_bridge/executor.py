@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Mapping
@@ -119,7 +120,7 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
     except ValidationError as error:
         return BusinessError(
             step.invalid_input_code,
-            f"input of {step.topic}: {error}",
+            f"input of {step.topic}: {_text(error.messages)}",
             "ValidationError",
             {"errors": json_form(error.messages)},
         )
@@ -177,11 +178,16 @@ def _checked(step: StepDefinition, returned: Any) -> Outcome:
             # a number field given a word, for example: marshmallow validates what it loads, not what it dumps
             return Failed(f"output of {step.topic} fails its schema: {_headline(error)}", _trace(error), final=True)
         if faults := step.output_schema.validate(output):
-            return Failed(f"output of {step.topic} fails its schema: {faults}", "", final=True)
+            return Failed(f"output of {step.topic} fails its schema: {_text(faults)}", "", final=True)
     try:
         return Completed.of(output)
     except VariableError as error:
         return Failed(f"output of {step.topic}: {error}", "", final=True)
+
+
+def _text(messages: Any) -> str:
+    """A schema's messages for people: JSON, which every reader of the API knows."""
+    return json.dumps(json_form(messages), ensure_ascii=False)
 
 
 def _headline(error: BaseException) -> str:

@@ -92,10 +92,10 @@ def _value(name: str, typed: Typed, contents: Contents | None) -> Any:
     try:
         return _read(name, typed, contents)
     except (TypeError, ValueError, RecursionError) as error:
-        fault = VariableError(f"variable {name!r} is no {typed.get('type')} that can be read: {error}")
+        why = f"variable {name!r} is no {typed.get('type')} that can be read: {error}"
 
     def fail() -> Any:
-        raise fault
+        raise VariableError(why)
 
     return Later(_document(name, typed), fail)
 
@@ -119,15 +119,15 @@ def _read(name: str, typed: Typed, contents: Contents | None) -> Any:
     if kind == "Bytes":
         return base64.b64decode(value, validate=True)
     info = typed.get("valueInfo") or {}
-    if kind == "Json" or (kind == "Object" and (info.get("serializationDataFormat") == _JSON or not _is_text(value))):
-        return parse_json(value) if isinstance(value, str) else json_form(value)
-    if kind == "Object" and info.get("serializationDataFormat") == _JAVA:
+    written_as = info.get("serializationDataFormat")
+    if kind in ("Json", "Object") and not isinstance(value, str):
+        # as history gives a Java object
+        return json_form(value)
+    if kind == "Json" or (kind == "Object" and written_as == _JSON):
+        return parse_json(value)
+    if kind == "Object" and written_as == _JAVA:
         return Later(json_form(value), lambda: _java_object(name, info, contents))
     return Raw(str(kind), value, info)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _given_file(name: str, info: Mapping[str, Any], content: bytes | None, contents: Contents | None) -> File:

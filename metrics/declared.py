@@ -150,8 +150,22 @@ TICKS_SENT = _counter("beat_ticks_sent_total", "Ticks that this beat has put int
 REPAIRS = _counter(
     "reconciler_repairs_total",
     "What the reconciler mended between rows and engine: `start_sent_again`, `end_found`, `incident_found`, "
-    "`instance_lost`, `instance_deleted` after an end from outside, `attempt_...` whose outcome it found.",
+    "`incident_resolved`, `instance_lost`, `instance_deleted` after an end from outside, `attempt_...` whose outcome "
+    "it found.",
     "kind",
+)
+
+ROUND_FAILURES = _counter(
+    "round_failures_total",
+    "Parts of the reconciler's and housekeeping's rounds that did not come to their end, by kind of error.",
+    "part",
+    "error",
+)
+ROWS_PUT_OFF = _counter(
+    "rows_put_off_total",
+    "Rows that one part of a round failed for and put off, while it went on with the others, by kind of error.",
+    "part",
+    "error",
 )
 
 # -- the parts we speak to

@@ -50,7 +50,14 @@ VICTIM_TRIES, VICTIM_PAUSE_S = 4, 0.05
 
 
 class DatabaseAway(Exception):
-    """The database cannot be reached, or did not answer in time."""
+    """The database cannot be reached, or did not answer in time.
+
+    `maybe_done`: the statement was sent, and its answer was lost: it may have been committed.
+    """
+
+    def __init__(self, message: str = "", *, maybe_done: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
 
 
 class Victim(DatabaseAway):
@@ -160,7 +167,9 @@ class Database:
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
                 declared.DATABASE_AWAY.inc()
-                raise (Victim if _is_victim(error) else DatabaseAway)(self._short(error)) from error
+                if _is_victim(error):
+                    raise Victim(self._short(error)) from error
+                raise DatabaseAway(self._short(error), maybe_done=_is_answer_lost(error)) from error
             raise
 
     def _short(self, error: Exception) -> str:
@@ -247,6 +256,14 @@ def _is_transient(error: Exception) -> bool:
         return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
     state = str(original.args[0]) if original is not None and original.args else ""
     return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
+
+
+def _is_answer_lost(error: Exception) -> bool:
+    """True when a statement was sent and its answer did not come. A connection that could not be made sent none."""
+    if not isinstance(error, DBAPIError) or error.statement is None or isinstance(error.orig, sqlite3.Error):
+        return False
+    state = str(error.orig.args[0]) if error.orig is not None and error.orig.args else ""
+    return error.connection_invalidated or state.startswith(("08", "HYT"))
 
 
 def _is_victim(error: Exception) -> bool:

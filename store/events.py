@@ -353,6 +353,18 @@ class EventStore:
                 for seq, task, token, status, shown, kept, identifiers in connection.execute(query)
             ]
 
+    def newest_attempt(self) -> tuple[str, str] | None:
+        """Process instance and external task of the attempt that began last; None when there was none."""
+        query = (
+            sa.select(_e.process_instance_id, _e.external_task_id)
+            .where(_e.external_task_id.is_not(None), _e.process_instance_id.is_not(None))
+            .order_by(_e.seq.desc())
+            .limit(1)
+        )
+        with self._db.read() as connection:
+            found = connection.execute(query).first()
+        return None if found is None else (found[0], found[1])
+
     def newest_phases_of(self, correlation_id: str, *, limit: int) -> list[PhaseRow]:
         """How far the newest events of one process have come, in order."""
         if not can_be(correlation_id, _e.correlation_id):

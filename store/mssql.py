@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DisconnectionError
 
+from store import clock
 from store.driver import Driver
 
 #: What filtered indexes need: without it SQL Server neither makes or uses such an index nor lets anybody write to its
@@ -22,6 +23,8 @@ FILTERED_INDEXES = (
 #: What the driver, the login or the server may have set otherwise. Row counts decide races; XACT_ABORT leaves no half
 #: transaction behind a statement that ran out of time; FreeTDS may cut long texts.
 SESSION = f"{FILTERED_INDEXES}; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {{}}"
+#: What :mod:`store.clock` goes by; as DATETIME, which every driver gives as a time.
+SERVER_TIME = "SELECT CAST(SYSUTCDATETIME() AS DATETIME)"
 #: Before FreeTDS rolls back: see :func:`_let_rollback_find_something`.
 TO_ROLL_BACK = "IF @@TRANCOUNT = 0 BEGIN TRANSACTION"
 #: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of
@@ -78,6 +81,10 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
         connection.timeout = seconds
         cursor = connection.cursor()
         cursor.execute(SESSION.format(timeout_ms))
+        asked_at = time.monotonic()
+        told = cursor.execute(SERVER_TIME).fetchone()
+        if told is not None:
+            clock.set_by_server(told[0], asked_at=asked_at, answered_at=time.monotonic())
         cursor.close()
         connection.commit()
 

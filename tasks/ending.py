@@ -59,11 +59,14 @@ def close_instance(process_id: str) -> None:
     if row is not None:
         log_context.bind(correlation_id=row.correlation_id, traceability_id=row.traceability_id)
     if row is not None and row.engine_open:
-        close_in_engine(row)
+        try:
+            close_in_engine(row)
+        except BridgeError as error:
+            log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
 
 
-def close_in_engine(row: ProcessRow) -> None:
-    """Delete the instance of an ended row, if it has one, written down or not.
+def close_in_engine(row: ProcessRow) -> bool:
+    """Delete the instance of an ended row, if it has one, written down or not; False when that is still to be known.
 
     While a start of it may be under way, what is not there yet may still come: it is looked for again.
 
@@ -76,6 +79,6 @@ def close_in_engine(row: ProcessRow) -> None:
         runtime().engine.delete_instance(instance_id, f"ended from outside as {row.status}")
         runtime().events.forget_outcomes(row.correlation_id, instance_id)
     if not found and row.claim_until is not None and row.claim_until > now():
-        runtime().processes.postpone_close(row.id)
-    else:
-        runtime().processes.close_in_engine(row.id)
+        return False
+    runtime().processes.close_in_engine(row.id)
+    return True

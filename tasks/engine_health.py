@@ -7,14 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import DefinitionError
-from camunda_bridge.session import EngineSession
+from camunda_bridge.history_level import history_level
 from tasks.processes import registry
 
 #: seconds for which a look at the deployed diagrams is trusted, and one at the waiting tasks
 DEPLOYED_LIFETIME_S = 30.0
 WAITING_LIFETIME_S = 5.0
+#: the same for the look at what history keeps
+HISTORY_LIFETIME_S = 30.0
 #: topics that are looked into, at most
 MAX_TOPICS = 20
 
@@ -49,8 +52,10 @@ class Deployments:
 class EngineContents:
     """Looks at what the engine holds, seldom: nothing of it changes within a second."""
 
-    session: Callable[[], EngineSession]
+    engine: Callable[[], Engine]
     _deployments: Kept[Deployments] = field(default_factory=lambda: Kept(DEPLOYED_LIFETIME_S))
+    _history: Kept[str] = field(default_factory=lambda: Kept(HISTORY_LIFETIME_S))
+    _level: str = ""
     _waiting: Kept[dict[str, int]] = field(default_factory=lambda: Kept(WAITING_LIFETIME_S))
     #: definition id -> whether its diagram is that of the file; neither changes while this process runs
     _same: dict[str, bool] = field(default_factory=dict)
@@ -71,11 +76,27 @@ class EngineContents:
         """
         return self._waiting.get(self._look_at_waiting)
 
+    def history_level(self, newest_attempt: Callable[[], tuple[str, str] | None]) -> str | None:
+        """The engine's history level, by what it keeps of the attempt that began last; None when that cannot be told.
+
+        Raises:
+            BridgeError: the engine cannot tell.
+        """
+
+        def look() -> str:
+            newest = newest_attempt()
+            found = None if newest is None else history_level(self.engine(), *newest)
+            # What was found out once holds until another level shows.
+            return found or self._level
+
+        self._level = self._history.get(look)
+        return self._level or None
+
     def _look_at_deployments(self) -> Deployments:
         processes = {process.key: process for process in registry}
         if not processes:
             return Deployments([], {})
-        found = self.session().get(
+        found = self.engine().session.get(
             "/process-definition", keysIn=",".join(processes), latestVersion="true", withoutTenantId="true"
         )
         different = {
@@ -85,17 +106,19 @@ class EngineContents:
 
     def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
         if definition_id not in self._same:
-            xml: str = self.session().get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
+            xml: str = self.engine().session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
             # The engine keeps a file as it came, but for how lines end.
             self._same[definition_id] = xml.splitlines() == process.bpmn_path.read_text("utf-8").splitlines()
         return self._same[definition_id]
 
     def _look_at_waiting(self) -> dict[str, int]:
-        names = self.session().get("/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true")
+        names = self.engine().session.get(
+            "/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true"
+        )
         candidates = sorted(set(names) - {topic.name for topic in registry.topics()})[:MAX_TOPICS]
         filters = {"notLocked": "true", "withRetriesLeft": "true"}
         return {
-            name: self.session().get("/external-task/count", topicName=name, **filters)["count"]
+            name: self.engine().session.get("/external-task/count", topicName=name, **filters)["count"]
             for name in candidates
             if self._is_ours(name)
         }
@@ -104,7 +127,7 @@ class EngineContents:
         """An engine may serve others too; their topics are none of our business."""
         if any(topic in topics for topics in _unhandled().values()):
             return True
-        tasks = self.session().get("/external-task", topicName=topic, notLocked="true", maxResults=1)
+        tasks = self.engine().session.get("/external-task", topicName=topic, notLocked="true", maxResults=1)
         return any(task["processDefinitionKey"] in {process.key for process in registry} for task in tasks)
 
 

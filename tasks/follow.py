@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from tasks.messages import StepMessage
 from tasks.processes import registry
 from tasks.publish import BrokerAway, send_step
 from tasks.room import gauge
-from tasks.runtime import runtime
+from tasks.runtime import broker_now, runtime
 from tasks.ways import Way, Ways
 
 log = logging.getLogger(__name__)
@@ -175,7 +174,7 @@ def _fetch(
     if not topics:
         return Followed(0, held_back=bool(limited))
     # The lock is counted from before the call: the engine sets it somewhere within.
-    fetched_at = time.time()
+    fetched_at = broker_now()
     engine, most = runtime().engine, min(max_tasks, settings.poll_max_tasks)
     lock: dict[str, Any] = {"token": token, "lock_duration_ms": settings.lock_duration_ms, "max_tasks": most}
     try:

@@ -16,6 +16,7 @@ import redis
 
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError
+from camunda_bridge.history_level import MISSING, history_level
 from camunda_bridge.session import EngineSession
 from logs.redaction import shown_text
 from store.database import DatabaseAway
@@ -24,7 +25,7 @@ from tasks.engine_health import EngineContents
 from tasks.flow import topic_states
 from tasks.processes import registry
 from tasks.room import WORKERS_KEY, live_workers
-from tasks.runtime import KEY_PREFIX, Runtime
+from tasks.runtime import KEY_PREFIX, Runtime, broker_now
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Health:
         self._threads: ThreadPoolExecutor | None = None
         self._looks: dict[str, Future[Part]] = {}
         self._probe: Engine | None = None
-        self._contents = EngineContents(lambda: self._engine_probe().session)
+        self._contents = EngineContents(self._engine_probe)
         self._advised = False
         self._paused: dict[str, str] | None = None
 
@@ -185,11 +186,16 @@ class Health:
     def _beat(self) -> Part:
         allowed_s = max(10, self.runtime.settings.poll_interval_ms // 200)
         ticked: Any = self.runtime.redis.get(f"{KEY_PREFIX}ticked:poll")
-        if ticked is None or time.time() - float(ticked) > allowed_s:
+        if ticked is None or broker_now() - float(ticked) > allowed_s:
             raise Away(f"no tick within {allowed_s} s", since=float(ticked) if ticked else None)
         return Part(True, facts={"lastTick": moment(float(ticked))})
 
     def _history(self) -> Part:
+        level = self._contents.history_level(self.runtime.events.newest_attempt)
+        if level in MISSING:
+            raise Away(
+                f"the engine's history level is {level}, it must be full: {MISSING[level]}", facts={"level": level}
+            )
         since: Any = self.runtime.redis.get(LOG_MISSING_KEY)
         if since is not None:
             raise Away(
@@ -197,7 +203,7 @@ class Health:
                 "its history level must be FULL",
                 since=float(since),
             )
-        return Part(True)
+        return Part(True, facts={"level": level} if level else {})
 
     def _deployments(self) -> Part:
         found = self._contents.deployments()
@@ -226,6 +232,19 @@ def note_missing_log(client: redis.Redis) -> None:
     """The engine has no log of a step that has left it: its history level is below FULL."""
     first: Any = client.get(LOG_MISSING_KEY)
     client.set(LOG_MISSING_KEY, first or time.time(), ex=LOG_MISSING_S)
+
+
+def log_history_level(runtime: Runtime) -> str | None:
+    """Say in the log what does not work at the engine's history level, and remember that it was said.
+
+    Raises:
+        EngineAway, DatabaseAway: it cannot be found out now.
+    """
+    newest = runtime.events.newest_attempt()
+    level = None if newest is None else history_level(runtime.engine, *newest)
+    if level in MISSING:
+        log.warning("the engine's history level is %s, it must be full: %s", level, MISSING[level or ""])
+    return level
 
 
 def unhandled_topics() -> dict[str, Any]:

@@ -43,7 +43,7 @@ def adopt(row: ProcessRow) -> dict[str, Any] | None:
 
 
 def instances_of(row: ProcessRow) -> list[dict[str, Any]]:
-    """What history knows of the instances that were started for this row, earliest first.
+    """The instances that were started for this row, as far as history knows them or they run, earliest first.
 
     One with the same business key from before the row was accepted is somebody else's.
 
@@ -55,6 +55,9 @@ def instances_of(row: ProcessRow) -> list[dict[str, Any]]:
 
 
 def _is_of(row: ProcessRow, instance: dict[str, Any]) -> bool:
-    variables = runtime().engine.historic_variables(instance["id"])
-    context = variables.get(CONTEXT_VARIABLE, {}).get("value") or ""
-    return str(row.id) in str(context)
+    engine, instance_id = runtime().engine, instance["id"]
+    # Below history level AUDIT, only what runs has variables.
+    context = engine.historic_variables(instance_id).get(CONTEXT_VARIABLE) or engine.running_variable(
+        instance_id, CONTEXT_VARIABLE
+    )
+    return context is not None and str(row.id) in str(context["value"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from camunda_bridge.context import ExecutionContext
 from camunda_bridge.variables import Typed
 from store.events import AttemptKey
 from store.types import fitting
+from tasks.runtime import broker_now
 
 #: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
 #: needs no new version. `version`, `id`, `token`, `topic` and `permit` stay for ever: by them a task is given back.
@@ -28,9 +28,9 @@ class UnknownVersion(ValueError):
 class StepMessage:
     """One locked external task on its way to a worker.
 
-    `fetched_at`: seconds since the epoch, before the fetch was sent. `lock_s`: how long the lock lasts from then, in
-    seconds. `confirm`: the attempt whose accepted completion led here, still to be written down. `permit`: what the
-    topic's limit counts it by (see tasks.permits), None without a limit.
+    `fetched_at`: by the shared clock (:func:`tasks.runtime.broker_now`), before the fetch was sent. `lock_s`: how long
+    the lock lasts from then, in seconds. `confirm`: the attempt whose accepted completion led here, still to be written
+    down. `permit`: what the topic's limit counts it by (see tasks.permits), None without a limit.
     """
 
     task: LockedTask
@@ -51,7 +51,7 @@ class StepMessage:
 
     def age_s(self) -> float:
         """Seconds since the fetch."""
-        return max(0.0, time.time() - self.fetched_at)
+        return max(0.0, broker_now() - self.fetched_at)
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""

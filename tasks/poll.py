@@ -8,7 +8,7 @@ from camunda_bridge.errors import BridgeError
 from store.database import DatabaseAway
 from tasks import app
 from tasks.flow import refresh
-from tasks.follow import fetch
+from tasks.follow import Followed, fetch
 from tasks.gate import close_gate, open_gate
 from tasks.processes import registry
 from tasks.room import gauge
@@ -36,24 +36,22 @@ def poll() -> None:
         return
     room = gauge().read(fresh=True)
     wanted = min(room.free, settings.poll_max_tasks)
-    if wanted <= 0:
-        gauge().mark_backlog()
-        return
-    followed = fetch(topics, max_tasks=wanted)
+    # Without room nothing is fetched. Whether starts may be read is found out all the same.
+    followed = fetch(topics, max_tasks=wanted) if wanted > 0 else Followed(0, asked=False)
     if not (_engine_answers() if followed.answered is None else followed.answered):
         close_gate("engine is away")
     elif running >= settings.max_running:
         close_gate(f"{running} instances run, MAX_RUNNING is {settings.max_running}")
     else:
         open_gate()
-    if followed.enqueued >= wanted:
+    if wanted <= 0 or followed.enqueued >= wanted:
         gauge().mark_backlog()
     elif followed.asked and room.backlog:
         gauge().clear_backlog()
 
 
 def _engine_answers() -> bool:
-    """True when the engine is there, asked for no tasks: every topic is paused or at its limit, and starts go on."""
+    """True when the engine is there that was asked for no tasks: without room, or with every topic paused."""
     try:
         runtime().engine.version()
     except BridgeError as error:

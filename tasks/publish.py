@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 import uuid
 from typing import Any
 
@@ -19,12 +18,15 @@ from store.webhooks import Claim
 from tasks import app
 from tasks.messages import StepMessage
 from tasks.processes import registry
-from tasks.runtime import runtime
+from tasks.runtime import broker_now, runtime
+from tasks.ticks import tick_waits
 
 #: what a broker that is away raises
 BROKER_AWAY = (redis.RedisError, OSError)
 
 
+#: seconds after which a tick counts as lost that a worker has taken and not begun: it was killed
+TICK_WAITS_S = 10
 #: the queue of webhooks
 WEBHOOKS_QUEUE = "webhooks"
 
@@ -178,13 +180,22 @@ def send_delivery(claim: Claim) -> None:
     )
 
 
-def send_tick(name: str, *, expires_s: float) -> None:
-    """Have beat's task of this name run once, within `expires_s` seconds.
+def send_tick(name: str) -> bool:
+    """Have beat's task of this name run once; False, and nothing is sent, while one of them waits already.
+
+    So ticks do not pile up while no worker reads their queue. They do not expire, as messages of Celery's can: a
+    worker would compare its clock with beat's.
 
     Raises:
         BrokerAway: the message was not taken.
     """
-    _send(name, [], queue=app.conf.task_routes[name]["queue"], expires=expires_s)
+    try:
+        if not runtime().redis.set(tick_waits(name), "1", nx=True, ex=TICK_WAITS_S):
+            return False
+    except BROKER_AWAY as error:
+        raise BrokerAway(f"tick {name} was not taken by the broker: {error}") from error
+    _send(name, [], queue=app.conf.task_routes[name]["queue"])
+    return True
 
 
 def _send(
@@ -206,7 +217,7 @@ def _send(
         "body": base64.b64encode(body).decode("ascii"),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {**message.headers, SENT_AT: sent_at or time.time()},
+        "headers": {**message.headers, SENT_AT: sent_at or broker_now()},
         "properties": {
             **message.properties,
             "delivery_mode": 2,

@@ -7,9 +7,9 @@ import time
 from datetime import timedelta
 
 from store.clock import now
-from store.database import DatabaseAway
 from store.retention import Retention
 from tasks import app
+from tasks.rounds import part_of_a_round
 from tasks.runtime import runtime
 from tasks.ticks import is_first_tick
 
@@ -35,12 +35,10 @@ def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
     before = now() - timedelta(days=days)
     deadline = time.monotonic() + budget_s
     deleted = 0
-    try:
+    with part_of_a_round("purge"):
         while time.monotonic() < deadline and (rows := retention.purge(before)):
             deleted += rows
             time.sleep(PAUSE_S)
-    except DatabaseAway as error:
-        log.warning("not purged to the end, the next tick goes on: %s", error)
     if deleted:
         log.info("%d rows deleted that ended more than %d days ago", deleted, days)
     return deleted

@@ -12,25 +12,21 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
-
 from camunda_bridge.client import PAGE
-from camunda_bridge.errors import BridgeError, EngineRefused
 from camunda_bridge.task_fate import Fate, ended_in_error, fate_of
 from camunda_bridge.variables import parse_date
 from metrics import declared
 from store.clock import now
-from store.database import DatabaseAway
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
-from tasks.batches import each_or_give_back
 from tasks.ending import close_in_engine
-from tasks.health import note_missing_log
-from tasks.outcome import settle_answered, settle_ended
-from tasks.publish import BrokerAway, send_start
+from tasks.health import log_history_level, note_missing_log
+from tasks.outcome import RUNNING, settle_answered, settle_ended
+from tasks.publish import send_start
 from tasks.report import settle_incident
 from tasks.room import WORKERS_KEY, live_workers
+from tasks.rounds import ask_for_all, each_row, part_of_a_round
 from tasks.runtime import runtime
 from tasks.settle import OURSELVES, ops_event, reopen, settle
 from tasks.ticks import is_first_tick
@@ -38,8 +34,11 @@ from tasks.watched import announce
 
 log = logging.getLogger(__name__)
 
-#: instances that end while a page is read, and clocks that differ: history is read again from this far back
+#: instances that end while a page is read: history is read again from this far back; and how long nothing may have
+#: happened to a row whose instance nobody knows
 OVERLAP = timedelta(minutes=5)
+#: milliseconds between two looks at what the engine's history keeps
+HISTORY_EVERY_MS = 600_000
 #: starts sent again, and attempts resolved, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -54,10 +53,8 @@ def reconcile() -> None:
     if not is_first_tick("reconcile", runtime().settings.reconcile_interval_ms):
         return
     for part in PARTS:
-        try:
+        with part_of_a_round(part.__name__):
             part()
-        except (BridgeError, DatabaseAway, BrokerAway, redis.RedisError) as error:
-            log.warning("%s not done this round: %s", part.__name__, error)
 
 
 def resend_starts() -> None:
@@ -74,43 +71,54 @@ def resend_starts() -> None:
 
     def send(row: ProcessRow) -> None:
         send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+        _repaired("start_sent_again")
 
-    each_or_give_back(missing, send, runtime().processes.give_back, when=BrokerAway)
+    each_row("resend_starts", missing, send, key=_id_of, give_back=runtime().processes.give_back)
     if missing:
         log.warning("%d starts sent again", len(missing))
-        _repaired("start_sent_again", len(missing))
 
 
 def settle_finished() -> None:
     """Settle rows whose instances ended unseen, by the engine's history since the last round.
 
     Only where one round of :func:`sweep_running` does not reach every row anyhow: an engine that ends a hundred
-    instances a second would be asked for thousands of them again and again.
+    instances a second would be asked for thousands of them again and again. The bookmark is a time of the engine's own,
+    and moves on past a row that is put off: the sweep comes to that row again.
     """
-    begun = now()
+    bookmarks = runtime().bookmarks
+    kept = bookmarks.get("finished-after")
     if runtime().processes.count_running() <= SWEEP:
-        runtime().bookmarks.put("finished-after", begun.isoformat())
+        if kept:
+            bookmarks.put("finished-after", "")
         return
-    kept = runtime().bookmarks.get("finished-after")
-    since = datetime.fromisoformat(kept) if kept else begun - timedelta(days=1)
+    since = datetime.fromisoformat(kept) if kept else runtime().engine.newest_end()
+    if since is None:
+        return
+    newest = since
     for page in range(PAGES):
         instances = runtime().engine.finished_after(since - OVERLAP, first=page * PAGE)
-        _settle_all(instances)
+        _settle_all("settle_finished", instances)
+        newest = max([newest, *(parse_date(instance["endTime"]) for instance in instances)])
         if len(instances) < PAGE:
-            runtime().bookmarks.put("finished-after", begun.isoformat())
-            return
-        since_end = instances[-1]["endTime"]
-    # More than a round can read: go on from the last end that was seen.
-    runtime().bookmarks.put("finished-after", (parse_date(since_end) + OVERLAP).isoformat())
+            break
+    else:
+        # More than a round can read: go on from the last end that was seen.
+        newest += OVERLAP
+    bookmarks.put("finished-after", newest.isoformat())
 
 
 def settle_incidents() -> None:
-    """Rows whose instance stands still on an incident become `error`."""
+    """Rows whose instance has an open incident become `error`."""
+
+    def settle_row(row: ProcessRow) -> None:
+        if settle_incident(row):
+            _repaired("incident_found")
+
     for page in range(PAGES):
         incidents = runtime().engine.incidents(first=page * PAGE)
-        for row in runtime().processes.by_instance_ids({incident["processInstanceId"] for incident in incidents}):
-            if row.status == PENDING and settle_incident(row):
-                _repaired("incident_found")
+        found = runtime().processes.by_instance_ids({incident["processInstanceId"] for incident in incidents})
+        pending = [row for row in found if row.status == PENDING]
+        each_row("settle_incidents", pending, settle_row, key=_id_of)
         if len(incidents) < PAGE:
             return
 
@@ -119,63 +127,86 @@ def reopen_resolved() -> None:
     """Rows whose incident was resolved in the engine itself, in Cockpit for example, are `pending` again."""
     after = int(runtime().bookmarks.get("resolved") or 0)
     rows = runtime().processes.with_open_incident(after_seq=after, limit=PAGE)
-    running = runtime().engine.without_incident([row.process_instance_id or "" for row in rows]) if rows else set()
-    for row in rows:
-        if row.process_instance_id in running:
-            event = ops_event(
-                row,
-                actor=OURSELVES,
-                step_name="retry",
-                result="the incident was resolved in the engine",
-                metadata={"incidentId": row.incident_id, "error": row.error},
-            )
-            if reopen(row, event):
-                _repaired("incident_resolved")
+    ids = [row.process_instance_id or "" for row in rows]
+    running = set(ask_for_all(lambda part: list(runtime().engine.without_incident(part)), ids)) if ids else set()
+
+    def reopen_row(row: ProcessRow) -> None:
+        event = ops_event(
+            row,
+            actor=OURSELVES,
+            step_name="retry",
+            result="the incident was resolved in the engine",
+            metadata={"incidentId": row.incident_id, "error": row.error},
+        )
+        if reopen(row, event):
+            _repaired("incident_resolved")
+
+    resolved = [row for row in rows if row.process_instance_id in running]
+    each_row("reopen_resolved", resolved, reopen_row, key=_id_of)
     runtime().bookmarks.put("resolved", str(rows[-1].seq if len(rows) == PAGE else 0))
 
 
 def sweep_running() -> None:
     """Ask history about every running row in turn: what `settle_finished` missed, and instances that are gone."""
     after = int(runtime().bookmarks.get("sweep") or 0)
+    engine = runtime().engine
     for _ in range(SWEEP // PAGE):
         rows = runtime().processes.running(after_seq=after, limit=PAGE)
-        known = {
-            instance["id"]: instance
-            for instance in (
-                runtime().engine.historic_instances([row.process_instance_id or "" for row in rows]) if rows else []
-            )
-        }
-        for row in rows:
-            instance = known.get(row.process_instance_id or "")
-            if instance is not None:
-                _settle_unseen(row, instance)
-            elif row.status == PENDING and row.updated_at < now() - OVERLAP:
-                message = "the engine knows nothing of the instance any more"
-                if settle(row, Ending(ERROR, error={"code": "INSTANCE_LOST", "message": message, "type": "lost"})):
-                    _repaired("instance_lost")
+        ids = [row.process_instance_id or "" for row in rows]
+        found = list(ask_for_all(engine.historic_instances, ids)) if ids else []
+        _settle_all("sweep_running", found, rows)
+        known = {instance["id"] for instance in found}
+        if missing := [row for row in rows if row.status == PENDING and row.process_instance_id not in known]:
+            _settle_lost(missing)
         after = rows[-1].seq if len(rows) == PAGE else 0
+        runtime().bookmarks.put("sweep", str(after))
         if len(rows) < PAGE:
             break
-    runtime().bookmarks.put("sweep", str(after))
+
+
+def _settle_lost(rows: list[ProcessRow]) -> None:
+    """Rows of whose instances neither history nor the runtime knows anything, and that have been so for a while."""
+    unmoved = [row for row in rows if row.updated_at < now() - OVERLAP]
+    ids = [row.process_instance_id or "" for row in unmoved]
+    running = set(ask_for_all(lambda part: list(runtime().engine.running_instances(part)), ids)) if ids else set()
+
+    def settle_row(row: ProcessRow) -> None:
+        if settle_answered(row, has_ended_well=True):
+            _repaired("end_found")
+            return
+        message = "the engine knows nothing of the instance any more"
+        if settle(row, Ending(ERROR, error={"code": "INSTANCE_LOST", "message": message, "type": "lost"})):
+            _repaired("instance_lost")
+
+    lost = [row for row in unmoved if row.process_instance_id not in running]
+    each_row("settle_lost", lost, settle_row, key=_id_of)
 
 
 def resolve_attempts() -> None:
     """Find out from the engine what became of attempts that a crash left open."""
     lock_s = runtime().settings.lock_duration_ms / 1000
     rows = runtime().events.take_open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
-    each_or_give_back(rows, _resolve, runtime().events.give_back, when=BridgeError)
+    each_row(
+        "resolve_attempts", rows, _resolve, key=lambda row: str(row.execution_id), give_back=runtime().events.give_back
+    )
 
 
 def close_ended() -> None:
     """Delete instances whose rows were ended from outside."""
-    for row in runtime().processes.open_in_engine(limit=BATCH):
-        try:
-            close_in_engine(row)
+
+    def close_row(row: ProcessRow) -> None:
+        # Whatever becomes of it, those behind it come first in the next round.
+        runtime().processes.postpone_close(row.id)
+        if close_in_engine(row):
             _repaired("instance_deleted")
-        except EngineRefused as error:
-            # One that the engine will not delete must not stand before all others.
-            log.warning("instance of %s not deleted: %s", row.correlation_id, error)
-            runtime().processes.postpone_close(row.id)
+
+    each_row("close_ended", runtime().processes.open_in_engine(limit=BATCH), close_row, key=_id_of)
+
+
+def look_at_history() -> None:
+    """Say now and then, and soon after a start, if the engine keeps less history than is needed."""
+    if is_first_tick("history-level", HISTORY_EVERY_MS):
+        log_history_level(runtime())
 
 
 def forget_workers() -> None:
@@ -195,6 +226,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     close_ended,
     sweep_running,
     forget_workers,
+    look_at_history,
 )
 
 
@@ -204,16 +236,27 @@ def _queued_starts() -> set[str]:
     return {str(json.loads(message)["headers"].get("id")) for message in messages}
 
 
-def _settle_all(instances: list[dict[str, Any]]) -> None:
+def _settle_all(part: str, instances: list[dict[str, Any]], rows: list[ProcessRow] | None = None) -> None:
+    """Settle the rows of these instances that have ended unseen; `rows`: theirs, if they are known."""
     by_id = {instance["id"]: instance for instance in instances}
-    for row in runtime().processes.by_instance_ids(by_id):
-        if row.status in (PENDING, ERROR) and row.process_instance_id is not None:
-            _settle_unseen(row, by_id[row.process_instance_id])
+    if rows is None:
+        rows = runtime().processes.by_instance_ids(by_id)
+
+    def settle_row(row: ProcessRow) -> None:
+        if settle_ended(row, by_id[row.process_instance_id or ""]):
+            _repaired("end_found")
+
+    ended = [
+        row
+        for row in rows
+        if (row.status == PENDING or row.incident_id is not None)
+        and by_id.get(row.process_instance_id or "", {}).get("state") not in (None, *RUNNING)
+    ]
+    each_row(part, ended, settle_row, key=_id_of)
 
 
-def _settle_unseen(row: ProcessRow, instance: dict[str, Any]) -> None:
-    if settle_ended(row, instance):
-        _repaired("end_found")
+def _id_of(row: ProcessRow) -> str:
+    return str(row.id)
 
 
 def _repaired(kind: str, number: int = 1) -> None:
@@ -245,9 +288,8 @@ def _what_became_of(row: EventRow) -> str | None:
     engine, token = runtime().engine, row.lock_token or ""
     task = engine.external_task(row.external_task_id or "")
     if task is not None:
-        if task["workerId"] == token and not _is_past(task["lockExpirationTime"]):
-            return None
-        # Still to be done, by another attempt. Its stored output, if any, is found there.
+        # Under our token it may still run, or its lock has run out: the engine's clock alone knows. Otherwise it is
+        # another attempt's, which finds the stored output, if there is one.
         return None if task["workerId"] == token or row.phase == COMPLETING else LOST
     end = fate_of(engine, row.external_task_id or "", token)
     if end.fate is Fate.UNKNOWN:
@@ -264,7 +306,3 @@ def _what_became_of(row: EventRow) -> str | None:
     if ended_in_error(engine, end, row.process_instance_id or ""):
         return BPMN_ERROR
     return OUTCOME_UNKNOWN
-
-
-def _is_past(time_text: str | None) -> bool:
-    return time_text is None or parse_date(time_text) < now()

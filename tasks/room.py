@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from tasks.runtime import KEY_PREFIX, runtime
+from tasks.runtime import KEY_PREFIX, broker_now, runtime
 
 WORKERS_KEY = KEY_PREFIX + "workers"
 #: set while ready tasks were left in the engine for lack of room
@@ -109,14 +109,14 @@ class Heartbeat:
 
 def live_workers(fields: Any) -> dict[str, Heartbeat]:
     """The workers of a heartbeat hash (worker -> JSON) that said something lately."""
-    now = time.time()
+    now = broker_now()
     beats = {name: json.loads(text) for name, text in fields.items()}
     return {name: Heartbeat(beat["slots"], beat["running"]) for name, beat in beats.items() if beat["until"] > now}
 
 
 def send_heartbeat(client: redis.Redis, worker: str, slots: int, running: int) -> None:
     """Say that `worker` lives."""
-    beat = {"slots": slots, "running": running, "until": time.time() + HEARTBEAT_LIFETIME_S}
+    beat = {"slots": slots, "running": running, "until": broker_now() + HEARTBEAT_LIFETIME_S}
     client.hset(WORKERS_KEY, worker, json.dumps(beat))
 
 

@@ -19,6 +19,7 @@ from store.events import EventStore
 from store.processes import ProcessStore
 from store.topics import TopicStore
 from store.webhooks import WebhookStore
+from tasks.broker_clock import BrokerClock
 
 #: every key of ours in Redis begins with this
 KEY_PREFIX = "celery-camunda:"
@@ -85,6 +86,11 @@ class Runtime:
         return redis.Redis.from_pool(pool)
 
     @cached_property
+    def broker_clock(self) -> BrokerClock:
+        """The clock that all processes share."""
+        return BrokerClock(lambda: self.redis)
+
+    @cached_property
     def keeper(self) -> LockKeeper:
         """Keeps the locks of running handlers alive."""
         duration_ms = self.settings.lock_duration_ms
@@ -119,6 +125,11 @@ def runtime() -> Runtime:
     if _runtime is None:
         _runtime = Runtime(get_settings())
     return _runtime
+
+
+def broker_now() -> float:
+    """Seconds since the epoch by the clock that all processes share (:mod:`tasks.broker_clock`)."""
+    return runtime().broker_clock.now()
 
 
 def _forget() -> None:

@@ -25,8 +25,7 @@ class TickScheduler(Scheduler):
         if advance:
             entry = self.reserve(entry)
         try:
-            send_tick(entry.task, expires_s=entry.options["expires"])
+            if send_tick(entry.task):
+                declared.TICKS_SENT.labels(entry.task).inc()
         except BrokerAway as error:
             log.warning("tick left out: %s", error)
-            return
-        declared.TICKS_SENT.labels(entry.task).inc()

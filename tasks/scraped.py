@@ -26,7 +26,7 @@ from tasks.gate import CLOSED_KEY
 from tasks.processes import registry
 from tasks.publish import SENT_AT
 from tasks.room import BACKLOG_KEY, WORKERS_KEY, live_workers
-from tasks.runtime import runtime
+from tasks.runtime import broker_now, runtime
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _age_s(message: str | None) -> float | None:
         return 0.0
     try:
         headers: dict[str, Any] = json.loads(message)["headers"]
-        return max(0.0, time.time() - float(headers[SENT_AT]))
+        return max(0.0, broker_now() - float(headers[SENT_AT]))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -15,7 +15,7 @@ from typing import Any
 import redis
 
 from tasks.publish import BROKER_AWAY
-from tasks.runtime import KEY_PREFIX, runtime
+from tasks.runtime import KEY_PREFIX, broker_now, runtime
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 WATCHED_KEY = f"{KEY_PREFIX}watched"
 #: what stands before a correlation id in the name of its channel
 CHANNEL_PREFIX = f"{KEY_PREFIX}events:"
-#: seconds for which a process counts as watched after it was last named; the clocks of two hosts may differ by half
+#: seconds for which a process counts as watched after it was last named
 WATCH_S = 30
 #: seconds for which one look at the set is trusted
 LOOK_EVERY_S = 1.0
@@ -37,7 +37,7 @@ def watch(client: redis.Redis, correlation_ids: Iterable[str]) -> None:
     Raises:
         redis.RedisError, OSError: Redis is away.
     """
-    now = time.time()
+    now = broker_now()
     with client.pipeline(transaction=False) as pipe:
         pipe.zremrangebyscore(WATCHED_KEY, "-inf", now - WATCH_S)
         pipe.zadd(WATCHED_KEY, dict.fromkeys(correlation_ids, now + WATCH_S))
@@ -67,7 +67,7 @@ class Announcer:
             self._look_at = self._clock() + PAUSE_S
 
     def _look(self) -> None:
-        names: Any = self._client().zrangebyscore(WATCHED_KEY, time.time(), "+inf")
+        names: Any = self._client().zrangebyscore(WATCHED_KEY, broker_now(), "+inf")
         self._watched = frozenset(names)
         self._look_at = self._clock() + LOOK_EVERY_S
 

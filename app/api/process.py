@@ -48,7 +48,7 @@ class Start(MethodView):
     @blp.alt_response(409, schema=ProblemAnswer, description="Another start has the id, or it was cancelled")
     @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields, or the process ended in a business error")
     @blp.alt_response(500, schema=ProblemAnswer, description="The process stands still on a technical error")
-    @blp.alt_response(503, schema=ProblemAnswer, description="Nothing was accepted; try again after Retry-After")
+    @blp.alt_response(503, schema=ProblemAnswer, description="Away or full; send it again with the same correlation id")
     def post(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
         """Start a process and wait for its result
 

@@ -9,7 +9,6 @@ import time
 import uuid
 from datetime import timedelta
 
-import redis
 from celery.exceptions import SoftTimeLimitExceeded
 
 from metrics import declared
@@ -18,8 +17,8 @@ from store.clock import now
 from store.database import DatabaseAway, retrying
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
 from tasks import app, log_context
-from tasks.batches import each_or_give_back
-from tasks.publish import WEBHOOKS_QUEUE, BrokerAway, send_delivery
+from tasks.publish import WEBHOOKS_QUEUE, send_delivery
+from tasks.rounds import each_row, part_of_a_round
 from tasks.runtime import runtime
 from tasks.ticks import is_first_tick
 from tasks.webhooks.outbox import queued_for_s
@@ -49,10 +48,8 @@ def webhooks() -> None:
     """One tick: enqueue what is due, at once and without countdown."""
     if not is_first_tick("webhooks", runtime().settings.callback_interval_ms):
         return
-    try:
+    with part_of_a_round("webhooks"):
         enqueue_due()
-    except (DatabaseAway, BrokerAway, redis.RedisError) as error:
-        log.warning("webhooks not enqueued, the next tick does it: %s", error)
 
 
 def enqueue_due() -> int:
@@ -62,7 +59,7 @@ def enqueue_due() -> int:
     if room <= 0:
         return 0
     claims = runtime().webhooks.take_due(limit=room, for_s=queued_for_s())
-    each_or_give_back(claims, send_delivery, runtime().webhooks.give_back, when=BrokerAway)
+    each_row("webhooks", claims, send_delivery, key=lambda claim: str(claim.id), give_back=runtime().webhooks.give_back)
     return len(claims)
 
 

@@ -46,7 +46,13 @@ def test_step_that_was_cut_off_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> 
     worker.start()
     (tmp_path / "go-on").touch()
 
-    assert ran.monitored.api.wait_until_ended("cut-off").body["status"] == "ok"
+    ended = ran.monitored.api.wait_until_ended("cut-off").body
+    assert ended["status"] == "ok"
+    work = [event for event in ran.monitored.api.events(ended["traceabilityId"]) if event["stepName"] == "work"]
+    assert [(event["phase"], (event["metadata"] or {}).get("released")) for event in work] == [
+        ("lost", True),
+        ("completed", None),
+    ]
     wanted = [
         ("metered.respond", "SUCCESS"),
         ("metered.work", "REVOKED"),

@@ -74,10 +74,15 @@ class Bench:
         self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
 
     def fetch(self, lock_ms: int = 60_000) -> StepMessage:
+        message = self.fetch_if_any(lock_ms)
+        assert message is not None
+        return message
+
+    def fetch_if_any(self, lock_ms: int = 60_000) -> StepMessage | None:
         token, begun = new_token(), time.time()
         topic = self.definition.topic(self.definition.steps[f"{self.key}.a"])
-        (task,) = self.engine.fetch_and_lock([topic], token=token, lock_duration_ms=lock_ms, max_tasks=1)
-        return StepMessage(task, token, begun, lock_ms / 1000)
+        tasks = self.engine.fetch_and_lock([topic], token=token, lock_duration_ms=lock_ms, max_tasks=1)
+        return StepMessage(tasks[0], token, begun, lock_ms / 1000) if tasks else None
 
     def start(self, **variables: Any) -> StepMessage:
         self.engine.start(self.key, self.key, to_engine(variables))

@@ -19,7 +19,7 @@ from tests.integration.step_bench import Bench
 
 
 def contents(bench: Bench) -> EngineContents:
-    return EngineContents(lambda: bench.engine.session)
+    return EngineContents(lambda: bench.engine)
 
 
 def test_tasks_that_nobody_here_handles_are_counted(bench: Bench) -> None:

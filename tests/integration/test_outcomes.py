@@ -17,6 +17,7 @@ from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, P
 from tasks import reconcile
 from tasks.ending import end_by_ops
 from tests.contract.bpmn import Part, boundary, call, error_end, external, process, subprocess
+from tests.contract.engine import eventually
 from tests.integration.step_bench import Bench
 
 #: fires when the variable `bad` is true, or when the task has failed
@@ -268,7 +269,8 @@ def test_failure_whose_answer_was_lost_is_not_reported_twice(bench: Bench, monke
             bench.runtime, "settings", replace(bench.runtime.settings, lock_duration_ms=300, camunda_timeout_ms=200)
         )
         bench.run(message)
-    again = bench.fetch()
+    # The lock may have been extended once more meanwhile.
+    again = eventually(bench.fetch_if_any, "the task again")
     assert again.task.retries == 3
     assert bench.run(again).phase == FAILED
     assert len(bench.calls) == 2, "the engine had taken the failure: the handler runs again"

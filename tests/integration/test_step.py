@@ -16,7 +16,9 @@ from tasks import attempt as attempts
 from tasks import step as step_module
 from tasks.attempt import Attempt
 from tasks.messages import StepMessage
+from tasks.shutdown import _note_released
 from tests.contract.bpmn import boundary, external
+from tests.contract.engine import eventually
 from tests.integration.step_bench import Bench
 
 
@@ -160,10 +162,23 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
         )
         bench.runtime.events.begin(attempt._event())
         assert bench.engine.unlock(message.task.id, message.token)
-        message = bench.fetch()
+        message = eventually(bench.fetch_if_any, "the task again")
     assert bench.run(message).phase == FAILED
     assert bench.calls == []
     assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1
+
+
+def test_attempts_that_their_workers_ends_stopped_do_not_count_however_many_they_are(bench: Bench) -> None:
+    bench.deploy({"done": True})
+    message = bench.start()
+    event = NewEvent("trace", "a", correlation_id=bench.key, external_task_id=message.task.id)
+    for number in range(2 * bench.runtime.settings.step_max_lost):
+        body = {"id": message.task.id, "token": f"stopped-{number}", "topic": message.task.topic}
+        assert bench.runtime.events.begin(replace(event, lock_token=body["token"])) is not None
+        _note_released(bench.runtime.events, body)
+    assert bench.run(message).phase == COMPLETED
+    assert len(bench.calls) == 1
+    assert [row.phase for row in bench.events()] == [LOST] * 6 + [COMPLETED]
 
 
 def test_step_given_up_as_lost_runs_again_when_ops_retry_it(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from app import create_app
 from camunda_bridge import File, Raw, VariableError
 from camunda_bridge.errors import EngineRefused
 from camunda_bridge.variables import to_engine
+from logs.redaction import REDACTED
 from store.events import COMPLETED, FAILED
 from store.models import process_store
 from store.processes import OK, NewProcess
@@ -42,7 +43,7 @@ def accept(bench: Bench, instance_id: str) -> uuid.UUID:
     store = bench.runtime.processes
     assert store.accept(row)
     store.claim(row.id, "token", for_s=60)
-    assert store.record_instance(row.id, "token", instance_id)
+    assert store.record_instance(row.id, instance_id)
     return row.id
 
 
@@ -103,7 +104,7 @@ def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_gave(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise EngineRefused("not now", status=400)
+        raise EngineRefused("ExternalTask with id 't' is suspended.", status=400)
 
     bench.deploy(OUTPUT, external("b"))
     message = bench.start()
@@ -134,6 +135,15 @@ def test_context_that_somebody_wrote_over_stops_no_step(bench: Bench) -> None:
     for value in ("{not json", '{"processId": "not-a-uuid", "env": "prod"}', '"text"'):
         bench.engine.start(bench.key, bench.key, {"executionContext": {"type": "Json", "value": value}})
         assert bench.run(bench.fetch()).phase == COMPLETED
+
+
+def test_step_runs_beside_variables_that_cannot_be_read(bench: Bench) -> None:
+    bench.deploy({}, external("b"))
+    broken = {"type": "Json", "value": "{not json"}
+    bench.engine.start(bench.key, bench.key, {"reading": broken, "password": broken, "userId": broken})
+    row = bench.run(bench.fetch())
+    assert row.phase == COMPLETED
+    assert row.business_action_request == {"reading": "{not json", "password": REDACTED, "userId": "{not json"}
 
 
 def test_handler_that_returns_the_bridges_own_variable_fails_at_once(bench: Bench) -> None:

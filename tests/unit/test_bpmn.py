@@ -6,6 +6,9 @@ import pytest
 
 from camunda_bridge.bpmn import Bpmn, parse
 from camunda_bridge.errors import DefinitionError
+from tests.contract.bpmn import call, external
+from tests.contract.bpmn import on_error as drawn_on_error
+from tests.contract.bpmn import process as drawn
 
 HEAD = (
     '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" '
@@ -288,3 +291,11 @@ def test_text_with_an_encoding_declaration_is_read() -> None:
 def test_process_with_variables_of_single_activities_is_not_flat(part: str) -> None:
     assert bpmn(task("a"), boundary("a")).is_flat
     assert not bpmn(task("a"), part).is_flat
+
+
+def test_event_subprocess_catches_what_a_process_throws_that_it_calls_itself() -> None:
+    # tests/contract/test_error_ends.py: the engine begins it anew.
+    inside = drawn_on_error(call("call", "child", business_key=True), external("inner"), code="X")
+    bpmn = parse(drawn("main", external("a"), inside))
+    assert bpmn.catches("call", "X")
+    assert not bpmn.catches("inner", "X")

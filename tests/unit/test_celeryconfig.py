@@ -60,11 +60,6 @@ def test_queue_that_nobody_reads_stops_the_sender() -> None:
         app.amqp.queues["misspelt"]
 
 
-def test_tick_that_nobody_ran_in_its_interval_expires() -> None:
-    for entry in celeryconfig.beat_schedule.values():
-        assert entry["options"]["expires"] == entry["schedule"]
-
-
 def test_redis_calls_have_time_outs() -> None:
     options = celeryconfig.broker_transport_options
     assert options["socket_connect_timeout"] <= 5

@@ -339,3 +339,8 @@ def test_business_error_with_a_code_that_the_engine_does_not_take_is_a_final_fai
 
 def test_message_of_a_business_error_is_text() -> None:
     assert business_error(run(raising(BusinessRuleError("E", cast(str, ValueError("m")))))).message == "m"
+
+
+def test_message_of_an_invalid_input_is_json_and_no_repr() -> None:
+    error = business_error(run(lambda _: {}, {"amount": "much"}, input_schema=Amount))
+    assert error.message == 'input of order.charge: {"amount": ["Not a valid integer."]}'

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from store import mssql
+from store import clock, mssql
 from store.clock import now
+from store.database import Database, DatabaseAway
 from store.driver import Driver, load_pyodbc, parse_url
 from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
@@ -420,3 +422,30 @@ def after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def enter(engine: sa.Engine) -> None:
     with engine.connect():
         pass
+
+
+def test_statement_whose_answer_was_lost_may_be_done(wire: Wire) -> None:
+    store, translating = ProcessStore(ready(wire)), Database("sqlite://", pool_size=1, timeout_ms=100).translating
+    wire.is_broken = True
+    with pytest.raises(DatabaseAway) as caught, translating():
+        store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace"))
+    assert caught.value.maybe_done
+
+
+def test_connection_that_cannot_be_made_has_done_nothing() -> None:
+    def refused() -> Any:
+        raise pyodbc.OperationalError("08001", "[08001] unable to connect (10061) (SQLDriverConnect)")
+
+    unreachable = create_mssql(parse_url(URL.format("x")), Driver("x", "x"), 2_500, module=pyodbc, creator=refused)
+    translating = Database("sqlite://", pool_size=1, timeout_ms=100).translating
+    with pytest.raises(DatabaseAway) as caught, translating(), unreachable.connect():
+        pass
+    assert not caught.value.maybe_done
+
+
+def test_store_goes_by_the_clock_of_the_server(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_told", None)
+    moment = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+    wire.answers["SYSUTCDATETIME"] = moment.replace(tzinfo=None)
+    ready(wire)
+    assert timedelta(0) <= clock.now() - moment < timedelta(seconds=30)

@@ -248,5 +248,5 @@ def test_metrics_are_named_by_the_conventions_of_prometheus() -> None:
         assert not re.search(r"_(ms|millis|minutes|count)\b", metric.name)
         assert set(metric.labels) <= {
             *("process", "status", "outcome", "reason", "answer", "topic", "kind", "tick", "call"),
-            *("method", "route", "type", "part", "queue", "worker"),
+            *("method", "route", "type", "part", "queue", "worker", "error"),
         }, "a new label: are its values few?"

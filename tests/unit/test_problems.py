@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from dev.ports import free_port
-from store.database import Database
-from store.processes import CANCELLED, ERROR, OK, Ending
+from store.database import Database, DatabaseAway
+from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
 from tests.unit.facade import USER, Facade, problem
 
 
@@ -325,3 +325,39 @@ def test_openapi_document_and_its_page_are_served(facade: Facade) -> None:
     assert facade.http.get("/docs").status_code == 200
     assert facade.http.get("/docs/swagger-ui.css").status_code == 200
     problem(facade.http.get("/docs/../settings.py"), 404, "not-found")
+
+
+def test_start_whose_commit_is_not_known_says_so_and_names_the_id_that_joins_it(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ProcessStore.accept
+
+    def accepted_unheard(self: ProcessStore, new: NewProcess) -> bool:
+        real(self, new)
+        raise DatabaseAway("communication link failure", maybe_done=True)
+
+    body = {"processKey": "onboard-user", "variables": USER}
+    with monkeypatch.context() as patch:
+        patch.setattr(ProcessStore, "accept", accepted_unheard)
+        said = problem(facade.http.post("/api/process/start", json=body), 503, "database-away")
+    assert "may have been done" in said["detail"]
+    assert said["statusUrl"].endswith(said["correlationId"])
+
+    again = facade.http.post(
+        "/api/process/start", json={**body, "correlationId": said["correlationId"]}, headers={"Prefer": "respond-async"}
+    )
+
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert len(facade.rows()) == 1
+
+
+def test_start_that_the_store_never_saw_is_known_not_to_be_accepted(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> bool:
+        raise DatabaseAway("no connection")
+
+    monkeypatch.setattr(ProcessStore, "accept", away)
+    said = problem(facade.start("order-1"), 503, "database-away")
+    assert said["detail"].startswith("nothing was changed")
+    assert said["correlationId"] == "order-1"

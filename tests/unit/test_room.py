@@ -44,6 +44,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
     monkeypatch.setattr(room, "time", clock)
+    monkeypatch.setattr(room, "broker_now", clock.time)
     return clock
 
 

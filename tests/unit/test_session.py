@@ -371,3 +371,43 @@ def test_absence_and_return_are_logged_once(
         session.get("/x")
         session.get("/x")
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["engine is away", "engine is back"]
+
+
+# -- contents
+
+
+@pytest.mark.parametrize("head", [{"Content_Disposition": 'attachment; filename="a"'}, {}])
+def test_content_is_taken_as_it_is(server: ScriptedServer, session: EngineSession, head: dict[str, str]) -> None:
+    kind = "text/html" if head else "application/octet-stream"
+    server.answer = lambda handler: handler.send(200, b"<html>", kind, **head)
+    assert session.download("/variable-instance/1/data") == b"<html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [(200, b"<html>log in</html>", "text/html"), (200, b"{}", "application/json"), (502, b"oops", "text/html")],
+)
+def test_what_is_no_content_is_no_word_of_the_engine(
+    server: ScriptedServer, session: EngineSession, status: int, body: bytes, kind: str
+) -> None:
+    server.answer = lambda handler: handler.send(status, body, kind)
+    with pytest.raises(EngineAway):
+        session.download("/variable-instance/1/data")
+
+
+def test_content_that_is_gone_is_not_found(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = says(404, b'{"type": "InvalidRequestException", "message": "no such variable"}')
+    with pytest.raises(NotFound):
+        session.download("/variable-instance/1/data")
+
+
+def test_answer_with_a_content_in_place_of_json_is_no_word_of_the_engine(
+    server: ScriptedServer, session: EngineSession
+) -> None:
+    server.answer = lambda handler: handler.send(200, b"abc", "application/octet-stream")
+    away(session)
+
+
+def test_half_characters_become_whole_ones(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = says(200, rb'{"a": "\ud800", "b": "\ud83d\ude00", "c": "\\ud800"}')
+    assert session.get("/x") == {"a": "\ufffd", "b": "\U0001f600", "c": r"\ud800"}

@@ -155,6 +155,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     calls(store.by_correlation_id, "order-1")
     calls(store.phases_of, "order-1", after_seq=1)
     calls(store.open_answers, "order-1", "pi")
+    calls(store.newest_attempt)
     calls(store.newest_phases_of, "order-1", limit=10)
     calls(store.by_execution_id, uuid.uuid4())
     store.begin(NewEvent("trace", "step", external_task_id="task", lock_token="3"))

@@ -1,0 +1,54 @@
+"""The time that all processes of the system share: that of Redis. What one host writes and another compares is of it.
+
+The clocks of two hosts may differ by any amount. Each process asks Redis for its time now and then (`TIME`), and counts
+on from there by its own monotonic clock, which no correction of the host's clock moves.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import redis
+
+log = logging.getLogger(__name__)
+
+#: seconds for which one answer of Redis is counted on from: quartz drifts by a few milliseconds in that time
+RENEW_S = 60.0
+#: seconds until Redis is asked again that has not answered
+TRY_AGAIN_S = 1.0
+#: an answer that took longer, in seconds, says too little of the present
+MAX_ROUND_TRIP_S = 0.25
+
+
+class BrokerClock:
+    """The clock of one Redis, read in one process.
+
+    Args:
+        client: gives the client to ask.
+    """
+
+    def __init__(self, client: Callable[[], redis.Redis]) -> None:
+        self._client = client
+        self._offset_s: float | None = None
+        self._ask_at = float("-inf")
+
+    def now(self) -> float:
+        """Seconds since the epoch; by this host's own clock as long as Redis has never answered."""
+        if time.monotonic() >= self._ask_at:
+            self._ask()
+        return time.time() if self._offset_s is None else time.monotonic() + self._offset_s
+
+    def _ask(self) -> None:
+        begun = time.monotonic()
+        self._ask_at = begun + TRY_AGAIN_S
+        try:
+            seconds, micros = self._client().time()  # type: ignore[misc]
+        except (redis.RedisError, OSError) as error:
+            log.debug("Redis does not tell its time: %s", error)
+            return
+        answered = time.monotonic()
+        if answered - begun <= MAX_ROUND_TRIP_S or self._offset_s is None:
+            self._offset_s = seconds + micros / 1_000_000 - (begun + answered) / 2
+            self._ask_at = answered + RENEW_S
