@@ -55,8 +55,9 @@ class _Drawer:
         #: activities that may still be drawn in this process
         self._left = 0
         self._ids: dict[str, int] = {}
-        #: called processes out of which an error may come
+        #: called processes out of which an error may come, and those whose first part is a step that waits
         self._throwing: set[str] = set()
+        self._waiting: set[str] = set()
 
     def process(self, key: str, callable_: tuple[str, ...]) -> Scope:
         """A process that others call."""
@@ -64,6 +65,9 @@ class _Drawer:
         scope = self.scope(1, callable_)
         if may_throw(scope) or any(part.called in self._throwing for part in parts_of(scope) if isinstance(part, Call)):
             self._throwing.add(key)
+        first = next(iter(scope.items), None)
+        if isinstance(first, Step) and (first.turns is None or first.turns.count):
+            self._waiting.add(key)
         return scope
 
     def scope(
@@ -160,7 +164,7 @@ class _Drawer:
     def _call(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool) -> Call:
         self._left -= 1
         called = self._draw(st.sampled_from(callable_))
-        turns = self._turns(sequential_only=True)
+        turns = self._turns(sequential_only=called not in self._waiting)
         yes = st.booleans()
         return Call(
             self._id("call"),

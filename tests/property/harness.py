@@ -13,6 +13,7 @@ from camunda_bridge import BusinessRuleError, StepContext
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.locks import new_token
+from store.events import OPS
 from store.processes import PENDING, NewProcess
 from tasks import follow, reconcile, start, step
 from tasks.messages import StepMessage
@@ -39,6 +40,8 @@ class Told:
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     calls: list[Called]
+    #: what the event log says of others than attempts
+    ops: tuple[str | None, ...] = ()
 
 
 def by_testkit(engine: Engine, diagram: Diagram, folder: Path) -> Told:
@@ -75,7 +78,8 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
         row = runtime.processes.by_id(row_id)
         assert row is not None
         status = "incident" if row.incident_id else "waiting" if row.status == PENDING else row.status
-        return Told(status, row.result, row.error, calls)
+        ops = tuple(event.result for event in runtime.events.by_correlation_id(name) if event.phase == OPS)
+        return Told(status, row.result, row.error, calls, ops)
     finally:
         messages.clear()
         for process in processes:
