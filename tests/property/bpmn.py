@@ -27,12 +27,12 @@ _DEFINITIONS: Final = (
     '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"'
     ' xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="property">\n'
 )
-#: when the expression of a camunda:errorEventDefinition is true
+#: the expression of a camunda:errorEventDefinition: whether it holds while no attempt has failed, and once one has
 _EXPRESSIONS: Final = {
-    (): "${false}",
-    ("completion",): "${externalTask.errorMessage == null}",
-    ("failure",): "${externalTask.errorMessage != null}",
-    ("completion", "failure"): "${true}",
+    (False, False): "${false}",
+    (True, False): "${externalTask.errorMessage == null}",
+    (False, True): "${externalTask.errorMessage != null}",
+    (True, True): "${true}",
 }
 
 
@@ -165,7 +165,7 @@ class _Writer:
         self.codes.add(definition.code)
         return (
             f'<extensionElements><camunda:errorEventDefinition errorRef="error-{definition.code}"'
-            f' expression="{escape(_EXPRESSIONS[definition.at])}"/></extensionElements>'
+            f' expression="{escape(_EXPRESSIONS[definition.never_failed, definition.failed])}"/></extensionElements>'
         )
 
     def _flow(self, source: str, target: str, condition: str = "") -> None:

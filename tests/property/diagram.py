@@ -48,19 +48,28 @@ class Turns:
 
 @dataclass(frozen=True)
 class Definition:
-    """A camunda:errorEventDefinition of a step: its error, and at which reports its expression is true."""
+    """A camunda:errorEventDefinition of a step: its error, and when its expression holds.
+
+    `never_failed`: as long as no attempt has failed; `failed`: once one has.
+    """
 
     code: str
-    at: tuple[Literal["completion", "failure"], ...]
+    never_failed: bool
+    failed: bool
 
 
 @dataclass(frozen=True)
 class Step:
-    """An external task, and what its handler does: return fields, raise a code, or fail for good."""
+    """An external task, and what its handler does: return fields, raise a code, or fail for good.
+
+    `in_turn`: it raises or fails in that turn of a multi-instance alone. `fails_first`: its first attempt fails.
+    """
 
     id: str
     raises: str | None = None
     fails: bool = False
+    in_turn: int | None = None
+    fails_first: bool = False
     outcome: Literal["ok", "error"] | None = None
     turns: Turns | None = None
     boundaries: tuple[Boundary, ...] = ()
@@ -70,6 +79,12 @@ class Step:
     def returns(self) -> dict[str, str | bool]:
         """The fields that its handler returns."""
         return {self.id: True, "last": self.id}
+
+    @property
+    def refusal(self) -> dict[str, Any]:
+        """The variables that it leaves where it raises its code and an event catches that."""
+        error = {"errorCode": self.raises, "errorMessage": "refused", "errorType": "BusinessRuleError"}
+        return {**error, "errorDetails": {}}
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,10 @@ from tests.property.diagram import (
 )
 
 CODES = ("A", "B")
-#: most activities of a diagram, and how deep sub-processes, branches and paths of boundary events may be nested
-MOST, DEPTH = 9, 3
+#: most activities of the process and of each that is called, but for first ones of branches
+MOST, MOST_CALLED = 8, 3
+#: how deep sub-processes, branches and paths of boundary events may be nested
+DEPTH = 3
 
 
 @st.composite
@@ -34,8 +36,9 @@ def diagrams(draw: st.DrawFn) -> Diagram:
     """A process and up to two that it calls, directly or one through the other."""
     drawer = _Drawer(draw)
     called: dict[str, Scope] = {}
-    for n in range(draw(st.integers(0, 2))):
+    for n in range(draw(st.sampled_from([0, 1, 1, 2]))):
         called[f"called{n + 1}"] = drawer.process(f"called{n + 1}", callable_=tuple(called))
+    drawer._left = MOST
     return Diagram(drawer.scope(0, callable_=tuple(called)), called)
 
 
@@ -49,16 +52,22 @@ class _Drawer:
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
-        self._left = MOST
+        #: activities that may still be drawn in this process
+        self._left = 0
         self._ids: dict[str, int] = {}
-        #: called processes out of which an error may come
+        #: called processes out of which an error may come, and those whose first part is a step that waits
         self._throwing: set[str] = set()
+        self._waiting: set[str] = set()
 
     def process(self, key: str, callable_: tuple[str, ...]) -> Scope:
         """A process that others call."""
+        self._left = MOST_CALLED
         scope = self.scope(1, callable_)
         if may_throw(scope) or any(part.called in self._throwing for part in parts_of(scope) if isinstance(part, Call)):
             self._throwing.add(key)
+        first = next(iter(scope.items), None)
+        if isinstance(first, Step) and (first.turns is None or first.turns.count):
+            self._waiting.add(key)
         return scope
 
     def scope(
@@ -100,15 +109,15 @@ class _Drawer:
         begins_with_step: bool = False,
     ) -> tuple[Element, ...]:
         items: list[Element] = [self._step(depth, callable_, inside, joined, waits=True)] if begins_with_step else []
-        more = range(self._draw(st.integers(0, 2 if depth else 3)))
+        more = range(self._draw(st.integers(0, 2) if depth else st.integers(1, 4)))
         items += [self._element(depth, callable_, inside, joined) for _ in more if self._left > 0]
         return tuple(items)
 
     def _element(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool) -> Element:
         kinds = ["step", "step"]
         if depth < DEPTH:
-            kinds += ["sub", "parallel", "exclusive"]
-        kinds += ["call", "call"] if callable_ else []
+            kinds += ["sub", "sub", "parallel", "exclusive"]
+        kinds += ["call"] * 4 if callable_ else []
         kind = self._draw(st.sampled_from(kinds))
         if kind == "sub":
             self._left -= 1
@@ -131,18 +140,21 @@ class _Drawer:
 
     def _step(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool, *, waits: bool = False) -> Step:
         self._left -= 1
-        does = self._draw(st.sampled_from(["returns", "returns", "returns", *CODES, "fails"]))
-        outcome = self._draw(st.sampled_from([None, None, None, "ok", "error"]))
+        does = self._draw(st.sampled_from([*["returns"] * 5, *CODES, *CODES, "fails"]))
+        # An answer hides how the process ends otherwise.
+        outcome = self._draw(st.sampled_from([*[None] * 8, "ok", "error"]))
         turns = self._turns(least=1 if waits else 0)
         definition = None
         # What a turn of a multi-instance does when an error that nothing catches ends it is nowhere said.
-        if turns is None and self._rarely():
-            at = self._draw(st.sampled_from([("completion",), ("failure",), ("completion", "failure"), ()]))
-            definition = Definition(self._draw(st.sampled_from(CODES)), at)  # type: ignore[arg-type]
+        if turns is None and (self._rarely() or (outcome is not None and self._draw(st.booleans()))):
+            code, holds = self._draw(st.sampled_from(CODES)), st.booleans()
+            definition = Definition(code, never_failed=self._draw(holds), failed=self._draw(holds))
         return Step(
             self._id("step"),
             does if does in CODES else None,
             does == "fails",
+            None if turns is None or self._rarely() else self._draw(st.integers(0, 2)),
+            self._rarely(),
             outcome,  # type: ignore[arg-type]
             turns,
             self._boundaries(depth, callable_, inside, joined),
@@ -152,7 +164,7 @@ class _Drawer:
     def _call(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool) -> Call:
         self._left -= 1
         called = self._draw(st.sampled_from(callable_))
-        turns = self._turns(sequential_only=True)
+        turns = self._turns(sequential_only=called not in self._waiting)
         yes = st.booleans()
         return Call(
             self._id("call"),
@@ -179,7 +191,7 @@ class _Drawer:
         return self._draw(st.lists(one, min_size=1, max_size=2, unique=True))
 
     def _end(self) -> End:
-        kind = self._draw(st.sampled_from(["plain", "plain", "error", "terminate"]))
+        kind = self._draw(st.sampled_from([*["plain"] * 3, *["error"] * 2, "terminate"]))
         code = self._draw(st.sampled_from(CODES)) if kind == "error" else ""
         return End(self._id("end"), kind, code)  # type: ignore[arg-type]
 

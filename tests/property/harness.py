@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from camunda_bridge import BusinessRuleError
+from camunda_bridge import BusinessRuleError, StepContext
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.locks import new_token
+from store.events import OPS
 from store.processes import PENDING, NewProcess
 from tasks import follow, reconcile, start, step
 from tasks.messages import StepMessage
@@ -27,19 +28,25 @@ from tests.property.diagram import Diagram, Scope, Step, parts_of
 FETCHED = 10
 
 
+#: id of a step, and the turn of a multi-instance that its handler was called in
+Called = tuple[str, int | None]
+
+
 @dataclass(frozen=True)
 class Told:
-    """What the product told of an end, and the ids of the steps whose handlers it called, in order."""
+    """What the product told of an end, and the steps whose handlers it called, in order, each with its turn."""
 
     status: str
     result: dict[str, Any] | None
     error: dict[str, Any] | None
-    calls: list[str]
+    calls: list[Called]
+    #: what the event log says of others than attempts
+    ops: tuple[str | None, ...] = ()
 
 
 def by_testkit(engine: Engine, diagram: Diagram, folder: Path) -> Told:
     """By the testing kit."""
-    calls: list[str] = []
+    calls: list[Called] = []
     processes = _processes(diagram, folder, calls)
     deployments = Deployments(engine)
     try:
@@ -54,7 +61,7 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
 
     At the end comes one round of the reconciler.
     """
-    calls: list[str] = []
+    calls: list[Called] = []
     name = f"drawn-{uuid.uuid4().hex[:12]}"
     processes = _processes(diagram, folder, calls, prefix=f"{name}-")
     for process in processes:
@@ -71,7 +78,8 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
         row = runtime.processes.by_id(row_id)
         assert row is not None
         status = "incident" if row.incident_id else "waiting" if row.status == PENDING else row.status
-        return Told(status, row.result, row.error, calls)
+        ops = tuple(event.result for event in runtime.events.by_correlation_id(name) if event.phase == OPS)
+        return Told(status, row.result, row.error, calls, ops)
     finally:
         messages.clear()
         for process in processes:
@@ -79,7 +87,7 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
         delete_deployments(runtime.engine, name)
 
 
-def _processes(diagram: Diagram, folder: Path, calls: list[str], prefix: str = "") -> list[ProcessDefinition]:
+def _processes(diagram: Diagram, folder: Path, calls: list[Called], prefix: str = "") -> list[ProcessDefinition]:
     texts = bpmn.files(diagram, prefix)
     return [
         _process(key, text, scope, folder, calls)
@@ -87,22 +95,27 @@ def _processes(diagram: Diagram, folder: Path, calls: list[str], prefix: str = "
     ]
 
 
-def _process(key: str, text: str, scope: Scope, folder: Path, calls: list[str]) -> ProcessDefinition:
+def _process(key: str, text: str, scope: Scope, folder: Path, calls: list[Called]) -> ProcessDefinition:
     path = folder / f"{key}.bpmn"
     path.write_text(text)
     process = ProcessDefinition(key, path)
     for one in (part for part in parts_of(scope) if isinstance(part, Step)):
-        process.step(one.id, outcome=one.outcome, retries=0)(_handler(one, calls))
+        retries = 1 if one.fails_first else 0
+        process.step(one.id, outcome=one.outcome, retries=retries, retry_base_s=0)(_handler(one, calls))
     return process
 
 
-def _handler(of: Step, calls: list[str]) -> Callable[[Any], dict[str, Any]]:
-    def handler(given: Any) -> dict[str, Any]:
-        calls.append(of.id)
-        if of.raises is not None:
-            raise BusinessRuleError(of.raises, "refused")
-        if of.fails:
+def _handler(of: Step, calls: list[Called]) -> Callable[[Any, StepContext], dict[str, Any]]:
+    def handler(given: Any, context: StepContext) -> dict[str, Any]:
+        turn = given.get("loopCounter")
+        calls.append((of.id, turn))
+        if of.fails_first and context.attempt == 1:
             raise RuntimeError("partner answers 503")
+        if of.in_turn in (None, turn):
+            if of.raises is not None:
+                raise BusinessRuleError(of.raises, "refused")
+            if of.fails:
+                raise RuntimeError("partner answers 400")
         return dict(of.returns)
 
     return handler

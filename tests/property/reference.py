@@ -1,21 +1,17 @@
-"""The reference interpreter: how a drawn process must end, by BPMN and by the rules of the documentation alone.
-
-It is told which handler was called after which, and shares no code with the product.
-"""
+"""How a drawn process must end, by BPMN and the documentation alone: it shares no code with the product."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from tests.property import diagram as d
 
 Then = Callable[[], Any]
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """`document` is the result or the error where it is known in full, `codes` are the codes that the error may have."""
 
     status: str
@@ -23,40 +19,51 @@ class Ending:
     codes: frozenset[str] = frozenset()
 
 
-class Impossible(Exception):
-    """The handlers cannot have been called in this order."""
-
-
 @dataclass(eq=False)
 class Node:
     """What lives: a process or sub-process (`what` is its scope), an event sub-process, an activity, a task of it."""
 
-    parent: Node | None
+    parent: Any  # a Node; None for the root alone
     what: Any
     done: Then
-    variables: dict[str, Any] | None = None  # of a process alone
+    variables: Any = None  # of a process alone
+    turn: int | None = None
     tokens: int = 1
-    alive: bool = True
-    stuck: bool = False
-    children: list[Node] = field(default_factory=list)
+    state: str = "new"  # of a task: new, tried, stuck; of any: ended
+    era: int = 0  # what began in an earlier one has ended
 
     def __post_init__(self) -> None:
-        if self.parent is not None:
-            self.parent.children.append(self)
+        self.began = self.parent.era if self.parent else 0
+        if self.parent and self.turn is None and self.variables is None:
+            self.turn = self.parent.turn
 
-    def remove(self) -> None:
-        self.alive = False
-        for child in self.children[:]:
-            child.remove()
-        if self.parent is not None:
-            self.parent.children.remove(self)
+    @property
+    def alive(self) -> bool:
+        return self.state != "ended" and (not self.parent or (self.parent.alive and self.parent.era == self.began))
 
     def process(self) -> Node:
-        return self if self.variables is not None or self.parent is None else self.parent.process()
+        return self if self.variables is not None else self.parent.process()
+
+    def hand_out(self) -> None:
+        if self.variables is not None and self.parent and self.parent.what.variables:
+            self.parent.process().variables.update(self.variables)
+
+    def catcher(self, code: str) -> tuple[Node, Any] | None:
+        """The innermost event that catches an error from here; in one scope its event sub-processes come before the
+        boundary around it, and the exact code before any. An event sub-process does not catch its own errors, but those
+        of a process that it calls."""
+        came, here = None, self
+        while here is not None:
+            events = [*getattr(here.what, "handlers", ()), *getattr(here.what, "boundaries", ())]
+            for event in sorted(events, key=lambda event: event.code is None):
+                if event.code in (code, None) and (event is not came or here.process() is not self.process()):
+                    return here, event
+            came, here = here.what, here.parent
+        return None
 
 
 class Interpreter:
-    """One run; `choices` says which of several tasks a call was for, where that is open: see `taken`."""
+    """One run, told which handler was called after which. `choices`: which task a call was for, where that is open."""
 
     def __init__(self, diagram: d.Diagram, choices: Sequence[int] = ()) -> None:
         self.diagram, self.choices = diagram, choices
@@ -67,14 +74,11 @@ class Interpreter:
         self.root = Node(None, diagram.main, lambda: None, {})
         self.scope(self.root)
 
-    def call(self, step_id: str) -> None:
-        """A handler was called. Its task may be gone: another's error or end took it after it was fetched."""
-        mine = [task for task in self.tasks if task.what.id == step_id and not task.stuck]
+    def call(self, step_id: str, turn: int | None) -> None:
+        """A handler was called; LookupError where it was not to be. Another's error or end may have taken its task."""
+        mine = [it for it in self.tasks if it.what.id == step_id and it.turn == turn and it.state != "stuck"]
         options = [task for task in mine if task.alive] + [task for task in mine if not task.alive][:1]
-        if not options:
-            raise Impossible(f"{step_id} was not to be called")
-        place = len(self.taken)
-        choice = self.choices[place] if place < len(self.choices) else 0
+        choice = next(iter(self.choices[len(self.taken) :]), 0)
         self.taken.append((choice, len(options)))
         self.tasks.remove(options[choice])
         if options[choice].alive:
@@ -82,72 +86,55 @@ class Interpreter:
 
     def ending(self) -> Ending:
         """How it ended, or why it stands."""
-        if left := [task.what.id for task in self.tasks if task.alive and not task.stuck]:
-            raise Impossible(f"{left} were not called")
-        if self.decided is not None:
-            return self.decided
-        if self.root.alive:
-            return Ending("incident" if any(task.alive for task in self.tasks) else "waiting")
-        if self.uncaught:
-            return Ending("error", codes=frozenset(self.uncaught))
-        return Ending("ok", self.root.variables)
-
-    # -- where tokens go
+        left = [task for task in self.tasks if task.alive]
+        if any(task.state != "stuck" for task in left):
+            raise LookupError(f"of {[task.what.id for task in left]} not all were called")
+        standing = Ending("incident" if left else "waiting") if self.root.alive else None
+        bad = Ending("error", codes=frozenset(self.uncaught)) if self.uncaught else None
+        return self.decided or standing or bad or Ending("ok", self.root.variables)
 
     def scope(self, node: Node) -> None:
         self.sequence(node.what.items, node, lambda: self.end(node.what.end, node))
 
     def sequence(self, items: Sequence[d.Element], where: Node, then: Then) -> None:
-        if not items:
+        item, on = next(iter(items), None), lambda: self.sequence(items[1:], where, then)
+        if item is None:
             then()
-            return
-        item, on = items[0], lambda: self.sequence(items[1:], where, then)
-        if isinstance(item, d.Exclusive):
+        elif isinstance(item, d.Exclusive):
             self.sequence(item.branches[item.taken], where, on)
         elif isinstance(item, d.Parallel):
-            arrived: list[None] = []
-
-            def join() -> None:
-                arrived.append(None)
-                if len(arrived) == len(item.branches):
-                    where.tokens -= len(item.branches) - 1
-                    on()
-
-            where.tokens += len(item.branches) - 1
+            # A token that ends inside never comes to the join; if all do, the block has no end but them.
+            block = Node(where, item, lambda: self.token_ends(where), tokens=len(item.branches))
+            join = last_of(len(item.branches), lambda: self.close(block, on))
             for branch in item.branches:
-                self.sequence(branch, where, join)
+                self.sequence(branch, block, join)
         else:
-            self.activity(item, where, on)
+            body = Node(where, item, on)
+            if item.turns is None or not item.turns.parallel or not item.turns.count:
+                self.next_turn(body, 0)
+            else:
+                leave = last_of(item.turns.count, lambda: self.close(body))
+                for number in range(item.turns.count):
+                    self.turn(body, number, leave)
 
-    def activity(self, item: d.Activity, where: Node, then: Then) -> None:
-        body = Node(where, item, then)
-        count, parallel = (1, False) if item.turns is None else (item.turns.count, item.turns.parallel)
-        ended: list[None] = []
-
-        def turn_ends() -> None:
-            ended.append(None)
-            if len(ended) == count:
-                self.close(body)
-            elif not parallel:
-                self.turn(body, turn_ends)
-
-        if not count:
+    def next_turn(self, body: Node, number: int) -> None:
+        if number == (body.what.turns.count if body.what.turns else 1):
             self.close(body)
-        for _ in range(count if parallel else min(count, 1)):
-            self.turn(body, turn_ends)
-
-    def turn(self, body: Node, then: Then) -> None:
-        if isinstance(body.what, d.Step):
-            self.tasks.append(Node(body, body.what, then))
-        elif isinstance(body.what, d.Sub):
-            self.scope(Node(body, body.what.scope, then))
         else:
-            given = dict(body.process().variables or {}) if body.what.variables else {}
+            self.turn(body, number if body.what.turns else None, lambda: self.next_turn(body, number + 1))
+
+    def turn(self, body: Node, number: int | None, then: Then) -> None:
+        if isinstance(body.what, d.Step):
+            self.tasks.append(Node(body, body.what, then, turn=number))
+        elif isinstance(body.what, d.Sub):
+            self.scope(Node(body, body.what.scope, then, turn=number))
+        else:
+            given = dict(body.process().variables) if body.what.variables else {}
             self.scope(Node(body, self.diagram.called[body.what.called], then, given))
 
     def end(self, end: d.End | d.Fork, where: Node) -> None:
         if isinstance(end, d.Fork):
-            where.tokens += len(end.branches) - 1
+            where.tokens = len(end.branches)
             for items, its_end in end.branches:
                 self.sequence(items, where, lambda its_end=its_end: self.end(its_end, where))  # type: ignore[misc]
         elif end.kind == "terminate":
@@ -160,85 +147,54 @@ class Interpreter:
         if not where.tokens:
             self.close(where)
 
-    def close(self, node: Node) -> None:
-        hand_out(node)
-        node.remove()
-        node.done()
-
-    # -- what handlers and errors do
+    def close(self, node: Node, then: Then | None = None) -> None:
+        node.hand_out()
+        node.state = "ended"
+        (then or node.done)()
 
     def handle(self, task: Node) -> None:
-        step, process = task.what, task.process()
-        assert task.parent is not None
-        assert process.variables is not None
-        if step.raises is not None and catcher(task.parent, step.raises):
-            process.variables.update(errorCode=step.raises, errorMessage="refused", errorDetails={})
-            process.variables.update(errorType="BusinessRuleError")
-            self.throw(task.parent, step.raises)
-        elif step.raises is not None or step.fails:
-            if step.definition is not None and "failure" in step.definition.at:
-                self.turn_into_error(task.parent, step.definition.code)
-            else:
-                task.stuck = True
-                self.tasks.append(task)
+        step, body, variables = task.what, task.parent, task.process().variables
+        first, task.state = task.state == "new", "tried"
+        retried, refuses = first and step.fails_first, step.in_turn in (None, task.turn)
+        fails = retried or (refuses and (step.raises or step.fails))
+        variables.update({} if fails else step.returns)
+        if refuses and step.raises and not retried and body.catcher(step.raises):
+            variables.update(step.refusal)
+            self.throw(body, step.raises)
+        elif step.definition and (step.definition.failed if fails or not first else step.definition.never_failed):
+            # Where nothing catches the error that was made of it, its token ends there.
+            if not self.throw(body, step.definition.code):
+                body.state = "ended"
+                self.token_ends(body.parent)
+        elif fails:
+            task.state = "tried" if retried else "stuck"
+            self.tasks.append(task)
         else:
-            process.variables.update(step.returns)
-            if step.definition is not None and "completion" in step.definition.at:
-                self.turn_into_error(task.parent, step.definition.code)
-                return
-            if step.outcome is not None and process is self.root and self.decided is None:
+            if step.outcome is not None and task.process() is self.root and self.decided is None:
                 self.decided = Ending(step.outcome, step.returns)
             self.close(task)
 
-    def turn_into_error(self, body: Node, code: str) -> None:
-        """A camunda:errorEventDefinition fires. Where nothing catches its error, its token ends there."""
-        if not self.throw(body, code):
-            assert body.parent is not None
-            body.remove()
-            self.token_ends(body.parent)
-
     def throw(self, node: Node, code: str) -> bool:
         """True when an event catches the error, where the process then goes on."""
-        if (found := catcher(node, code)) is None:
+        if (found := node.catcher(code)) is None:
             self.uncaught.append(code)
             return False
         owner, event = found
-        while node is not owner and node.parent is not None:
-            hand_out(node)
+        while node is not owner:
+            node.hand_out()
             node = node.parent
         if isinstance(event, d.Boundary):
-            where, end = owner.parent, event.end
-            assert where is not None
-            owner.remove()
-            self.sequence(event.items, where, lambda: self.end(end, where) if end else owner.done())
+            owner.state = "ended"
+            then = (lambda: self.end(event.end, owner.parent)) if event.end else owner.done
+            self.sequence(event.items, owner.parent, then)
         else:
-            for child in owner.children[:]:
-                child.remove()
-            owner.tokens = 1
+            owner.era, owner.tokens = owner.era + 1, 1
             handler = Node(owner, event, lambda: self.token_ends(owner))
             self.scope(Node(handler, event.scope, lambda: self.close(handler)))
         return True
 
 
-def hand_out(node: Node) -> None:
-    """A called process gives its variables to its caller, where the call says so."""
-    if node.variables is not None and node.parent is not None and node.parent.what.variables:
-        caller = node.parent.process()
-        caller.variables = {**(caller.variables or {}), **node.variables}
-
-
-def catcher(node: Node, code: str) -> tuple[Node, d.Boundary | d.Handler] | None:
-    """The innermost event that catches an error of `node`; in one scope its event sub-processes come before the
-    boundary around it, and the exact code before any.
-
-    An event sub-process does not catch its own errors, but those of a process that it calls.
-    """
-    came, here = None, node
-    while True:
-        for wanted in (code, None):
-            for event in [*getattr(here.what, "handlers", ()), *getattr(here.what, "boundaries", ())]:
-                if event.code == wanted and (event is not came or here.process() is not node.process()):
-                    return here, event
-        if here.parent is None:
-            return None
-        came, here = here.what, here.parent
+def last_of(count: int, then: Then) -> Then:
+    """To be called `count` times; calls `then` at the last."""
+    calls = iter(range(1, count + 1))
+    return lambda: next(calls) == count and then()
