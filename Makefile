@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo docs test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-store clean setup setup-dev setup-test setup-browser setup-docs setup-engine
+.PHONY: help run demo docs test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-chaos bench-store clean setup setup-dev setup-test setup-browser setup-docs setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-quick: setup-test ## the benchmark's short form
 
 bench-waiting: setup-dev ## 1,000 and 2,000 requests that wait in one web process
 	$(PY) -m bench.waiters
+
+bench-chaos: setup-test ## mixed processes under kills and stops for 15 minutes; each outcome is checked
+	$(PY) -m bench.chaos $(ARGS)
 
 bench-store: setup-dev ## rows a second of the store at a million rows; SQL Server too with MSSQL_TEST_URL
 	$(PY) -m bench.store

@@ -1,0 +1,17 @@
+"""A called process with a response step of its own, which answers for nobody but itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from camunda_bridge import StepContext, define_process
+from tests.processes.mixed.steps import PATIENT, note
+
+process = define_process("mixed-called")
+
+
+@process.step("inner", order=1, outcome="ok", **PATIENT)
+def inner(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
+    """Answer its caller's process with nothing that anybody asked for."""
+    note(given, context)
+    return {"answer": "from the called process"}
