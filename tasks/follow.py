@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from camunda_bridge.client import Topic
-from camunda_bridge.errors import BridgeError, EngineAway, Unauthorized
+from camunda_bridge.errors import BridgeError, EngineAway
 from camunda_bridge.locks import new_token
 from metrics import declared
 from store.database import DatabaseAway
@@ -190,9 +190,7 @@ def _fetch(
     except BridgeError as error:
         for name, (limit, found) in taken.items():
             permits.give_back(name, limit, found)
-        if not isinstance(error, EngineAway | Unauthorized):
-            raise
-        log.info("nothing fetched: %s", error)
+        log.log(logging.INFO if isinstance(error, EngineAway) else logging.ERROR, "nothing fetched: %s", error)
         return Followed(0, asked=False, answered=False)
     of_one_process = business_key is not None or instance_id is not None
     declared.FETCHED.labels("follow" if of_one_process else "poll").observe(len(tasks))
