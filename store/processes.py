@@ -151,7 +151,7 @@ _OTHER_ANSWER = sa.exists(
 
 
 @cache
-def _settle(status: str, new: frozenset[str], is_only_answer: bool) -> sa.Update:
+def _settle(status: str, new: frozenset[str], is_only_answer: bool, by_ops: bool) -> sa.Update:
     """The update that ends a row as `status`, where the row's state allows it.
 
     One for each combination, of which few occur: a condition on parameters alone, or a parameter that is NULL, has no
@@ -160,11 +160,13 @@ def _settle(status: str, new: frozenset[str], is_only_answer: bool) -> sa.Update
     Args:
         status: the new one.
         new: which of `process_instance_id`, `result`, `error`, `identifiers` and `incident_id` are not None.
-        is_only_answer: see :meth:`ProcessStore.settle`.
+        is_only_answer, by_ops: see :meth:`ProcessStore.settle`.
     """
     # An error with an open incident is no end: what the process comes to after a retry may still be written.
     allowed: list[sa.ColumnElement[bool]] = [_IS_PENDING]
-    if "incident_id" not in new:
+    if status == OK and by_ops:
+        allowed.append(_p.status == Constant(ERROR))
+    elif "incident_id" not in new:
         allowed.append(_HAS_OPEN_INCIDENT)
     where = [_p.id == bindparam("the_id"), sa.or_(*allowed)]
     if is_only_answer:
@@ -289,11 +291,14 @@ class ProcessStore:
         process_instance_id: str | None = None,
         connection: Connection | None = None,
         only_answer_is_of: str | None = None,
+        by_ops: bool = False,
     ) -> bool:
         """End the row, if its state allows it. With an instance id: only if it is that row's.
 
         `only_answer_is_of`: the external task of the response step whose outcome this is; False when another response
         step of the process has an outcome that the engine may have accepted before.
+
+        `by_ops`: a person ends it, who may also declare an error to be none.
 
         `connection` lets the end be written in one transaction with a step's event.
         """
@@ -306,7 +311,7 @@ class ProcessStore:
                 "incident_id": ending.incident_id,
             }
         )
-        statement = _settle(ending.status, frozenset(new), only_answer_is_of is not None)
+        statement = _settle(ending.status, frozenset(new), only_answer_is_of is not None, by_ops)
         values = {f"new_{name}": value for name, value in new.items()}
         values |= {"the_id": process_id, "new_engine_open": ending.engine_open, "moment": now()}
         if only_answer_is_of is not None:

@@ -43,7 +43,7 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
         result=f"the process was ended as {ending.status}",
         metadata={"from": row.status, "error": ending.error},
     )
-    won = settle(row, ending, event=event)
+    won = settle(row, ending, event=event, by_ops=True)
     if won:
         try:
             send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)

@@ -75,16 +75,18 @@ def settle(
     as_found: bool = False,
     event: NewEvent | None = None,
     confirm: AttemptKey | None = None,
+    by_ops: bool = False,
 ) -> bool:
     """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost.
 
     `as_found`: the end is what the engine's history looks like.
     `event`: who ended it, for the event log; written with the end or not at all.
     `confirm`: the attempt whose outcome this is, which the engine has accepted; closed in any case.
+    `by_ops`: see :meth:`store.processes.ProcessStore.settle`.
     """
     ending = _shown(ending)
     with _traced(ending, row.correlation_id), runtime().database.write() as connection:
-        won = runtime().processes.settle(row.id, ending, connection=connection)
+        won = runtime().processes.settle(row.id, ending, connection=connection, by_ops=by_ops)
         if confirm is not None:
             close(connection, confirm, COMPLETED)
         claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None

@@ -299,6 +299,14 @@ def test_ended_row_ends_again_only_where_its_state_allows(
     assert (row.status, row.error, row.incident_id) == (expected.status, expected.error, expected.incident_id)
 
 
+def test_a_person_may_declare_an_error_to_be_none(store: ProcessStore) -> None:
+    new = started(store)
+    assert store.settle(new.id, BUSINESS_ERROR)
+    assert not store.settle(new.id, Ending(OK))
+    assert store.settle(new.id, Ending(OK), by_ops=True)
+    assert not store.settle(new.id, BUSINESS_ERROR, by_ops=True)
+
+
 def test_instance_of_another_row_cannot_settle_it(store: ProcessStore) -> None:
     new = started(store, instance="pi-1")
     assert not store.settle(new.id, Ending(OK), process_instance_id="pi-2")

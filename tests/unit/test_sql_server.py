@@ -131,6 +131,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.count_running)
     calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
     calls(store.settle, new.id, Ending(OK), process_instance_id="pi", only_answer_is_of="task")
+    calls(store.settle, new.id, Ending(OK), by_ops=True)
     calls(store.reopen, new.id)
     calls(store.reopen, new.id, incident_id="i")
     with database.write() as connection:
