@@ -81,7 +81,7 @@ class ApiClient:
     def __init__(self, url: str, key: str = "") -> None:
         self._root = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._pool = urllib3.PoolManager(retries=_RETRIES, timeout=urllib3.Timeout(CONNECT_S, ANSWER_S))
+        self._pool = urllib3.PoolManager(retries=_RETRIES, timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S))
 
     def get(self, *path: str, query: Mapping[str, Any] | None = None, wait_s: int = 0) -> Reply:
         """GET below `/api/process`; `wait_s`: how long the server may wait for the process's end, in seconds.
@@ -127,7 +127,7 @@ class ApiClient:
                 self._url((correlation_id, "events")),
                 headers=headers,
                 preload_content=False,
-                timeout=urllib3.Timeout(connect_s, silence_s),
+                timeout=urllib3.Timeout(connect=connect_s, read=silence_s),
                 retries=False,
             )
         except urllib3.exceptions.HTTPError as error:
@@ -161,7 +161,7 @@ class ApiClient:
         if body is not None:
             content = json.dumps(body, ensure_ascii=False).encode()
             headers["Content-Type"] = "application/json"
-        timeout = urllib3.Timeout(CONNECT_S, waits + ANSWER_S)
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=waits + ANSWER_S)
         try:
             response = self._pool.request(method, url, body=content, headers=headers, timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
