@@ -246,7 +246,7 @@ TOO_MANY_REQUESTS = ProblemType(
     429,
     "The caller makes too many requests",
     "The key, or the address, has made more requests than `RATE_LIMIT` allows.",
-    "Wait for `Retry-After` seconds; `RateLimit-Remaining` says how many requests are left.",
+    "Wait for `Retry-After` seconds; `RateLimit` says how many requests are left (`r`), and for how long (`t`).",
 )
 INTERNAL_ERROR = ProblemType(
     "internal-error",

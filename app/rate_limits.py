@@ -1,10 +1,17 @@
-"""How many requests a caller may make: counted in Redis for all web processes together."""
+"""How many requests a caller may make: counted in Redis for all web processes together.
+
+Answers tell it in the fields `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
+`Retry-After` is of 429 alone: other answers have one of their own, or none.
+"""
 
 from __future__ import annotations
 
+import math
+import time
+
 import redis
-from flask import Flask, request
-from flask_limiter import HeaderNames, Limiter
+from flask import Flask, Response, request
+from flask_limiter import Limiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -12,6 +19,8 @@ from app.auth import current_principal
 from app.problems import Problem
 from settings import Settings
 
+#: the name of the policy in these fields: there is one
+POLICY = "default"
 #: longest wait for Redis, in seconds: counting must not hold requests up
 REDIS_TIMEOUT_S = 0.25
 #: longest wait for the turn to ask Redis, in seconds: a burst of a thousand requests is no Redis that is away
@@ -37,15 +46,20 @@ def install(app: Flask, settings: Settings) -> None:
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
         swallow_errors=True,
-        headers_enabled=True,
-        header_name_mapping={
-            HeaderNames.LIMIT: "RateLimit-Limit",
-            HeaderNames.REMAINING: "RateLimit-Remaining",
-            HeaderNames.RESET: "RateLimit-Reset",
-        },
-        retry_after="delta-seconds",
     )
     limiter.request_filter(_is_open)
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        found = limiter.current_limit
+        if found is not None:
+            # The window is Redis's, and ends by its time to live: only what is left of it is told.
+            left_s = min(found.limit.get_expiry(), max(0, math.ceil(found.reset_at - time.time())))
+            response.headers["RateLimit-Policy"] = f'"{POLICY}";q={found.limit.amount};w={found.limit.get_expiry()}'
+            response.headers["RateLimit"] = f'"{POLICY}";r={max(0, found.remaining)};t={left_s}'
+            if response.status_code == 429 and found.breached:
+                response.headers["Retry-After"] = str(max(1, left_s))
+        return response
 
 
 def _pool(redis_url: str) -> redis.BlockingConnectionPool:

@@ -6,10 +6,7 @@ from flask import Flask, Response, request
 
 from settings import Settings
 
-EXPOSED = (
-    "Location, Retry-After, Preference-Applied, Idempotency-Replayed, X-Request-Id, "
-    "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
-)
+EXPOSED = "Location, Retry-After, Preference-Applied, Idempotency-Replayed, X-Request-Id, RateLimit, RateLimit-Policy"
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Prefer, X-API-Key, X-Request-Id, X-Traceability-Id, X-Batch-Id, X-Application-Id, "
     "Last-Event-ID, traceparent, tracestate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
@@ -74,12 +75,29 @@ def test_answers_are_not_stored(facade: Facade) -> None:
 def test_rate_limit_is_told_and_kept(facade: Facade) -> None:
     facade.change(rate_limit="2/hour")
     first = facade.http.get("/api/process/status/nobody")
-    assert (first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == ("2", "1")
+    assert first.status_code == 404
+    assert first.headers["RateLimit-Policy"] == '"default";q=2;w=3600'
+    assert re.fullmatch(r'"default";r=1;t=\d+', first.headers["RateLimit"])
     facade.http.get("/api/process/status/nobody")
     refused = facade.http.get("/api/process/status/nobody")
     problem(refused, 429, "too-many-requests")
-    assert int(refused.headers["Retry-After"]) > 0
-    assert facade.http.get("/health/live").status_code == 200
+    assert 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert refused.headers["RateLimit"] == f'"default";r=0;t={refused.headers["Retry-After"]}'
+    assert "RateLimit" not in facade.http.get("/health/live").headers
+
+
+def test_rate_limit_leaves_retry_after_to_the_answer(facade: Facade) -> None:
+    facade.change(rate_limit="20/minute")
+    accepted = facade.start("order-1", Prefer="respond-async")
+    assert (accepted.status_code, accepted.headers["Retry-After"]) == (202, str(facade.settings.retry_after_s))
+    assert "RateLimit" in accepted.headers
+    missing = facade.http.get("/api/process/status/nobody")
+    assert (missing.status_code, "Retry-After" in missing.headers) == (404, False)
+    ok = facade.http.get("/api/process/definitions")
+    assert (ok.status_code, "Retry-After" in ok.headers) == (200, False)
+    facade.change(rate_limit="20/minute", auth="on", api_keys=[api_keys.new_entry("portal", ["process:read"])[1]])
+    stranger = facade.http.get("/api/process/status/nobody")
+    assert (stranger.status_code, "Retry-After" in stranger.headers) == (401, False)
 
 
 def test_each_key_has_a_budget_of_its_own(facade: Facade) -> None:
