@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates
 
@@ -84,9 +85,33 @@ class StartRequest(Strict):
     )
 
 
+class IdempotencyKey(fields.String):
+    """An `Idempotency-Key`: a string of RFC 9651, in quotes, or bare; without quotes when loaded.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **options))
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def _idempotency_key_schema() -> dict[str, object]:
+    words = sorted(RESERVED_WORDS)
+    return {
+        "type": "string",
+        "pattern": '^("[A-Za-z0-9._:~-]{1,200}"|[A-Za-z0-9._:~-]{1,200})$',
+        "not": {"anyOf": [{"enum": [*words, *(f'"{word}"' for word in words)]}, {"pattern": r'^"?\.+"?$'}]},
+        "description": "The correlation id, where the body has none: the same key joins the first start.",
+    }
+
+
 class StartHeaders(Schema):
     """What a caller may say about a start beside its body."""
 
+    idempotency_key = IdempotencyKey(
+        data_key="Idempotency-Key", validate=check_correlation_id, metadata=_idempotency_key_schema()
+    )
     traceability_id = fields.String(
         data_key="X-Traceability-Id", validate=check_correlation_id, metadata=_label("what all events are found by")
     )

@@ -151,9 +151,17 @@ class Starter:
             raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
         callback_url = body.get("callbackUrl")
         check_callback(callback_url, self._settings)
+        correlation_id, key = body.get("correlationId"), labels.get("idempotency_key")
+        if correlation_id is not None and key is not None and key != correlation_id:
+            raise Problem(
+                CORRELATION_ID_CONFLICT,
+                f"Idempotency-Key {key!r} is not the correlationId: send one of them, or the same",
+                correlationId=correlation_id,
+                statusUrl=status_url(correlation_id),
+            )
         return NewProcess(
             id=uuid.uuid4(),
-            correlation_id=body.get("correlationId") or str(uuid.uuid4()),
+            correlation_id=correlation_id or key or str(uuid.uuid4()),
             request_hash=_hash(process.key, body["variables"], callback_url),
             process_key=process.key,
             variables=body["variables"],

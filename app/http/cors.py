@@ -8,8 +8,8 @@ from settings import Settings
 
 EXPOSED = "Location, Retry-After, Preference-Applied, Idempotency-Replayed, X-Request-Id, RateLimit, RateLimit-Policy"
 ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Prefer, X-API-Key, X-Request-Id, X-Traceability-Id, X-Batch-Id, X-Application-Id, "
-    "Last-Event-ID, traceparent, tracestate"
+    "Authorization, Content-Type, Prefer, Idempotency-Key, X-API-Key, X-Request-Id, X-Traceability-Id, X-Batch-Id, "
+    "X-Application-Id, Last-Event-ID, traceparent, tracestate"
 )
 METHODS = "GET, POST, OPTIONS"
 #: how long a browser may keep a preflight's answer, in seconds

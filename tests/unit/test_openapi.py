@@ -190,7 +190,7 @@ def test_every_error_is_a_problem_and_every_answer_has_a_schema(facade: Facade) 
 def test_what_can_wait_documents_prefer_and_where_to_poll(facade: Facade) -> None:
     start = (facade.http.get("/openapi.json").json or {})["paths"]["/api/process/start"]["post"]
 
-    assert {"Prefer", "X-Traceability-Id", "X-Batch-Id", "X-Application-Id"} <= {
+    assert {"Prefer", "Idempotency-Key", "X-Traceability-Id", "X-Batch-Id", "X-Application-Id"} <= {
         parameter["name"] for parameter in start["parameters"]
     }
     assert {"Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed"} <= set(

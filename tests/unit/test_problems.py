@@ -361,3 +361,27 @@ def test_start_that_the_store_never_saw_is_known_not_to_be_accepted(
     said = problem(facade.start("order-1"), 503, "database-away")
     assert said["detail"].startswith("nothing was changed")
     assert said["correlationId"] == "order-1"
+
+
+def test_same_idempotency_key_joins_the_first_start(facade: Facade) -> None:
+    def post(key: str, **changes: Any) -> Any:
+        body = {"processKey": "onboard-user", "variables": {**USER, **changes}}
+        headers = {"Prefer": "respond-async", "Idempotency-Key": key}
+        return facade.http.post("/api/process/start", json=body, headers=headers)
+
+    first, again = post("8e03978e-40d5-43dd-bc93-6894a57f9324"), post('"8e03978e-40d5-43dd-bc93-6894a57f9324"')
+    assert first.json["correlationId"] == again.json["correlationId"] == "8e03978e-40d5-43dd-bc93-6894a57f9324"
+    assert (first.headers.get("Idempotency-Replayed"), again.headers["Idempotency-Replayed"]) == (None, "true")
+    assert len(facade.rows()) == 1
+    problem(post("8e03978e-40d5-43dd-bc93-6894a57f9324", country="FR"), 409, "correlation-id-conflict")
+    said = problem(post("no good key"), 422, "invalid-fields")
+    assert "Idempotency-Key" in said["errors"]
+
+
+def test_idempotency_key_that_is_not_the_correlation_id_is_refused(facade: Facade) -> None:
+    body = {"processKey": "onboard-user", "correlationId": "order-1", "variables": USER}
+    refused = facade.http.post("/api/process/start", json=body, headers={"Idempotency-Key": "order-2"})
+    assert "Idempotency-Key 'order-2'" in problem(refused, 409, "correlation-id-conflict")["detail"]
+    assert facade.rows() == []
+    same = {"Idempotency-Key": "order-1", "Prefer": "respond-async"}
+    assert facade.http.post("/api/process/start", json=body, headers=same).status_code == 202
