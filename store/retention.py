@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.engine import Connection
 
 from store.database import Database
 from store.models import event_log, process_store, webhook_delivery
@@ -33,6 +36,10 @@ _TAKE: sa.Select[Any] = (
     .order_by(_p.finished_at)
     .limit(PROCESSES)
 )
+_TAKE_THESE: sa.Select[Any] = sa.select(_p.seq, _p.id, _p.correlation_id).where(
+    *_IS_OVER, _p.seq.in_(bindparam("only", expanding=True))
+)
+_DUE: sa.Select[Any] = sa.select(_p.seq, _p.correlation_id).where(*_IS_OVER).order_by(_p.finished_at).limit(PROCESSES)
 _DELETE_EVENTS = sa.delete(event_log).where(
     event_log.c.seq.in_(
         along(sa.select(_older_events.c.seq), "ix_event_log_correlation_id_seq")
@@ -45,6 +52,14 @@ _DELETE_DELIVERIES = sa.delete(webhook_delivery).where(
     webhook_delivery.c.process_id.in_(bindparam("ids", expanding=True))
 )
 _DELETE_PROCESSES = marking(sa.delete(process_store).where(_p.seq.in_(bindparam("seqs", expanding=True))))
+
+
+@dataclass(frozen=True, slots=True)
+class DueProcess:
+    """A process that is to be deleted."""
+
+    seq: int
+    correlation_id: str
 
 
 class Retention:
@@ -64,11 +79,26 @@ class Retention:
         """
         with self._db.write() as connection:
             taken = connection.execute(_TAKE, {"before": before}).all()
-            if not taken:
-                return 0
+            return self._delete(connection, taken)
+
+    def due(self, before: datetime) -> list[DueProcess]:
+        """What :meth:`purge` takes next."""
+        with self._db.read() as connection:
+            return [DueProcess(*row) for row in connection.execute(_DUE, {"before": before})]
+
+    def purge_one(self, process: DueProcess, before: datetime) -> int:
+        """Delete one process, or some of its events; how many rows, 0 when it is gone."""
+        with self._db.write() as connection:
+            taken = connection.execute(_TAKE_THESE, {"before": before, "only": [process.seq]}).all()
+            return self._delete(connection, taken)
+
+    @staticmethod
+    def _delete(connection: Connection, taken: Sequence[sa.Row[Any]]) -> int:
+        if taken:
             events = connection.execute(_DELETE_EVENTS, {"cids": [row.correlation_id for row in taken]}).rowcount
             if events >= EVENTS:
                 return events
             deliveries = connection.execute(_DELETE_DELIVERIES, {"ids": [row.id for row in taken]}).rowcount
             processes = connection.execute(_DELETE_PROCESSES, {"seqs": [row.seq for row in taken]}).rowcount
             return events + deliveries + processes
+        return 0

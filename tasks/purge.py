@@ -9,7 +9,7 @@ from datetime import timedelta
 from store.clock import now
 from store.retention import Retention
 from tasks import app
-from tasks.rounds import part_of_a_round
+from tasks.rounds import AWAY, each_row, part_of_a_round
 from tasks.runtime import runtime
 from tasks.ticks import is_first_tick
 
@@ -36,9 +36,21 @@ def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
     deadline = time.monotonic() + budget_s
     deleted = 0
     with part_of_a_round("purge"):
-        while time.monotonic() < deadline and (rows := retention.purge(before)):
-            deleted += rows
-            time.sleep(PAUSE_S)
+        try:
+            while time.monotonic() < deadline and (rows := retention.purge(before)):
+                deleted += rows
+                time.sleep(PAUSE_S)
+        except AWAY:
+            raise
+        except Exception as error:
+            # One of many cannot be deleted: the others are, each by itself.
+            log.warning("a batch of old rows cannot be deleted, each is tried alone: %s", error)
+            each_row(
+                "purge",
+                retention.due(before),
+                lambda due: retention.purge_one(due, before),
+                key=lambda due: str(due.seq),
+            )
     if deleted:
         log.info("%d rows deleted that ended more than %d days ago", deleted, days)
     return deleted

@@ -32,6 +32,8 @@ ANSWERS = {
     # one that passes by itself; what the engine refuses is final
     "500": b"HTTP/1.1 500 Server Error\r\nContent-Type: application/json\r\nContent-Length: 71\r\n\r\n"
     b'{"type":"OptimisticLockingException","message":"told to fail","code":1}',
+    "404-page": b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 16\r\n\r\n<h1>no such</h1>",
+    "400-page": b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<h1>what</h1>",
     "502": b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 16\r\n\r\n<h1>nobody</h1>\n",
     "garbage": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 16\r\n\r\n<h1>log in</h1>\n",
     "no-http": b"\x00\x01\x02 this is no HTTP\r\n\r\n",

@@ -95,3 +95,22 @@ def test_tick_survives_a_database_that_goes_away(
     monkeypatch.setattr(retention.Retention, "purge", once)
     assert purge.purge_old(30) == 7
     assert "purge not finished in this round: gone" in caplog.text
+
+
+def test_row_that_cannot_be_deleted_keeps_no_other(
+    facade: Facade, long_ago: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        add(facade, f"row-{number}")
+    long_ago.undo()
+    with facade.runtime.database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER keep BEFORE DELETE ON process_store WHEN OLD.correlation_id = 'row-7' "
+            "BEGIN SELECT RAISE(ABORT, 'a table of our own refers to it'); END"
+        )
+
+    purge.purge_old(30)
+
+    assert left(facade) == {"row-7"}
+    assert "purge failed for one row the 1. time" in caplog.text
+    assert "a table of our own refers to it" in caplog.text

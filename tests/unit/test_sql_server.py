@@ -36,7 +36,7 @@ from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_O
 from store.overview import Filters, OverviewStore
 from store.personal import PersonalData
 from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
-from store.retention import Retention
+from store.retention import DueProcess, Retention
 from store.topics import TopicStore
 from store.types import BINARY_COLLATION
 from store.webhooks import DELIVERED, PENDING, Outcome, WebhookStore
@@ -100,6 +100,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     walk_monitor(calls, OverviewStore(database), InsightStore(database))
     walk_topics(calls, TopicStore(database))
     walk_personal(calls, PersonalData(database), ProcessStore(database))
+    calls(Retention(database).due, datetime(9000, 1, 1, tzinfo=UTC))
+    calls(Retention(database).purge_one, DueProcess(1, "order-1"), datetime(9000, 1, 1, tzinfo=UTC))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
