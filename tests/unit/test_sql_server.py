@@ -101,8 +101,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     walk_topics(calls, TopicStore(database))
     walk_personal(calls, PersonalData(database), ProcessStore(database))
     calls(Retention(database).due, datetime(9000, 1, 1, tzinfo=UTC))
-    calls(Retention(database).purge_one, DueProcess(1, "order-1"), datetime(9000, 1, 1, tzinfo=UTC))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
+    calls(Retention(database).purge_one, DueProcess(1, "order-1"), datetime(9000, 1, 1, tzinfo=UTC))
     yield calls.sent
     database.dispose()
 
