@@ -6,17 +6,22 @@ import contextlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from camunda_bridge.client import Engine, Started
+from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import EngineAway
+from camunda_bridge.variables import to_engine
 from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow
 from tasks import follow
 from tasks import start as start_module
 from tasks.ending import close_instance
-from tasks.room import send_heartbeat
+from tasks.gate import CLOSED_KEY
+from tasks.poll import poll
+from tasks.room import BACKLOG_KEY, send_heartbeat
 from tasks.start import start_process
 from tasks.ways import Way, Ways
 from tests.integration.step_bench import Bench
@@ -154,3 +159,61 @@ def test_instance_that_nobody_wrote_down_is_deleted_with_its_cancelled_process(
 
     assert running(bench) == []
     assert not row_of(bench, new).engine_open
+
+
+def test_cancel_while_a_start_may_be_under_way_looks_again_until_its_instance_is_there(bench: Bench) -> None:
+    new = accept(bench)
+    processes = bench.runtime.processes
+    assert processes.claim(new.id, "token", for_s=60)[1]
+    assert processes.settle(new.id, Ending(CANCELLED, engine_open=True))
+
+    # The engine has not committed it yet.
+    close_instance(str(new.id))
+    assert row_of(bench, new).engine_open
+    context = ExecutionContext(str(new.id), bench.key, new.traceability_id, process_key=bench.key)
+    bench.engine.start(bench.key, bench.key, to_engine({CONTEXT_VARIABLE: context.to_variable()}))
+    assert len(running(bench)) == 1
+    close_instance(str(new.id))
+
+    assert running(bench) == []
+    assert not row_of(bench, new).engine_open
+
+
+def test_cancel_after_the_claim_is_over_is_done_without_an_instance(bench: Bench) -> None:
+    new = accept(bench)
+    assert bench.runtime.processes.claim(new.id, "token", for_s=-1)[1]
+    assert bench.runtime.processes.settle(new.id, Ending(CANCELLED, engine_open=True))
+
+    close_instance(str(new.id))
+
+    assert not row_of(bench, new).engine_open
+
+
+def test_claimant_that_comes_late_records_its_instance_which_is_the_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim has run out as soon as it is taken
+    new = accept(bench)
+
+    def another_claims() -> None:
+        assert bench.runtime.processes.claim(new.id, "another", for_s=60)[1]
+
+    with after_start(monkeypatch, another_claims):
+        start_process(str(new.id))
+
+    assert running(bench) == [row_of(bench, new).process_instance_id]
+
+
+def test_gate_of_starts_is_renewed_while_there_is_no_room(bench: Bench) -> None:
+    accept(bench)
+    redis = bench.runtime.redis
+    send_heartbeat(redis, "worker@here", 1, 1)
+    bench.runtime.settings = replace(bench.runtime.settings, max_running=1)
+    row = NewProcess(uuid.uuid4(), "running", "0" * 64, bench.key, {}, "trace")
+    assert bench.runtime.processes.accept(row)
+    assert bench.runtime.processes.record_instance(row.id, "runs")
+
+    poll()
+
+    assert "MAX_RUNNING" in str(redis.get(CLOSED_KEY))
+    assert redis.exists(BACKLOG_KEY)
