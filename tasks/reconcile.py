@@ -127,6 +127,8 @@ def reopen_resolved() -> None:
     """Rows whose incident was resolved in the engine itself, in Cockpit for example, are `pending` again."""
     after = int(runtime().bookmarks.get("resolved") or 0)
     rows = runtime().processes.with_open_incident(after_seq=after, limit=PAGE)
+    if not rows and not after:
+        return
     ids = [row.process_instance_id or "" for row in rows]
     running = set(ask_for_all(lambda part: list(runtime().engine.without_incident(part)), ids)) if ids else set()
 
