@@ -72,6 +72,7 @@ def test_processes_of_tests_have_none_but_those_that_say_why() -> None:
     assert all(finding.excuse for finding in found), [str(finding) for finding in found]
     assert {(finding.process, finding.code) for finding in found} == {
         ("caller", "BUSINESS_KEY_NOT_PASSED"),
+        ("mixed", "RESPONSE_NOT_LAST"),
         ("probe", "ERROR_NOT_CAUGHT"),
         ("patient", "ERROR_NOT_CAUGHT"),
     }
