@@ -290,6 +290,9 @@ def _what_became_of(row: EventRow) -> str | None:
     engine, token = runtime().engine, row.lock_token or ""
     task = engine.external_task(row.external_task_id or "")
     if task is not None:
+        if row.phase == COMPLETING and fate_of(engine, row.external_task_id or "", token).has_failed:
+            # Without retries the task stays, with an incident, and keeps our token.
+            return FAILED
         # Under our token it may still run, or its lock has run out: the engine's clock alone knows. Otherwise it is
         # another attempt's, which finds the stored output, if there is one.
         return None if task["workerId"] == token or row.phase == COMPLETING else LOST
