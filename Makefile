@@ -83,7 +83,7 @@ clean: ## remove what was built and what the local stack has stored
 setup:
 	@dev/bootstrap.sh
 
-setup-dev:
+setup-dev: ## the packages of tests and linters into .venv: to run pytest yourself
 	@dev/bootstrap.sh dev
 
 setup-test:

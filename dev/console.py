@@ -45,6 +45,7 @@ class Console:
         lines = [
             ("API", f"{stack.url}/api/process/start"),
             ("docs", f"{stack.url}/docs"),
+            ("monitor", f"{stack.url}/monitor"),
             ("Flower", told.flower_url),
             ("engine", told.get("CAMUNDA_BASE_URL")),
         ]

@@ -97,6 +97,7 @@ def test_run_serves_revives_what_dies_and_leaves_nothing_behind(run: Callable[..
     assert result["result"]["customerId"] == "cus-user-1001"
     for url in (
         f"http://{LOOPBACK}:{stack.ports['WEB_PORT']}/docs",
+        f"http://{LOOPBACK}:{stack.ports['WEB_PORT']}/monitor",
         f"http://{LOOPBACK}:{stack.ports['FLOWER_PORT']}/",
     ):
         with urllib.request.urlopen(url, timeout=10) as page:
