@@ -22,6 +22,7 @@ from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.ending import close_in_engine
 from tasks.health import log_history_level, note_missing_log
+from tasks.instances import with_instance
 from tasks.outcome import RUNNING, settle_answered, settle_ended
 from tasks.publish import send_start
 from tasks.report import settle_incident
@@ -280,7 +281,11 @@ def _resolve(row: EventRow) -> None:
 def _settle_by(row: EventRow, attempt: AttemptKey) -> bool:
     """Settle the process that the outcome of this attempt ends; False when it ends none."""
     process = runtime().processes.by_correlation_id(row.correlation_id or "")
-    if process is None or process.process_instance_id != row.process_instance_id:
+    if process is None:
+        return False
+    # Its start may have got no answer: then the row has no instance yet.
+    process = with_instance(process)
+    if process.process_instance_id != row.process_instance_id:
         return False
     return settle_answered(process, known=attempt)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BusinessRuleError, EngineAway, EngineRefused
@@ -301,6 +302,35 @@ def test_response_step_of_a_row_without_an_instance_writes_the_instance_down(ben
     instance = bench.engine.start(bench.key, bench.key, to_engine({CONTEXT_VARIABLE: context.to_variable()}))
 
     bench.run(bench.fetch())
+
+    row = row_of(bench, new.id)
+    assert (row.status, row.process_instance_id, row.result) == (OK, instance.id, {"n": 1})
+
+
+def test_answer_of_a_row_without_an_instance_is_not_closed_without_its_process(bench: Bench) -> None:
+    bench.deploy({"n": 1}, outcome="ok")
+    new = NewProcess(uuid.uuid4(), bench.key, "h", bench.key, {}, "trace")
+    assert bench.runtime.processes.accept(new)
+    assert bench.runtime.processes.claim(new.id, "token", for_s=60)[1]
+    context = ExecutionContext(str(new.id), bench.key, "trace", process_key=bench.key)
+    instance = bench.engine.start(bench.key, bench.key, to_engine({CONTEXT_VARIABLE: context.to_variable()}))
+    message = bench.fetch()
+    # The worker is killed between the engine's commit and its own.
+    event = NewEvent(
+        "trace",
+        "a",
+        correlation_id=bench.key,
+        process_instance_id=instance.id,
+        external_task_id=message.task.id,
+        lock_token=message.token,
+    )
+    assert bench.runtime.events.begin(event) == []
+    assert bench.runtime.events.progress(message.attempt, Progress(COMPLETING, {"n": 1}, process_status=OK))
+    bench.engine.complete(message.task.id, message.token, {})
+    with bench.runtime.database.write() as connection:
+        connection.execute(sa.text("UPDATE event_log SET updated_at = '2020-01-01 00:00:00.000000'"))
+
+    reconcile.resolve_attempts()
 
     row = row_of(bench, new.id)
     assert (row.status, row.process_instance_id, row.result) == (OK, instance.id, {"n": 1})
