@@ -1,10 +1,12 @@
-"""The worker's pool hands a message to an idle child at once, keeps it while there is none, and watches nothing in vain."""
+"""The worker's pool hands a message to an idle child at once and only once, and watches nothing in vain."""
 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,18 @@ SLOTS = 2
 def length(text: str, seconds: float = 0.0) -> int:
     time.sleep(seconds)
     return len(text)
+
+
+def note_and_hang(notes: str) -> None:
+    with open(notes, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(60)
+
+
+def kill(pid: int) -> None:
+    """Kill this child and wait for its end, of which its parent may still ask."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 class Running:
@@ -95,3 +109,30 @@ def test_nothing_is_taken_out_of_the_loop_that_is_not_in_it(running: Running, mo
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_a_job_whose_child_dies_beside_another_is_lost_and_not_run_again(running: Running, tmp_path: Path) -> None:
+    pool, notes, lost = running.pool, tmp_path / "notes", []
+    for _ in range(SLOTS):
+        pool.apply_async(note_and_hang, (str(notes),), error_callback=lost.append)
+    until = time.monotonic() + 20
+    # The pool's loop does not turn: it has not read yet that the jobs have begun.
+    while not notes.exists() or len(notes.read_text().split()) < SLOTS:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    noticed_first, other = (process.pid for process in pool._pool)
+    flush = pool.process_flush_queues
+
+    def other_dies_meanwhile(process: Any) -> None:
+        flush(process)
+        if process.pid == noticed_first:
+            kill(other)
+
+    pool.process_flush_queues = other_dies_meanwhile
+    kill(noticed_first)
+    # As the worker's heartbeat does, here before the loop has read any pipe.
+    pool.maintain_pool()
+
+    running.turn_until(lambda: len(lost) == SLOTS)
+
+    assert len(notes.read_text().split()) == SLOTS
