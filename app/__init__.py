@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app import auth, cli, http, metrics, monitor, problem_pages, rate_limits
+from app import auth, cli, http, metrics, monitor, problem_pages, rate_limits, root
 from app.answers import StrictJson
 from app.api import bulk, data, definitions, event_log, events, health, process, topics
 from app.docs import register_docs
@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for module in (process, events, topics, bulk, data, definitions, event_log, health):
         api.register_blueprint(module.blp)
     auth.document(api.spec)
+    root.register(app)
     problem_pages.register(app)
     register_docs(app)
     monitor.register(app, settings)

@@ -58,13 +58,27 @@ make_venv() {
     "$python" -m venv .venv
 }
 
+# show_packages FILE: from what pip prints, one line for every fifth package that it has found, and one for the last part.
+show_packages() {
+    local line found=0
+    while IFS= read -r line; do
+        case $line in
+            Collecting\ *)
+                found=$((found + 1))
+                if ((found % 5 == 0)); then say "  $1: $found packages found"; fi
+                ;;
+            Installing\ collected\ packages*) say "  $1: installing the $found packages" ;;
+        esac
+    done
+}
+
 # install_requirements FILE...: only when one of them has changed since it was installed.
 install_requirements() {
     local stamp=".venv/installed-$1.sha256" now
     now=$(cat "$@" | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
     if [[ -f $stamp && $(<"$stamp") == "$now" ]]; then return; fi
-    say "installing $1"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$1"
+    say "installing $1 (about a minute the first time)"
+    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --requirement "$1" | show_packages "$1"
     printf '%s' "$now" >"$stamp"
 }
 

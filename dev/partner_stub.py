@@ -101,6 +101,11 @@ class PartnerHandler(BaseHTTPRequestHandler):
     def log_request(self, *_: object) -> None:
         """Nothing: one line a request would be most of what the local stack prints."""
 
+    def log_error(self, format: str, *args: object) -> None:
+        """Faults alone: that a connection was idle for `timeout` seconds is none."""
+        if not any(isinstance(arg, TimeoutError) for arg in args):
+            super().log_error(format, *args)
+
     def _read(self) -> Any:
         try:
             length = int(self.headers["Content-Length"] or 0)
