@@ -1,9 +1,10 @@
-"""The local engine keeps all that it confirmed when it is killed."""
+"""The local engine keeps all that it confirmed when it is killed, and logs no conflicts."""
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,31 @@ BPMN = """<?xml version="1.0" encoding="UTF-8"?>
     <startEvent id="start"/>
     <sequenceFlow id="a" sourceRef="start" targetRef="work"/>
     <serviceTask id="work" camunda:type="external" camunda:topic="kept.work"/>
+  </process>
+</definitions>"""
+
+BRANCHES = 4
+MEETING = f"""<?xml version="1.0" encoding="UTF-8"?>
+<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn"
+             targetNamespace="test">
+  <process id="meeting" isExecutable="true">
+    <startEvent id="start"/>
+    <sequenceFlow id="begin" sourceRef="start" targetRef="fork"/>
+    <parallelGateway id="fork"/>
+    {
+    "".join(
+        f'<sequenceFlow id="in{number}" sourceRef="fork" targetRef="work{number}"/>'
+        f'<serviceTask id="work{number}" camunda:type="external" camunda:topic="meeting.work"/>'
+        f'<sequenceFlow id="out{number}" sourceRef="work{number}" targetRef="join"/>'
+        for number in range(BRANCHES)
+    )
+}
+    <parallelGateway id="join"/>
+  </process>
+  <process id="broken" isExecutable="true">
+    <startEvent id="broken-start"/>
+    <sequenceFlow id="broken-flow" sourceRef="broken-start" targetRef="broken-work"/>
+    <serviceTask id="broken-work" camunda:expression="${{nobody}}"/>
   </process>
 </definitions>"""
 
@@ -58,6 +84,40 @@ def start_until_refused(base_url: str, confirmed: list[str]) -> None:
                 confirmed.append(answer.json()["id"])
             except (requests.RequestException, ValueError, KeyError):
                 return
+
+
+def test_conflicts_of_steps_that_meet_are_not_logged_and_other_faults_are(tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    engine = LocalEngine(free_port(), log=log)
+    with engine.running(), ThreadPoolExecutor(BRANCHES) as pool:
+        files = {"data": ("meeting.bpmn", MEETING.encode())}
+        requests.post(f"{engine.base_url}/deployment/create", files=files, timeout=20).raise_for_status()
+        statuses: set[int] = set()
+        deadline = time.monotonic() + 30
+        while 500 not in statuses:
+            assert time.monotonic() < deadline, "branches meet at the join"
+            statuses |= set(pool.map(lambda task: complete(engine.base_url, task), meeting_tasks(engine.base_url)))
+        broken = f"{engine.base_url}/process-definition/key/broken/start"
+        assert requests.post(broken, json={}, timeout=20).status_code == 500
+
+    assert "OptimisticLockingException" not in log.read_text()
+    assert "nobody" in log.read_text()
+
+
+def meeting_tasks(base_url: str) -> list[str]:
+    """The locked tasks of a fresh instance, one a branch."""
+    start = requests.post(f"{base_url}/process-definition/key/meeting/start", json={}, timeout=20)
+    start.raise_for_status()
+    topic = {"topicName": "meeting.work", "lockDuration": 60_000, "processDefinitionKey": "meeting"}
+    fetch = {"workerId": "test", "maxTasks": BRANCHES, "topics": [topic]}
+    answer = requests.post(f"{base_url}/external-task/fetchAndLock", json=fetch, timeout=20)
+    return [task["id"] for task in answer.json()]
+
+
+def complete(base_url: str, task: str) -> int:
+    """The answer's status."""
+    url = f"{base_url}/external-task/{task}/complete"
+    return requests.post(url, json={"workerId": "test"}, timeout=20).status_code
 
 
 def test_missing_java_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 import urllib3
 
 from dev.partner_services import nature_of
-from dev.partner_stub import PartnerStub
+from dev.partner_stub import PartnerHandler, PartnerStub
 
 
 class Caller:
@@ -129,3 +130,21 @@ def test_wrong_calls_are_refused_and_the_connection_lives_on(stub: Caller) -> No
     assert send("/background-checks", b"") == 422
     assert send("/elsewhere", b"{}") == 404
     assert stub.get("/health") == {"status": "ok"}
+
+
+def test_an_idle_connection_is_closed_without_a_word_and_nonsense_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PartnerHandler, "timeout", 0.1)
+    with PartnerStub(0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as idle:
+            assert idle.recv(1) == b""
+        assert capsys.readouterr().err == ""
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as strange:
+            strange.sendall(b"no HTTP at all, and more\r\n\r\n")
+            assert strange.recv(1)
+        server.shutdown()
+        thread.join(10)
+    assert "Bad request" in capsys.readouterr().err
