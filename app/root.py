@@ -1,4 +1,4 @@
-"""`/` leads a browser to the monitor, and every other client to the API by links; `/favicon.ico` is the icon of both."""
+"""`/` leads a browser to the monitor, and every other client to the API by links; `/favicon.ico` is its icon."""
 
 from __future__ import annotations
 

@@ -101,10 +101,10 @@ class PartnerHandler(BaseHTTPRequestHandler):
     def log_request(self, *_: object) -> None:
         """Nothing: one line a request would be most of what the local stack prints."""
 
-    def log_error(self, format: str, *args: object) -> None:
+    def log_error(self, *said: Any) -> None:
         """Faults alone: that a connection was idle for `timeout` seconds is none."""
-        if not any(isinstance(arg, TimeoutError) for arg in args):
-            super().log_error(format, *args)
+        if not any(isinstance(part, TimeoutError) for part in said):
+            super().log_error(*said)
 
     def _read(self) -> Any:
         try:
