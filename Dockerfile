@@ -18,8 +18,7 @@ RUN apt-get update \
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/celery-camunda
 COPY settings.py celeryconfig.py flowerconfig.py web_worker.py alembic.ini ./
-COPY metrics metrics
-COPY logs logs
+COPY telemetry telemetry
 COPY camunda_bridge camunda_bridge
 COPY store store
 COPY tasks tasks

@@ -55,7 +55,7 @@ _socket_limits = {
 }
 broker_transport_options = {
     **_socket_limits,
-    "queue_order_strategy": "tasks.queue_order:UnderWayFirst",
+    "queue_order_strategy": "tasks.broker.queue_order:UnderWayFirst",
     # one Redis list a queue instead of four: messages have no priorities of their own
     "priority_steps": [0],
 }
@@ -84,13 +84,13 @@ task_send_sent_event = False
 worker_send_task_events = True
 
 # prefork, which alone has hard time limits and is no slower than threads here, with less to do in its parent
-worker_pool = "tasks.pool:TaskPool"
+worker_pool = "tasks.worker.pool:TaskPool"
 worker_concurrency = _settings.worker_concurrency
 # A message must not wait behind a busy slot while another worker idles.
 worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
-# A handler's own limit is kept by tasks/limits.py. This is the net for everything else that a task does: a handler may
-# have used its whole time, wait for the database, and then for the engine as long as a lock lasts.
+# A handler's own limit is kept by tasks/steps/time_limit.py. This is the net for everything else that a task does: a
+# handler may have used its whole time, wait for the database, and then for the engine as long as a lock lasts.
 task_time_limit = max(
     _settings.step_time_limit_s, *(step.time_limit_s or 0 for process in registry for step in process.steps.values()), 0
 ) + (2 * _settings.db_hold_s + (_settings.lock_duration_ms + _settings.steps_in_place_ms) // 1000 + 60)
@@ -98,7 +98,7 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
-beat_scheduler = "tasks.scheduler:TickScheduler"
+beat_scheduler = "tasks.beat.scheduler:TickScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     name: {"task": name, "schedule": interval_ms / 1000}

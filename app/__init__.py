@@ -11,9 +11,9 @@ from app.docs import register_docs
 from app.openapi import DocumentedApi
 from app.problems import register_error_handlers
 from app.services import Services
-from logs.configuring import configure_logging
 from settings import Settings, get_settings
-from tasks import tracing
+from telemetry import tracing
+from telemetry.logs.configuring import configure_logging
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -9,9 +9,9 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
-from logs.configuring import configure_logging
-from metrics.showing import share_once
 from settings import settings_or_exit
+from telemetry.logs.configuring import configure_logging
+from telemetry.metrics.showing import share_once
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ wsgi.SERVER = "celery-camunda"
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 # its lines among all others, in the same form
-logger_class = "logs.web.WebLog"
+logger_class = "telemetry.logs.web.WebLog"
 # gthread, with bounds on slow clients
 worker_class = "web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
@@ -68,6 +68,6 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(_server: Any, _worker: Any) -> None:
     """Send the traces that are still queued."""
-    from tasks import tracing
+    from telemetry import tracing
 
     tracing.flush()

@@ -7,10 +7,10 @@ import time
 from flask import Flask, Response, g, request
 
 from app.problems import UNAUTHORIZED, Problem
-from metrics import declared
-from metrics.showing import may_read, render
 from settings import Settings
 from tasks.scraped import System
+from telemetry.metrics import declared
+from telemetry.metrics.showing import may_read, render
 
 #: the endpoint of starts, whose refusals are counted by their reason
 START = "process.Start"

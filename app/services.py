@@ -14,9 +14,9 @@ from app.waiting import CHANNEL_PREFIX, Payload, Waiters
 from settings import Settings
 from store.events import EventStore
 from store.processes import PENDING, ProcessStore
+from tasks.broker.notify import CHANNEL_PREFIX as EVENTS_PREFIX
 from tasks.health import Health
 from tasks.runtime import runtime
-from tasks.watched import CHANNEL_PREFIX as EVENTS_PREFIX
 
 
 class Services:

@@ -34,9 +34,9 @@ from app.waiting import Payload, Waiters
 from settings import Settings
 from store.database import DatabaseAway
 from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
-from tasks import log_context
+from tasks.broker.publish import BrokerAway, send_start
 from tasks.catalogue import check_variables, find_process
-from tasks.publish import BrokerAway, send_start
+from telemetry import log_context
 
 #: error types and codes that a person has to mend; every other error is one of the process's own rules
 _TECHNICAL_TYPES = ("incident", "lost")

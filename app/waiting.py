@@ -20,8 +20,8 @@ from typing import Any
 
 import redis
 
-from metrics import declared
-from tasks.results import KEY_PREFIX
+from tasks.broker.results import KEY_PREFIX
+from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 

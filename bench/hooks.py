@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from camunda_bridge.calls import note_call
-from metrics import declared
-from metrics.sharing import share
+from telemetry.metrics import declared
+from telemetry.metrics.sharing import share
 
 STEPS = 20_000
 TASK = "/external-task/4c3e1a52-7d2b-11f0-9b0a-0242ac110002/complete"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrics import declared
+from telemetry.metrics import declared
 
 #: the words of the paths that this project calls; whatever else stands there names something
 _WORDS = frozenset(

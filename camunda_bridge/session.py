@@ -14,8 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
@@ -25,6 +24,7 @@ from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthori
 from camunda_bridge.explained import Explanation
 from camunda_bridge.json_form import json_form
 from camunda_bridge.wire import Connection
+from telemetry import tracing
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,6 @@ class EngineSession:
             same request may succeed soon (:mod:`camunda_bridge.explained`).
         NotFound, Unauthorized, EngineRefused: the engine's own 404, 401 / 403, and every other error that it explains.
     """
-
-    #: what a process that is traced puts around each call, given its method and path; None: nothing
-    observe: ClassVar[Callable[[str, str], AbstractContextManager[Any]] | None] = None
 
     def __init__(
         self,
@@ -161,7 +158,7 @@ class EngineSession:
             body, content_type = encode_multipart_formdata(files)
         elif json is not None and method != "GET":
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
-        observe, resource = EngineSession.observe, url[len(self.base_url) :]
+        observe, resource = tracing.engine_calls(), url[len(self.base_url) :]
         if observe is None:
             return self._ask(method, path, resource, body, content_type, takes)
         with observe(method, resource):

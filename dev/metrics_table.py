@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dev.environment import ROOT
-from metrics.declared import catalogue
+from telemetry.metrics.declared import catalogue
 
 PATH = ROOT / "docs" / "guides" / "monitoring.md"
 BEGIN, END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"

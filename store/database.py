@@ -17,10 +17,10 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from metrics import declared
 from settings import Settings
 from store import driver as odbc
 from store.mssql import create_mssql, reads_without_locks
+from telemetry.metrics import declared
 
 T = TypeVar("T")
 

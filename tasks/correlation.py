@@ -7,10 +7,10 @@ from typing import Any
 from camunda_bridge.errors import BridgeError, EngineAway
 from camunda_bridge.variables import outgoing
 from store.processes import ProcessRow
-from tasks.instances import with_instance
 from tasks.retry import as_answer, follow_at_once, write_down
 from tasks.runtime import runtime
-from tasks.settle import ops_event, record_ops
+from tasks.settling.settle import ops_event, record_ops
+from tasks.starts.instances import with_instance
 
 
 class NotStarted(Exception):

@@ -8,13 +8,14 @@ from uuid import UUID
 from camunda_bridge.errors import BridgeError
 from store.clock import now
 from store.processes import PENDING, Ending, ProcessRow
-from tasks import app, log_context
-from tasks.instances import instances_of
-from tasks.outcome import settle_answered
-from tasks.publish import BrokerAway, send_close
+from tasks import app
+from tasks.broker.publish import BrokerAway, send_close
 from tasks.retry import EngineUnavailable
 from tasks.runtime import runtime
-from tasks.settle import ops_event, settle
+from tasks.settling.outcome import settle_answered
+from tasks.settling.settle import ops_event, settle
+from tasks.starts.instances import instances_of
+from telemetry import log_context
 
 log = logging.getLogger(__name__)
 

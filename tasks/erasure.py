@@ -14,11 +14,11 @@ from store.events import OPS, NewEvent
 from store.personal import PersonalData
 from store.processes import PENDING, ProcessRow
 from tasks import app
+from tasks.broker.publish import BROKER_AWAY
 from tasks.documents import rfc3339
-from tasks.instances import with_instance
-from tasks.publish import BROKER_AWAY
 from tasks.retry import EngineUnavailable
 from tasks.runtime import runtime
+from tasks.starts.instances import with_instance
 
 log = logging.getLogger(__name__)
 

@@ -18,14 +18,14 @@ from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError
 from camunda_bridge.history_level import MISSING, history_level
 from camunda_bridge.session import EngineSession
-from logs.redaction import shown_text
 from store.database import DatabaseAway
+from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.documents import rfc3339
 from tasks.engine_health import EngineContents
-from tasks.flow import topic_states
 from tasks.processes import registry
-from tasks.room import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime, broker_now
+from tasks.topics.controls import topic_states
+from telemetry.logs.redaction import shown_text
 
 log = logging.getLogger(__name__)
 

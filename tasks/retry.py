@@ -12,11 +12,11 @@ import redis
 from camunda_bridge.errors import BridgeError, EngineAway, EngineRefused, NotFound
 from store.database import DatabaseAway, retrying
 from store.processes import OK, PENDING, ProcessRow
-from tasks import tracing
-from tasks.instances import with_instance
-from tasks.publish import BROKER_AWAY, BrokerAway, send_follow
+from tasks.broker.publish import BROKER_AWAY, BrokerAway, send_follow
 from tasks.runtime import KEY_PREFIX, runtime
-from tasks.settle import ops_event, record_ops, reopen
+from tasks.settling.settle import ops_event, record_ops, reopen
+from tasks.starts.instances import with_instance
+from telemetry import tracing
 
 log = logging.getLogger(__name__)
 

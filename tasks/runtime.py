@@ -11,7 +11,6 @@ import redis
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import LockLost
 from camunda_bridge.locks import LockKeeper
-from metrics import declared
 from settings import Settings, get_settings
 from store.bookmarks import BookmarkStore
 from store.database import Database
@@ -19,7 +18,8 @@ from store.events import EventStore
 from store.processes import ProcessStore
 from store.topics import TopicStore
 from store.webhooks import WebhookStore
-from tasks.broker_clock import BrokerClock
+from tasks.broker.clock import BrokerClock
+from telemetry.metrics import declared
 
 #: every key of ours in Redis begins with this
 KEY_PREFIX = "celery-camunda:"
@@ -96,10 +96,10 @@ class Runtime:
         duration_ms = self.settings.lock_duration_ms
 
         def extend(task_id: str, token: str) -> None:
-            from tasks import permits  # it needs this module
+            from tasks.topics import leases  # it needs this module
 
             _counted(lambda: self.engine.extend_lock(task_id, token, duration_ms))
-            permits.renew(task_id, token)
+            leases.renew(task_id, token)
 
         return LockKeeper(extend, duration_ms)
 
@@ -128,7 +128,7 @@ def runtime() -> Runtime:
 
 
 def broker_now() -> float:
-    """Seconds since the epoch by the clock that all processes share (:mod:`tasks.broker_clock`)."""
+    """Seconds since the epoch by the clock that all processes share (:mod:`tasks.broker.clock`)."""
     return runtime().broker_clock.now()
 
 

@@ -17,16 +17,16 @@ import redis
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from metrics import declared
 from store.counts import Counts
 from store.database import DatabaseAway
 from tasks import app
-from tasks.flow import topic_states
-from tasks.gate import CLOSED_KEY
+from tasks.broker.publish import SENT_AT
+from tasks.broker.start_throttle import CLOSED_KEY
+from tasks.broker.worker_capacity import BACKLOG_KEY, WORKERS_KEY, live_workers
 from tasks.processes import registry
-from tasks.publish import SENT_AT
-from tasks.room import BACKLOG_KEY, WORKERS_KEY, live_workers
 from tasks.runtime import broker_now, runtime
+from tasks.topics.controls import topic_states
+from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from store.database import DatabaseAway
 from store.events import OPS, NewEvent
-from tasks import permits
-from tasks.flow import TopicState, refresh, topic_states
-from tasks.publish import BROKER_AWAY
+from tasks.broker.publish import BROKER_AWAY
 from tasks.runtime import runtime
+from tasks.topics import leases
+from tasks.topics.controls import TopicState, refresh, topic_states
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def _in_flight(state: TopicState) -> int | None:
     if state.max_concurrency is None:
         return None
     try:
-        return permits.in_flight(state.topic)
+        return leases.in_flight(state.topic)
     except BROKER_AWAY as error:
         log.info("%s cannot be counted: %s", state.topic, error)
         return None

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g, has_request_context, request
 
-from tasks import log_context, tracing
+from telemetry import log_context, tracing
 
 #: ids that are taken from a caller: nothing that could break a log line or a header
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:~-]{1,128}\Z")

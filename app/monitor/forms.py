@@ -15,7 +15,7 @@ from marshmallow import ValidationError
 
 from app.json_schema import JsonSchema
 from app.monitor.hints import hint_of, said
-from logs.redaction import redactor
+from telemetry.logs.redaction import redactor
 
 #: what stands before the names of variables in the form
 PREFIX = "v."

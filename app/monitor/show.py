@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from logs.redaction import shown_text
 from store.clock import now
 from store.histogram import BOUNDS_MS
 from store.overview import COUNT_LIMIT
 from tasks.documents import rfc3339
+from telemetry.logs.redaction import shown_text
 
 #: each unit with its seconds, largest first
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import redis
 
-from metrics import declared
-from tasks.watched import WATCH_S, watch
+from tasks.broker.notify import WATCH_S, watch
+from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 

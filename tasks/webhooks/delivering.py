@@ -11,22 +11,23 @@ from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from metrics import declared
 from settings import get_settings
 from store.clock import now
 from store.database import DatabaseAway, retrying
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
-from tasks import app, log_context
-from tasks.publish import WEBHOOKS_QUEUE, send_delivery
-from tasks.rounds import each_row, part_of_a_round
+from tasks import app
+from tasks.beat.ticks import is_first_tick
+from tasks.broker.publish import WEBHOOKS_QUEUE, send_delivery
 from tasks.runtime import runtime
-from tasks.ticks import is_first_tick
+from tasks.settling.rounds import each_row, part_of_a_round
 from tasks.webhooks.outbox import queued_for_s
 from tasks.webhooks.posting import Answer, post
 from tasks.webhooks.receivers import Receivers
 from tasks.webhooks.schedule import outcome_of
 from tasks.webhooks.signing import MEDIA_TYPE, event, signed_headers
 from tasks.webhooks.urls import RefusedUrl, check, shown
+from telemetry import log_context
+from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 

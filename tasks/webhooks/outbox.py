@@ -8,8 +8,8 @@ import uuid
 from sqlalchemy.engine import Connection
 
 from store.webhooks import Claim
+from tasks.broker.publish import BrokerAway, send_delivery
 from tasks.documents import row_document
-from tasks.publish import BrokerAway, send_delivery
 from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ import sseclient
 
 from dev.environment import ROOT
 from dev.stack import Stack
-from tasks.watched import CHANNEL_PREFIX
+from tasks.broker.notify import CHANNEL_PREFIX
 from tests.support.api import Api, eventually
 
 #: streams that the test's own web server allows

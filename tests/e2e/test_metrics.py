@@ -6,7 +6,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from metrics.declared import catalogue
+from telemetry.metrics.declared import catalogue
 from tests.support.monitored import Ran
 from tests.support.world import children_of
 

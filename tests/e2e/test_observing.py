@@ -32,7 +32,15 @@ NAMES = {
     "close_instance": {"taskId"},
 }
 #: loggers of lines about no single request or task: they speak for the whole process
-OF_THE_WORKER = ("celery.", "kombu.", "urllib3.", "redis", "tasks.gate", "tasks.worker", "tasks.shutdown")
+OF_THE_WORKER = (
+    "celery.",
+    "kombu.",
+    "urllib3.",
+    "redis",
+    "tasks.broker.start_throttle",
+    "tasks.worker.bootsteps",
+    "tasks.worker.shutdown",
+)
 #: gunicorn speaks of a request before it has an id
 OF_THE_SERVER = ("gunicorn.error", "web_worker", "urllib3.", "__config__", "app.waiting", "app.streams")
 
@@ -299,7 +307,7 @@ def test_every_line_that_belongs_to_a_request_or_a_process_says_to_which(observe
     worker.signal(signal.SIGTERM)
     (tmp_path / f"until-{in_time}").touch()
     assert worker.wait(30)
-    given_back = [line["correlationId"] for line in observed.lines("worker") if line["logger"] == "tasks.giving_back"]
+    given_back = [line["correlationId"] for line in observed.lines("worker") if line["logger"] == "tasks.steps.unlock"]
     assert given_back == [cut_off]
     observed.world.restart("worker")
     (tmp_path / f"until-{cut_off}").touch()

@@ -18,10 +18,10 @@ from dev.broker import Broker
 from dev.ports import free_port
 from settings import Settings
 from store.events import EventRow
-from tasks import step as step_module
-from tasks.messages import StepMessage
+from tasks.broker.step_message import StepMessage
 from tasks.processes import registry
 from tasks.runtime import Runtime
+from tasks.steps import run as step_module
 from testkit.isolation import delete_deployments
 from tests.contract.bpmn import Part, external, process
 from tests.contract.engine import eventually

@@ -13,7 +13,7 @@ from store.events import COMPLETING, OUTCOME_UNKNOWN
 from tasks.engine_health import EngineContents
 from tasks.health import Health
 from tasks.processes import registry
-from tasks.reconcile import _resolve
+from tasks.settling.reconcile import _resolve
 from tests.contract.bpmn import external, process
 from tests.integration.step_bench import Bench
 

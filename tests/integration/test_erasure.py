@@ -12,8 +12,8 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.variables import to_engine
 from store.processes import CANCELLED, Ending, NewProcess, ProcessRow
 from tasks import ending
-from tasks import step as step_module
 from tasks.erasure import StillRuns, erase, export
+from tasks.steps import run as step_module
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 

@@ -23,9 +23,9 @@ from settings import Settings
 from store.clock import now
 from store.models import process_store
 from store.processes import ERROR, OK, PENDING, NewProcess, ProcessRow
-from tasks import reconcile
 from tasks.health import Health
-from tasks.instances import instances_of
+from tasks.settling import reconcile
+from tasks.starts.instances import instances_of
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 from tests.unit.facade import Facade

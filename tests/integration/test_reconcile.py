@@ -15,9 +15,9 @@ from store.clock import now
 from store.events import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, OK, PENDING, NewProcess
-from tasks import reconcile
-from tasks.messages import StepMessage
-from tasks.outcome import settle_answered
+from tasks.broker.step_message import StepMessage
+from tasks.settling import reconcile
+from tasks.settling.outcome import settle_answered
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 

@@ -14,10 +14,10 @@ from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from dev.ports import free_port
 from store.events import COMPLETED
-from tasks import step as step_module
-from tasks.attempt import Attempt
-from tasks.messages import VERSION, StepMessage
+from tasks.broker.step_message import VERSION, StepMessage
 from tasks.processes import registry
+from tasks.steps import run as step_module
+from tasks.steps.attempt import Attempt
 from tests.contract.bpmn import external, process
 from tests.integration.step_bench import Bench, held_by
 

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import EngineAway, EngineRefused
 from camunda_bridge.variables import to_engine
-from metrics import declared
 from store.clock import now
 from store.events import NewEvent
 from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, Ending, NewProcess, ProcessRow
-from tasks import reconcile
-from tasks.publish import BrokerAway
-from tasks.rounds import AWAY_AFTER, each_row, part_of_a_round
+from tasks.broker.publish import BrokerAway
+from tasks.settling import reconcile
+from tasks.settling.rounds import AWAY_AFTER, each_row, part_of_a_round
 from tasks.webhooks import delivering
+from telemetry.metrics import declared
 from tests.integration.step_bench import Bench
 
 NUMBER = 20
@@ -144,7 +144,7 @@ def ended_by_ops(rows: Rows) -> Callable[[], object]:
 
 
 def with_webhooks(rows: Rows) -> Callable[[], object]:
-    from tasks.settle import settle
+    from tasks.settling.settle import settle
 
     for number in range(NUMBER):
         settle(rows.accept(number), Ending(CANCELLED, error={}))
@@ -180,7 +180,7 @@ def test_one_poisoned_row_among_twenty(
     part = make(rows)
     before = counted()
 
-    with caplog.at_level(logging.WARNING, "tasks.rounds"):
+    with caplog.at_level(logging.WARNING, "tasks.settling.rounds"):
         part()
 
     assert len(rows.failed) == 1
@@ -291,7 +291,7 @@ def test_part_that_fails_as_a_whole_lets_the_next_go_on(error: Exception, caplog
 
 
 def test_engine_that_gives_no_answer_about_one_of_many_is_asked_about_the_others(bench: Bench) -> None:
-    from tasks.rounds import ask_for_all
+    from tasks.settling.rounds import ask_for_all
 
     def ask(ids: list[str]) -> list[str]:
         if "3" in ids:

@@ -16,14 +16,14 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import EngineAway
 from camunda_bridge.variables import to_engine
 from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow
-from tasks import follow
-from tasks import start as start_module
+from tasks.broker.start_throttle import CLOSED_KEY
+from tasks.broker.worker_capacity import BACKLOG_KEY, send_heartbeat
 from tasks.ending import close_instance
-from tasks.gate import CLOSED_KEY
-from tasks.poll import poll
-from tasks.room import BACKLOG_KEY, send_heartbeat
-from tasks.start import start_process
-from tasks.ways import Way, Ways
+from tasks.fetching import follow
+from tasks.fetching.poll import poll
+from tasks.fetching.strategy import Way, Ways
+from tasks.starts import start as start_module
+from tasks.starts.start import start_process
 from tests.integration.step_bench import Bench
 
 

@@ -12,11 +12,11 @@ import pytest
 from camunda_bridge.errors import BusinessRuleError, EngineAway
 from camunda_bridge.variables import File, Raw
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
-from tasks import attempt as attempts
-from tasks import step as step_module
-from tasks.attempt import Attempt
-from tasks.messages import StepMessage
-from tasks.shutdown import _note_released
+from tasks.broker.step_message import StepMessage
+from tasks.steps import attempt as attempts
+from tasks.steps import run as step_module
+from tasks.steps.attempt import Attempt
+from tasks.worker.shutdown import _note_released
 from tests.contract.bpmn import boundary, external
 from tests.contract.engine import eventually
 from tests.integration.step_bench import Bench

@@ -12,15 +12,16 @@ from camunda_bridge.client import Engine, Topic
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import to_engine
 from store.events import COMPLETED
-from tasks import permits, topic_ops
-from tasks import step as step_module
-from tasks.follow import end_permit, fetch, follow
-from tasks.gate import CLOSED_KEY, close_gate
-from tasks.giving_back import give_back
-from tasks.messages import StepMessage
-from tasks.poll import poll
+from tasks import topic_ops
+from tasks.broker.start_throttle import CLOSED_KEY, close_gate
+from tasks.broker.step_message import StepMessage
+from tasks.broker.worker_capacity import gauge, send_heartbeat
+from tasks.fetching.follow import end_permit, fetch, follow
+from tasks.fetching.poll import poll
 from tasks.processes import registry
-from tasks.room import gauge, send_heartbeat
+from tasks.steps import run as step_module
+from tasks.steps.unlock import give_back
+from tasks.topics import leases
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench, held_by
 
@@ -74,19 +75,19 @@ def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Benc
     topic_ops.limit(topic(limited).name, {"max_concurrency": 2}, actor="ada")
     start(limited, 3)
     assert fetch([topic(limited)], max_tasks=10).enqueued == 2
-    assert permits.in_flight(topic(limited).name) == 2
+    assert leases.in_flight(topic(limited).name) == 2
     body = message(limited)
 
     for _ in range(2):
         # of a version that nobody here knows; and its message comes twice
         step_module.run_step({**body, "version": 99})
-        assert permits.in_flight(topic(limited).name) == 1
+        assert leases.in_flight(topic(limited).name) == 1
 
     assert held_by(limited.engine, body["id"]) is None
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     # Another attempt has the task by now, under a permit of its own.
     give_back(limited.engine, body, "late")
-    assert permits.in_flight(topic(limited).name) == 2
+    assert leases.in_flight(topic(limited).name) == 2
 
 
 def test_permit_of_a_task_that_is_given_back_is_free_even_if_the_engine_is_away(limited: Bench) -> None:
@@ -94,7 +95,7 @@ def test_permit_of_a_task_that_is_given_back_is_free_even_if_the_engine_is_away(
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
     give_back(away, message(limited), "cut off")
-    assert permits.in_flight(topic(limited).name) == 0
+    assert leases.in_flight(topic(limited).name) == 0
 
 
 def test_fetch_that_the_engine_refuses_gives_its_permits_back(
@@ -105,7 +106,7 @@ def test_fetch_that_the_engine_refuses_gives_its_permits_back(
         patch.setitem(vars(limited.runtime), "engine", Engine(EngineSession(f"{engine_url}/nowhere")))
         refused = fetch([topic(limited)], max_tasks=1)
     assert (refused.enqueued, refused.asked, refused.answered) == (0, False, False)
-    assert permits.in_flight(topic(limited).name) == 0
+    assert leases.in_flight(topic(limited).name) == 0
     assert fetch([topic(limited)], max_tasks=1).enqueued == 1
 
 
@@ -118,7 +119,7 @@ def test_step_ends_well_even_if_the_next_of_its_topic_is_refused(
     with monkeypatch.context() as patch:
         patch.setitem(vars(limited.runtime), "engine", Engine(EngineSession(f"{engine_url}/nowhere")))
         end_permit(StepMessage.load(message(limited)))
-    assert permits.in_flight(topic(limited).name) == 0
+    assert leases.in_flight(topic(limited).name) == 0
 
 
 def test_limit_holds_for_the_tasks_of_one_instance_too(limited: Bench) -> None:
@@ -156,7 +157,7 @@ def test_limited_topic_leaves_others_their_share_and_what_it_does_not_use(
 def test_topic_that_gets_no_share_does_not_count_as_empty(
     limited: Bench, monkeypatch: pytest.MonkeyPatch, chance: float, is_asked: bool
 ) -> None:
-    monkeypatch.setattr("tasks.follow.random.random", lambda: chance)
+    monkeypatch.setattr("tasks.fetching.follow.random.random", lambda: chance)
     followed = fetch([topic(limited), Topic(f"{limited.key}.b")], max_tasks=1)
     assert (followed.enqueued, followed.asked, followed.answered) == (0, is_asked, True)
 

@@ -16,12 +16,12 @@ from app import create_app
 from camunda_bridge import File, Raw, VariableError
 from camunda_bridge.errors import EngineRefused
 from camunda_bridge.variables import to_engine
-from logs.redaction import REDACTED
 from store.events import COMPLETED, FAILED
 from store.models import process_store
 from store.processes import OK, NewProcess
-from tasks import reconcile
 from tasks.replay import Recorded
+from tasks.settling import reconcile
+from telemetry.logs.redaction import REDACTED
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 

@@ -14,8 +14,8 @@ from store.processes import ERROR, OK, Ending, NewProcess
 from store.retention import Retention
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
 from tasks import runtime as runtime_module
-from tasks import settle as settling
 from tasks.runtime import Runtime, runtime
+from tasks.settling import settle as settling
 from tests.integration.conftest import Clock
 from tests.integration.threads import together
 

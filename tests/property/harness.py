@@ -15,10 +15,13 @@ from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.locks import new_token
 from store.events import OPS
 from store.processes import PENDING, NewProcess
-from tasks import follow, reconcile, start, step
-from tasks.messages import StepMessage
+from tasks.broker.step_message import StepMessage
+from tasks.fetching import follow
 from tasks.processes import registry
 from tasks.runtime import Runtime
+from tasks.settling import reconcile
+from tasks.starts import start
+from tasks.steps import run
 from testkit import ProcessRun
 from testkit.isolation import Deployments, delete_deployments
 from tests.property import bpmn
@@ -72,7 +75,7 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
         runtime.processes.accept(NewProcess(row_id, name, "h", processes[0].key, {}, name))
         start._start_ours(row_id, new_token(), None)
         while messages or follow.fetch(registry.topics(), max_tasks=FETCHED).enqueued:
-            step.run_step(messages.popleft().dump())
+            run.run_step(messages.popleft().dump())
         reconcile.settle_incidents()
         reconcile.sweep_running()
         row = runtime.processes.by_id(row_id)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, note, settings
 
 from camunda_bridge.client import Engine
-from tasks.messages import StepMessage
+from tasks.broker.step_message import StepMessage
 from tasks.runtime import Runtime
 from tests.property import bpmn
 from tests.property.diagram import Diagram, Step, parts_of

@@ -12,7 +12,7 @@ import pytest
 
 from app.cli import auth_group, process_cli
 from dev.environment import ROOT
-from metrics.declared import NAMESPACE, catalogue
+from telemetry.metrics.declared import NAMESPACE, catalogue
 from tests.unit.facade import Facade
 
 PAGES = [

@@ -81,7 +81,7 @@ def test_every_queue_is_listed() -> None:
 
 
 def test_names_in_flower_are_those_that_messages_carry() -> None:
-    shadows = set(re.findall(r'shadow=f?"([^"]+)"', (ROOT / "tasks" / "publish.py").read_text()))
+    shadows = set(re.findall(r'shadow=f?"([^"]+)"', (ROOT / "tasks" / "broker" / "publish.py").read_text()))
     shown = [
         re.sub(r"\{.*?(topic|process_key).*?\}", lambda it: f"<{it[1].replace('_', ' ')}>", name) for name in shadows
     ]

@@ -13,7 +13,7 @@ from app import bulk_acts
 from app.client.exit_codes import ExitCode
 from store.events import EventRow
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
-from tasks.flow import controls, refresh
+from tasks.topics.controls import controls, refresh
 from tests.unit.facade import Facade, problem
 from tests.unit.test_client_commands import flask
 

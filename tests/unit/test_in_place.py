@@ -9,9 +9,9 @@ import pytest
 
 from camunda_bridge.client import LockedTask
 from settings import Settings
-from tasks import in_place
-from tasks.in_place import Chain, chain, take
-from tasks.messages import StepMessage
+from tasks.broker.step_message import StepMessage
+from tasks.steps import inline
+from tasks.steps.inline import Chain, chain, take
 from tests.unit.facade import Facade
 
 FIRST = "onboard-user.validate-user-information"
@@ -20,7 +20,7 @@ FIRST = "onboard-user.validate-user-information"
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[StepMessage]]:
     found: list[StepMessage] = []
-    monkeypatch.setattr(in_place, "send_step", found.append)
+    monkeypatch.setattr(inline, "send_step", found.append)
     facade = Facade(Settings(steps_in_place_ms=60_000, redis_url="redis://127.0.0.1:9/0"), monkeypatch)
     yield found
     facade.close()

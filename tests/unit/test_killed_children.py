@@ -17,8 +17,8 @@ from billiard.exceptions import WorkerLostError
 from kombu.asynchronous import Hub, get_event_loop, set_event_loop
 from structlog.contextvars import clear_contextvars, get_contextvars
 
-from tasks.shutdown import cutting_off, has_ended
-from tasks.worker import report_killed_child
+from tasks.worker.bootsteps import report_killed_child
+from tasks.worker.shutdown import cutting_off, has_ended
 from tests.unit.facade import Facade
 
 BODY = {"version": 1, "id": "external", "topic": "onboard-user.respond", "instanceId": "pi", "businessKey": "order-1"}

@@ -11,11 +11,11 @@ import pytest
 import structlog
 from gunicorn.config import Config
 
-from logs.configuring import configure_logging
-from logs.redaction import REDACTED, values_at_hand
-from logs.web import WebLog
 from settings import Settings
-from tasks import log_context
+from telemetry import log_context
+from telemetry.logs.configuring import configure_logging
+from telemetry.logs.redaction import REDACTED, values_at_hand
+from telemetry.logs.web import WebLog
 
 
 class Written:

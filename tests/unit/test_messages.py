@@ -10,8 +10,8 @@ import pytest
 
 from camunda_bridge.client import LockedTask
 from store.events import AttemptKey
-from tasks import messages
-from tasks.messages import QUEUE_SHARE, StepMessage
+from tasks.broker import step_message
+from tasks.broker.step_message import QUEUE_SHARE, StepMessage
 
 TASK = LockedTask(
     id="task-1",
@@ -70,7 +70,7 @@ def test_attempt_is_named_by_task_and_token() -> None:
     ("age_s", "expired"), [(0.0, False), (14.75, False), (15.0, True), (100.0, True), (-5.0, False)]
 )
 def test_message_expires_before_its_lock_does(monkeypatch: pytest.MonkeyPatch, age_s: float, expired: bool) -> None:
-    monkeypatch.setattr(messages, "broker_now", lambda: MESSAGE.fetched_at + age_s)
+    monkeypatch.setattr(step_message, "broker_now", lambda: MESSAGE.fetched_at + age_s)
     assert MESSAGE.is_expired() is expired
     assert MESSAGE.age_s() == max(0.0, age_s)
     assert QUEUE_SHARE < 1

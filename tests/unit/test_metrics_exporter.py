@@ -11,8 +11,8 @@ from urllib.request import urlopen
 import pytest
 
 from dev.ports import LOOPBACK, free_port
-from metrics import declared
-from metrics.exporter import serve
+from telemetry.metrics import declared
+from telemetry.metrics.exporter import serve
 from tests.unit.metrics_text import Scrape
 
 #: seconds

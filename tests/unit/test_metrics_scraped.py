@@ -12,16 +12,16 @@ import sqlalchemy as sa
 import sqlglot
 from sqlalchemy.dialects import mssql
 
-from metrics import declared
-from metrics.showing import render
 from store.counts import Counts
 from store.database import Database
 from store.processes import ERROR, OK, Ending, NewProcess
 from tasks import topic_ops
-from tasks.gate import CLOSED_KEY
-from tasks.publish import send_start, send_start_again
-from tasks.room import send_heartbeat
+from tasks.broker.publish import send_start, send_start_again
+from tasks.broker.start_throttle import CLOSED_KEY
+from tasks.broker.worker_capacity import send_heartbeat
 from tasks.scraped import System
+from telemetry.metrics import declared
+from telemetry.metrics.showing import render
 from tests.unit.facade import USER, Facade
 from tests.unit.metrics_text import Scrape
 

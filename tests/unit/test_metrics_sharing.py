@@ -22,8 +22,8 @@ PATIENCE_S = 60
 HEAD = """
 import os, signal, sys, time
 from pathlib import Path
-from metrics import declared
-from metrics.showing import render, share_once
+from telemetry.metrics import declared
+from telemetry.metrics.showing import render, share_once
 
 def child(work, how=lambda: os._exit(0)):
     pid = os.fork()
@@ -134,7 +134,7 @@ def test_folder_of_a_killed_family_is_removed_by_the_next_one(family: Family) ->
 
 def test_child_that_is_forked_while_metrics_are_read_holds_nobody_up(family: Family) -> None:
     said = family("""
-        from metrics import showing
+        from telemetry.metrics import showing
         with showing._shared.settled():
             pid = os.fork()
             if pid == 0:
@@ -152,7 +152,7 @@ def test_folder_of_a_family_that_lives_is_left_alone(family: Family) -> None:
     said = family("""
         import subprocess
         os.utime(own, (0, 0))
-        other = "from metrics.showing import share_once; share_once('web', sys.argv[1])"
+        other = "from telemetry.metrics.showing import share_once; share_once('web', sys.argv[1])"
         subprocess.run([sys.executable, "-c", "import sys;" + other, str(folder)], check=True)
         print(own.exists())
     """)
@@ -161,7 +161,7 @@ def test_folder_of_a_family_that_lives_is_left_alone(family: Family) -> None:
 
 def test_folder_that_cannot_be_made_is_named(family: Family) -> None:
     said = family("""
-        from metrics import showing
+        from telemetry.metrics import showing
         from settings import SettingsError
         showing._shared = None
         try:

@@ -14,7 +14,7 @@ from store.database import DatabaseAway
 from store.events import OPS, EventRow, EventStore
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow, ProcessStore
 from tasks import retry as retrying
-from tasks.settle import settle
+from tasks.settling.settle import settle
 from tests.integration.threads import together
 from tests.unit.facade import Facade, problem
 

@@ -15,7 +15,7 @@ import yaml
 
 from app.problems import problem_types
 from dev.environment import ROOT
-from metrics.declared import NAMESPACE, Described, catalogue
+from telemetry.metrics.declared import NAMESPACE, Described, catalogue
 
 OPS = ROOT / "ops"
 #: labels that Prometheus gives to every series

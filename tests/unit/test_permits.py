@@ -13,9 +13,10 @@ import redis
 from camunda_bridge.client import Topic
 from dev.broker import Broker
 from settings import Settings
-from tasks import permits, runtime
-from tasks.flow import Limit
+from tasks import runtime
 from tasks.runtime import Runtime
+from tasks.topics import leases
+from tasks.topics.controls import Limit
 from tests.support.api import eventually
 
 TOPIC = Topic("order.charge")
@@ -31,7 +32,7 @@ def _own_runtime(shared_broker: Broker, client: redis.Redis, monkeypatch: pytest
 
 
 def take(limit: Limit, wanted: int, token: str = "t") -> list[str]:
-    return permits.take(TOPIC, limit, wanted, token)
+    return leases.take(TOPIC, limit, wanted, token)
 
 
 def test_no_more_are_granted_than_the_limit_whoever_asks() -> None:
@@ -40,27 +41,27 @@ def test_no_more_are_granted_than_the_limit_whoever_asks() -> None:
         granted = list(pool.map(lambda number: take(limit, 2, f"token-{number}"), range(8)))
     assert sum(len(some) for some in granted) == 5
     assert len({permit for some in granted for permit in some}) == 5
-    assert permits.in_flight(TOPIC.name) == 5
+    assert leases.in_flight(TOPIC.name) == 5
 
 
 def test_permit_that_is_given_back_is_free_for_others() -> None:
     limit = Limit(max_concurrency=2)
     first = take(limit, 2, "one")
     assert take(limit, 1, "two") == []
-    permits.give_back(TOPIC.name, limit, first[:1])
+    leases.give_back(TOPIC.name, limit, first[:1])
     assert take(limit, 5, "three") == ["three:0"]
 
 
 def test_end_of_a_step_tells_whether_others_were_held_back() -> None:
     limit = Limit(max_concurrency=1)
     (permit,) = take(limit, 1, "one")
-    assert not permits.end("task", "one", TOPIC.name, permit)
+    assert not leases.end("task", "one", TOPIC.name, permit)
     (permit,) = take(limit, 1, "two")
     assert take(limit, 1, "three") == []
-    assert permits.end("task", "two", TOPIC.name, permit)
-    permits.nothing_held_back(TOPIC.name)
+    assert leases.end("task", "two", TOPIC.name, permit)
+    leases.nothing_held_back(TOPIC.name)
     (permit,) = take(limit, 1, "four")
-    assert not permits.end("task", "four", TOPIC.name, permit)
+    assert not leases.end("task", "four", TOPIC.name, permit)
 
 
 def test_permit_of_a_killed_worker_lapses_with_its_lock() -> None:
@@ -76,41 +77,41 @@ def test_permit_of_a_killed_worker_lapses_with_its_lock() -> None:
 def test_permit_lives_as_long_as_its_lock_is_extended() -> None:
     limit = Limit(max_concurrency=1)
     (permit,) = take(limit, 1, "long")
-    permits.begin("task", "long", TOPIC.name, permit)
+    leases.begin("task", "long", TOPIC.name, permit)
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
-        permits.renew("task", "long")
+        leases.renew("task", "long")
         assert take(limit, 1, "other") == []
         time.sleep(0.1)
-    permits.end("task", "long", TOPIC.name, permit)
+    leases.end("task", "long", TOPIC.name, permit)
     assert take(limit, 1, "other")
 
 
 def test_step_that_ends_while_its_permit_is_renewed_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = Limit(max_concurrency=1)
     (permit,) = take(limit, 1, "long")
-    permits.begin("task", "long", TOPIC.name, permit)
-    run = permits._script
+    leases.begin("task", "long", TOPIC.name, permit)
+    run = leases._script
 
     def late(*given: Any) -> Any:
         # the step's own thread, while that of the lock keeper is on its way to Redis
-        permits.end("task", "long", TOPIC.name, permit)
+        leases.end("task", "long", TOPIC.name, permit)
         return run(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(permits, "_script", late)
-        permits.renew("task", "long")
-    assert permits.in_flight(TOPIC.name) == 0
+        patch.setattr(leases, "_script", late)
+        leases.renew("task", "long")
+    assert leases.in_flight(TOPIC.name) == 0
 
 
 def test_emptied_redis_counts_a_running_step_again_at_its_next_extension(client: redis.Redis) -> None:
     limit = Limit(max_concurrency=1)
     (permit,) = take(limit, 1, "long")
-    permits.begin("task", "long", TOPIC.name, permit)
+    leases.begin("task", "long", TOPIC.name, permit)
     client.flushall()
-    permits.renew("task", "long")
+    leases.renew("task", "long")
     assert take(limit, 1, "other") == []
-    permits.end("task", "long", TOPIC.name, permit)
+    leases.end("task", "long", TOPIC.name, permit)
 
 
 def test_rate_lets_a_second_of_it_come_at_once_and_the_rest_evenly() -> None:
@@ -127,7 +128,7 @@ def test_rate_that_was_not_used_is_given_back() -> None:
     slow = Limit.of(None, "1/hour")
     (permit,) = take(slow, 3)
     assert take(slow, 1) == []
-    permits.give_back(TOPIC.name, slow, [permit])
+    leases.give_back(TOPIC.name, slow, [permit])
     assert len(take(slow, 3)) == 1
 
 
@@ -140,4 +141,4 @@ def test_nothing_is_granted_while_redis_is_away(own_broker: Broker, monkeypatch:
     assert take(Limit(1), 1)
     own_broker.process.kill()
     assert take(Limit(9), 1) == []
-    assert not permits.end("task", "t", TOPIC.name, "t:0")
+    assert not leases.end("task", "t", TOPIC.name, "t:0")

@@ -14,7 +14,7 @@ from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR
 from kombu.asynchronous import Hub, set_event_loop
 
 from tasks import app
-from tasks.pool import Pool
+from tasks.worker.pool import Pool
 
 SLOTS = 2
 

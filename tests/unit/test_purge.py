@@ -12,7 +12,7 @@ from store import processes, retention
 from store.clock import now
 from store.database import DatabaseAway
 from store.processes import ERROR, OK, Ending, NewProcess
-from tasks import purge
+from tasks.settling import purge
 from tests.unit.facade import Facade
 
 DONE = Ending(OK)

@@ -6,7 +6,7 @@ import pytest
 from kombu.transport.redis import Channel
 from kombu.utils.scheduling import cycle_by_name
 
-from tasks.queue_order import UnderWayFirst
+from tasks.broker.queue_order import UnderWayFirst
 
 ALL = ["starts", "steps.b", "polls", "steps.a", "settling"]
 

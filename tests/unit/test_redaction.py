@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from logs.redaction import REDACTED, Redactor, names_of, redactor, shown_error, shown_text, values_at_hand
+from telemetry.logs.redaction import REDACTED, Redactor, names_of, redactor, shown_error, shown_text, values_at_hand
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from store.clock import now
 from store.events import EventStore, NewEvent
 from store.migrate import ROOT
 from store.processes import NewProcess
-from tasks import reconcile
-from tasks.publish import BrokerAway, send_start
+from tasks.broker.publish import BrokerAway, send_start
+from tasks.settling import reconcile
 from tests.unit.facade import Facade
 
 #: seconds that two reconcilers may take

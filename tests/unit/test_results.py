@@ -10,8 +10,8 @@ from celery.result import AsyncResult
 
 from store.processes import ERROR, OK, Ending, ProcessRow
 from tasks import app as celery_app
-from tasks.results import KEY_PREFIX
-from tasks.settle import ops_event, reopen, settle
+from tasks.broker.results import KEY_PREFIX
+from tasks.settling.settle import ops_event, reopen, settle
 from tests.integration.threads import together
 from tests.unit.facade import Facade
 

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from dev.broker import Broker
-from tasks import room
-from tasks.room import (
+from tasks.broker import worker_capacity
+from tasks.broker.worker_capacity import (
     BACKLOG_KEY,
     HEARTBEAT_LIFETIME_S,
     MAX_AGE_S,
@@ -43,8 +43,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
-    monkeypatch.setattr(room, "time", clock)
-    monkeypatch.setattr(room, "broker_now", clock.time)
+    monkeypatch.setattr(worker_capacity, "time", clock)
+    monkeypatch.setattr(worker_capacity, "broker_now", clock.time)
     return clock
 
 
@@ -124,7 +124,7 @@ def test_queued_steps_are_remembered_until_the_next_count(client: redis.Redis, g
 def test_backlog_is_seen_by_others_until_it_is_cleared(client: redis.Redis, gauge: RoomGauge) -> None:
     gauge.mark_backlog()
     assert RoomGauge(client, QUEUES).read().backlog
-    assert 0 < client.pttl(BACKLOG_KEY) <= room.BACKLOG_LIFETIME_MS
+    assert 0 < client.pttl(BACKLOG_KEY) <= worker_capacity.BACKLOG_LIFETIME_MS
     gauge.clear_backlog()
     assert not gauge.read(fresh=True).backlog
 

@@ -13,10 +13,11 @@ import pytest
 import redis
 from kombu.utils.imports import symbol_by_name
 
-from metrics import declared
-from tasks import app, publish
-from tasks.scheduler import TickScheduler
-from tasks.ticks import tick_waits
+from tasks import app
+from tasks.beat.scheduler import TickScheduler
+from tasks.beat.ticks import tick_waits
+from tasks.broker import publish
+from telemetry.metrics import declared
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_a_broker_that_is_away_is_said_and_the_next_tick_comes(
     away = redis.Redis(port=1, socket_connect_timeout=0.2)
     monkeypatch.setattr(publish, "runtime", lambda: SimpleNamespace(redis=away))
     time.sleep(0.35)
-    with caplog.at_level(logging.WARNING, "tasks.scheduler"):
+    with caplog.at_level(logging.WARNING, "tasks.beat.scheduler"):
         assert scheduler.tick() == 0
     (line,) = caplog.messages
     assert line.startswith("tick left out: tick poll was not taken by the broker")

@@ -40,9 +40,10 @@ from store.events import (
     Progress,
 )
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
-from tasks import reconcile, watched
-from tasks.killed import report_killed
-from tasks.messages import StepMessage
+from tasks.broker import notify
+from tasks.broker.step_message import StepMessage
+from tasks.settling import reconcile
+from tasks.steps.killed import report_killed
 from tests.unit.facade import Facade, problem
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -238,7 +239,7 @@ def test_sweep_finds_what_no_wake_up_told(facade: Facade, sweeps: Callable[..., 
 def live(facade: Facade, sweeps: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A stream of `order-1` that nothing but a wake-up through Redis makes look again."""
     sweeps(60)
-    monkeypatch.setattr(watched, "_announcer", watched.Announcer(lambda: facade.runtime.redis))
+    monkeypatch.setattr(notify, "_announcer", notify.Announcer(lambda: facade.runtime.redis))
     row = accept(facade)
     assert facade.runtime.processes.claim(row.id, "token", for_s=30)[1]
     assert facade.runtime.processes.record_instance(row.id, "pi-1")
@@ -246,17 +247,17 @@ def live(facade: Facade, sweeps: Callable[..., None], monkeypatch: pytest.Monkey
     with redis.Redis.from_url(facade.settings.redis_url, decode_responses=True) as client:
         heard = client.pubsub(ignore_subscribe_messages=True)
         running = Running(facade, row)
-        heard.psubscribe(**{f"{watched.CHANNEL_PREFIX}*": lambda message: running.hub.changed(told_of(message))})
+        heard.psubscribe(**{f"{notify.CHANNEL_PREFIX}*": lambda message: running.hub.changed(told_of(message))})
         listener = heard.run_in_thread(sleep_time=0.01, daemon=True)
         running.wait_for("event: started")
-        eventually(lambda: client.zscore(watched.WATCHED_KEY, "order-1"))
+        eventually(lambda: client.zscore(notify.WATCHED_KEY, "order-1"))
         yield running
         listener.stop()
         listener.join(5)
 
 
 def told_of(message: dict[str, str]) -> str:
-    return message["channel"].removeprefix(watched.CHANNEL_PREFIX)
+    return message["channel"].removeprefix(notify.CHANNEL_PREFIX)
 
 
 def eventually(condition: Callable[[], Any]) -> None:

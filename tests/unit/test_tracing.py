@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from camunda_bridge.session import EngineSession
 from settings import Settings
-from tasks import tracing
+from telemetry import tracing
 from tests.support.collector import Collector
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -33,7 +32,7 @@ def collector() -> Iterator[Collector]:
 
 def test_nothing_of_opentelemetry_is_imported_while_tracing_is_off() -> None:
     code = (
-        "import sys; from app import create_app; import tasks.worker, tasks.step, tasks.start, tasks.tracing as t\n"
+        "import sys; from app import create_app; import tasks.worker.bootsteps, tasks.steps.run, tasks.starts.start, telemetry.tracing as t\n"
         "create_app().test_client().get('/health/live')\n"
         "with t.span('x') as span: t.annotate(a=1); t.fail('y')\n"
         "assert span is None and t.traceparent() is None\n"
@@ -48,7 +47,7 @@ def test_nothing_of_opentelemetry_is_imported_while_tracing_is_off() -> None:
 
 def test_engine_calls_are_not_observed_while_tracing_is_off() -> None:
     tracing.configure(Settings())
-    assert EngineSession.observe is None
+    assert tracing.engine_calls() is None
 
 
 def test_spans_go_on_with_the_callers_trace_and_know_their_parents(collector: Collector) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tasks.watched import CHANNEL_PREFIX, LOOK_EVERY_S, PAUSE_S, WATCH_S, WATCHED_KEY, Announcer, watch
+from tasks.broker.notify import CHANNEL_PREFIX, LOOK_EVERY_S, PAUSE_S, WATCH_S, WATCHED_KEY, Announcer, watch
 
 
 class Clock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.ways import TRY_AGAIN, Way, Ways
+from tasks.fetching.strategy import TRY_AGAIN, Way, Ways
 
 #: seconds
 WORTH_S = 0.012

@@ -21,9 +21,9 @@ from dev.environment import ROOT
 from store import webhooks as rows
 from store.processes import OK, Ending
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery
-from tasks import publish
-from tasks.publish import BrokerAway
-from tasks.settle import settle
+from tasks.broker import publish
+from tasks.broker.publish import BrokerAway
+from tasks.settling.settle import settle
 from tasks.webhooks import delivering
 from tasks.webhooks.delivering import deliver_webhook, enqueue_due, webhooks
 from tasks.webhooks.receivers import Receivers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.worker import _drop_overtaken
+from tasks.worker.bootsteps import _drop_overtaken
 
 
 def event(kind: str, uuid: str, **more: bool) -> dict[str, Any]:

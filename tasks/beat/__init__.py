@@ -1,0 +1,1 @@
+"""The scheduler, and the ticks that keep its tasks single."""

@@ -1,0 +1,34 @@
+"""Ticks that never pile up: however many beats run, one tick an interval does the work."""
+
+from __future__ import annotations
+
+import redis
+
+from tasks.runtime import KEY_PREFIX, broker_now, runtime
+from telemetry.metrics import declared
+
+#: taken off the interval, in milliseconds, so that a tick is not lost to the one before it by a hair
+SLACK_MS = 100
+#: seconds for which the last tick is remembered
+REMEMBERED_S = 7 * 86_400
+
+
+def tick_waits(name: str) -> str:
+    """The key in Redis that says that a tick of this name waits in its queue; the tick deletes it when it begins."""
+    return f"{KEY_PREFIX}tick-waits:{name}"
+
+
+def is_first_tick(name: str, interval_ms: int) -> bool:
+    """True for the first tick of `name` within its interval; never while Redis is away."""
+    lifetime_ms = max(interval_ms - SLACK_MS, interval_ms // 2)
+    try:
+        client = runtime().redis
+        client.delete(tick_waits(name))
+        first = bool(client.set(f"{KEY_PREFIX}tick:{name}", "1", nx=True, px=lifetime_ms))
+        if first:
+            declared.TICKS.labels(name).inc()
+            # for /health/ready: when it was
+            client.set(f"{KEY_PREFIX}ticked:{name}", broker_now(), ex=REMEMBERED_S)
+    except redis.RedisError:
+        return False
+    return first

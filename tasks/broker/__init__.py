@@ -1,0 +1,1 @@
+"""What goes through Redis: messages, results, announcements."""

@@ -1,0 +1,115 @@
+"""What a step's message says. The engine is the truth about the task; the message saves asking it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from camunda_bridge.client import LockedTask
+from camunda_bridge.context import ExecutionContext
+from camunda_bridge.variables import Typed
+from store.events import AttemptKey
+from store.types import fitting
+from tasks.runtime import broker_now
+
+#: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
+#: needs no new version. `version`, `id`, `token`, `topic` and `permit` stay for ever: by them a task is given back.
+VERSION = 1
+
+#: share of the lock's time that a message may spend in the broker; the rest is the handler's until it is extended
+QUEUE_SHARE = 0.75
+
+
+class UnknownVersion(ValueError):
+    """The message is of a version that this worker does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepMessage:
+    """One locked external task on its way to a worker.
+
+    `fetched_at`: by the shared clock (:func:`tasks.runtime.broker_now`), before the fetch was sent. `lock_s`: how long
+    the lock lasts from then, in seconds. `confirm`: the attempt whose accepted completion led here, still to be written
+    down. `permit`: what the topic's limit counts it by (see tasks.topics.leases), None without a limit.
+    """
+
+    task: LockedTask
+    token: str
+    fetched_at: float
+    lock_s: float
+    confirm: AttemptKey | None = None
+    permit: str | None = None
+
+    @property
+    def attempt(self) -> AttemptKey:
+        """What names this attempt."""
+        return AttemptKey(self.task.id, self.token)
+
+    def is_expired(self) -> bool:
+        """True when the lock may have run out: the engine offers the task again."""
+        return self.age_s() >= self.lock_s * QUEUE_SHARE
+
+    def age_s(self) -> float:
+        """Seconds since the fetch."""
+        return max(0.0, broker_now() - self.fetched_at)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        task = self.task
+        body: dict[str, Any] = {
+            "version": VERSION,
+            "id": task.id,
+            "topic": task.topic,
+            "activityId": task.activity_id,
+            "definitionId": task.process_definition_id,
+            "definitionKey": task.process_definition_key,
+            "instanceId": task.process_instance_id,
+            "businessKey": task.business_key,
+            "retries": task.retries,
+            "variables": task.variables,
+            "token": self.token,
+            "fetchedAt": self.fetched_at,
+            "lock": self.lock_s,
+        }
+        if self.confirm is not None:
+            body["confirm"] = [self.confirm.external_task_id, self.confirm.lock_token]
+        if self.permit is not None:
+            body["permit"] = self.permit
+        return body
+
+    @classmethod
+    def load(cls, body: dict[str, Any]) -> StepMessage:
+        """From JSON.
+
+        Raises:
+            UnknownVersion: the message has another version.
+        """
+        if body.get("version") != VERSION:
+            raise UnknownVersion(f"a step message of version {body.get('version')!r}, this worker knows {VERSION}")
+        variables: dict[str, Typed] = body["variables"]
+        confirm = body.get("confirm")
+        return cls(
+            LockedTask(
+                id=body["id"],
+                topic=body["topic"],
+                activity_id=body["activityId"],
+                process_definition_id=body["definitionId"],
+                process_definition_key=body["definitionKey"],
+                process_instance_id=body["instanceId"],
+                business_key=body["businessKey"],
+                retries=body["retries"],
+                variables=variables,
+            ),
+            body["token"],
+            body["fetchedAt"],
+            body["lock"],
+            AttemptKey(*confirm) if confirm else None,
+            body.get("permit"),
+        )
+
+
+def correlation_id_of(task: LockedTask, context: ExecutionContext) -> str:
+    """Whose process a step is of: as its start said, or by the business key, or by its instance alone."""
+    # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
+    business_key = fitting(task.business_key or "", 200).rstrip(" ")
+    return context.correlation_id or business_key or task.process_instance_id

@@ -1,0 +1,1 @@
+"""How tasks are fetched from the engine and become step messages."""

@@ -1,0 +1,81 @@
+"""How a process ended. This module alone decides it, for workers, the reconciler and every command.
+
+What was written down decides: the outcome of the first response step whose completion the engine accepted. The engine's
+history decides only where nobody wrote an outcome. While neither is known, the process is pending.
+
+A response step's attempt becomes `completed` in the transaction that ends its process. So whatever outcome may still
+have to be looked at is in an open attempt.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from camunda_bridge.endings import end_of
+from camunda_bridge.task_fate import Fate, fate_of
+from camunda_bridge.variables import parse_date
+from store.events import AttemptKey, OpenAnswer
+from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
+from tasks.runtime import runtime
+from tasks.settling.settle import settle
+from tasks.steps.error_codes import deployed_bpmn
+
+#: states of an instance in the engine's history that are no end
+RUNNING = frozenset({"ACTIVE", "SUSPENDED"})
+
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+def settle_answered(row: ProcessRow, *, known: AttemptKey | None = None, has_ended_well: bool = False) -> bool:
+    """Settle a row by the first outcome of a response step that the engine accepted; False when there is none.
+
+    Args:
+        known: an attempt whose completion the engine has surely accepted.
+        has_ended_well: history calls its instance completed. Then an outcome counts as accepted of whose task the
+            engine has no log, as below history level FULL.
+
+    Raises:
+        EngineAway: nobody can tell now which outcome the engine accepted.
+    """
+    if row.process_instance_id is None:
+        return False
+    accepted: list[tuple[datetime, int, OpenAnswer]] = []
+    for answer in runtime().events.open_answers(row.correlation_id, row.process_instance_id):
+        end = fate_of(runtime().engine, answer.attempt.external_task_id, answer.attempt.lock_token)
+        has_no_log = end.fate is Fate.UNKNOWN and has_ended_well
+        if end.fate is Fate.COMPLETED or has_no_log or answer.attempt == known:
+            # Times of the engine alone are compared; without its log, the order in which the outcomes were written.
+            accepted.append((parse_date(end.at) if end.at else _BEFORE_ALL, answer.seq, answer))
+    # The first one ends the row. The others come too late, which is recorded with them.
+    for _, _, answer in sorted(accepted):
+        settle(row, ending_by(answer.process_status, answer.document, answer.identifiers), confirm=answer.attempt)
+    return bool(accepted)
+
+
+def settle_ended(row: ProcessRow, instance: dict[str, Any]) -> bool:
+    """Settle a row whose instance has ended; False while it runs, or when the row was settled before.
+
+    `instance`: what the engine's history says of it.
+
+    Raises:
+        EngineAway: nobody can tell now how it ended.
+    """
+    state = instance["state"]
+    if state in RUNNING:
+        return False
+    if settle_answered(row, has_ended_well=state == "COMPLETED"):
+        return True
+    if state == "COMPLETED":
+        is_good, document = end_of(runtime().engine, deployed_bpmn, instance["id"])
+        return settle(row, ending_by(OK if is_good else ERROR, document), as_found=True)
+    runtime().events.forget_outcomes(row.correlation_id, instance["id"])
+    reason = instance.get("deleteReason") or "the instance was deleted in the engine"
+    return settle(row, Ending(CANCELLED, error={"code": "CANCELLED", "message": reason, "type": state}), as_found=True)
+
+
+def ending_by(status: str, document: Any, identifiers: dict[str, Any] | None = None) -> Ending:
+    """The end of a process whose outcome is `document`."""
+    if status == OK:
+        return Ending(OK, result=document, identifiers=identifiers)
+    return Ending(status, error=document, identifiers=identifiers)

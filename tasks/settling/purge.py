@@ -1,0 +1,56 @@
+"""Housekeeping by beat: delete what is older than RETENTION_DAYS, in small steps, a bounded time each tick."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+
+from store.clock import now
+from store.retention import Retention
+from tasks import app
+from tasks.beat.ticks import is_first_tick
+from tasks.runtime import runtime
+from tasks.settling.rounds import AWAY, each_row, part_of_a_round
+
+log = logging.getLogger(__name__)
+
+#: seconds that one tick may take: it keeps a slot from settling
+BUDGET_S = 10.0
+#: seconds between two transactions, for everybody else's
+PAUSE_S = 0.02
+
+
+@app.task(name="purge")
+def purge() -> None:
+    """One tick; none when RETENTION_DAYS is 0."""
+    settings = runtime().settings
+    if settings.retention_days and is_first_tick("purge", settings.purge_interval_ms):
+        purge_old(settings.retention_days)
+
+
+def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
+    """Delete what ended more than `days` days ago, for at most `budget_s` seconds; how many rows that were."""
+    retention = Retention(runtime().database)
+    before = now() - timedelta(days=days)
+    deadline = time.monotonic() + budget_s
+    deleted = 0
+    with part_of_a_round("purge"):
+        try:
+            while time.monotonic() < deadline and (rows := retention.purge(before)):
+                deleted += rows
+                time.sleep(PAUSE_S)
+        except AWAY:
+            raise
+        except Exception as error:
+            # One of many cannot be deleted: the others are, each by itself.
+            log.warning("a batch of old rows cannot be deleted, each is tried alone: %s", error)
+            each_row(
+                "purge",
+                retention.due(before),
+                lambda due: retention.purge_one(due, before),
+                key=lambda due: str(due.seq),
+            )
+    if deleted:
+        log.info("%d rows deleted that ended more than %d days ago", deleted, days)
+    return deleted

@@ -1,0 +1,177 @@
+"""Rounds of work on many rows: one row that fails is put off alone, and the others are worked on.
+
+A row that failed is not tried again for a while, which doubles with each failure. Redis remembers it: when it is
+emptied, the row is tried once more than it would have been.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import redis
+from structlog.contextvars import bound_contextvars
+
+from camunda_bridge.errors import BridgeError, EngineAway, Unauthorized
+from store.database import DatabaseAway
+from tasks.broker.publish import BrokerAway
+from tasks.runtime import KEY_PREFIX, runtime
+from telemetry.metrics import declared
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: the partner of all rows is away, whatever row was asked about
+AWAY = (EngineAway, Unauthorized, DatabaseAway, BrokerAway, redis.RedisError)
+#: after so many rows in a row for which a partner was away, it counts as away for all
+AWAY_AFTER = 3
+#: first and longest time for which a row is put off, in seconds
+PUT_OFF_S, MAX_PUT_OFF_S = 2.0, 600.0
+#: seconds for which failures are remembered after the last one
+REMEMBERED_S = 86_400
+
+
+def each_row(
+    part: str,
+    rows: Sequence[T],
+    work: Callable[[T], object],
+    *,
+    key: Callable[[T], str],
+    give_back: Callable[[Sequence[T]], object] | None = None,
+) -> None:
+    """Work on each row in turn. One that fails, for whatever reason, is logged, counted and put off.
+
+    Args:
+        part: names the work, in logs, metrics and Redis.
+        key: what names a row in Redis.
+        give_back: called with the rows that were not worked on, when a partner is away.
+
+    Raises:
+        EngineAway, Unauthorized, DatabaseAway, BrokerAway, redis.RedisError: a partner was away for several rows one
+            after the other, or for the only ones that were left.
+    """
+    failed, waiting = _failures(part, rows, key)
+    suspects: list[tuple[T, Exception]] = []
+    for position, row in enumerate(rows):
+        if key(row) in waiting:
+            continue
+        try:
+            with bound_contextvars(correlationId=getattr(row, "correlation_id", None)):
+                work(row)
+        except AWAY as error:
+            suspects.append((row, error))
+            if len(suspects) >= AWAY_AFTER:
+                if give_back is not None:
+                    give_back([*(row for row, _ in suspects), *rows[position + 1 :]])
+                raise
+            continue
+        except Exception as error:
+            put_off(part, key(row), error, correlation_id=getattr(row, "correlation_id", None))
+        else:
+            if key(row) in failed:
+                _forget(part, key(row))
+        # The partner answers: what was away was away for those rows alone.
+        for suspect, cause in suspects:
+            put_off(part, key(suspect), cause, correlation_id=getattr(suspect, "correlation_id", None))
+        suspects.clear()
+    if suspects:
+        if give_back is not None:
+            give_back([row for row, _ in suspects])
+        raise suspects[-1][1]
+
+
+def ask_for_all(ask: Callable[[list[str]], list[Any]], ids: Sequence[str]) -> Iterator[Any]:
+    """What `ask` answers about all `ids`; where it fails for some, it is asked about halves, down to those.
+
+    Those that fail alone are left out, and logged.
+
+    Raises:
+        EngineAway: the engine is away.
+    """
+    try:
+        yield from ask(list(ids))
+    except BridgeError as error:
+        # Raises when the engine is away for everybody.
+        runtime().engine.version()
+        if len(ids) == 1:
+            log.warning("the engine gives no answer about %s, it is left out: %s", ids[0], error)
+            return
+        middle = len(ids) // 2
+        yield from ask_for_all(ask, ids[:middle])
+        yield from ask_for_all(ask, ids[middle:])
+
+
+@contextmanager
+def part_of_a_round(part: str) -> Iterator[None]:
+    """Let what follows this part go on, whatever happens in it."""
+    try:
+        yield
+    except AWAY as error:
+        log.warning("%s not finished in this round: %s", part, error)
+        declared.ROUND_FAILURES.labels(part, type(error).__name__).inc()
+    except Exception as error:
+        log.exception("%s failed in this round", part)
+        declared.ROUND_FAILURES.labels(part, type(error).__name__).inc()
+
+
+def put_off(part: str, name: str, error: Exception, *, correlation_id: str | None = None) -> None:
+    """Log and count a row that failed, and leave it alone for a while."""
+    tries = 1
+    try:
+        client = runtime().redis
+        tries = int(client.hincrby(_tries(part), name, 1))  # type: ignore[arg-type]
+        pause_s = min(PUT_OFF_S * 2.0 ** min(tries - 1, 20), MAX_PUT_OFF_S)
+        with client.pipeline(transaction=False) as pipe:
+            pipe.expire(_tries(part), REMEMBERED_S)
+            pipe.set(_wait(part, name), "1", px=int(pause_s * 1000))
+            pipe.execute()
+    except (redis.RedisError, OSError) as unnoted:
+        log.debug("%s: not noted that a row failed: %s", part, unnoted)
+        pause_s = 0.0
+    declared.ROWS_PUT_OFF.labels(part, type(error).__name__).inc()
+    with bound_contextvars(correlationId=correlation_id):
+        log.warning(
+            "%s failed for one row the %d. time, it is tried again in %.0f s: %s: %s",
+            part,
+            tries,
+            pause_s,
+            type(error).__name__,
+            error,
+            exc_info=error if tries == 1 and not isinstance(error, (*AWAY, BridgeError)) else None,
+        )
+
+
+def _failures(part: str, rows: Sequence[T], key: Callable[[T], str]) -> tuple[set[str], set[str]]:
+    """The names of those rows that failed lately, and of those of them that are left alone for now."""
+    if not rows:
+        return set(), set()
+    try:
+        client = runtime().redis
+        failed: Any = client.hgetall(_tries(part))
+        names = [name for name in map(key, rows) if name in failed]
+        if not names:
+            return set(), set()
+        waits: Any = client.mget([_wait(part, name) for name in names])
+    except (redis.RedisError, OSError) as error:
+        log.debug("%s: which rows are put off is not known: %s", part, error)
+        return set(), set()
+    return set(names), {name for name, wait in zip(names, waits, strict=True) if wait is not None}
+
+
+def _forget(part: str, name: str) -> None:
+    """A row went well that may have failed before."""
+    try:
+        runtime().redis.hdel(_tries(part), name)
+    except (redis.RedisError, OSError) as error:
+        log.debug("%s: failures of a row are not forgotten: %s", part, error)
+
+
+def _tries(part: str) -> str:
+    return f"{KEY_PREFIX}put-off:{part}"
+
+
+def _wait(part: str, name: str) -> str:
+    return f"{KEY_PREFIX}put-off:{part}:{name}"

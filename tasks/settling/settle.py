@@ -1,0 +1,200 @@
+"""Settle: end a process's row, once, and wake whoever waits for it. The row is the truth, the Redis key a wake-up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from store.events import COMPLETED, OPS, AttemptKey, NewEvent, close
+from store.processes import CANCELLED, ERROR, Ending, ProcessRow
+from tasks.broker.notify import announce
+from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.results import open_result, publish_result
+from tasks.runtime import runtime
+from tasks.webhooks.outbox import enqueue, write_delivery
+from telemetry import tracing
+from telemetry.logs.redaction import shown, shown_error
+from telemetry.metrics import declared
+
+log = logging.getLogger(__name__)
+
+#: a larger result stays in the row, and the key only points there, in bytes
+MAX_KEY_BYTES = 64 * 1024
+#: who did what nobody asked for
+OURSELVES = "celery-camunda"
+
+
+def settle_step(
+    process_id: uuid.UUID,
+    ending: Ending,
+    *,
+    process_key: str,
+    process_instance_id: str,
+    correlation_id: str,
+    traceability_id: str,
+    confirm: AttemptKey,
+    has_callback: bool = False,
+) -> bool:
+    """End the row of a response step's process, and the step's attempt, in one transaction; then wake the waiters.
+
+    Reads no row. False, and nothing is written, when the row has ended, has another instance or none yet, or when
+    another outcome of it may have been accepted before.
+
+    `has_callback`: somebody else is to be told too, which is written down in the same transaction.
+    """
+    ending = _shown(ending)
+    with _traced(ending, correlation_id), runtime().database.write() as connection:
+        won = runtime().processes.settle(
+            process_id,
+            ending,
+            process_instance_id=process_instance_id,
+            connection=connection,
+            only_answer_is_of=confirm.external_task_id,
+        )
+        if won:
+            close(connection, confirm, COMPLETED)
+        claim = write_delivery(connection, process_id) if won and has_callback else None
+    if won:
+        declared.ENDED.labels(process_key, ending.status).inc()
+        wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
+    if claim is not None:
+        enqueue(claim)
+    return won
+
+
+def settle(
+    row: ProcessRow,
+    ending: Ending,
+    *,
+    as_found: bool = False,
+    event: NewEvent | None = None,
+    confirm: AttemptKey | None = None,
+    by_ops: bool = False,
+) -> bool:
+    """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost.
+
+    `as_found`: the end is what the engine's history looks like.
+    `event`: who ended it, for the event log; written with the end or not at all.
+    `confirm`: the attempt whose outcome this is, which the engine has accepted; closed in any case.
+    `by_ops`: see :meth:`store.processes.ProcessStore.settle`.
+    """
+    ending = _shown(ending)
+    with _traced(ending, row.correlation_id), runtime().database.write() as connection:
+        won = runtime().processes.settle(row.id, ending, connection=connection, by_ops=by_ops)
+        if confirm is not None:
+            close(connection, confirm, COMPLETED)
+        claim = write_delivery(connection, row.id) if won and row.callback_url is not None else None
+        if won and event is not None:
+            runtime().events.record(event, connection=connection)
+        actor = OURSELVES if event is None or event.actor is None else event.actor
+        was_late = not won and _record_lost_race(connection, row.id, ending, actor=actor, as_found=as_found)
+    if won:
+        declared.ENDED.labels(row.process_key, ending.status).inc()
+        wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
+    elif was_late or confirm is not None:
+        announce(row.correlation_id)
+    if claim is not None:
+        enqueue(claim)
+    return won
+
+
+def wake(
+    process_id: uuid.UUID,
+    ending: Ending,
+    correlation_id: str,
+    traceability_id: str,
+    process_instance_id: str | None,
+) -> None:
+    """Resolve the open AsyncResult of the start. Redis away: the waiters find the row by themselves."""
+    payload: dict[str, Any] = {
+        "status": ending.status,
+        "correlationId": correlation_id,
+        "traceabilityId": traceability_id,
+        "processInstanceId": process_instance_id,
+        "result": ending.result,
+        "error": ending.error,
+    }
+    if len(json.dumps(payload, ensure_ascii=False).encode()) > MAX_KEY_BYTES:
+        payload = {"status": ending.status, "row": str(process_id)}
+    try:
+        publish_result(process_id, payload)
+    except BROKER_AWAY as error:
+        log.warning("result of %s not published, waiters read the row: %s", correlation_id, error)
+
+
+def reopen(row: ProcessRow, event: NewEvent) -> bool:
+    """`error` back to `pending`, and its result open again; `event` says who wanted it.
+
+    False when the row has this incident no more: it stays as it is, and the event is written all the same.
+    """
+    with runtime().database.write() as connection:
+        reopened = runtime().processes.reopen(row.id, incident_id=row.incident_id, connection=connection)
+        runtime().events.record(event, connection=connection)
+    announce(row.correlation_id)
+    if reopened:
+        declared.REOPENED.labels(row.process_key).inc()
+        try:
+            open_result(row.id)
+        except BROKER_AWAY as error:
+            log.warning("old result of %s not deleted: %s", row.correlation_id, error)
+    return reopened
+
+
+def _record_lost_race(
+    connection: Connection, process_id: uuid.UUID, ending: Ending, *, actor: str = OURSELVES, as_found: bool = False
+) -> bool:
+    """Record that a process had ended otherwise before; False when that is no news, as the same end twice."""
+    row = runtime().processes.by_id(process_id, connection=connection)
+    if row is None or row.status == ending.status:
+        return False
+    # History shows an instance that was deleted because its row had ended, and knows nothing of steps that declare an
+    # error: what it says against those is no other end.
+    if as_found and (ending.status == CANCELLED or row.status == ERROR):
+        return False
+    log.warning("process %s is %s already, not %s", row.correlation_id, row.status, ending.status)
+    event = ops_event(
+        row,
+        actor=actor,
+        step_name="settle",
+        result=f"the process is {row.status} already; its end as {ending.status} came too late",
+        business_action_response={"status": ending.status, "result": ending.result, "error": ending.error},
+    )
+    runtime().events.record(event, connection=connection)
+    return True
+
+
+def ops_event(row: ProcessRow, *, actor: str, step_name: str, result: str, **columns: Any) -> NewEvent:
+    """An event about a process that is no attempt of a step: who did what."""
+    return NewEvent(
+        traceability_id=row.traceability_id,
+        correlation_id=row.correlation_id,
+        process_instance_id=row.process_instance_id,
+        phase=OPS,
+        actor=actor,
+        step_name=step_name,
+        result=result,
+        **shown(columns),
+    )
+
+
+def record_ops(event: NewEvent) -> None:
+    """Write an event that goes with no change of a row, and wake who watches its process."""
+    runtime().events.record(event)
+    if event.correlation_id is not None:
+        announce(event.correlation_id)
+
+
+def _traced(ending: Ending, correlation_id: str) -> AbstractContextManager[object]:
+    attributes = {"correlation.id": correlation_id, "process.status": ending.status}
+    return tracing.span("settle", attributes=attributes, only_within=True)
+
+
+def _shown(ending: Ending) -> Ending:
+    # The result is what the client asked for and stays whole.
+    return ending if ending.error is None else replace(ending, error=shown_error(ending.error))

@@ -1,0 +1,1 @@
+"""The attempt of one step."""

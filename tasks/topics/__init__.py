@@ -1,0 +1,1 @@
+"""Pauses, limits and leases of topics."""

@@ -1,0 +1,172 @@
+"""Which topics may be fetched now: what ops say about each, over what the code declares.
+
+The store is the truth. Beat's poll reads it each second and publishes it in Redis; whoever fetches reads it there along
+with the count of room, so no step costs a statement. An emptied Redis loses nothing: what is not published is read from
+the store, and while neither answers nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from camunda_bridge.client import Topic
+from store.topics import TopicRow
+from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.worker_capacity import TOPICS_KEY, gauge
+from tasks.processes import registry
+from tasks.runtime import runtime
+
+log = logging.getLogger(__name__)
+
+#: how long it is trusted what was published last, in milliseconds; beat's poll publishes each second
+LIFETIME_MS = 5_000
+#: word for a rate without limit
+NO_RATE = "none"
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of a topic may run: `max_concurrency` at once, one each `interval_ms` on average; 0 for no limit."""
+
+    max_concurrency: int = 0
+    interval_ms: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.max_concurrency or self.interval_ms)
+
+    @classmethod
+    def of(cls, max_concurrency: int | None, rate: str | None) -> Limit:
+        """From what people write."""
+        return cls(max_concurrency or 0, interval_ms(rate))
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What holds for topics at this moment."""
+
+    paused: frozenset[str] = frozenset()
+    limits: Mapping[str, Limit] | None = None
+
+    def sort(self, topics: Sequence[Topic]) -> tuple[list[Topic], list[tuple[Topic, Limit]]]:
+        """Those of `topics` that may be fetched freely, and those within a limit; the paused ones are left out."""
+        limits = self.limits or {}
+        running = [topic for topic in topics if topic.name not in self.paused]
+        limited = [(topic, limits[topic.name]) for topic in running if topic.name in limits]
+        return [topic for topic in running if topic.name not in limits], limited
+
+
+#: nothing is paused or limited
+FREE = Controls()
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """How a topic stands: what ops said of it, if anything, and the limits that hold."""
+
+    topic: str
+    process_key: str
+    said: TopicRow | None
+    max_concurrency: int | None
+    rate: str | None
+
+    @property
+    def is_paused(self) -> bool:
+        """True when it is not fetched."""
+        return self.said is not None and self.said.paused_at is not None
+
+
+def controls() -> Controls:
+    """What holds now, at most about a second old.
+
+    Raises:
+        DatabaseAway: nothing is published, and the store cannot be asked.
+    """
+    text = gauge().read().topics
+    return _controls(refresh() if text is None else text)
+
+
+def refresh() -> str:
+    """Read the store and publish what it says; the text that was published.
+
+    Raises:
+        DatabaseAway: the store cannot be asked.
+    """
+    text = _dump(runtime().topics.all())
+    try:
+        runtime().redis.set(TOPICS_KEY, text, px=LIFETIME_MS)
+    except BROKER_AWAY as error:
+        log.debug("topics not published: %s", error)
+    gauge().note_topics(text)
+    return text
+
+
+def topic_states() -> list[TopicState]:
+    """Every topic with a handler, and every other that ops said something about; for people and metrics.
+
+    Raises:
+        DatabaseAway: the store cannot be asked.
+    """
+    said = {row.topic: row for row in runtime().topics.all()}
+    states = [
+        _state(step.topic, process.key, said.pop(step.topic, None))
+        for process in registry
+        for step in process.steps.values()
+    ]
+    # left by a process that is no longer here: it must be seen to be resumed
+    states += [_state(row.topic, "", row) for row in said.values()]
+    return sorted(states, key=lambda state: state.topic)
+
+
+def interval_ms(rate: str | None) -> float:
+    """Milliseconds between two steps at this rate, such as ``5/second``; 0 without one."""
+    if rate is None or rate == NO_RATE:
+        return 0.0
+    number, _, unit = rate.partition("/")
+    return _SECONDS[unit] * 1000 / int(number)
+
+
+def _state(topic: str, process_key: str, said: TopicRow | None) -> TopicState:
+    step = registry.limited.get(topic)
+    most = step.max_concurrency if step is not None else None
+    rate = step.rate if step is not None else None
+    if said is not None:
+        most = most if said.max_concurrency is None else said.max_concurrency or None
+        rate = rate if said.rate is None else (None if said.rate == NO_RATE else said.rate)
+    return TopicState(topic, process_key, said, most, rate)
+
+
+def _dump(rows: Sequence[TopicRow]) -> str:
+    paused = [row.topic for row in rows if row.paused_at is not None]
+    limits = {
+        row.topic: [row.max_concurrency, row.rate] for row in rows if (row.max_concurrency, row.rate) != (None,) * 2
+    }
+    return json.dumps({"paused": paused, "limits": limits} if paused or limits else {}, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4)
+def _load(text: str) -> tuple[frozenset[str], dict[str, tuple[int | None, str | None]]]:
+    said = json.loads(text)
+    return frozenset(said.get("paused", ())), {topic: tuple(limit) for topic, limit in said.get("limits", {}).items()}
+
+
+def _controls(text: str) -> Controls:
+    paused, said = _load(text)
+    if not paused and not said and not registry.limited:
+        return FREE
+    limits = {}
+    for topic in {*registry.limited, *said}:
+        step = registry.limited.get(topic)
+        most, rate = said.get(topic, (None, None))
+        limit = Limit.of(
+            step.max_concurrency if most is None and step is not None else most,
+            step.rate if rate is None and step is not None else rate,
+        )
+        if limit:
+            limits[topic] = limit
+    return Controls(paused, limits)

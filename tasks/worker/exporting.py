@@ -1,0 +1,40 @@
+"""Metrics of workers and beat: shared counts before the pool forks, and the port that shows them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery.signals import beat_init, worker_init
+
+from settings import SettingsError
+from tasks.runtime import runtime
+from tasks.scraped import System
+from telemetry.metrics.exporter import serve
+from telemetry.metrics.showing import share_once
+
+log = logging.getLogger(__name__)
+
+
+@worker_init.connect
+def export_worker(**_: Any) -> None:
+    """Show what this worker's processes count, if METRICS_PORT says where.
+
+    What is read from the store is left to others: the parent of a worker must not touch the database.
+    """
+    settings = runtime().settings
+    if settings.metrics_port:
+        try:
+            share_once("worker", settings.metrics_dir)
+        except SettingsError as error:
+            # Celery would log any other exception of a signal's receiver, and go on.
+            raise SystemExit(str(error)) from error
+        serve(settings.metrics_host, settings.metrics_port, token=settings.metrics_token)
+
+
+@beat_init.connect
+def export_beat(**_: Any) -> None:
+    """Show what beat counts, and the state of the whole system, if METRICS_PORT says where."""
+    settings = runtime().settings
+    if settings.metrics_port:
+        serve(settings.metrics_host, settings.metrics_port, token=settings.metrics_token, also=[System()])
