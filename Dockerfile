@@ -22,6 +22,7 @@ COPY telemetry telemetry
 COPY camunda_bridge camunda_bridge
 COPY store store
 COPY tasks tasks
+COPY service service
 COPY app app
 COPY processes processes
 ENV PATH=/opt/venv/bin:$PATH \

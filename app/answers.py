@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, current_app
 from flask.json.provider import DefaultJSONProvider
 
-from tasks.documents import rfc3339
+from tasks.webhooks.documents import rfc3339
 
 
 class StrictJson(DefaultJSONProvider):

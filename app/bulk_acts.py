@@ -11,7 +11,7 @@ from app.ending import cancel, retry
 from app.problems import ENGINE_AWAY, Problem
 from app.services import services
 from store.processes import ERROR, PENDING, ProcessRow
-from tasks.documents import rfc3339
+from tasks.webhooks.documents import rfc3339
 
 #: rows that one call looks at, and rows that it reads at once
 MOST_ROWS, PAGE = 5_000, 200

@@ -7,8 +7,8 @@ from typing import Any
 from app.problems import INVALID_CALLBACK, Problem
 from settings import Settings
 from store.processes import ProcessRow
-from tasks.documents import rfc3339
 from tasks.runtime import runtime
+from tasks.webhooks.documents import rfc3339
 from tasks.webhooks.urls import RefusedUrl, check, shown
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from app.json_schema import COMPONENTS, Described, JsonSchema, describe
-from tasks.catalogue import MAX_NAME, RESERVED_VARIABLE, ProcessDefinition, all_processes
+from service.catalogue import MAX_NAME, RESERVED_VARIABLE, ProcessDefinition, all_processes
 
 #: what may not stand in the name of a component (OpenAPI 3.1, 4.8.7)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")

@@ -18,12 +18,13 @@ from app.problems import (
     Problem,
 )
 from app.services import services
+from service.catalogue import check_carried
+from service.errors import EngineRefusal, EngineUnavailable
+from service.messages import NotStarted, correlate_message
+from service.operations import end_by_ops
+from service.retry import retry_incidents
 from store.database import DatabaseAway
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
-from tasks.catalogue import check_carried
-from tasks.correlation import NotStarted, correlate_message
-from tasks.ending import end_by_ops
-from tasks.retry import EngineRefusal, EngineUnavailable, retry_incidents
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 
 from app.problems import UNAUTHORIZED, Problem
 from settings import Settings
-from tasks.scraped import System
+from tasks.worker.gauges import System
 from telemetry.metrics import declared
 from telemetry.metrics.showing import may_read, render
 

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import click
 
+from service.catalogue import all_processes
+from service.checking import check_all
+from service.deploy import Deployed, DeployError, definitions, deploy_all
+from service.replay import Recorded, ReplayError
+from service.scaffold import ScaffoldError, write_process
 from store.database import DatabaseAway
-from tasks.catalogue import all_processes
-from tasks.checking import check_all
-from tasks.deploy import Deployed, DeployError, definitions, deploy_all
-from tasks.health import unhandled_topics
-from tasks.replay import Recorded, ReplayError
-from tasks.scaffold import ScaffoldError, write_process
+from tasks.topics.unhandled import unhandled_topics
 
 
 @click.command("check")

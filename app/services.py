@@ -11,11 +11,11 @@ from flask import current_app
 from app.starting import Starter, payload_of
 from app.streams.hub import Hub
 from app.waiting import CHANNEL_PREFIX, Payload, Waiters
+from service.health import Health
 from settings import Settings
 from store.events import EventStore
 from store.processes import PENDING, ProcessStore
 from tasks.broker.notify import CHANNEL_PREFIX as EVENTS_PREFIX
-from tasks.health import Health
 from tasks.runtime import runtime
 
 

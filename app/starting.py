@@ -31,11 +31,11 @@ from app.problems import (
     what_is_known,
 )
 from app.waiting import Payload, Waiters
+from service.catalogue import check_variables, find_process
 from settings import Settings
 from store.database import DatabaseAway
 from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
 from tasks.broker.publish import BrokerAway, send_start
-from tasks.catalogue import check_variables, find_process
 from telemetry import log_context
 
 #: error types and codes that a person has to mend; every other error is one of the process's own rules

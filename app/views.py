@@ -11,7 +11,7 @@ from app.callbacks import callback_document
 from app.links import links
 from store.events import EventRow
 from store.processes import ProcessRow
-from tasks.documents import rfc3339, row_document
+from tasks.webhooks.documents import rfc3339, row_document
 
 __all__ = ["event_document", "row_document", "status_document"]
 

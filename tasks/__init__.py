@@ -17,7 +17,7 @@ app = Celery(
         "tasks.fetching.next_step",
         "tasks.steps.killed",
         "tasks.settling.settle",
-        "tasks.ending",
+        "tasks.settling.closing",
         "tasks.settling.reconcile",
         "tasks.settling.purge",
         "tasks.webhooks.delivering",

@@ -13,8 +13,8 @@ from app.flow_schemas import DataAnswer, ErasedAnswer
 from app.problems import ENGINE_AWAY, STILL_RUNS, Problem
 from app.schemas import ProblemAnswer
 from app.services import services
-from tasks.erasure import StillRuns, erase, export
-from tasks.retry import EngineUnavailable
+from service.erasure import StillRuns, erase, export
+from service.errors import EngineUnavailable
 
 blp = Blueprint("data", __name__, url_prefix="/api/process", description="All data of one process")
 

@@ -11,7 +11,8 @@ from flask_smorest import Blueprint
 from app.answers import answer
 from app.schemas import LiveAnswer, ReadyAnswer
 from app.services import services
-from tasks.health import Part, moment, unhandled_topics
+from service.health import Part, moment
+from tasks.topics.unhandled import unhandled_topics
 
 blp = Blueprint("health", __name__, url_prefix="/health", description="Liveness and readiness")
 

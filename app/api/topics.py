@@ -12,9 +12,9 @@ from app.flow_schemas import LimitsRequest, PauseRequest, TopicAnswer, TopicsAns
 from app.parsing import StrictParser
 from app.problems import UNKNOWN_TOPIC, Problem
 from app.schemas import ProblemAnswer
-from tasks import topic_ops
-from tasks.documents import rfc3339
-from tasks.topic_ops import TopicView
+from service import topics
+from service.topics import TopicView
+from tasks.webhooks.documents import rfc3339
 
 blp = Blueprint("topics", __name__, url_prefix="/api/process/topics", description="Control the flow of steps")
 blp.ARGUMENTS_PARSER = StrictParser()
@@ -26,7 +26,7 @@ class Topics(MethodView):
     @blp.response(200, TopicsAnswer)
     def get(self) -> dict[str, Any]:
         """List topics: paused or not, and the limits that hold"""
-        return {"topics": [_document(view) for view in topic_ops.views()]}
+        return {"topics": [_document(view) for view in topics.views()]}
 
 
 @blp.route("/<topic>/pause")
@@ -38,7 +38,7 @@ class Pause(MethodView):
     def post(self, body: dict[str, Any], topic: str) -> dict[str, Any]:
         """Stop fetching a topic; steps that are locked already end. Twice is answered alike"""
         _find(topic)
-        topic_ops.pause(topic, body["reason"], actor=current_actor())
+        topics.pause(topic, body["reason"], actor=current_actor())
         return _document(_find(topic))
 
 
@@ -50,7 +50,7 @@ class Resume(MethodView):
     def post(self, topic: str) -> dict[str, Any]:
         """Fetch a topic again; what has waited comes oldest first. Twice is answered alike"""
         _find(topic)
-        topic_ops.resume(topic, actor=current_actor())
+        topics.resume(topic, actor=current_actor())
         return _document(_find(topic))
 
 
@@ -64,12 +64,12 @@ class Limits(MethodView):
         """Limit how many steps of a topic run at once, or begin in a time, on all workers together"""
         _find(topic)
         names = {"maxConcurrency": "max_concurrency", "rate": "rate"}
-        topic_ops.limit(topic, {names[name]: value for name, value in body.items()}, actor=current_actor())
+        topics.limit(topic, {names[name]: value for name, value in body.items()}, actor=current_actor())
         return _document(_find(topic))
 
 
 def _find(topic: str) -> TopicView:
-    found = topic_ops.view(topic)
+    found = topics.view(topic)
     if found is None:
         raise Problem(UNKNOWN_TOPIC, f"no process here has a step for {topic[:255]!r}")
     return found

@@ -15,9 +15,9 @@ from app.api.process import find
 from app.auth import requires
 from app.problems import NOT_FOUND, Problem
 from app.services import services
+from service.history.execution_overlay import trail_of
 from store.events import PhaseRow
 from store.processes import PENDING, ProcessRow
-from tasks.trail import trail_of
 from telemetry.logs.redaction import shown_error
 
 #: newest events that a page shows

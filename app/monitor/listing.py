@@ -12,9 +12,9 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 from app import cursors
 from app.auth import requires
 from app.problems import INVALID_FIELDS, Problem
+from service.catalogue import all_processes
 from store.overview import Filters, OverviewStore
 from store.processes import STATUSES
-from tasks.catalogue import all_processes
 from tasks.runtime import runtime
 
 #: rows of a page

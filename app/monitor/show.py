@@ -11,7 +11,7 @@ from typing import Any
 from store.clock import now
 from store.histogram import BOUNDS_MS
 from store.overview import COUNT_LIMIT
-from tasks.documents import rfc3339
+from tasks.webhooks.documents import rfc3339
 from telemetry.logs.redaction import shown_text
 
 #: each unit with its seconds, largest first

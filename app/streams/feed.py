@@ -13,7 +13,7 @@ from typing import Any
 from app.streams.sse import Event
 from store.events import COMPLETED, OPEN_PHASES, OPS, STARTED, PhaseRow
 from store.processes import ProcessRow
-from tasks.documents import rfc3339
+from tasks.webhooks.documents import rfc3339
 
 #: rows that one statement reads
 PAGE = 500

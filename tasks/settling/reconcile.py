@@ -23,9 +23,9 @@ from tasks.beat.ticks import is_first_tick
 from tasks.broker.notify import announce
 from tasks.broker.publish import send_start
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
-from tasks.ending import close_in_engine
-from tasks.health import log_history_level, note_missing_log
 from tasks.runtime import runtime
+from tasks.settling.closing import close_in_engine
+from tasks.settling.history_log import log_history_level, note_missing_log
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
 from tasks.settling.rounds import ask_for_all, each_row, part_of_a_round
 from tasks.settling.settle import OURSELVES, ops_event, reopen, settle

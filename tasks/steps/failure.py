@@ -16,8 +16,8 @@ from store.events import COMPLETING, FAILED, Progress
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks.broker.step_message import StepMessage
 from tasks.fetching.next_step import go_on
-from tasks.retry import turn
 from tasks.runtime import runtime
+from tasks.settling.incidents import turn
 from tasks.settling.settle import settle
 from tasks.starts.instances import with_instance
 from tasks.steps.error_codes import deployed_bpmn

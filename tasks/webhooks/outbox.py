@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 
 from store.webhooks import Claim
 from tasks.broker.publish import BrokerAway, send_delivery
-from tasks.documents import row_document
 from tasks.runtime import runtime
+from tasks.webhooks.documents import row_document
 
 log = logging.getLogger(__name__)
 

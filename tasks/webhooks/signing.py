@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from settings import CALLBACK_SECRET
 from store.webhooks import Delivery
-from tasks.documents import rfc3339
+from tasks.webhooks.documents import rfc3339
 
 EVENT_TYPE = "celery-camunda.process.ended"
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"

@@ -20,11 +20,11 @@ from tasks.alive import beat, stop_beating
 from tasks.broker.publish import BrokerAway, send_killed
 from tasks.broker.start_throttle import Gate
 from tasks.broker.worker_capacity import forget_worker, send_heartbeat
-from tasks.health import unhandled_topics
 from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.steps.inline import present_step
 from tasks.steps.time_limit import SIGNAL_NAME
+from tasks.topics.unhandled import unhandled_topics
 from tasks.worker.shutdown import cutting_off, step_requests, watch
 from telemetry import log_context, tracing
 from telemetry.logs.configuring import configure_logging

@@ -9,7 +9,7 @@ from celery.signals import beat_init, worker_init
 
 from settings import SettingsError
 from tasks.runtime import runtime
-from tasks.scraped import System
+from tasks.worker.gauges import System
 from telemetry.metrics.exporter import serve
 from telemetry.metrics.showing import share_once
 

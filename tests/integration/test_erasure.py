@@ -10,9 +10,9 @@ import pytest
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.variables import to_engine
+from service import operations
+from service.erasure import StillRuns, erase, export
 from store.processes import CANCELLED, Ending, NewProcess, ProcessRow
-from tasks import ending
-from tasks.erasure import StillRuns, erase, export
 from tasks.steps import run as step_module
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
@@ -86,10 +86,10 @@ def test_process_that_runs_is_left_alone(bench: Bench) -> None:
 def test_cancelled_process_can_be_erased_once_its_instance_is_gone(bench: Bench) -> None:
     bench.deploy({"n": 1}, external("b"))
     row, _ = begin(bench)
-    assert ending.end_by_ops(row, Ending(CANCELLED, engine_open=True), actor="ada", step_name="cancel")
+    assert operations.end_by_ops(row, Ending(CANCELLED, engine_open=True), actor="ada", step_name="cancel")
     with pytest.raises(StillRuns):
         erase(now(bench, row), actor="officer")
-    ending.close_instance(str(row.id))
+    operations.close_instance(str(row.id))
 
     assert erase(now(bench, row), actor="officer").instances == 1
 

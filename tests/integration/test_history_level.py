@@ -19,11 +19,11 @@ from camunda_bridge.variables import to_engine
 from dev.broker import Broker
 from dev.local_engine import LocalEngine
 from dev.ports import free_port
+from service.health import Health
 from settings import Settings
 from store.clock import now
 from store.models import process_store
 from store.processes import ERROR, OK, PENDING, NewProcess, ProcessRow
-from tasks.health import Health
 from tasks.settling import reconcile
 from tasks.starts.instances import instances_of
 from tests.contract.bpmn import external

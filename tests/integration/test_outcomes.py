@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BusinessRuleError, EngineAway, EngineRefused
 from camunda_bridge.variables import to_engine
+from service.operations import end_by_ops
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OPS, NewEvent, Progress
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
-from tasks.ending import end_by_ops
 from tasks.settling import reconcile
 from tests.contract.bpmn import Part, boundary, call, error_end, external, process, subprocess
 from tests.contract.engine import eventually

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from camunda_bridge.client import Engine
-from tasks.scaffold import write_process
+from service.scaffold import write_process
 from testkit.isolation import delete_deployments
 
 ROOT = Path(__file__).resolve().parents[2]

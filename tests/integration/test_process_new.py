@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.scaffold import ScaffoldError, write_process
+from service.scaffold import ScaffoldError, write_process
 
 ROOT = Path(__file__).resolve().parents[2]
 

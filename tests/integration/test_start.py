@@ -18,10 +18,10 @@ from camunda_bridge.variables import to_engine
 from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow
 from tasks.broker.start_throttle import CLOSED_KEY
 from tasks.broker.worker_capacity import BACKLOG_KEY, send_heartbeat
-from tasks.ending import close_instance
 from tasks.fetching import follow
 from tasks.fetching.poll import poll
 from tasks.fetching.strategy import Way, Ways
+from tasks.settling.closing import close_instance
 from tasks.starts import start as start_module
 from tasks.starts.start import start_process
 from tests.integration.step_bench import Bench

@@ -11,8 +11,8 @@ import pytest
 from camunda_bridge.client import Engine, Topic
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import to_engine
+from service import topics
 from store.events import COMPLETED
-from tasks import topic_ops
 from tasks.broker.start_throttle import CLOSED_KEY, close_gate
 from tasks.broker.step_message import StepMessage
 from tasks.broker.worker_capacity import gauge, send_heartbeat
@@ -32,7 +32,7 @@ def limited(bench: Bench) -> Bench:
     bench.deploy({"done": True})
     bench.runtime.redis.flushall()
     send_heartbeat(bench.runtime.redis, "worker", 8, 0)
-    topic_ops.limit(topic(bench).name, {"max_concurrency": 1}, actor="ada")
+    topics.limit(topic(bench).name, {"max_concurrency": 1}, actor="ada")
     return bench
 
 
@@ -72,7 +72,7 @@ def test_end_of_a_limited_step_fetches_the_next_one_at_once(limited: Bench) -> N
 
 
 def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Bench) -> None:
-    topic_ops.limit(topic(limited).name, {"max_concurrency": 2}, actor="ada")
+    topics.limit(topic(limited).name, {"max_concurrency": 2}, actor="ada")
     start(limited, 3)
     assert fetch([topic(limited)], max_tasks=10).enqueued == 2
     assert leases.in_flight(topic(limited).name) == 2
@@ -137,7 +137,7 @@ def test_limit_holds_for_the_tasks_of_one_instance_too(limited: Bench) -> None:
 def test_limited_topic_leaves_others_their_share_and_what_it_does_not_use(
     limited: Bench, waiting: int, of_limited: int, of_other: int
 ) -> None:
-    topic_ops.limit(topic(limited).name, {"max_concurrency": 100}, actor="ada")
+    topics.limit(topic(limited).name, {"max_concurrency": 100}, actor="ada")
     start(limited, waiting)
     other = Topic(f"{limited.key}.b")
     limited.definition.step("b")(lambda given: {})
@@ -164,7 +164,7 @@ def test_topic_that_gets_no_share_does_not_count_as_empty(
 
 def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     (instance,) = start(limited, 1)
-    topic_ops.pause(topic(limited).name, None, actor="ada")
+    topics.pause(topic(limited).name, None, actor="ada")
     assert fetch([topic(limited)], max_tasks=5).enqueued == 0
     assert follow(limited.key, f"{limited.key}-0").enqueued == 0
     # What Redis says is a copy; the store is asked where it says nothing.
@@ -173,7 +173,7 @@ def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     gauge().read(fresh=True)
     assert fetch([topic(limited)], max_tasks=5).enqueued == 0
 
-    topic_ops.resume(topic(limited).name, actor="ada")
+    topics.resume(topic(limited).name, actor="ada")
 
     assert follow(limited.key, f"{limited.key}-0").enqueued == 1
     step_module.run_step(message(limited))
@@ -187,7 +187,7 @@ def test_gate_of_starts_is_that_of_the_engine_even_when_every_topic_is_paused(
     limited: Bench, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
     for each in registry.topics():
-        topic_ops.pause(each.name, None, actor="ada")
+        topics.pause(each.name, None, actor="ada")
     away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
     if is_there:
         close_gate("a moment ago it was away")
@@ -203,7 +203,7 @@ def test_gate_of_starts_is_that_of_the_engine_even_when_every_topic_is_paused(
 def test_step_that_was_locked_before_the_pause_ends(limited: Bench) -> None:
     start(limited, 1)
     assert fetch([topic(limited)], max_tasks=5).enqueued == 1
-    topic_ops.pause(topic(limited).name, None, actor="ada")
+    topics.pause(topic(limited).name, None, actor="ada")
     step_module.run_step(message(limited))
     (event,) = limited.runtime.events.by_correlation_id(f"{limited.key}-0")
     assert event.phase == COMPLETED
@@ -214,16 +214,16 @@ def test_code_declares_a_limit_and_ops_change_it(bench: Bench) -> None:
     name = topic(bench).name
 
     def holds() -> tuple[int | None, str | None]:
-        view = topic_ops.view(name)
+        view = topics.view(name)
         assert view is not None
         return view.state.max_concurrency, view.state.rate
 
     assert holds() == (3, "10/minute")
-    topic_ops.limit(name, {"max_concurrency": 0}, actor="ada")
+    topics.limit(name, {"max_concurrency": 0}, actor="ada")
     assert holds() == (None, "10/minute")
-    topic_ops.limit(name, {"rate": "none"}, actor="ada")
+    topics.limit(name, {"rate": "none"}, actor="ada")
     assert holds() == (None, None)
-    topic_ops.limit(name, {"max_concurrency": None, "rate": "1/hour"}, actor="ada")
+    topics.limit(name, {"max_concurrency": None, "rate": "1/hour"}, actor="ada")
     assert holds() == (3, "1/hour")
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from camunda_bridge.client import Engine, Topic
 from camunda_bridge.locks import new_token
+from service.history.execution_overlay import CANCELLED, DONE, RUNNING, WAITING, Trail, trail_of
 from settings import Settings
 from store.processes import PENDING, ProcessRow
 from tasks import runtime
 from tasks.runtime import Runtime
-from tasks.trail import CANCELLED, DONE, RUNNING, WAITING, Trail, trail_of
 from testkit.isolation import delete_deployments
 from tests.support.histories import AT, diagram, element, flow, task
 

@@ -16,10 +16,10 @@ from app import create_app
 from camunda_bridge import File, Raw, VariableError
 from camunda_bridge.errors import EngineRefused
 from camunda_bridge.variables import to_engine
+from service.replay import Recorded
 from store.events import COMPLETED, FAILED
 from store.models import process_store
 from store.processes import OK, NewProcess
-from tasks.replay import Recorded
 from tasks.settling import reconcile
 from telemetry.logs.redaction import REDACTED
 from tests.contract.bpmn import external

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from dev.ports import free_port
+from service.health import Health
 from store import driver as odbc
 from store.database import Database, DatabaseAway
 from store.driver import BadUrl, Driver, NoDriver, described, parse_url, pick_library, with_driver
-from tasks.health import Health
 
 MICROSOFT = Driver("ODBC Driver 18 for SQL Server", "ODBC Driver 18 for SQL Server")
 FREETDS = Driver("FreeTDS", "FreeTDS")

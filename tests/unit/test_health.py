@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks import health as health_module
-from tasks import topic_ops
-from tasks.health import Health, note_missing_log
+from service import health as health_module
+from service import topics
+from service.health import Health
 from tasks.runtime import KEY_PREFIX
+from tasks.settling.history_log import note_missing_log
 from tests.unit.facade import Facade
 
 
@@ -89,7 +90,7 @@ def test_beat_is_away_since_its_last_tick(facade: Facade) -> None:
 
 def test_times_of_one_answer_have_one_form(facade: Facade) -> None:
     facade.runtime.redis.set(f"{KEY_PREFIX}ticked:poll", time.time())
-    topic_ops.pause("onboard-user.respond", None, actor="ada")
+    topics.pause("onboard-user.respond", None, actor="ada")
     body = facade.http.get("/health/ready").json
     assert body is not None
     times = [body["parts"]["beat"]["lastTick"], body["parts"]["engine"]["since"], *body["pausedTopics"].values()]

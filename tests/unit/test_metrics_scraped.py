@@ -12,14 +12,14 @@ import sqlalchemy as sa
 import sqlglot
 from sqlalchemy.dialects import mssql
 
+from service import topics
 from store.counts import Counts
 from store.database import Database
 from store.processes import ERROR, OK, Ending, NewProcess
-from tasks import topic_ops
 from tasks.broker.publish import send_start, send_start_again
 from tasks.broker.start_throttle import CLOSED_KEY
 from tasks.broker.worker_capacity import send_heartbeat
-from tasks.scraped import System
+from tasks.worker.gauges import System
 from telemetry.metrics import declared
 from telemetry.metrics.showing import render
 from tests.unit.facade import USER, Facade
@@ -99,14 +99,14 @@ def test_processes_that_run_or_stand_still_are_counted(facade: Facade) -> None:
 def test_paused_topic_is_seen_until_it_is_resumed(facade: Facade, client: redis.Redis) -> None:
     topic = "onboard-user.respond"
     assert look().value("topics_paused", topic=topic) == 0
-    topic_ops.pause(topic, "the partner is down", actor="ada")
+    topics.pause(topic, "the partner is down", actor="ada")
     # of a process that is no longer here: it waits as well
-    topic_ops.pause("gone.work", None, actor="ada")
+    topics.pause("gone.work", None, actor="ada")
     scrape = look()
     assert scrape.value("topics_paused", topic=topic) == 1
     assert scrape.value("topics_paused", topic="gone.work") == 1
     assert scrape.value("topics_paused") == 2
-    topic_ops.resume(topic, actor="ada")
+    topics.resume(topic, actor="ada")
     assert look().value("topics_paused", topic=topic) == 0
 
 

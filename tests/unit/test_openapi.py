@@ -159,7 +159,7 @@ def test_definitions_tell_steps_schema_and_example(facade: Facade) -> None:
 def test_process_without_a_schema_takes_any_variables(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry()
     registry.add(define_process("free"))
-    monkeypatch.setattr("tasks.catalogue.registry", registry)
+    monkeypatch.setattr("service.catalogue.registry", registry)
 
     (process,) = (facade.http.get("/api/process/definitions").json or {})["processes"]
     validator = Draft202012Validator(process["startSchema"])

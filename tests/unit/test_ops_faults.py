@@ -10,10 +10,10 @@ import pytest
 
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import EngineAway, EngineRefused, Unauthorized
+from service import retry as retrying
 from store.database import DatabaseAway
 from store.events import OPS, EventRow, EventStore
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow, ProcessStore
-from tasks import retry as retrying
 from tasks.settling.settle import settle
 from tests.integration.threads import together
 from tests.unit.facade import Facade, problem

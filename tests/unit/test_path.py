@@ -8,7 +8,7 @@ import pytest
 
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.flows import read
-from tasks.path import Visit, flows_taken
+from service.history.flows_taken import Visit, flows_taken
 from tests.support.histories import diagram, element, flow, task, visit
 
 SEVERAL = "<multiInstanceLoopCharacteristics/>"

@@ -14,13 +14,24 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from service.history import execution_overlay
+from service.history.execution_overlay import (
+    CANCELLED,
+    DONE,
+    RUNNING,
+    STUCK,
+    WAITING,
+    Element,
+    Trail,
+    _add_attempts,
+    trail_of,
+)
 from settings import Settings
 from store.events import COMPLETED, FAILED, LOST, OUTCOME_UNKNOWN, STARTED, PhaseRow
 from store.processes import CANCELLED as ENDED_EARLY
 from store.processes import PENDING, ProcessRow
-from tasks import runtime, trail
+from tasks import runtime
 from tasks.runtime import Runtime
-from tasks.trail import CANCELLED, DONE, RUNNING, STUCK, WAITING, Element, Trail, _add_attempts, trail_of
 from tests.support.histories import AT, diagram, element, flow, task, visit
 from tests.unit.scripted_server import Handler, ScriptedServer
 
@@ -206,7 +217,7 @@ def test_incident_makes_its_element_stuck_begun_or_not(engine: ScriptedEngine) -
 def test_only_the_newest_visits_of_many_are_looked_at_and_that_is_said(
     engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trail, "MOST_VISITS", 3)
+    monkeypatch.setattr(execution_overlay, "MOST_VISITS", 3)
     engine.activities = [visit("pay", number, number + 1) for number in range(4)] + [visit("ship", 4)]
 
     found = look()

@@ -31,7 +31,7 @@ from camunda_bridge.variables import (
     to_document,
     to_engine,
 )
-from tasks.catalogue import check_carried
+from service.catalogue import check_carried
 
 
 def round_trip(value: Any) -> Any:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 
-import redis
-
-from camunda_bridge.errors import BridgeError, EngineAway, EngineRefused, NotFound
+from camunda_bridge.errors import BridgeError, EngineAway, NotFound
+from service.errors import EngineUnavailable, as_answer
 from store.database import DatabaseAway, retrying
 from store.processes import OK, PENDING, ProcessRow
-from tasks.broker.publish import BROKER_AWAY, BrokerAway, send_follow
-from tasks.runtime import KEY_PREFIX, runtime
+from tasks.broker.publish import BrokerAway, send_follow
+from tasks.runtime import runtime
+from tasks.settling.incidents import turn
 from tasks.settling.settle import ops_event, record_ops, reopen
 from tasks.starts.instances import with_instance
 from telemetry import tracing
@@ -24,23 +22,6 @@ log = logging.getLogger(__name__)
 RETRIES = 1
 #: seconds for which what the engine has taken is tried to be written down, while the caller waits
 WRITE_S = 2.0
-#: seconds after which a retry whose process died no longer holds up another, and for which one waits for another
-TURN_S = 30.0
-TURN_WAIT_S = 5.0
-
-
-class EngineUnavailable(Exception):
-    """The engine did not answer, or refused our login; the message says what is known of what it has done."""
-
-
-class EngineRefusal(Exception):
-    """The engine refused what it was asked for, in its own words; the same would be refused again."""
-
-
-def as_answer(error: BridgeError, known: str) -> EngineUnavailable | EngineRefusal:
-    """What a caller is told of an error; `known`: what the engine has done."""
-    refused = isinstance(error, EngineRefused) and error.is_final
-    return (EngineRefusal if refused else EngineUnavailable)(f"{error}; {known}")
 
 
 def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
@@ -129,27 +110,6 @@ def follow_at_once(row: ProcessRow, instance_id: str) -> None:
         )
     except BrokerAway as error:
         log.info("next steps of %s left to the poll: %s", row.correlation_id, error)
-
-
-@contextmanager
-def turn(process_id: uuid.UUID) -> Iterator[None]:
-    """One at a time who retries a process's incidents or writes them into its row.
-
-    Without Redis, or a turn in time, it goes on: the worst is an attempt more, or a row that says `error` until the
-    next round of the reconciler.
-    """
-    lock = runtime().redis.lock(f"{KEY_PREFIX}retry:{process_id}", timeout=TURN_S, blocking_timeout=TURN_WAIT_S)
-    is_held = False
-    try:
-        is_held = lock.acquire()
-    except BROKER_AWAY as error:
-        log.info("incidents of %s are handled without a turn: %s", process_id, error)
-    try:
-        yield
-    finally:
-        if is_held:
-            with suppress(redis.RedisError, OSError):
-                lock.release()
 
 
 def _retry_each(incident_ids: list[str]) -> tuple[list[str], BridgeError | None]:

@@ -13,9 +13,9 @@ from typing import Any
 from camunda_bridge.bpmn import parse
 from camunda_bridge.errors import BridgeError, DefinitionError, NotFound
 from camunda_bridge.flows import BODY, read
+from service.history.flows_taken import Visit, flows_taken
 from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, OUTCOME_UNKNOWN, PhaseRow
 from store.processes import ProcessRow
-from tasks.path import Visit, flows_taken
 from tasks.processes import registry
 from tasks.runtime import runtime
 

@@ -15,16 +15,16 @@ from typing import Any
 import redis
 
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import BridgeError, DefinitionError
-from camunda_bridge.history_level import MISSING, history_level
+from camunda_bridge.errors import BridgeError
+from camunda_bridge.history_level import MISSING
 from camunda_bridge.session import EngineSession
+from service.engine_health import EngineContents
 from store.database import DatabaseAway
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
-from tasks.documents import rfc3339
-from tasks.engine_health import EngineContents
-from tasks.processes import registry
 from tasks.runtime import KEY_PREFIX, Runtime, broker_now
+from tasks.settling.history_log import log_missing_since
 from tasks.topics.controls import topic_states
+from tasks.webhooks.documents import rfc3339
 from telemetry.logs.redaction import shown_text
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,6 @@ LIFETIME_S = 1.0
 ENGINE_TIMEOUT_MS = 1_500
 #: longest wait for all parts together, in seconds: a little more than each of them may take by itself
 DEADLINE_S = 3.0
-#: says that the engine has no log of a step that has left it, and since when (seconds since the epoch)
-LOG_MISSING_KEY = KEY_PREFIX + "log-missing"
-#: seconds for which that is remembered after the last time
-LOG_MISSING_S = 86_400
 
 
 @dataclass(slots=True)
@@ -196,12 +192,12 @@ class Health:
             raise Away(
                 f"the engine's history level is {level}, it must be full: {MISSING[level]}", facts={"level": level}
             )
-        since: Any = self.runtime.redis.get(LOG_MISSING_KEY)
+        since = log_missing_since(self.runtime.redis)
         if since is not None:
             raise Away(
                 "the engine keeps no log of completed steps, so what became of one cannot always be told: "
                 "its history level must be FULL",
-                since=float(since),
+                since=since,
             )
         return Part(True, facts={"level": level} if level else {})
 
@@ -226,30 +222,3 @@ class Health:
 def moment(seconds: float) -> str:
     """Seconds since the epoch, as an answer shows them."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC))
-
-
-def note_missing_log(client: redis.Redis) -> None:
-    """The engine has no log of a step that has left it: its history level is below FULL."""
-    first: Any = client.get(LOG_MISSING_KEY)
-    client.set(LOG_MISSING_KEY, first or time.time(), ex=LOG_MISSING_S)
-
-
-def log_history_level(runtime: Runtime) -> str | None:
-    """Say in the log what does not work at the engine's history level, and remember that it was said.
-
-    Raises:
-        EngineAway, DatabaseAway: it cannot be found out now.
-    """
-    newest = runtime.events.newest_attempt()
-    level = None if newest is None else history_level(runtime.engine, *newest)
-    if level in MISSING:
-        log.warning("the engine's history level is %s, it must be full: %s", level, MISSING[level or ""])
-    return level
-
-
-def unhandled_topics() -> dict[str, Any]:
-    """Process key -> topics of its BPMN file that nobody handles, or what is wrong with the file."""
-    try:
-        return dict(registry.unhandled_topics())
-    except DefinitionError as error:
-        return {"error": str(error)}

@@ -10,15 +10,15 @@ from typing import Any
 
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import in_one_form
+from service.errors import EngineUnavailable
 from store.events import OPS, NewEvent
 from store.personal import PersonalData
 from store.processes import PENDING, ProcessRow
 from tasks import app
 from tasks.broker.publish import BROKER_AWAY
-from tasks.documents import rfc3339
-from tasks.retry import EngineUnavailable
 from tasks.runtime import runtime
 from tasks.starts.instances import with_instance
+from tasks.webhooks.documents import rfc3339
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from camunda_bridge.errors import BridgeError, EngineAway
 from camunda_bridge.variables import outgoing
+from service.errors import as_answer
+from service.retry import follow_at_once, write_down
 from store.processes import ProcessRow
-from tasks.retry import as_answer, follow_at_once, write_down
 from tasks.runtime import runtime
 from tasks.settling.settle import ops_event, record_ops
 from tasks.starts.instances import with_instance

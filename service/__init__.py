@@ -1,0 +1,1 @@
+"""The use cases that the API, the monitor and the commands call."""

@@ -1,0 +1,1 @@
+"""What the engine's history says of one instance."""
