@@ -13,6 +13,7 @@ from camunda_bridge.variables import to_engine
 from service import operations
 from service.erasure import StillRuns, erase, export
 from store.processes import CANCELLED, Ending, NewProcess, ProcessRow
+from tasks.settling import closing
 from tasks.steps import run as step_module
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
@@ -89,7 +90,7 @@ def test_cancelled_process_can_be_erased_once_its_instance_is_gone(bench: Bench)
     assert operations.end_by_ops(row, Ending(CANCELLED, engine_open=True), actor="ada", step_name="cancel")
     with pytest.raises(StillRuns):
         erase(now(bench, row), actor="officer")
-    operations.close_instance(str(row.id))
+    closing.close_instance(str(row.id))
 
     assert erase(now(bench, row), actor="officer").instances == 1
 
