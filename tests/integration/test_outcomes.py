@@ -16,6 +16,7 @@ from camunda_bridge.variables import to_engine
 from service.operations import end_by_ops
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OPS, NewEvent, Progress
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
+from tasks.broker.step_message import StepMessage
 from tasks.settling import reconcile
 from tests.contract.bpmn import Part, boundary, call, error_end, external, process, subprocess
 from tests.contract.engine import eventually
@@ -70,6 +71,21 @@ def once(function: Callable[..., Any], error: Exception, *, after: bool) -> Call
         raise error
 
     return wrapped
+
+
+def complete_in_engine_alone(bench: Bench, message: StepMessage) -> None:
+    """A response step whose outcome the engine has accepted, while its event still says `completing`."""
+    event = NewEvent(
+        "trace",
+        "a",
+        correlation_id=bench.key,
+        process_instance_id=message.task.process_instance_id,
+        external_task_id=message.task.id,
+        lock_token=message.token,
+    )
+    assert bench.runtime.events.begin(event) == []
+    assert bench.runtime.events.progress(message.attempt, Progress(COMPLETING, {"n": 1}, process_status=OK))
+    bench.engine.complete(message.task.id, message.token, {})
 
 
 def test_first_response_step_decides_though_the_process_goes_on_and_ends_otherwise(bench: Bench) -> None:
@@ -316,17 +332,7 @@ def test_answer_of_a_row_without_an_instance_is_not_closed_without_its_process(b
     instance = bench.engine.start(bench.key, bench.key, to_engine({CONTEXT_VARIABLE: context.to_variable()}))
     message = bench.fetch()
     # The worker is killed between the engine's commit and its own.
-    event = NewEvent(
-        "trace",
-        "a",
-        correlation_id=bench.key,
-        process_instance_id=instance.id,
-        external_task_id=message.task.id,
-        lock_token=message.token,
-    )
-    assert bench.runtime.events.begin(event) == []
-    assert bench.runtime.events.progress(message.attempt, Progress(COMPLETING, {"n": 1}, process_status=OK))
-    bench.engine.complete(message.task.id, message.token, {})
+    complete_in_engine_alone(bench, message)
     with bench.runtime.database.write() as connection:
         connection.execute(sa.text("UPDATE event_log SET updated_at = '2020-01-01 00:00:00.000000'"))
 
@@ -383,17 +389,7 @@ def test_cancel_comes_too_late_for_a_process_whose_outcome_the_engine_has_accept
     row = accept(bench)
     message = bench.fetch()
     # The worker stands still between the engine's commit and its own.
-    event = NewEvent(
-        "trace",
-        "a",
-        correlation_id=bench.key,
-        process_instance_id=row.process_instance_id,
-        external_task_id=message.task.id,
-        lock_token=message.token,
-    )
-    assert bench.runtime.events.begin(event) == []
-    assert bench.runtime.events.progress(message.attempt, Progress(COMPLETING, {"n": 1}, process_status=OK))
-    bench.engine.complete(message.task.id, message.token, {})
+    complete_in_engine_alone(bench, message)
 
     ending = Ending(CANCELLED, error={"code": "CANCELLED", "message": "m"}, engine_open=True)
     assert not end_by_ops(row, ending, actor="ops", step_name="cancel")
