@@ -1,4 +1,4 @@
-"""`/` leads a browser to the monitor, and every other client to the API by links; `/favicon.ico` is its icon."""
+"""`/` redirects a browser to the monitor and gives every other client links to the API; `/favicon.ico` is the icon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("root", __name__)
 
 @blueprint.get("/")
 def root() -> AnyResponse:
-    """A redirect to the monitor (without one to the API's page) for `Accept: text/html`, else links as JSON."""
+    """For `Accept: text/html` a redirect to the monitor, or to `/docs` with `MONITOR=off`; otherwise links as JSON."""
     pages = {"docs": url_for("docs.page")}
     if "monitor" in current_app.blueprints:
         pages["monitor"] = url_for("monitor.processes")

@@ -58,7 +58,7 @@ make_venv() {
     "$python" -m venv .venv
 }
 
-# show_packages FILE: from what pip prints, one line for every fifth package that it has found, and one for the last part.
+# show_packages FILE: reads what pip prints; says a line for every fifth package found, and one when pip installs them.
 show_packages() {
     local line found=0
     while IFS= read -r line; do

@@ -102,7 +102,7 @@ class PartnerHandler(BaseHTTPRequestHandler):
         """Nothing: one line a request would be most of what the local stack prints."""
 
     def log_error(self, *said: Any) -> None:
-        """Faults alone: that a connection was idle for `timeout` seconds is none."""
+        """Log faults. A connection that was idle for `timeout` seconds is closed without a line: that is no fault."""
         if not any(isinstance(part, TimeoutError) for part in said):
             super().log_error(*said)
 

@@ -46,7 +46,7 @@ def is_on() -> bool:
 
 
 def engine_calls() -> Callable[[str, str], AbstractContextManager[Any]] | None:
-    """What belongs around each call to the engine, given its method and path; None while no spans are recorded."""
+    """Makes the span of a call to the engine from its method and path; None while no spans are recorded."""
     return _engine_call if is_on() else None
 
 

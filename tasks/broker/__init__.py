@@ -1,1 +1,1 @@
-"""What goes through Redis: messages, results, announcements."""
+"""What goes through Redis: messages, results, announcements, the capacity of workers, the throttle of starts."""

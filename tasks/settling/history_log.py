@@ -1,4 +1,4 @@
-"""What the reconciler finds out of the engine's history: its level, and that its log of steps is missing."""
+"""What the reconciler finds out about the engine's history: its level, and whether its log of steps is missing."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LOG_MISSING_S = 86_400
 
 
 def note_missing_log(client: redis.Redis) -> None:
-    """The engine has no log of a step that has left it: its history level is below FULL."""
+    """Remember that the engine has no log of a step that has ended there: its history level is below FULL."""
     first: Any = client.get(LOG_MISSING_KEY)
     client.set(LOG_MISSING_KEY, first or time.time(), ex=LOG_MISSING_S)
 
 
 def log_missing_since(client: redis.Redis) -> float | None:
-    """Since when that is so, in seconds since the epoch; None while nothing was missed within a day."""
+    """When the missing log was first noticed, in seconds since the epoch; None if it was not noticed within a day."""
     since: Any = client.get(LOG_MISSING_KEY)
     return None if since is None else float(since)
 

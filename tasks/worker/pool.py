@@ -1,4 +1,4 @@
-"""The worker's pool: Celery's prefork, whose parent hands a message over as soon as it has read it, and once.
+"""The worker's pool: Celery's prefork, whose parent hands each message over once, as soon as it has read it.
 
 Celery's own parent waits in its loop until one of all idle children's pipes can be written to, although an idle child's
 pipe is empty; and with each turn of the loop it asks the kernel to forget every pipe that it does not watch. Both cost
@@ -38,11 +38,12 @@ class Pool(AsynPool):
         pool._quick_put = hand_over
 
     def on_job_process_down(self, job: Any, pid_gone: Any) -> None:
-        """As Celery's, but not before the pool has read what that process still had to say.
+        """Do what Celery does, once the pool has read everything that the dead process sent.
 
-        When several processes die at once, Celery reads the pipe of the one whose end it has noticed, and then asks of
-        every job whether its process is alive. Another's pipe may still hold the word that its job has begun: Celery
-        would destroy the pipe and run the job a second time. The pool asks again when it handles that process's end.
+        When several processes die at once, Celery reads the pipe of the first one that it noticed, and then checks for
+        every job whether its process is alive. The pipe of another dead process may still hold the acknowledgement of
+        its job: Celery would destroy that pipe and run the job a second time. So the pool waits until it has removed
+        that process: it reads the pipe first, and then checks the job again.
         """
         pool: Any = self
         if all(process.pid != pid_gone for process in pool._pool):
