@@ -83,13 +83,13 @@ class Authenticator:
             if found is None:
                 raise _refused("the API key is not known")
             return Principal(found.name, found.scopes)
-        from app.tokens import KeysAway, TokenRefused  # see _token_checker
+        from app.tokens import KeysUnavailable, TokenRefused  # see _token_checker
 
         try:
             token = self._tokens.check(credential)
         except TokenRefused as error:
             raise _refused(f"the token is not taken: {error}") from None
-        except KeysAway:
+        except KeysUnavailable:
             headers = {"Retry-After": str(self._settings.retry_after_s)}
             raise Problem(TOKEN_KEYS_AWAY, "the issuer's keys are not known yet", headers=headers) from None
         return Principal(token.subject[:_MOST_OF_NAME], token.scopes)

@@ -19,11 +19,11 @@ from app.problems import (
 )
 from app.services import services
 from service.catalogue import check_carried
-from service.errors import EngineRefusal, EngineUnavailable
+from service.errors import OperationRefused, OperationUnavailable
 from service.messages import NotStarted, correlate_message
 from service.operations import end_by_ops
 from service.retry import retry_incidents
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
             headers={"Retry-After": str(services().settings.retry_after_s)},
             correlationId=row.correlation_id,
         ) from None
-    except (EngineUnavailable, EngineRefusal) as error:
+    except (OperationUnavailable, OperationRefused) as error:
         raise _engine_said(error, row) from None
     if not delivered:
         raise Problem(
@@ -113,7 +113,7 @@ def retry(row: ProcessRow) -> ProcessRow:
     try:
         # A pending row may have an incident too, that no round of the reconciler has seen yet.
         retried = retry_incidents(row, actor=current_actor())
-    except (EngineUnavailable, EngineRefusal) as error:
+    except (OperationUnavailable, OperationRefused) as error:
         raise _engine_said(error, row) from None
     now = _after_engine(row)
     if not retried and now.status != PENDING:
@@ -124,12 +124,12 @@ def retry(row: ProcessRow) -> ProcessRow:
 def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:
     try:
         end_by_ops(row, ending, actor=current_actor(), step_name=step_name)
-    except EngineUnavailable as error:
+    except OperationUnavailable as error:
         raise _engine_said(error, row) from None
 
 
-def _engine_said(error: EngineUnavailable | EngineRefusal, row: ProcessRow) -> Problem:
-    if isinstance(error, EngineRefusal):
+def _engine_said(error: OperationUnavailable | OperationRefused, row: ProcessRow) -> Problem:
+    if isinstance(error, OperationRefused):
         return Problem(ENGINE_REFUSED, str(error), correlationId=row.correlation_id)
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})
 
@@ -138,7 +138,7 @@ def _after_engine(row: ProcessRow) -> ProcessRow:
     """The row as it is now, or as it was: the engine has done its part, which no store that is away makes undone."""
     try:
         return services().processes.by_id(row.id) or row
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         log.warning("%s is answered as it was before: %s", row.correlation_id, error)
         return row
 

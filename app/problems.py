@@ -12,7 +12,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.answers import answer
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -322,7 +322,7 @@ def register_error_handlers(app: Flask) -> None:
     """Turn everything that a view may raise into a problem; a fault of ours shows no stack trace."""
     app.extensions["problem_shapes"] = {}
     app.register_error_handler(Problem, _shaped)
-    app.register_error_handler(DatabaseAway, _database_away)
+    app.register_error_handler(DatabaseUnavailable, _database_away)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
@@ -342,13 +342,13 @@ def _shaped(problem: Problem) -> Response:
     return problem.response()
 
 
-def _database_away(error: DatabaseAway) -> Response:
+def _database_away(error: DatabaseUnavailable) -> Response:
     log.warning("answered 503: database is away: %s", error)
     retry_after = str(current_app.config["SETTINGS"].retry_after_s)
     return _shaped(Problem(DATABASE_AWAY, what_is_known(error), headers={"Retry-After": retry_after}))
 
 
-def what_is_known(error: DatabaseAway) -> str:
+def what_is_known(error: DatabaseUnavailable) -> str:
     """What a store that is away has done with what was asked for."""
     if error.maybe_done:
         return "the store's answer was lost: what was asked for may have been done"

@@ -13,7 +13,7 @@ from service.checking import check_all
 from service.deploy import Deployed, DeployError, definitions, deploy_all
 from service.replay import Recorded, ReplayError
 from service.scaffold import ScaffoldError, write_process
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tasks.topics.unhandled import unhandled_topics
 
 
@@ -103,7 +103,7 @@ def replay(execution_id: UUID, yes: bool) -> None:
         if not yes:
             click.confirm("Run it?", abort=True, err=True)
         difference = recorded.run()
-    except (ReplayError, DatabaseAway) as error:
+    except (ReplayError, DatabaseUnavailable) as error:
         raise click.ClickException(str(error)) from None
     click.echo("\n".join(difference) if difference else "the same outcome as recorded")
 

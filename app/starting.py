@@ -33,9 +33,9 @@ from app.problems import (
 from app.waiting import Payload, Waiters
 from service.catalogue import check_variables, find_process
 from settings import Settings
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
-from tasks.broker.publish import BrokerAway, send_start
+from tasks.broker.publish import BrokerUnavailable, send_start
 from telemetry import log_context
 
 #: error types and codes that a person has to mend; every other error is one of the process's own rules
@@ -98,7 +98,7 @@ class Starter:
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
         try:
             return self._start(new, preferred)
-        except DatabaseAway as error:
+        except DatabaseUnavailable as error:
             # The client may not know the id, and needs it: sent again without one, the process would run twice.
             raise Problem(
                 DATABASE_AWAY,
@@ -122,7 +122,7 @@ class Starter:
                         traceparent=current_traceparent(),
                     )
                     payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
-                except BrokerAway:
+                except BrokerUnavailable:
                     # The row is written: reconcile starts it when the broker is back.
                     payload = None
         if not accepted:

@@ -36,7 +36,7 @@ class TokenRefused(Exception):
     """The token is not one that this service takes. Never holds the token."""
 
 
-class KeysAway(Exception):
+class KeysUnavailable(Exception):
     """No key of the issuer is known, since its server has not answered yet."""
 
 
@@ -75,7 +75,7 @@ class KeyRing:
         """The key of this id; without an id the only key there is.
 
         Raises:
-            KeysAway: no keys are known.
+            KeysUnavailable: no keys are known.
             TokenRefused: the issuer has no such key.
         """
         found = self._find(kid)
@@ -84,7 +84,7 @@ class KeyRing:
             self._refresh(wait=found is None)
             found = self._find(kid)
         if not self._keys:
-            raise KeysAway(self._url)
+            raise KeysUnavailable(self._url)
         if found is None:
             raise TokenRefused("its issuer has no such key")
         return found
@@ -155,7 +155,7 @@ class TokenChecker:
 
         Raises:
             TokenRefused: says why, in words that hold nothing of the token.
-            KeysAway: it cannot be checked now.
+            KeysUnavailable: it cannot be checked now.
         """
         try:
             header = jwt.get_unverified_header(token)

@@ -4,14 +4,18 @@ from camunda_bridge.context import StepContext
 from camunda_bridge.definition import define_process
 from camunda_bridge.errors import BusinessRuleError, VariableError
 from camunda_bridge.partner import PartnerClient, PartnerError
+from camunda_bridge.retry import ExponentialBackoff, NoRetry, RetryStrategy
 from camunda_bridge.variables import File, Raw, Values
 
 __all__ = [
     "BusinessRuleError",
+    "ExponentialBackoff",
     "File",
+    "NoRetry",
     "PartnerClient",
     "PartnerError",
     "Raw",
+    "RetryStrategy",
     "StepContext",
     "Values",
     "VariableError",

@@ -17,7 +17,7 @@ def is_caught(engine: Engine, bpmn_of: Callable[[str], Bpmn], task: LockedTask, 
     `bpmn_of`: the BPMN of a definition id.
 
     Raises:
-        EngineAway: the engine does not answer.
+        EngineUnavailable: the engine does not answer.
     """
     if bpmn_of(task.process_definition_id).catches(task.activity_id, code):
         return True

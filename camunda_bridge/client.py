@@ -91,8 +91,8 @@ class _FetchAndLock(pycamunda.externaltask.FetchAndLock):
 class Engine:
     """One engine.
 
-    Every method raises :class:`EngineAway` when the engine does not answer, and :class:`Unauthorized` when it refuses
-    the login. `token` is the lock token: the workerId of the fetch that locked the task.
+    Every method raises :class:`EngineUnavailable` when the engine does not answer, and :class:`Unauthorized` when it
+    refuses the login. `token` is the lock token: the workerId of the fetch that locked the task.
     """
 
     def __init__(self, session: EngineSession) -> None:

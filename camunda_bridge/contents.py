@@ -29,7 +29,7 @@ class TaskContents:
 
     Raises (each method):
         VariableError: there is no such variable any more, or the engine cannot give it.
-        EngineAway: the engine does not answer now.
+        EngineUnavailable: the engine does not answer now.
     """
 
     def __init__(self, engine: Engine, task_id: str, instance_id: str) -> None:

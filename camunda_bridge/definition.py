@@ -26,6 +26,8 @@ from camunda_bridge.bpmn import Bpmn, parse
 from camunda_bridge.client import Topic
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.errors import DefinitionError
+from camunda_bridge.hooks import NO_HOOKS, After, Before, Hooks, OnError
+from camunda_bridge.retry import DEFAULT_BASE_S, DEFAULT_RETRIES, DEFAULT_RETRY, ExponentialBackoff, RetryStrategy
 from settings import RATE
 
 Handler = Callable[..., Any]
@@ -43,7 +45,8 @@ class StepDefinition:
     """One step: a handler and everything that is known about it.
 
     `outcome` marks a response step: the last step of its process, whose output is the result (ok) or the error.
-    `retries`: attempts after the first. `retry_base_s`: pause before the first of them; it doubles each time.
+    `retry_strategy`: how many attempts it gets and the pauses between them.
+    `hooks`: what runs around the handler: those of the process and its own.
     `error_codes`: codes of business errors that the handler raises and whose names its source does not show.
     `max_concurrency`: how many of it may run at once, on all workers together. `rate`: how many may begin in a time,
     such as ``5/second``. Ops may change both at run time.
@@ -57,8 +60,8 @@ class StepDefinition:
     output_schema: Schema | None = None
     takes_context: bool = False
     outcome: Outcome | None = None
-    retries: int = 3
-    retry_base_s: float = 1.0
+    retry_strategy: RetryStrategy = DEFAULT_RETRY
+    hooks: Hooks = NO_HOOKS
     time_limit_s: int | None = None
     invalid_input_code: str = "VALIDATION_ERROR"
     error_codes: tuple[str, ...] = ()
@@ -79,9 +82,10 @@ class StepDefinition:
             return []
         return [item.data_key or name for name, item in self.input_schema.fields.items()]
 
-    def retries_left(self, before: int | None) -> int:
-        """Retries after one more failed attempt; the engine says None before the first."""
-        return max(0, (self.retries + 1 if before is None else before) - 1)
+    @property
+    def retries(self) -> int:
+        """Attempts after the first."""
+        return self.retry_strategy.retries
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class ProcessDefinition:
     process_name: str = ""
     originating_system: str = ""
     identifiers: tuple[str, ...] = IDENTIFIERS
+    hooks: Hooks = NO_HOOKS
     steps: dict[str, StepDefinition] = field(default_factory=dict)
 
     @property
@@ -126,8 +131,12 @@ class ProcessDefinition:
         input_schema: type[Schema] | None = None,
         output_schema: type[Schema] | None = None,
         outcome: Outcome | None = None,
-        retries: int = 3,
-        retry_base_s: float = 1.0,
+        retries: int | None = None,
+        retry_base_s: float | None = None,
+        retry_strategy: RetryStrategy | None = None,
+        before: Iterable[Before] = (),
+        after: Iterable[After] = (),
+        on_error: Iterable[OnError] = (),
         time_limit_s: int | None = None,
         invalid_input_code: str = "VALIDATION_ERROR",
         error_codes: Iterable[str] = (),
@@ -141,11 +150,13 @@ class ProcessDefinition:
     ) -> Callable[[Handler], Handler]:
         """Declare the handler of a step; the function itself stays as it is, callable in a test.
 
+        `retries` and `retry_base_s` (seconds) stand for :class:`ExponentialBackoff` with these. `before`, `after` and
+        `on_error`: see :class:`Hooks`.
+
         Raises:
             DefinitionError: the step is declared twice, or a number is out of range.
         """
-        if retries < 0 or retry_base_s < 0:
-            raise DefinitionError(f"step {name!r}: retries and retry_base_s must not be negative")
+        strategy = _retry_strategy(name, retries, retry_base_s, retry_strategy)
         if max_concurrency is not None and max_concurrency < 1:
             raise DefinitionError(f"step {name!r}: max_concurrency must be at least 1")
         if rate is not None and not RATE.match(rate):
@@ -164,8 +175,8 @@ class ProcessDefinition:
                 output_schema=output_schema() if output_schema else None,
                 takes_context=len(inspect.signature(handler).parameters) > 1,
                 outcome=outcome,
-                retries=retries,
-                retry_base_s=retry_base_s,
+                retry_strategy=strategy,
+                hooks=Hooks.of(before, after, on_error).within(self.hooks),
                 time_limit_s=time_limit_s,
                 invalid_input_code=invalid_input_code,
                 error_codes=tuple(error_codes),
@@ -278,6 +289,9 @@ def define_process(
     process_name: str = "",
     originating_system: str = "rest-facade",
     identifiers: Iterable[str] = IDENTIFIERS,
+    before: Iterable[Before] = (),
+    after: Iterable[After] = (),
+    on_error: Iterable[OnError] = (),
 ) -> ProcessDefinition:
     """Declare a process.
 
@@ -287,6 +301,7 @@ def define_process(
         start_schema: what the variables of a start must be.
         example: variables of an example start, for the API's documentation.
         identifiers: output fields that name a business object; kept with events and row, and passed on.
+        before, after, on_error: what runs around the handler of every step; see :class:`Hooks`.
     """
     caller = Path(inspect.stack()[1].filename).parent
     return ProcessDefinition(
@@ -297,7 +312,24 @@ def define_process(
         process_name=process_name or key,
         originating_system=originating_system,
         identifiers=tuple(identifiers),
+        hooks=Hooks.of(before, after, on_error),
     )
+
+
+def _retry_strategy(
+    step: str, retries: int | None, retry_base_s: float | None, strategy: RetryStrategy | None
+) -> RetryStrategy:
+    if strategy is not None:
+        if retries is not None or retry_base_s is not None:
+            raise DefinitionError(f"step {step!r}: retry_strategy stands in place of retries and retry_base_s")
+        return strategy
+    try:
+        return ExponentialBackoff(
+            retries=DEFAULT_RETRIES if retries is None else retries,
+            base_s=DEFAULT_BASE_S if retry_base_s is None else retry_base_s,
+        )
+    except DefinitionError:
+        raise DefinitionError(f"step {step!r}: retries and retry_base_s must not be negative") from None
 
 
 def load_processes(packages: Iterable[str], into: Registry = registry) -> Registry:

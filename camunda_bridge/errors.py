@@ -12,7 +12,7 @@ class BridgeError(Exception):
         super().__init__(message or (type(self).__doc__ or "").split("\n", 1)[0])
 
 
-class EngineAway(BridgeError):
+class EngineUnavailable(BridgeError):
     """The engine could not be reached, did not answer in time, or answered with a fault of its own.
 
     `maybe_done` is False when the request surely had no effect (no connection was made).

@@ -109,7 +109,7 @@ def execute(step: StepDefinition, values: Mapping[str, Any], context: StepContex
         try:
             outcome = _attempt(step, values, context)
         except Exception as error:
-            outcome = Failed(_headline(error), _trace(error))
+            outcome = Failed(_headline(error), _trace(error), final=step.retry_strategy.is_final(error))
     return Execution(outcome, round((time.monotonic() - begun) * 1000), calls.http_status_code)
 
 
@@ -125,7 +125,8 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
             {"errors": json_form(error.messages)},
         )
     try:
-        returned = step.handler(given, context) if step.takes_context else step.handler(given)
+        handler = (lambda given: step.handler(given, context)) if step.takes_context else step.handler
+        returned = step.hooks.run(handler, given, context)
     except BusinessRuleError as error:
         return _business_error(step, error)
     except VariableError as error:

@@ -36,7 +36,7 @@ def history_level(engine: Engine, instance_id: str, task_id: str) -> str | None:
     None when nobody can tell: the instance may have been cleaned up.
 
     Raises:
-        EngineAway: the engine does not answer.
+        EngineUnavailable: the engine does not answer.
     """
     if engine.task_log(task_id):
         return FULL

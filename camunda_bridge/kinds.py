@@ -36,7 +36,7 @@ class File(Presentable):
 
         Raises:
             VariableError: it is not known, and there is no engine to ask; or the variable is gone meanwhile.
-            EngineAway: the engine does not answer now.
+            EngineUnavailable: the engine does not answer now.
         """
         if self.content is not None:
             return self.content

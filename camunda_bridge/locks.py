@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 
 from camunda_bridge.errors import BridgeError, LockLost
 
@@ -21,6 +22,15 @@ _HOST = socket.gethostname()[:60]
 def new_token() -> str:
     """A lock token: the workerId of one fetch. The engine compares worker ids only, so each fetch has a fresh one."""
     return f"{_HOST}:{uuid.uuid4()}"
+
+
+@dataclass(slots=True)
+class _Held:
+    """A lock that is held: when its extension is due, and the log context and span that the extension belongs to."""
+
+    due_at: float
+    context: Context
+    on_extended: Callable[[], object] | None
 
 
 class LockKeeper:
@@ -36,22 +46,27 @@ class LockKeeper:
     def __init__(self, extend: Callable[[str, str], None], duration_ms: int) -> None:
         self._extend = extend
         self._period_s = duration_ms / 2000
-        #: when each is due, and what whoever holds it is about: the lines and spans of its extension say so too
-        self._held: dict[tuple[str, str], tuple[float, Context]] = {}
+        self._held: dict[tuple[str, str], _Held] = {}
         self._lost: set[tuple[str, str]] = set()
         self._guard = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def holding(self, task_id: str, token: str, *, since: float) -> Iterator[Callable[[], bool]]:
-        """Keep a lock alive inside the block. `since`: time.monotonic() of the fetch, or of the last extension.
+    def holding(
+        self, task_id: str, token: str, *, since: float, on_extended: Callable[[], object] | None = None
+    ) -> Iterator[Callable[[], bool]]:
+        """Extend a lock inside the block.
 
-        Gives a function that tells whether the lock was lost to another token meanwhile.
+        Args:
+            since: time.monotonic() of the fetch, or of the last extension.
+            on_extended: called after each extension, in the keeper's thread.
+
+        Gives a function that returns whether the lock was lost to another token meanwhile.
         """
         key = (task_id, token)
         with self._guard:
-            self._held[key] = (since + self._period_s, copy_context())
+            self._held[key] = _Held(since + self._period_s, copy_context(), on_extended)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="lock-keeper", daemon=True)
                 self._thread.start()
@@ -69,18 +84,20 @@ class LockKeeper:
             self._wake.wait()
             now = time.monotonic()
             with self._guard:
-                due = [(key, context) for key, (at, context) in self._held.items() if at <= now]
+                due = [(key, held) for key, held in self._held.items() if held.due_at <= now]
                 if not self._held:
                     self._wake.clear()
-            for key, context in due:
-                context.run(self._extend_one, key, context)
+            for key, held in due:
+                held.context.run(self._extend_one, key, held)
             # A held lock is looked at eight times a period at least; a new one is never due sooner.
             time.sleep(self._period_s / 8)
 
-    def _extend_one(self, key: tuple[str, str], context: Context) -> None:
+    def _extend_one(self, key: tuple[str, str], held: _Held) -> None:
         pause = self._period_s
         try:
             self._extend(*key)
+            if held.on_extended is not None:
+                held.on_extended()
         except LockLost as error:
             log.warning("lock lost while the handler runs: %s", error)
             with self._guard:
@@ -97,4 +114,4 @@ class LockKeeper:
             pause = self._period_s / 8
         with self._guard:
             if key in self._held:
-                self._held[key] = (time.monotonic() + pause, context)
+                held.due_at = time.monotonic() + pause

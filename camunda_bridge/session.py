@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib3.filepost import encode_multipart_formdata
 
 from camunda_bridge.calls import note_call
-from camunda_bridge.errors import EngineAway, EngineRefused, NotFound, Unauthorized
+from camunda_bridge.errors import EngineRefused, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.explained import Explanation
 from camunda_bridge.json_form import json_form
 from camunda_bridge.wire import Connection
@@ -65,13 +65,15 @@ class Response:
         """The body, parsed.
 
         Raises:
-            EngineAway: it is no JSON: whoever answered is not a healthy engine.
+            EngineUnavailable: it is no JSON: whoever answered is not a healthy engine.
         """
         try:
             # UTF-8 (RFC 8259, 8.1): `json` would look for others first
             document = jsonlib.loads(str(self.body, "utf-8"))
         except ValueError:
-            raise EngineAway(f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}") from None
+            raise EngineUnavailable(
+                f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}"
+            ) from None
         # Java's texts may hold half a character, which nothing here can write again: broker, store, clients.
         return json_form(document) if _LONE.search(self.body) else document
 
@@ -86,8 +88,8 @@ class EngineSession:
         authorization: value of the ``Authorization`` header, None for none.
 
     Raises (from `request`):
-        EngineAway: no connection, no answer in time, an answer that is not the engine's own, or one that says that the
-            same request may succeed soon (:mod:`camunda_bridge.explained`).
+        EngineUnavailable: no connection, no answer in time, an answer that is not the engine's own, or one that says
+            that the same request may succeed soon (:mod:`camunda_bridge.explained`).
         NotFound, Unauthorized, EngineRefused: the engine's own 404, 401 / 403, and every other error that it explains.
     """
 
@@ -177,11 +179,11 @@ class EngineSession:
         """GET the content at `path`: of a file, or bytes.
 
         Raises:
-            EngineAway: also where what came is a page, and no content.
+            EngineUnavailable: also where what came is a page, and no content.
         """
         response = self.request("GET", self.base_url + path, takes=lambda it: it.status_code == 200 and it.is_content)
         if not response.is_content:
-            raise EngineAway(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
+            raise EngineUnavailable(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
         return response.body
 
     def close(self) -> None:
@@ -204,7 +206,7 @@ class EngineSession:
         try:
             response = self._exchange(method, path, body, content_type)
             status = str(response.status_code)
-        except EngineAway as error:
+        except EngineUnavailable as error:
             self._note_away(error)
             raise
         finally:
@@ -223,14 +225,16 @@ class EngineSession:
             answer = connection.exchange(f"{head}\r\n".encode() + body)
             return Response(*answer, is_content=connection.has_content)
         except OSError as error:
-            raise EngineAway(f"{method} {path.split('?', maxsplit=1)[0]}: {type(error).__name__}: {error}") from error
+            raise EngineUnavailable(
+                f"{method} {path.split('?', maxsplit=1)[0]}: {type(error).__name__}: {error}"
+            ) from error
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None and connection.is_open:
             # A kept connection that has something to say before we asked was closed by the other side. Sending on it
             # would fail without telling whether the engine saw the request.
-            if not connection.has_news():
+            if not connection.is_stale():
                 return connection
             connection.close()
         try:
@@ -242,7 +246,7 @@ class EngineSession:
                 context=self._context,
             )
         except OSError as error:
-            raise EngineAway(
+            raise EngineUnavailable(
                 f"no connection to {self._host}:{self._port}: {type(error).__name__}: {error}", maybe_done=False
             ) from error
         self._local.connection = connection
@@ -254,7 +258,7 @@ class EngineSession:
             return response
         if response.status_code < 400:
             # A login page, a captive portal: no word of the engine that it has done what it was asked for.
-            raise EngineAway(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
+            raise EngineUnavailable(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
         status, found = response.status_code, _explanation(response)
         if status == 401 and found is None:
             # The engine's login filter explains nothing.
@@ -262,11 +266,11 @@ class EngineSession:
         if found is None:
             # A gateway, or a servlet container without the engine, has no say in what the engine knows.
             text = f"not the engine answered {status}: {response.text[:200]!r}"
-            raise EngineAway(text, maybe_done=status not in _NOT_PASSED_ON)
+            raise EngineUnavailable(text, maybe_done=status not in _NOT_PASSED_ON)
         text = f"engine answered {status} {found.type}: {found.message}"
         if status in _LATER or (status >= 500 and found.is_transient(is_fetch=resource.endswith("/fetchAndLock"))):
             # An engine that explains its fault has rolled back.
-            raise EngineAway(text, maybe_done=False)
+            raise EngineUnavailable(text, maybe_done=False)
         self._note_back()
         if status == 404:
             raise NotFound(text, status=404, type_=found.type)
@@ -274,7 +278,7 @@ class EngineSession:
             raise Unauthorized(text, status=status, type_=found.type)
         raise EngineRefused(text, status=status, type_=found.type)
 
-    def _note_away(self, error: EngineAway) -> None:
+    def _note_away(self, error: EngineUnavailable) -> None:
         # one line a change of state, not one a request
         if not self._away:
             self._away = True

@@ -53,7 +53,7 @@ def fate_of(engine: Engine, task_id: str, token: str) -> TaskEnd:
     """What became of a task.
 
     Raises:
-        EngineAway: the engine does not answer.
+        EngineUnavailable: the engine does not answer.
     """
     log = engine.task_log(task_id)
     has_failed = any(entry["failureLog"] and entry["workerId"] == token for entry in log)
@@ -77,7 +77,7 @@ def ended_in_error(engine: Engine, end: TaskEnd, instance_id: str) -> bool:
     event that caught it is in the history of the instance, or of one that called it, at the same time.
 
     Raises:
-        EngineAway: the engine does not answer.
+        EngineUnavailable: the engine does not answer.
     """
     if end.fate is not Fate.REMOVED or end.at is None:
         return False

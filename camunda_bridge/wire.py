@@ -85,7 +85,7 @@ class Connection:
         #: whether the last answer had a content as its body
         self.has_content = False
 
-    def has_news(self) -> bool:
+    def is_stale(self) -> bool:
         """True when something came that nobody asked for: the other side has closed, and would lose a request."""
         return bool(self._poll.poll(0))
 

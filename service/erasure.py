@@ -10,14 +10,14 @@ from typing import Any
 
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import in_one_form
-from service.errors import EngineUnavailable
+from service.errors import OperationUnavailable
 from store.events import OPS, NewEvent
 from store.personal import PersonalData
 from store.processes import PENDING, ProcessRow
 from tasks import app
-from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import runtime
-from tasks.starts.instances import with_instance
+from tasks.settling.instances import with_instance
 from tasks.webhooks.documents import rfc3339
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def export(row: ProcessRow) -> dict[str, Any]:
     """Everything about a process, as it is kept.
 
     Raises:
-        EngineUnavailable: the engine's history cannot be read.
+        OperationUnavailable: the engine's history cannot be read.
     """
     data = PersonalData(runtime().database)
     events: list[dict[str, Any]] = []
@@ -54,7 +54,7 @@ def export(row: ProcessRow) -> dict[str, Any]:
             for instance in _instances(row)
         ]
     except BridgeError as error:
-        raise EngineUnavailable(str(error)) from error
+        raise OperationUnavailable(str(error)) from error
     return {
         "process": _plain(asdict(row)),
         "events": [_plain(event) for event in events],
@@ -68,15 +68,15 @@ def erase(row: ProcessRow, *, actor: str) -> Erasure:
 
     Raises:
         StillRuns: nothing was deleted.
-        EngineUnavailable: the engine's history cannot be deleted now; no row was deleted.
-        DatabaseAway: some rows may be left.
+        OperationUnavailable: the engine's history cannot be deleted now; no row was deleted.
+        DatabaseUnavailable: some rows may be left.
     """
     if row.status == PENDING or row.incident_id is not None or row.engine_open:
         raise StillRuns(f"the process is {row.status}" + (", on an incident" if row.incident_id else ""))
     instances = _erase_history(row)
     try:
         app.backend.forget(str(row.id))
-    except BROKER_AWAY as error:
+    except BROKER_ERRORS as error:
         log.warning("result of an erased process is left to expire: %s", error)
     erasure = str(uuid.uuid4())
     events = 0
@@ -105,7 +105,7 @@ def _erase_history(row: ProcessRow) -> int:
         # The root last: a fault in between leaves a way to the others.
         return sum(runtime().engine.delete_history(instance["id"]) for instance in reversed(instances))
     except BridgeError as error:
-        raise EngineUnavailable(str(error)) from error
+        raise OperationUnavailable(str(error)) from error
 
 
 def _instances(row: ProcessRow) -> list[dict[str, Any]]:

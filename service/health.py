@@ -19,7 +19,7 @@ from camunda_bridge.errors import BridgeError
 from camunda_bridge.history_level import MISSING
 from camunda_bridge.session import EngineSession
 from service.engine_health import EngineContents
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime, broker_now
 from tasks.settling.history_log import log_missing_since
@@ -47,7 +47,7 @@ class Part:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Away(Exception):
+class PartUnhealthy(Exception):
     """A part is not as it should be, since a moment that is known."""
 
     def __init__(self, detail: str, *, since: float | None = None, facts: dict[str, Any] | None = None) -> None:
@@ -133,9 +133,9 @@ class Health:
     def _look(self, name: str, check: Callable[[], Part]) -> Part:
         try:
             return check()
-        except Away as away:
+        except PartUnhealthy as away:
             return Part(False, str(away), away.since or self._since(name), away.facts)
-        except (DatabaseAway, BridgeError, redis.RedisError) as error:
+        except (DatabaseUnavailable, BridgeError, redis.RedisError) as error:
             return Part(False, shown_text(str(error)), self._since(name))
         except Exception as error:
             # A refused login, for example; its text may hold what is not for everybody.
@@ -175,7 +175,7 @@ class Health:
     def _workers(self) -> Part:
         live = live_workers(self.runtime.redis.hgetall(WORKERS_KEY))
         if not live:
-            raise Away("no worker runs steps")
+            raise PartUnhealthy("no worker runs steps")
         facts = {name: {"slots": beat.slots, "running": beat.running} for name, beat in sorted(live.items())}
         return Part(True, ", ".join(facts), facts={"workers": facts})
 
@@ -183,18 +183,18 @@ class Health:
         allowed_s = max(10, self.runtime.settings.poll_interval_ms // 200)
         ticked: Any = self.runtime.redis.get(f"{KEY_PREFIX}ticked:poll")
         if ticked is None or broker_now() - float(ticked) > allowed_s:
-            raise Away(f"no tick within {allowed_s} s", since=float(ticked) if ticked else None)
+            raise PartUnhealthy(f"no tick within {allowed_s} s", since=float(ticked) if ticked else None)
         return Part(True, facts={"lastTick": moment(float(ticked))})
 
     def _history(self) -> Part:
         level = self._contents.history_level(self.runtime.events.newest_attempt)
         if level in MISSING:
-            raise Away(
+            raise PartUnhealthy(
                 f"the engine's history level is {level}, it must be full: {MISSING[level]}", facts={"level": level}
             )
         since = log_missing_since(self.runtime.redis)
         if since is not None:
-            raise Away(
+            raise PartUnhealthy(
                 "the engine keeps no log of completed steps, so what became of one cannot always be told: "
                 "its history level must be FULL",
                 since=since,
@@ -205,7 +205,7 @@ class Health:
         found = self._contents.deployments()
         facts = {"missing": found.missing, "different": found.different}
         if found.missing:
-            raise Away("not deployed: " + ", ".join(found.missing), facts=facts)
+            raise PartUnhealthy("not deployed: " + ", ".join(found.missing), facts=facts)
         # Instances of any version go on, so this is news and no fault.
         texts = [f"{key}: version {version} is not the file here" for key, version in sorted(found.different.items())]
         return Part(True, "; ".join(texts), facts=facts)
@@ -215,7 +215,7 @@ class Health:
         facts = {"waiting": waiting}
         if waiting:
             texts = ", ".join(f"{topic} ({count})" for topic, count in waiting.items())
-            raise Away(f"tasks wait for handlers that are not here: {texts}", facts=facts)
+            raise PartUnhealthy(f"tasks wait for handlers that are not here: {texts}", facts=facts)
         return Part(True, facts=facts)
 
 

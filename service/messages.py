@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from camunda_bridge.errors import BridgeError, EngineAway
+from camunda_bridge.errors import BridgeError, EngineUnavailable
 from camunda_bridge.variables import outgoing
 from service.errors import as_answer
 from service.retry import follow_at_once, write_down
 from store.processes import ProcessRow
 from tasks.runtime import runtime
+from tasks.settling.instances import with_instance
 from tasks.settling.settle import ops_event, record_ops
-from tasks.starts.instances import with_instance
 
 
 class NotStarted(Exception):
@@ -26,8 +26,8 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
     says so cannot be written.
 
     Raises:
-        EngineUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
-        EngineRefusal: what the process does with the message fails in the engine, which has rolled it back.
+        OperationUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
+        OperationRefused: what the process does with the message fails in the engine, which has rolled it back.
         NotStarted: the process has no instance yet.
     """
     try:
@@ -38,7 +38,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
         if not runtime().engine.correlate(message, instance_id=instance_id, variables=outgoing(variables)):
             return False
     except BridgeError as error:
-        maybe_done = isinstance(error, EngineAway) and error.maybe_done
+        maybe_done = isinstance(error, EngineUnavailable) and error.maybe_done
         known = "the process may have the message" if maybe_done else "the message was not delivered"
         raise as_answer(error, known) from error
     follow_at_once(row, instance_id)

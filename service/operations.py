@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from camunda_bridge.errors import BridgeError
-from service.errors import EngineUnavailable
+from service.errors import OperationUnavailable
 from store.processes import PENDING, Ending, ProcessRow
-from tasks.broker.publish import BrokerAway, send_close
+from tasks.broker.publish import BrokerUnavailable, send_close
 from tasks.settling.outcome import settle_answered
 from tasks.settling.settle import ops_event, settle
 
@@ -21,8 +21,8 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
     instance, if one runs, is deleted by a task, so that no caller waits for the engine.
 
     Raises:
-        EngineUnavailable: the process has such an outcome, and only the engine knows whether it was accepted. Nothing
-            was changed.
+        OperationUnavailable: the process has such an outcome, and only the engine knows whether it was accepted.
+            Nothing was changed.
     """
     if row.status != PENDING and row.status == ending.status and row.incident_id is None:
         return False
@@ -30,7 +30,9 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
         if settle_answered(row):
             return False
     except BridgeError as error:
-        raise EngineUnavailable(f"{error}; whether the process has ended is not known; nothing was changed") from error
+        raise OperationUnavailable(
+            f"{error}; whether the process has ended is not known; nothing was changed"
+        ) from error
     event = ops_event(
         row,
         actor=actor,
@@ -42,6 +44,6 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
     if won:
         try:
             send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
-        except BrokerAway as error:
+        except BrokerUnavailable as error:
             log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
     return won

@@ -39,7 +39,7 @@ class Recorded:
         Raises:
             ReplayError: there is no such event, it is no attempt of a step, no step of that name is here, or the
                 database has not the schema of this version.
-            DatabaseAway: the store cannot be reached.
+            DatabaseUnavailable: the store cannot be reached.
         """
         try:
             event = runtime().events.by_execution_id(execution_id)

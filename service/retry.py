@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from camunda_bridge.errors import BridgeError, EngineAway, NotFound
-from service.errors import EngineUnavailable, as_answer
-from store.database import DatabaseAway, retrying
+from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound
+from service.errors import OperationUnavailable, as_answer
+from store.database import DatabaseUnavailable, retrying
 from store.processes import OK, PENDING, ProcessRow
-from tasks.broker.publish import BrokerAway, send_follow
+from tasks.broker.publish import BrokerUnavailable, send_follow
 from tasks.runtime import runtime
-from tasks.settling.incidents import turn
+from tasks.settling.incidents import incident_lock
+from tasks.settling.instances import with_instance
 from tasks.settling.settle import ops_event, record_ops, reopen
-from tasks.starts.instances import with_instance
 from telemetry import tracing
 
 log = logging.getLogger(__name__)
@@ -30,20 +30,20 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
     False when it stands on nothing. Of several calls at once for one incident one retries it, and all are True.
 
     Raises:
-        EngineUnavailable: the engine is away or refuses us, perhaps after a part of the incidents. Calling again is
+        OperationUnavailable: the engine is away or refuses us, perhaps after a part of the incidents. Calling again is
             safe: it goes on with those that are left.
-        EngineRefusal: the engine refuses to try the first of them again.
-        DatabaseAway: nothing was changed.
+        OperationRefused: the engine refuses to try the first of them again.
+        DatabaseUnavailable: nothing was changed.
     """
     if row.incident_id is not None:
         try:
             row = with_instance(row)
         except BridgeError as error:
-            raise EngineUnavailable(f"{error}; nothing was changed") from error
+            raise OperationUnavailable(f"{error}; nothing was changed") from error
     if not row.process_instance_id:
         # Not at the engine yet. An empty filter would find the incidents of every instance.
         return False
-    with turn(row.id):
+    with incident_lock(row.id):
         found = runtime().processes.by_id(row.id) or row
         if row.incident_id is not None and found.incident_id != row.incident_id:
             # Another call was first: the incident that this one is about is being tried again, or was.
@@ -58,10 +58,10 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
     try:
         incidents = [incident["id"] for incident in runtime().engine.incidents_of(instance_id)]
     except BridgeError as error:
-        raise EngineUnavailable(f"{error}; nothing was changed") from error
+        raise OperationUnavailable(f"{error}; nothing was changed") from error
     retried, fault = _retry_each(incidents)
     if fault is not None and not retried:
-        maybe_done = isinstance(fault, EngineAway) and fault.maybe_done
+        maybe_done = isinstance(fault, EngineUnavailable) and fault.maybe_done
         known = "an incident may be tried again already" if maybe_done else "nothing was changed"
         raise as_answer(fault, f"{known}; call again") from fault
     # A row that stands on what the engine has no longer (retried in Cockpit, or by a call whose answer was lost) is
@@ -81,7 +81,7 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
         # The row stands on the others still.
         write_down(lambda: record_ops(event), f"retry of {row.correlation_id}")
         follow_at_once(row, instance_id)
-        raise EngineUnavailable(f"{event.result}, then: {fault}; call again for the others") from fault
+        raise OperationUnavailable(f"{event.result}, then: {fault}; call again for the others") from fault
     # After the engine: if the step has ended well meanwhile, the row is `ok` and stays so. If it is never written, the
     # row says `error` until the process ends.
     write_down(lambda: reopen(row, event), f"retry of {row.correlation_id}")
@@ -93,7 +93,7 @@ def write_down(work: Callable[[], object], what: str) -> None:
     """Write what the engine has taken already; a database that stays away does not make it undone."""
     try:
         retrying(work, for_s=WRITE_S)
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         log.error("%s is done in the engine and not written down: %s", what, error)
 
 
@@ -108,7 +108,7 @@ def follow_at_once(row: ProcessRow, instance_id: str) -> None:
             countdown_s=0,
             traceparent=tracing.traceparent(),
         )
-    except BrokerAway as error:
+    except BrokerUnavailable as error:
         log.info("next steps of %s left to the poll: %s", row.correlation_id, error)
 
 

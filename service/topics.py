@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.events import OPS, NewEvent
-from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import runtime
 from tasks.topics import leases
 from tasks.topics.controls import TopicState, refresh, topic_states
@@ -28,7 +28,7 @@ def views() -> list[TopicView]:
     """Every topic, by name; a limit's use is counted, for the limited ones.
 
     Raises:
-        DatabaseAway: the store cannot be asked.
+        DatabaseUnavailable: the store cannot be asked.
     """
     return [TopicView(state, _in_flight(state)) for state in topic_states()]
 
@@ -37,7 +37,7 @@ def view(topic: str) -> TopicView | None:
     """One topic; None when nobody handles it and ops never said anything about it.
 
     Raises:
-        DatabaseAway: the store cannot be asked.
+        DatabaseUnavailable: the store cannot be asked.
     """
     return next((TopicView(state, _in_flight(state)) for state in topic_states() if state.topic == topic), None)
 
@@ -46,7 +46,7 @@ def pause(topic: str, reason: str | None, *, actor: str) -> None:
     """Stop fetching a topic; steps that are locked already end. A topic that is paused stays as it is.
 
     Raises:
-        DatabaseAway: nothing was changed.
+        DatabaseUnavailable: nothing was changed.
     """
     event = _event(topic, "pause", "the topic was paused", actor, {"reason": reason})
     if runtime().topics.pause(topic, reason, event):
@@ -57,7 +57,7 @@ def resume(topic: str, *, actor: str) -> None:
     """Fetch a topic again.
 
     Raises:
-        DatabaseAway: nothing was changed.
+        DatabaseUnavailable: nothing was changed.
     """
     if runtime().topics.resume(topic, _event(topic, "resume", "the topic was resumed", actor, {})):
         _tell()
@@ -67,7 +67,7 @@ def limit(topic: str, changes: dict[str, Any], *, actor: str) -> None:
     """Change the limits that `changes` names (`max_concurrency`, `rate`): None for what the code declares.
 
     Raises:
-        DatabaseAway: nothing was changed.
+        DatabaseUnavailable: nothing was changed.
     """
     runtime().topics.limit(topic, changes, _event(topic, "limit", "the topic's limits were changed", actor, changes))
     _tell()
@@ -76,7 +76,7 @@ def limit(topic: str, changes: dict[str, Any], *, actor: str) -> None:
 def _tell() -> None:
     try:
         refresh()
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         log.info("change of a topic is told by the next poll: %s", error)
 
 
@@ -97,6 +97,6 @@ def _in_flight(state: TopicState) -> int | None:
         return None
     try:
         return leases.in_flight(state.topic)
-    except BROKER_AWAY as error:
+    except BROKER_ERRORS as error:
         log.info("%s cannot be counted: %s", state.topic, error)
         return None

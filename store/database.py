@@ -44,12 +44,12 @@ _TRANSIENT_SQLITE = (
 
 
 #: SQL Server has rolled the whole transaction back so that another may pass: deadlock victim, snapshot conflict.
-_VICTIM = frozenset({1205, 3960})
+_CONFLICT_ERRORS = frozenset({1205, 3960})
 #: how often a victim's work is done in all, and the longest pause between, in seconds
-VICTIM_TRIES, VICTIM_PAUSE_S = 4, 0.05
+CONFLICT_TRIES, CONFLICT_PAUSE_S = 4, 0.05
 
 
-class DatabaseAway(Exception):
+class DatabaseUnavailable(Exception):
     """The database cannot be reached, or did not answer in time.
 
     `maybe_done`: the statement was sent, and its answer was lost: it may have been committed.
@@ -60,7 +60,7 @@ class DatabaseAway(Exception):
         self.maybe_done = maybe_done
 
 
-class Victim(DatabaseAway):
+class TransactionConflict(DatabaseUnavailable):
     """The transaction was rolled back so that another one may pass; it may succeed at once when done again."""
 
 
@@ -72,7 +72,7 @@ class Database:
 
     Raises:
         BadUrl, NoDriver: when made (see :mod:`store.driver`).
-        DatabaseAway: from any block, when the database cannot be reached or answers with a transient error.
+        DatabaseUnavailable: from any block, when the database cannot be reached or answers with a transient error.
     """
 
     def __init__(self, url: str, *, pool_size: int, timeout_ms: int) -> None:
@@ -142,7 +142,7 @@ class Database:
         # Half of the time for the turn within this process, half for the lock against others (see _create_sqlite).
         if turn is not None and not turn.acquire(timeout=self.timeout_ms / 2000):
             declared.DATABASE_AWAY.inc()
-            raise DatabaseAway(f"no turn to write within {self.timeout_ms // 2} ms")
+            raise DatabaseUnavailable(f"no turn to write within {self.timeout_ms // 2} ms")
         try:
             with self.translating(), connect() as connection:
                 begun = time.perf_counter()
@@ -161,15 +161,15 @@ class Database:
 
     @contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn an error that says "away" or "try again" into :class:`DatabaseAway`; let every other one pass."""
+        """Turn an error that says "away" or "try again" into :class:`DatabaseUnavailable`; let every other one pass."""
         try:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
             if _is_transient(error):
                 declared.DATABASE_AWAY.inc()
-                if _is_victim(error):
-                    raise Victim(self._short(error)) from error
-                raise DatabaseAway(self._short(error), maybe_done=_is_answer_lost(error)) from error
+                if _is_conflict(error):
+                    raise TransactionConflict(self._short(error)) from error
+                raise DatabaseUnavailable(self._short(error), maybe_done=_is_answer_lost(error)) from error
             raise
 
     def _short(self, error: Exception) -> str:
@@ -183,7 +183,7 @@ class Database:
         """Ask for nothing, to see whether the database answers.
 
         Raises:
-            DatabaseAway: it does not.
+            DatabaseUnavailable: it does not.
         """
         with self.read() as connection:
             connection.execute(sa.text("SELECT 1"))
@@ -192,7 +192,7 @@ class Database:
         """What its administrator should change, in words; empty when nothing.
 
         Raises:
-            DatabaseAway: it cannot be asked.
+            DatabaseUnavailable: it cannot be asked.
         """
         if self.is_sqlite:
             return ""
@@ -209,14 +209,14 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], ob
     """Run `work` until the database takes it, at most `for_s` seconds, with back-off and jitter.
 
     Raises:
-        DatabaseAway: it was away the whole time.
+        DatabaseUnavailable: it was away the whole time.
     """
     deadline = time.monotonic() + for_s
     pause = 0.05
     while True:
         try:
             return work()
-        except DatabaseAway:
+        except DatabaseUnavailable:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise
@@ -224,17 +224,17 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], ob
             pause = min(pause * 2, 2.0)
 
 
-def retrying_victims(work: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
-    """Run `work`, a whole transaction, and run it again when it was a :class:`Victim`, a few times.
+def retrying_conflicts(work: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Run `work`, a whole transaction, and run it again when it was a :class:`TransactionConflict`, a few times.
 
     Raises:
-        DatabaseAway: it was a victim each time, or the database is away.
+        DatabaseUnavailable: it was a victim each time, or the database is away.
     """
-    for _ in range(VICTIM_TRIES - 1):
+    for _ in range(CONFLICT_TRIES - 1):
         try:
             return work()
-        except Victim:
-            sleep(VICTIM_PAUSE_S * random.uniform(0.2, 1.0))
+        except TransactionConflict:
+            sleep(CONFLICT_PAUSE_S * random.uniform(0.2, 1.0))
     return work()
 
 
@@ -266,8 +266,8 @@ def _is_answer_lost(error: Exception) -> bool:
     return error.connection_invalidated or state.startswith(("08", "HYT"))
 
 
-def _is_victim(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and bool(_mssql_numbers(error.orig) & _VICTIM)
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and bool(_mssql_numbers(error.orig) & _CONFLICT_ERRORS)
 
 
 def _mssql_numbers(original: BaseException | None) -> set[int]:

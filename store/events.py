@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import Database, is_unique_violation, retrying_victims
+from store.database import Database, is_unique_violation, retrying_conflicts
 from store.models import event_log
 from store.types import Constant, alone_with, can_be, fitting, given, length_of, marking, taking
 
@@ -235,7 +235,7 @@ _FORGET_OF_INSTANCE = (
 class EventStore:
     """The audit events of one database.
 
-    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
 
     def __init__(self, database: Database) -> None:
@@ -250,7 +250,7 @@ class EventStore:
         """
         try:
             # A victim would have to wait until its lock has run out and the engine offers the task again.
-            return retrying_victims(lambda: self._begin(event, confirm))
+            return retrying_conflicts(lambda: self._begin(event, confirm))
         except DBAPIError as error:
             if is_unique_violation(error):
                 return None
@@ -396,7 +396,7 @@ class EventStore:
                 connection.execute(marking(_touch([row.seq for row in rows])), {"moment": moment})
         return rows
 
-    def give_back(self, rows: Sequence[EventRow]) -> None:
+    def release(self, rows: Sequence[EventRow]) -> None:
         """Undo :meth:`take_open_attempts` for attempts that could not be looked at: the next round takes them again."""
         with self._db.write() as connection:
             for row in rows:

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 
 from settings import settings_or_exit
-from store.database import Database, DatabaseAway, retrying
+from store.database import Database, DatabaseUnavailable, retrying
 from store.driver import BadUrl, NoDriver
 from store.mssql import OtherMigration
 
@@ -28,7 +28,7 @@ def upgrade(database: Database) -> None:
     """Run every migration that `database` lacks.
 
     Raises:
-        DatabaseAway: the database could not be reached within a minute.
+        DatabaseUnavailable: the database could not be reached within a minute.
     """
     # Another migrator may hold the database for a while: that is no failure of ours.
     retrying(lambda: _upgrade(database), for_s=60, sleep=time.sleep)
@@ -39,7 +39,7 @@ def _upgrade(database: Database) -> None:
         with database.translating():
             command.upgrade(alembic_config(database), "head")
     except OtherMigration as error:
-        raise DatabaseAway(str(error)) from error
+        raise DatabaseUnavailable(str(error)) from error
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     try:
         upgrade(database)
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         raise SystemExit(f"the database of DATABASE_URL cannot be migrated: {error}") from error
     print(f"database is at the newest schema: {database.described}")
 

@@ -103,7 +103,7 @@ _NEWEST_ATTEMPT = (
 class OverviewStore:
     """The lists of one database.
 
-    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
 
     def __init__(self, database: Database) -> None:

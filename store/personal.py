@@ -44,7 +44,7 @@ class Erased:
 class PersonalData:
     """The rows of single processes, in one database.
 
-    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
 
     def __init__(self, database: Database) -> None:

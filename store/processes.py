@@ -188,7 +188,7 @@ def _settle(status: str, new: frozenset[str], is_only_answer: bool, by_ops: bool
 class ProcessStore:
     """The process rows of one database.
 
-    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
 
     def __init__(self, database: Database) -> None:
@@ -401,7 +401,7 @@ class ProcessStore:
                     connection.execute(marking(_touch(seqs)), {"moment": moment})
         return rows
 
-    def give_back(self, rows: Sequence[ProcessRow]) -> None:
+    def release(self, rows: Sequence[ProcessRow]) -> None:
         """Undo :meth:`take_unstarted` for rows that could not be sent: the next round takes them again."""
         with self._db.write() as connection:
             for row in rows:

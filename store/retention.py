@@ -75,7 +75,7 @@ class Retention:
         purge at once: each takes processes that the other has not.
 
         Raises:
-            DatabaseAway: the database cannot be reached, or others hold what is needed; nothing is deleted.
+            DatabaseUnavailable: the database cannot be reached, or others hold what is needed; nothing is deleted.
         """
         with self._db.write() as connection:
             taken = connection.execute(_TAKE, {"before": before}).all()

@@ -48,7 +48,7 @@ _BY_TOPIC = _ALL.where(_t.topic == bindparam("the_topic"))
 class TopicStore:
     """What ops say about topics, in one database.
 
-    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
 
     def __init__(self, database: Database) -> None:

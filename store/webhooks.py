@@ -93,7 +93,7 @@ def _attempted(new: frozenset[str], has_ended: bool) -> sa.Update:
 class WebhookStore:
     """The deliveries of one database.
 
-    Every method raises :class:`store.database.DatabaseAway` when the database cannot be reached.
+    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
 
     def __init__(self, database: Database) -> None:
@@ -183,7 +183,7 @@ class WebhookStore:
         with self._db.write_one() as connection:
             return connection.execute(statement, values).rowcount == 1
 
-    def give_back(self, claims: Sequence[Claim]) -> None:
+    def release(self, claims: Sequence[Claim]) -> None:
         """Undo :meth:`take_due` for deliveries that could not be sent: the next round takes them again."""
         moment = now()
         with self._db.write() as connection:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import redis
 
+from camunda_bridge.bpmn import Bpmn, parse
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import LockLost
 from camunda_bridge.locks import LockKeeper
@@ -18,7 +19,7 @@ from store.events import EventStore
 from store.processes import ProcessStore
 from store.topics import TopicStore
 from store.webhooks import WebhookStore
-from tasks.broker.clock import BrokerClock
+from tasks.broker_clock import BrokerClock
 from telemetry.metrics import declared
 
 #: every key of ours in Redis begins with this
@@ -26,6 +27,8 @@ KEY_PREFIX = "celery-camunda:"
 #: connections to Redis of one process, apart from Celery's own and the result subscriber's: a command takes a fraction
 #: of a millisecond, so the threads of a web process queue for one instead of opening one each at a burst of starts
 REDIS_CONNECTIONS = 1
+#: deployed definitions whose BPMN one process keeps
+DEFINITIONS_KEPT = 500
 #: longest wait for Redis, and for the turn to speak to it, in seconds
 REDIS_TIMEOUT_S = 2.0
 
@@ -72,6 +75,20 @@ class Runtime:
         return Engine.from_settings(self.settings)
 
     @cached_property
+    def deployed_bpmn(self) -> Callable[[str], Bpmn]:
+        """Gives the BPMN of a deployed definition, by its id. It never changes, so it is read once and kept.
+
+        Raises:
+            EngineUnavailable, DefinitionError: from the call; nothing is kept then.
+        """
+
+        @lru_cache(maxsize=DEFINITIONS_KEPT)
+        def read(definition_id: str) -> Bpmn:
+            return parse(self.engine.definition_xml(definition_id), definition_id=definition_id)
+
+        return read
+
+    @cached_property
     def redis(self) -> redis.Redis:
         """Redis, for messages, ticks, heartbeats and counts. Threads share its connection, one command at a time."""
         pool = redis.BlockingConnectionPool.from_url(
@@ -96,10 +113,7 @@ class Runtime:
         duration_ms = self.settings.lock_duration_ms
 
         def extend(task_id: str, token: str) -> None:
-            from tasks.topics import leases  # it needs this module
-
             _counted(lambda: self.engine.extend_lock(task_id, token, duration_ms))
-            leases.renew(task_id, token)
 
         return LockKeeper(extend, duration_ms)
 
@@ -128,7 +142,7 @@ def runtime() -> Runtime:
 
 
 def broker_now() -> float:
-    """Seconds since the epoch by the clock that all processes share (:mod:`tasks.broker.clock`)."""
+    """Seconds since the epoch by the clock that all processes share (:mod:`tasks.broker_clock`)."""
     return runtime().broker_clock.now()
 
 

@@ -14,7 +14,7 @@ from camunda_bridge.client import LockedTask
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.endings import end_of
-from camunda_bridge.errors import EngineAway, NotFound
+from camunda_bridge.errors import EngineUnavailable, NotFound
 from camunda_bridge.executor import Execution, Failed
 from camunda_bridge.variables import from_engine, outgoing, to_engine
 from testkit.isolation import Deployments
@@ -198,7 +198,7 @@ class ProcessRun:
     def _execute(self, job_id: str) -> None:
         try:
             self._engine.session.request("POST", f"{self._engine.session.base_url}/job/{job_id}/execute")
-        except (NotFound, EngineAway):
+        except (NotFound, EngineUnavailable):
             # The engine runs it itself just now, or it failed, which its retries tell.
             time.sleep(LOOK_EVERY_S)
 

@@ -117,7 +117,7 @@ class Worker:
             if not error.is_final:
                 raise
             outcome = Failed(f"the engine refused the outcome: {error}", "", final=True)
-        left = 0 if outcome.final else step.retries_left(task.retries)
+        left = 0 if outcome.final else step.retry_strategy.retries_left(task.retries)
         # The pause before a retry is left out: a test does not wait.
         self._engine.failure(task.id, token, outcome.message, outcome.details, retries=left, retry_timeout_ms=0)
         return replace(done, outcome=outcome), "failed"

@@ -14,7 +14,7 @@ from app.problems import ENGINE_AWAY, STILL_RUNS, Problem
 from app.schemas import ProblemAnswer
 from app.services import services
 from service.erasure import StillRuns, erase, export
-from service.errors import EngineUnavailable
+from service.errors import OperationUnavailable
 
 blp = Blueprint("data", __name__, url_prefix="/api/process", description="All data of one process")
 
@@ -29,7 +29,7 @@ class Data(MethodView):
         """Hand out everything that is kept about a process: rows, events, webhooks, the engine's history"""
         try:
             return export(find(correlation_id))
-        except EngineUnavailable as error:
+        except OperationUnavailable as error:
             raise _engine_away(error) from None
 
     @requires("process:admin")
@@ -44,7 +44,7 @@ class Data(MethodView):
             done = erase(row, actor=current_actor())
         except StillRuns as error:
             raise Problem(STILL_RUNS, str(error), correlationId=row.correlation_id, currentStatus=row.status) from None
-        except EngineUnavailable as error:
+        except OperationUnavailable as error:
             raise _engine_away(error) from None
         return {
             "erasureId": done.id,
@@ -54,5 +54,5 @@ class Data(MethodView):
         }
 
 
-def _engine_away(error: EngineUnavailable) -> Problem:
+def _engine_away(error: OperationUnavailable) -> Problem:
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})

@@ -18,7 +18,7 @@ from app.api_keys import ApiKey
 from app.auth import Authenticator, Principal, let_in
 from app.services import services
 from settings import Settings
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tasks.runtime import runtime
 
 #: where the cookie goes
@@ -44,7 +44,7 @@ class StoredKeySessions(SecureCookieSessionInterface):
             return None
         try:
             self._key = self._key or runtime().bookmarks.get_or_put(_KEY_NAME, secrets.token_urlsafe(48))
-        except DatabaseAway:
+        except DatabaseUnavailable:
             # `recognize` says so.
             return None
         return URLSafeTimedSerializer(
@@ -95,10 +95,10 @@ def recognize() -> bool:
     """Make the session's key the caller of this request; False when somebody has to log in first.
 
     Raises:
-        DatabaseAway: the key that signs cookies is not known yet.
+        DatabaseUnavailable: the key that signs cookies is not known yet.
     """
     if isinstance(session._get_current_object(), NullSession):  # type: ignore[attr-defined]
-        raise DatabaseAway("sessions cannot be read")
+        raise DatabaseUnavailable("sessions cannot be read")
     authenticator = _authenticator()
     if authenticator is None:
         return True

@@ -42,7 +42,7 @@ class Feed:
         """What has happened since the last call; at the first one, everything so far.
 
         Raises:
-            DatabaseAway: the next call tells it.
+            DatabaseUnavailable: the next call tells it.
         """
         rows = self._rows()
         found = [event for row in rows for event in self._events_of(row)]

@@ -10,7 +10,7 @@ from app.streams import sse
 from app.streams.client_socket import ClientSocket
 from app.streams.feed import Feed, end_event
 from app.streams.hub import Hub, Watcher
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.processes import PENDING, ProcessRow
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Stream:
         """What is new, as it is sent; empty for nothing.
 
         Raises:
-            DatabaseAway: the next look tells it.
+            DatabaseUnavailable: the next look tells it.
         """
         # The row first: whatever was written before it ended is among the events then.
         row = self._row()
@@ -76,6 +76,6 @@ class Stream:
     def _try_look(self) -> str:
         try:
             return self.look()
-        except DatabaseAway as error:
+        except DatabaseUnavailable as error:
             log.info("stream goes on without the database: %s", error)
             return ""

@@ -36,6 +36,8 @@ def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, 
 def _codes(step: StepDefinition) -> dict[str, str]:
     """Error code -> where it comes from."""
     found = dict.fromkeys(step.error_codes, "declared by the step")
+    for hook in step.hooks:
+        found |= dict.fromkeys(raised_codes(hook), "raised by a hook of it")
     found |= dict.fromkeys(raised_codes(step.handler), "raised by its handler")
     # The step that reports errors is the last resort: an input that it cannot read is a fault of ours, an incident.
     if step.input_schema is not None and step.outcome != "error":

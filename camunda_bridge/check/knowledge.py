@@ -85,7 +85,8 @@ def of_step(step: StepDefinition) -> Known:
     schema = step.output_schema
     if schema is None:
         names, is_open = returned_fields(step.handler)
-        return Known.of(names, is_open=is_open)
+        # A hook may return another output in its place.
+        return Known.of(names, is_open=is_open or bool(step.hooks.after))
     dumped = {_name(name, item): item for name, item in schema.fields.items() if not item.load_only}
     return Known.of([name for name, item in dumped.items() if item.required or _has_default(item)], dumped)
 

@@ -1,1 +1,1 @@
-"""The scheduler, and the ticks that keep its tasks single."""
+"""Work that comes with time: the scheduler, the ticks that run a task once an interval, rounds over many rows."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from tasks.broker.publish import BrokerAway, send_tick
+from tasks.broker.publish import BrokerUnavailable, send_tick
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -27,5 +27,5 @@ class TickScheduler(Scheduler):
         try:
             if send_tick(entry.task):
                 declared.TICKS_SENT.labels(entry.task).inc()
-        except BrokerAway as error:
+        except BrokerUnavailable as error:
             log.warning("tick left out: %s", error)

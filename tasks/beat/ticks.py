@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import redis
 
+from tasks.broker.publish import tick_waits
 from tasks.runtime import KEY_PREFIX, broker_now, runtime
 from telemetry.metrics import declared
 
@@ -11,11 +12,6 @@ from telemetry.metrics import declared
 SLACK_MS = 100
 #: seconds for which the last tick is remembered
 REMEMBERED_S = 7 * 86_400
-
-
-def tick_waits(name: str) -> str:
-    """The key in Redis that says that a tick of this name waits in its queue; the tick deletes it when it begins."""
-    return f"{KEY_PREFIX}tick-waits:{name}"
 
 
 def is_first_tick(name: str, interval_ms: int) -> bool:

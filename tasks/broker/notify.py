@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import KEY_PREFIX, broker_now, runtime
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Announcer:
                 self._look()
             if correlation_id in self._watched:
                 self._client().publish(CHANNEL_PREFIX + correlation_id, "")
-        except BROKER_AWAY as error:
+        except BROKER_ERRORS as error:
             log.debug("watchers of %s not woken: %s", correlation_id, error)
             self._watched = frozenset()
             self._look_at = self._clock() + PAUSE_S

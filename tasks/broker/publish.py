@@ -16,13 +16,12 @@ import redis
 
 from store.webhooks import Claim
 from tasks import app
-from tasks.beat.ticks import tick_waits
 from tasks.broker.step_message import StepMessage
 from tasks.processes import registry
-from tasks.runtime import broker_now, runtime
+from tasks.runtime import KEY_PREFIX, broker_now, runtime
 
 #: what a broker that is away raises
-BROKER_AWAY = (redis.RedisError, OSError)
+BROKER_ERRORS = (redis.RedisError, OSError)
 
 
 #: seconds after which a tick counts as lost that a worker has taken and not begun: it was killed
@@ -35,7 +34,7 @@ WEBHOOKS_QUEUE = "webhooks"
 SENT_AT = "sent_at"
 
 
-class BrokerAway(Exception):
+class BrokerUnavailable(Exception):
     """The broker did not take the message."""
 
 
@@ -52,7 +51,7 @@ def send_start(
     `traceparent` travels in the message alone: a start that `reconcile` sends again has none.
 
     Raises:
-        BrokerAway: the message was not taken; `reconcile` sends it again.
+        BrokerUnavailable: the message was not taken; `reconcile` sends it again.
     """
     _send(
         "start_process",
@@ -76,7 +75,7 @@ def send_start_again(
     """Put a start back at the head of its queue, where it is as old as it was: `sent_at`, in seconds since the epoch.
 
     Raises:
-        BrokerAway: the message was not taken; `reconcile` sends it again.
+        BrokerUnavailable: the message was not taken; `reconcile` sends it again.
     """
     _send(
         "start_process",
@@ -94,7 +93,7 @@ def send_step(message: StepMessage) -> None:
     """Enqueue one attempt of a step.
 
     Raises:
-        BrokerAway: the message was not taken; the lock runs out and the engine offers the task again.
+        BrokerUnavailable: the message was not taken; the lock runs out and the engine offers the task again.
     """
     task = message.task
     found = registry.find(task.topic)
@@ -123,7 +122,7 @@ def send_follow(
     """Look again for the next steps of an instance, after an asynchronous continuation; its span is `traceparent`'s.
 
     Raises:
-        BrokerAway: the message was not taken; the next poll finds the steps.
+        BrokerUnavailable: the message was not taken; the next poll finds the steps.
     """
     _send(
         "follow",
@@ -139,7 +138,7 @@ def send_killed(body: dict[str, Any], text: str) -> None:
     """Have the attempt of a step message reported as failed, whose worker process was killed.
 
     Raises:
-        BrokerAway: the message was not taken; the lock runs out and the engine offers the task again.
+        BrokerUnavailable: the message was not taken; the lock runs out and the engine offers the task again.
     """
     _send(
         "report_killed",
@@ -154,7 +153,7 @@ def send_close(process_id: uuid.UUID, *, process_key: str, correlation_id: str) 
     """Have the instance of a row deleted that was ended from outside.
 
     Raises:
-        BrokerAway: the message was not taken; `reconcile` does it.
+        BrokerUnavailable: the message was not taken; `reconcile` does it.
     """
     _send(
         "close_instance",
@@ -169,7 +168,7 @@ def send_delivery(claim: Claim) -> None:
     """Have one attempt made to deliver a webhook.
 
     Raises:
-        BrokerAway: the message was not taken; the claim runs out and beat's tick sends it again.
+        BrokerUnavailable: the message was not taken; the claim runs out and beat's tick sends it again.
     """
     _send(
         "deliver_webhook",
@@ -180,6 +179,11 @@ def send_delivery(claim: Claim) -> None:
     )
 
 
+def tick_waits(name: str) -> str:
+    """The key in Redis that is set while a tick of this name waits in its queue; the tick deletes it when it begins."""
+    return f"{KEY_PREFIX}tick-waits:{name}"
+
+
 def send_tick(name: str) -> bool:
     """Have beat's task of this name run once; False, and nothing is sent, while one of them waits already.
 
@@ -187,13 +191,13 @@ def send_tick(name: str) -> bool:
     worker would compare its clock with beat's.
 
     Raises:
-        BrokerAway: the message was not taken.
+        BrokerUnavailable: the message was not taken.
     """
     try:
         if not runtime().redis.set(tick_waits(name), "1", nx=True, ex=TICK_WAITS_S):
             return False
-    except BROKER_AWAY as error:
-        raise BrokerAway(f"tick {name} was not taken by the broker: {error}") from error
+    except BROKER_ERRORS as error:
+        raise BrokerUnavailable(f"tick {name} was not taken by the broker: {error}") from error
     _send(name, [], queue=app.conf.task_routes[name]["queue"])
     return True
 
@@ -231,5 +235,5 @@ def _send(
         text = json.dumps(envelope, separators=(",", ":"))
         # Workers take from the right.
         (runtime().redis.rpush if first else runtime().redis.lpush)(queue, text)
-    except BROKER_AWAY as error:
-        raise BrokerAway(f"{name} was not taken by the broker: {error}") from error
+    except BROKER_ERRORS as error:
+        raise BrokerUnavailable(f"{name} was not taken by the broker: {error}") from error

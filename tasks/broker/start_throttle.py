@@ -1,6 +1,6 @@
-"""The gate of the starts queue: while the system is full or the engine away, accepted starts stay in their queue.
+"""The start throttle: while no slot is free or the engine is unavailable, accepted starts stay in their queue.
 
-A worker that does not read the queue costs nothing, and a start that is not read cannot fail.
+A worker that does not consume the queue costs nothing, and a start that is not consumed cannot fail.
 """
 
 from __future__ import annotations
@@ -10,56 +10,59 @@ from typing import Any
 
 import redis
 
-from tasks.broker.worker_capacity import gauge
+from tasks.broker.worker_capacity import runs_steps, worker_capacity
 from tasks.runtime import KEY_PREFIX, runtime
 
 log = logging.getLogger(__name__)
 
 QUEUE = "starts"
-#: why no worker may read the starts queue; set by the tick that found out, and void unless renewed
-CLOSED_KEY = KEY_PREFIX + "gate:starts"
+#: why no worker may consume the starts queue; the poll that finds the reason sets it, and it expires unless renewed
+PAUSED_KEY = KEY_PREFIX + "gate:starts"
 #: lifetime of the mark, in milliseconds
-CLOSED_FOR_MS = 5_000
+PAUSED_FOR_MS = 5_000
 
 
-class Gate:
-    """Opens and closes the starts queue of one worker's consumer."""
+class StartThrottle:
+    """Pauses and resumes the starts queue of one worker, as long as the worker lives: across its reconnections too."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
-        self._queue = next((queue for queue in consumer.task_consumer.queues if queue.name == QUEUE), None)
-        self._open = True
+        self._consumes_starts = QUEUE in consumer.app.amqp.queues.consume_from
+        self._is_paused = False
 
-    def look(self, *, runs_steps: bool) -> None:
-        """Close or open, as things stand."""
-        if self._queue is None:
+    def update(self) -> None:
+        """Pause or resume the queue, as :data:`PAUSED_KEY` and the free slots say.
+
+        Raises:
+            redis.RedisError: Redis is unavailable.
+        """
+        if not self._consumes_starts:
             return
-        why = runtime().redis.get(CLOSED_KEY)
-        if why is None and not runs_steps and gauge().read(fresh=True).free <= 0:
-            # This worker has no slot to give: its starts would only wait in the engine.
-            why = "no room for their steps"
-        if why is not None and self._open:
-            self._open = False
-            log.info("starts are not read: %s", why)
-            self._consumer.task_consumer.cancel_by_queue(QUEUE)
-        elif why is None and not self._open:
-            self._open = True
-            log.info("starts are read again")
-            self._consumer.task_consumer.add_queue(self._queue)
-            self._consumer.task_consumer.consume()
+        why = runtime().redis.get(PAUSED_KEY)
+        if why is None and not runs_steps() and worker_capacity().read(fresh=True).free <= 0:
+            # This worker has no slot of its own: the first steps of its starts would only wait in the engine.
+            why = "no slot is free for their steps"
+        if why is not None and not self._is_paused:
+            self._is_paused = True
+            log.info("starts queue paused: %s", why)
+            self._consumer.cancel_task_queue(QUEUE)
+        elif why is None and self._is_paused:
+            self._is_paused = False
+            log.info("starts queue resumed")
+            self._consumer.add_task_queue(QUEUE)
 
 
-def close_gate(why: str) -> None:
-    """Let no worker begin starts for a while."""
+def pause_starts(why: str) -> None:
+    """Let no worker consume the starts queue for :data:`PAUSED_FOR_MS`."""
     try:
-        runtime().redis.set(CLOSED_KEY, why, px=CLOSED_FOR_MS)
+        runtime().redis.set(PAUSED_KEY, why, px=PAUSED_FOR_MS)
     except redis.RedisError as error:
-        log.debug("gate not closed: %s", error)
+        log.debug("starts queue not paused: %s", error)
 
 
-def open_gate() -> None:
-    """Let workers begin starts again."""
+def resume_starts() -> None:
+    """Let the workers consume the starts queue again."""
     try:
-        runtime().redis.delete(CLOSED_KEY)
+        runtime().redis.delete(PAUSED_KEY)
     except redis.RedisError as error:
-        log.debug("gate not opened: %s", error)
+        log.debug("starts queue not resumed: %s", error)

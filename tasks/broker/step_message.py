@@ -30,7 +30,7 @@ class StepMessage:
 
     `fetched_at`: by the shared clock (:func:`tasks.runtime.broker_now`), before the fetch was sent. `lock_s`: how long
     the lock lasts from then, in seconds. `confirm`: the attempt whose accepted completion led here, still to be written
-    down. `permit`: what the topic's limit counts it by (see tasks.topics.leases), None without a limit.
+    down. `lease`: the name of its lease where its topic has a limit (see tasks.topics.leases); `permit` in the message.
     """
 
     task: LockedTask
@@ -38,7 +38,7 @@ class StepMessage:
     fetched_at: float
     lock_s: float
     confirm: AttemptKey | None = None
-    permit: str | None = None
+    lease: str | None = None
 
     @property
     def attempt(self) -> AttemptKey:
@@ -73,8 +73,8 @@ class StepMessage:
         }
         if self.confirm is not None:
             body["confirm"] = [self.confirm.external_task_id, self.confirm.lock_token]
-        if self.permit is not None:
-            body["permit"] = self.permit
+        if self.lease is not None:
+            body["permit"] = self.lease
         return body
 
     @classmethod

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 from camunda_bridge.errors import BridgeError
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tasks import app
 from tasks.beat.ticks import is_first_tick
-from tasks.broker.start_throttle import close_gate, open_gate
-from tasks.broker.worker_capacity import gauge
-from tasks.fetching.follow import Followed, fetch
+from tasks.broker.start_throttle import pause_starts, resume_starts
+from tasks.broker.worker_capacity import worker_capacity
+from tasks.fetching.fetch import Fetched, fetch
 from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.topics.controls import refresh
@@ -31,23 +31,23 @@ def poll() -> None:
         # A step cannot begin without its row, so nothing is fetched while the database is away.
         running = runtime().processes.count_running()
         refresh()
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         log.warning("nothing fetched: database is away: %s", error)
         return
-    room = gauge().read(fresh=True)
-    wanted = min(room.free, settings.poll_max_tasks)
+    capacity = worker_capacity().read(fresh=True)
+    wanted = min(capacity.free, settings.poll_max_tasks)
     # Without room nothing is fetched. Whether starts may be read is found out all the same.
-    followed = fetch(topics, max_tasks=wanted) if wanted > 0 else Followed(0, asked=False)
-    if not (_engine_answers() if followed.answered is None else followed.answered):
-        close_gate("engine is away")
+    fetched = fetch(topics, max_tasks=wanted) if wanted > 0 else Fetched(0, covers_all=False)
+    if not (_engine_answers() if fetched.engine_answered is None else fetched.engine_answered):
+        pause_starts("the engine is unavailable")
     elif running >= settings.max_running:
-        close_gate(f"{running} instances run, MAX_RUNNING is {settings.max_running}")
+        pause_starts(f"{running} instances run, MAX_RUNNING is {settings.max_running}")
     else:
-        open_gate()
-    if wanted <= 0 or followed.enqueued >= wanted:
-        gauge().mark_backlog()
-    elif followed.asked and room.backlog:
-        gauge().clear_backlog()
+        resume_starts()
+    if wanted <= 0 or fetched.enqueued >= wanted:
+        worker_capacity().mark_backlog()
+    elif fetched.covers_all and capacity.backlog:
+        worker_capacity().clear_backlog()
 
 
 def _engine_answers() -> bool:

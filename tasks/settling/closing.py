@@ -10,7 +10,7 @@ from store.clock import now
 from store.processes import ProcessRow
 from tasks import app
 from tasks.runtime import runtime
-from tasks.starts.instances import instances_of
+from tasks.settling.instances import instances_of
 from telemetry import log_context
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def close_in_engine(row: ProcessRow) -> bool:
     While a start of it may be under way, what is not there yet may still come: it is looked for again.
 
     Raises:
-        EngineAway: reconcile tries again.
+        EngineUnavailable: reconcile tries again.
     """
     recorded = row.process_instance_id
     found = [recorded] if recorded else [item["id"] for item in instances_of(row)]

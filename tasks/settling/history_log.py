@@ -35,7 +35,7 @@ def log_history_level(runtime: Runtime) -> str | None:
     """Say in the log what does not work at the engine's history level, and remember that it was said.
 
     Raises:
-        EngineAway, DatabaseAway: it cannot be found out now.
+        EngineUnavailable, DatabaseUnavailable: it cannot be found out now.
     """
     newest = runtime.events.newest_attempt()
     level = None if newest is None else history_level(runtime.engine, *newest)

@@ -19,7 +19,6 @@ from store.events import AttemptKey, OpenAnswer
 from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks.runtime import runtime
 from tasks.settling.settle import settle
-from tasks.steps.error_codes import deployed_bpmn
 
 #: states of an instance in the engine's history that are no end
 RUNNING = frozenset({"ACTIVE", "SUSPENDED"})
@@ -36,7 +35,7 @@ def settle_answered(row: ProcessRow, *, known: AttemptKey | None = None, has_end
             engine has no log, as below history level FULL.
 
     Raises:
-        EngineAway: nobody can tell now which outcome the engine accepted.
+        EngineUnavailable: nobody can tell now which outcome the engine accepted.
     """
     if row.process_instance_id is None:
         return False
@@ -59,7 +58,7 @@ def settle_ended(row: ProcessRow, instance: dict[str, Any]) -> bool:
     `instance`: what the engine's history says of it.
 
     Raises:
-        EngineAway: nobody can tell now how it ended.
+        EngineUnavailable: nobody can tell now how it ended.
     """
     state = instance["state"]
     if state in RUNNING:
@@ -67,7 +66,7 @@ def settle_ended(row: ProcessRow, instance: dict[str, Any]) -> bool:
     if settle_answered(row, has_ended_well=state == "COMPLETED"):
         return True
     if state == "COMPLETED":
-        is_good, document = end_of(runtime().engine, deployed_bpmn, instance["id"])
+        is_good, document = end_of(runtime().engine, runtime().deployed_bpmn, instance["id"])
         return settle(row, ending_by(OK if is_good else ERROR, document), as_found=True)
     runtime().events.forget_outcomes(row.correlation_id, instance["id"])
     reason = instance.get("deleteReason") or "the instance was deleted in the engine"

@@ -9,9 +9,9 @@ from datetime import timedelta
 from store.clock import now
 from store.retention import Retention
 from tasks import app
+from tasks.beat.rounds import UNAVAILABLE, isolated_part, process_rows
 from tasks.beat.ticks import is_first_tick
 from tasks.runtime import runtime
-from tasks.settling.rounds import AWAY, each_row, part_of_a_round
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +35,17 @@ def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
     before = now() - timedelta(days=days)
     deadline = time.monotonic() + budget_s
     deleted = 0
-    with part_of_a_round("purge"):
+    with isolated_part("purge"):
         try:
             while time.monotonic() < deadline and (rows := retention.purge(before)):
                 deleted += rows
                 time.sleep(PAUSE_S)
-        except AWAY:
+        except UNAVAILABLE:
             raise
         except Exception as error:
             # One of many cannot be deleted: the others are, each by itself.
             log.warning("a batch of old rows cannot be deleted, each is tried alone: %s", error)
-            each_row(
+            process_rows(
                 "purge",
                 retention.due(before),
                 lambda due: retention.purge_one(due, before),

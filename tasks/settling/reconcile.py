@@ -19,6 +19,7 @@ from store.clock import now
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
+from tasks.beat.rounds import isolated_part, process_rows, query_all
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.notify import announce
 from tasks.broker.publish import send_start
@@ -26,11 +27,10 @@ from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
 from tasks.settling.history_log import log_history_level, note_missing_log
+from tasks.settling.incidents import settle_incident
+from tasks.settling.instances import with_instance
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
-from tasks.settling.rounds import ask_for_all, each_row, part_of_a_round
 from tasks.settling.settle import OURSELVES, ops_event, reopen, settle
-from tasks.starts.instances import with_instance
-from tasks.steps.failure import settle_incident
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def reconcile() -> None:
     if not is_first_tick("reconcile", runtime().settings.reconcile_interval_ms):
         return
     for part in PARTS:
-        with part_of_a_round(part.__name__):
+        with isolated_part(part.__name__):
             part()
 
 
@@ -74,7 +74,7 @@ def resend_starts() -> None:
         send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
         _repaired("start_sent_again")
 
-    each_row("resend_starts", missing, send, key=_id_of, give_back=runtime().processes.give_back)
+    process_rows("resend_starts", missing, send, key=_id_of, release=runtime().processes.release)
     if missing:
         log.warning("%d starts sent again", len(missing))
 
@@ -119,7 +119,7 @@ def settle_incidents() -> None:
         incidents = runtime().engine.incidents(first=page * PAGE)
         found = runtime().processes.by_instance_ids({incident["processInstanceId"] for incident in incidents})
         pending = [row for row in found if row.status == PENDING]
-        each_row("settle_incidents", pending, settle_row, key=_id_of)
+        process_rows("settle_incidents", pending, settle_row, key=_id_of)
         if len(incidents) < PAGE:
             return
 
@@ -131,7 +131,7 @@ def reopen_resolved() -> None:
     if not rows and not after:
         return
     ids = [row.process_instance_id or "" for row in rows]
-    running = set(ask_for_all(lambda part: list(runtime().engine.without_incident(part)), ids)) if ids else set()
+    running = set(query_all(lambda part: list(runtime().engine.without_incident(part)), ids)) if ids else set()
 
     def reopen_row(row: ProcessRow) -> None:
         event = ops_event(
@@ -145,7 +145,7 @@ def reopen_resolved() -> None:
             _repaired("incident_resolved")
 
     resolved = [row for row in rows if row.process_instance_id in running]
-    each_row("reopen_resolved", resolved, reopen_row, key=_id_of)
+    process_rows("reopen_resolved", resolved, reopen_row, key=_id_of)
     runtime().bookmarks.put("resolved", str(rows[-1].seq if len(rows) == PAGE else 0))
 
 
@@ -156,7 +156,7 @@ def sweep_running() -> None:
     for _ in range(SWEEP // PAGE):
         rows = runtime().processes.running(after_seq=after, limit=PAGE)
         ids = [row.process_instance_id or "" for row in rows]
-        found = list(ask_for_all(engine.historic_instances, ids)) if ids else []
+        found = list(query_all(engine.historic_instances, ids)) if ids else []
         _settle_all("sweep_running", found, rows)
         known = {instance["id"] for instance in found}
         if missing := [row for row in rows if row.status == PENDING and row.process_instance_id not in known]:
@@ -171,7 +171,7 @@ def _settle_lost(rows: list[ProcessRow]) -> None:
     """Rows of whose instances neither history nor the runtime knows anything, and that have been so for a while."""
     unmoved = [row for row in rows if row.updated_at < now() - OVERLAP]
     ids = [row.process_instance_id or "" for row in unmoved]
-    running = set(ask_for_all(lambda part: list(runtime().engine.running_instances(part)), ids)) if ids else set()
+    running = set(query_all(lambda part: list(runtime().engine.running_instances(part)), ids)) if ids else set()
 
     def settle_row(row: ProcessRow) -> None:
         if settle_answered(row, has_ended_well=True):
@@ -182,15 +182,15 @@ def _settle_lost(rows: list[ProcessRow]) -> None:
             _repaired("instance_lost")
 
     lost = [row for row in unmoved if row.process_instance_id not in running]
-    each_row("settle_lost", lost, settle_row, key=_id_of)
+    process_rows("settle_lost", lost, settle_row, key=_id_of)
 
 
 def resolve_attempts() -> None:
     """Find out from the engine what became of attempts that a crash left open."""
     lock_s = runtime().settings.lock_duration_ms / 1000
     rows = runtime().events.take_open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
-    each_row(
-        "resolve_attempts", rows, _resolve, key=lambda row: str(row.execution_id), give_back=runtime().events.give_back
+    process_rows(
+        "resolve_attempts", rows, _resolve, key=lambda row: str(row.execution_id), release=runtime().events.release
     )
 
 
@@ -203,7 +203,7 @@ def close_ended() -> None:
         if close_in_engine(row):
             _repaired("instance_deleted")
 
-    each_row("close_ended", runtime().processes.open_in_engine(limit=BATCH), close_row, key=_id_of)
+    process_rows("close_ended", runtime().processes.open_in_engine(limit=BATCH), close_row, key=_id_of)
 
 
 def look_at_history() -> None:
@@ -255,7 +255,7 @@ def _settle_all(part: str, instances: list[dict[str, Any]], rows: list[ProcessRo
         if (row.status == PENDING or row.incident_id is not None)
         and by_id.get(row.process_instance_id or "", {}).get("state") not in (None, *RUNNING)
     ]
-    each_row(part, ended, settle_row, key=_id_of)
+    process_rows(part, ended, settle_row, key=_id_of)
 
 
 def _id_of(row: ProcessRow) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from store.events import COMPLETED, OPS, AttemptKey, NewEvent, close
 from store.processes import CANCELLED, ERROR, Ending, ProcessRow
 from tasks.broker.notify import announce
-from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.publish import BROKER_ERRORS
 from tasks.broker.results import open_result, publish_result
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import enqueue, write_delivery
@@ -124,7 +124,7 @@ def wake(
         payload = {"status": ending.status, "row": str(process_id)}
     try:
         publish_result(process_id, payload)
-    except BROKER_AWAY as error:
+    except BROKER_ERRORS as error:
         log.warning("result of %s not published, waiters read the row: %s", correlation_id, error)
 
 
@@ -141,7 +141,7 @@ def reopen(row: ProcessRow, event: NewEvent) -> bool:
         declared.REOPENED.labels(row.process_key).inc()
         try:
             open_result(row.id)
-        except BROKER_AWAY as error:
+        except BROKER_ERRORS as error:
             log.warning("old result of %s not deleted: %s", row.correlation_id, error)
     return reopened
 

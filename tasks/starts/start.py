@@ -10,19 +10,19 @@ from typing import Any
 
 from camunda_bridge.client import Started
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.errors import BridgeError, EngineAway, NotFound, Unauthorized
+from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
-from store.database import DatabaseAway, retrying
+from store.database import DatabaseUnavailable, retrying
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
-from tasks.broker.publish import SENT_AT, BrokerAway, send_start, send_start_again
-from tasks.broker.start_throttle import close_gate
-from tasks.broker.worker_capacity import gauge
-from tasks.fetching.next_step import begin
+from tasks.broker.publish import SENT_AT, BrokerUnavailable, send_start, send_start_again
+from tasks.broker.start_throttle import pause_starts
+from tasks.broker.worker_capacity import own_slots, worker_capacity
+from tasks.fetching.next_step import follow_start
 from tasks.runtime import runtime
+from tasks.settling.instances import adopt
 from tasks.settling.settle import settle
-from tasks.starts.instances import adopt
 from telemetry import log_context, tracing
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ RETRY_COUNTDOWN_S = (1.0, 4.0)
 def start_process(self: Any, process_id: str, traceparent: str | None = None) -> None:
     """Claim the row, start its instance, write down which one it is, fetch its first steps."""
     row_id = uuid.UUID(process_id)
-    if not own_slots() and gauge().read().free <= 0:
-        # Its first step would only wait in the engine. A worker that runs steps takes the start when it has a slot; the
-        # gate of this worker closes at its next look.
+    if not own_slots() and worker_capacity().read().free <= 0:
+        # Its first step would only wait in the engine. A worker that runs steps takes the start when a slot is free;
+        # this worker pauses its starts queue with its next heartbeat.
         time.sleep(NO_ROOM_PAUSE_S)
         _put_back(self.request, process_id, traceparent)
         return
@@ -57,7 +57,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     settings = runtime().settings
     try:
         row, ours = runtime().processes.claim(row_id, token, for_s=settings.camunda_timeout_ms / 1000 + CLAIM_MARGIN_S)
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         # The row stays pending, and a claim of ours, should it have been taken, runs out: reconcile sends it again.
         log.warning("start of %s put off: database is away: %s", row_id, error)
         return
@@ -69,7 +69,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     try:
         # A claim before ours may have started an instance that nobody wrote down.
         instance = (_adopt(row) if row.claim_token else None) or _start(row, traceparent)
-    except EngineAway as error:
+    except EngineUnavailable as error:
         log.info("start of %s put off: %s", row.correlation_id, error)
         if not error.maybe_done:
             _put_off(row, token, traceparent)
@@ -77,7 +77,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     except Unauthorized as error:
         # Every other start would be refused too: they stay queued until the login is mended.
         log.error("starts are put off: %s", error)
-        close_gate("the engine refuses our login")
+        pause_starts("the engine refuses our login")
         _put_off(row, token, traceparent)
         return
     except BridgeError as error:
@@ -88,14 +88,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
         lambda: runtime().processes.record_instance(row_id, instance.id, while_pending=True), for_s=CLAIM_MARGIN_S / 2
     )
     if recorded or _is_still_wanted(row_id, instance.id):
-        begin(instance, row.process_key, row.correlation_id, slots=own_slots())
-
-
-def own_slots() -> int:
-    """Slots for steps that this task leaves free: 1 on a worker that runs steps, 0 on a control worker."""
-    from tasks.worker.bootsteps import runs_steps
-
-    return 1 if runs_steps() else 0
+        follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
 
 
 def _start(row: ProcessRow, traceparent: str | None) -> Started:
@@ -128,7 +121,7 @@ def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
             traceparent=traceparent,
             sent_at=getattr(request, SENT_AT, None),
         )
-    except BrokerAway as error:
+    except BrokerUnavailable as error:
         log.info("start of %s left to reconcile: %s", process_id, error)
 
 
@@ -143,7 +136,7 @@ def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
             countdown_s=random.uniform(*RETRY_COUNTDOWN_S),
             traceparent=traceparent,
         )
-    except (DatabaseAway, BrokerAway) as error:
+    except (DatabaseUnavailable, BrokerUnavailable) as error:
         log.info("start of %s left to reconcile: %s", row.correlation_id, error)
 
 

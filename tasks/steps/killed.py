@@ -1,4 +1,4 @@
-"""A step whose worker process was killed, or ran over its time limit: a failed attempt, reported by another process."""
+"""Report the failure of a step whose worker process was killed, or ran over its time limit, from another process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine, input_types
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tasks import app
 from tasks.broker.notify import announce
 from tasks.broker.step_message import StepMessage, correlation_id_of
-from tasks.fetching.follow import end_permit
+from tasks.fetching.held_back import fetch_held_back
 from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.steps.failure import failure_progress, report_failure
+from tasks.steps.result import Result
+from tasks.topics import leases
 from telemetry import log_context, tracing
 from telemetry.metrics import declared
 
@@ -51,28 +53,30 @@ def report_killed(body: dict[str, Any], text: str) -> None:
     ):
         tracing.fail("killed")
         _report(message, step, context, correlation_id, text)
-    # The next attempt may run in this process, and end it before the next batch is sent.
+    # The next attempt may run in this process, and end it before the next batch of spans is sent.
     tracing.send_now()
 
 
 def _report(
     message: StepMessage, step: StepDefinition, context: ExecutionContext, correlation_id: str, text: str
 ) -> None:
-    log.error("%s: attempt ended with its worker process: %s", message.task.topic, text)
-    end_permit(message)
+    topic = message.task.topic
+    log.error("%s: worker process killed during the attempt: %s", topic, text)
+    if message.lease is not None and leases.release(topic, message.lease):
+        fetch_held_back(topic)
     try:
         types = input_types(message.task.variables)
         failure = Failed(text, "")
         progress = replace(failure_progress(failure, step), metadata={"inputTypes": types} if types else None)
         if not runtime().events.progress(message.attempt, progress, only_from_started=True):
-            # It had not begun, or had ended; or its handler was done and the engine may have the outcome already. Then
-            # the next attempt delivers it, or reconcile finds it in the engine's log.
+            # The attempt had not begun or had ended, or its handler had returned and the engine may have the outcome
+            # already. Then the next attempt reports it, or the reconciler finds it in the engine's log.
             return
-        declared.STEP_ATTEMPTS.labels(message.task.topic, "killed").inc()
+        declared.STEP_ATTEMPTS.labels(topic, Result.KILLED).inc()
         report_failure(message, step, failure, context)
         announce(correlation_id)
-    except (BridgeError, DatabaseAway) as error:
-        log.warning("failure of %s not reported, the next attempt reports it: %s", message.task.topic, error)
+    except (BridgeError, DatabaseUnavailable) as error:
+        log.warning("failure of %s not reported, the next attempt reports it: %s", topic, error)
 
 
 def _context(message: StepMessage) -> ExecutionContext:

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 from camunda_bridge.client import Topic
 from store.topics import TopicRow
-from tasks.broker.publish import BROKER_AWAY
-from tasks.broker.worker_capacity import TOPICS_KEY, gauge
+from tasks.broker.publish import BROKER_ERRORS
+from tasks.broker.worker_capacity import TOPICS_KEY, worker_capacity
 from tasks.processes import registry
 from tasks.runtime import runtime
 
@@ -53,7 +53,7 @@ class Controls:
     paused: frozenset[str] = frozenset()
     limits: Mapping[str, Limit] | None = None
 
-    def sort(self, topics: Sequence[Topic]) -> tuple[list[Topic], list[tuple[Topic, Limit]]]:
+    def split(self, topics: Sequence[Topic]) -> tuple[list[Topic], list[tuple[Topic, Limit]]]:
         """Those of `topics` that may be fetched freely, and those within a limit; the paused ones are left out."""
         limits = self.limits or {}
         running = [topic for topic in topics if topic.name not in self.paused]
@@ -61,8 +61,8 @@ class Controls:
         return [topic for topic in running if topic.name not in limits], limited
 
 
-#: nothing is paused or limited
-FREE = Controls()
+#: no topic is paused or limited
+UNLIMITED = Controls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ def controls() -> Controls:
     """What holds now, at most about a second old.
 
     Raises:
-        DatabaseAway: nothing is published, and the store cannot be asked.
+        DatabaseUnavailable: nothing is published, and the store cannot be asked.
     """
-    text = gauge().read().topics
+    text = worker_capacity().read().topics
     return _controls(refresh() if text is None else text)
 
 
@@ -95,14 +95,14 @@ def refresh() -> str:
     """Read the store and publish what it says; the text that was published.
 
     Raises:
-        DatabaseAway: the store cannot be asked.
+        DatabaseUnavailable: the store cannot be asked.
     """
     text = _dump(runtime().topics.all())
     try:
         runtime().redis.set(TOPICS_KEY, text, px=LIFETIME_MS)
-    except BROKER_AWAY as error:
+    except BROKER_ERRORS as error:
         log.debug("topics not published: %s", error)
-    gauge().note_topics(text)
+    worker_capacity().note_topics(text)
     return text
 
 
@@ -110,7 +110,7 @@ def topic_states() -> list[TopicState]:
     """Every topic with a handler, and every other that ops said something about; for people and metrics.
 
     Raises:
-        DatabaseAway: the store cannot be asked.
+        DatabaseUnavailable: the store cannot be asked.
     """
     said = {row.topic: row for row in runtime().topics.all()}
     states = [
@@ -158,7 +158,7 @@ def _load(text: str) -> tuple[frozenset[str], dict[str, tuple[int | None, str | 
 def _controls(text: str) -> Controls:
     paused, said = _load(text)
     if not paused and not said and not registry.limited:
-        return FREE
+        return UNLIMITED
     limits = {}
     for topic in {*registry.limited, *said}:
         step = registry.limited.get(topic)

@@ -1,10 +1,10 @@
-"""Limits of topics that hold on all workers together: each locked task has a permit, counted in Redis.
+"""Limits of topics that hold on all workers together: each locked task holds a lease, counted in Redis.
 
-A permit is a member of a sorted set, its score the time at which it lapses: that of the task's lock. Whoever extends
-the lock extends the permit, whoever ends the step gives it back, and what a kill leaves behind lapses with its lock. A
-rate is one number more: the time at which the next step would be due if all came evenly (the generic cell rate
-algorithm of ATM Forum TM 4.0). Time is that of Redis, so that no two hosts' clocks matter. Topics without a limit never
-come here.
+A lease is a member of a sorted set; its score is the time at which it expires, the same as the task's lock. Whoever
+extends the lock renews the lease, whoever ends the step releases it, and the lease of a killed process expires with its
+lock. A rate is one more number: the time at which the next step would be due if all came evenly (the generic cell rate
+algorithm of ATM Forum TM 4.0). All times are Redis's, so the clocks of the hosts do not matter. A topic without a limit
+has no leases.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 from typing import Any
 
 from camunda_bridge.client import Topic
-from tasks.broker.publish import BROKER_AWAY
+from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.topics.controls import Limit
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 #: how much of a rate may come at once, in milliseconds of it: polls come each second
 BURST_MS = 1_000
-#: lifetime of the mark that says that a limit held something back, in milliseconds; polls renew it
+#: lifetime of the mark that says that a limit held tasks back, in milliseconds; polls renew it
 HELD_BACK_MS = 5_000
 
 _NOW = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
-_TAKE = (
+_ACQUIRE = (
     _NOW
     + """
 local most, interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -61,7 +61,7 @@ end
 return granted
 """
 )
-_GIVE_BACK = """
+_RETURN_UNUSED = """
 local due = tonumber(redis.call('GET', KEYS[2]))
 if due and tonumber(ARGV[1]) > 0 then
   redis.call('SET', KEYS[2], string.format('%.3f', due - ARGV[1] * (#ARGV - 1)), 'KEEPTTL')
@@ -78,79 +78,79 @@ redis.call('PEXPIRE', KEYS[1], 2 * ARGV[1])
 """
 )
 
-#: permits of the steps that this process runs, by task and lock token: topic and permit
-_running: dict[tuple[str, str], tuple[str, str]] = {}
+
+class Lease:
+    """The lease of a step that this process runs. The lock keeper's thread renews it, the step's own releases it."""
+
+    def __init__(self, topic: str, name: str) -> None:
+        self._topic = topic
+        self._name = name
+        self._is_released = False
+
+    def renew(self) -> None:
+        """Let the lease last as long as the lock that was just extended. An emptied Redis counts it again from here."""
+        try:
+            _script(_RENEW, _keys(self._topic)[:1], [runtime().settings.lock_duration_ms, self._name])
+            if self._is_released:
+                # The step ended while this thread renewed its lease: nobody else would release it again.
+                runtime().redis.zrem(_keys(self._topic)[0], self._name)
+        except BROKER_ERRORS as error:
+            log.debug("lease of %s not renewed: %s", self._topic, error)
+
+    def release(self) -> bool:
+        """End the lease with its step. True when the limit of the topic has held other tasks back."""
+        self._is_released = True
+        return release(self._topic, self._name)
 
 
-def take(topic: Topic, limit: Limit, wanted: int, token: str) -> list[str]:
-    """At most `wanted` permits for tasks that are about to be locked under `token`; none while Redis is away."""
+def acquire(topic: Topic, limit: Limit, wanted: int, token: str) -> list[str]:
+    """At most `wanted` leases, by name, for tasks to be locked under `token`; none while Redis is unavailable."""
     lock_ms = runtime().settings.lock_duration_ms
     given = [limit.max_concurrency, limit.interval_ms, BURST_MS, lock_ms, wanted, token, HELD_BACK_MS]
     try:
-        granted = int(_script(_TAKE, _keys(topic.name), given))
-    except BROKER_AWAY as error:
+        granted = int(_script(_ACQUIRE, _keys(topic.name), given))
+    except BROKER_ERRORS as error:
         log.info("%s not fetched, its limit cannot be counted: %s", topic.name, error)
         return []
     return [f"{token}:{number}" for number in range(granted)]
 
 
-def give_back(topic: str, limit: Limit, permits: list[str]) -> None:
-    """Give back what was taken for tasks that were not there."""
-    if not permits:
+def return_unused(topic: str, limit: Limit, leases: list[str]) -> None:
+    """Undo :func:`acquire` for leases whose tasks were not there: the rate counts them no more."""
+    if not leases:
         return
     try:
-        _script(_GIVE_BACK, _keys(topic), [limit.interval_ms, *permits])
-    except BROKER_AWAY as error:
-        log.debug("permits of %s lapse: %s", topic, error)
+        _script(_RETURN_UNUSED, _keys(topic), [limit.interval_ms, *leases])
+    except BROKER_ERRORS as error:
+        log.debug("unused leases of %s expire: %s", topic, error)
 
 
-def begin(task_id: str, token: str, topic: str, permit: str) -> None:
-    """This process runs a step with a permit: it is renewed with the lock."""
-    _running[task_id, token] = (topic, permit)
-
-
-def renew(task_id: str, token: str) -> None:
-    """The lock of a task was extended: so is its permit, if it has one. An emptied Redis counts it again from here."""
-    held = _running.get((task_id, token))
-    if held is None:
-        return
-    topic, permit = held
-    try:
-        _script(_RENEW, _keys(topic)[:1], [runtime().settings.lock_duration_ms, permit])
-        if (task_id, token) not in _running:
-            # The step ended while another thread said this: nobody else would free it again.
-            runtime().redis.zrem(_keys(topic)[0], permit)
-    except BROKER_AWAY as error:
-        log.debug("permit of %s not renewed: %s", topic, error)
-
-
-def end(task_id: str, token: str, topic: str, permit: str) -> bool:
-    """A step has ended, however: its permit is free. True when the topic's limit has held others back."""
-    _running.pop((task_id, token), None)
+def release(topic: str, lease: str) -> bool:
+    """End the lease of a step. True when the limit of the topic has held other tasks back."""
     slots, _, held_back = _keys(topic)
     try:
         with runtime().redis.pipeline(transaction=False) as pipe:
-            pipe.zrem(slots, permit)
+            pipe.zrem(slots, lease)
             pipe.exists(held_back)
             return bool(pipe.execute()[1])
-    except BROKER_AWAY as error:
-        log.debug("permit of %s lapses: %s", topic, error)
+    except BROKER_ERRORS as error:
+        log.debug("lease of %s not released, it expires: %s", topic, error)
         return False
 
 
-def nothing_held_back(topic: str) -> None:
-    """No task of the topic waits in the engine any more."""
+def clear_held_back(topic: str) -> None:
+    """Publish that no task of the topic waits in the engine any more."""
     try:
         runtime().redis.delete(_keys(topic)[2])
-    except BROKER_AWAY as error:
-        log.debug("mark of %s lapses: %s", topic, error)
+    except BROKER_ERRORS as error:
+        log.debug("mark of held-back tasks of %s expires: %s", topic, error)
 
 
 def in_flight(topic: str) -> int:
     """How many tasks of a topic with `max_concurrency` are locked or run.
 
     Raises:
-        redis.RedisError, OSError: Redis is away.
+        redis.RedisError, OSError: Redis is unavailable.
     """
     client = runtime().redis
     seconds, micros = client.time()  # type: ignore[misc]

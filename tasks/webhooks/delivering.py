@@ -13,13 +13,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from settings import get_settings
 from store.clock import now
-from store.database import DatabaseAway, retrying
+from store.database import DatabaseUnavailable, retrying
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
 from tasks import app
+from tasks.beat.rounds import isolated_part, process_rows
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import WEBHOOKS_QUEUE, send_delivery
 from tasks.runtime import runtime
-from tasks.settling.rounds import each_row, part_of_a_round
 from tasks.webhooks.outbox import queued_for_s
 from tasks.webhooks.posting import Answer, post
 from tasks.webhooks.receivers import Receivers
@@ -49,7 +49,7 @@ def webhooks() -> None:
     """One tick: enqueue what is due, at once and without countdown."""
     if not is_first_tick("webhooks", runtime().settings.callback_interval_ms):
         return
-    with part_of_a_round("webhooks"):
+    with isolated_part("webhooks"):
         enqueue_due()
 
 
@@ -60,7 +60,7 @@ def enqueue_due() -> int:
     if room <= 0:
         return 0
     claims = runtime().webhooks.take_due(limit=room, for_s=queued_for_s())
-    each_row("webhooks", claims, send_delivery, key=lambda claim: str(claim.id), give_back=runtime().webhooks.give_back)
+    process_rows("webhooks", claims, send_delivery, key=lambda claim: str(claim.id), release=runtime().webhooks.release)
     return len(claims)
 
 
@@ -70,7 +70,7 @@ def deliver_webhook(delivery_id: str, token: str, correlation_id: str | None = N
     log_context.bind(correlation_id=correlation_id)
     try:
         begun = runtime().webhooks.begin(Claim(uuid.UUID(delivery_id), token), for_s=HELD_FOR_S)
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         log.warning("webhook %s put off: database is away: %s", delivery_id, error)
         return
     if begun is None:
@@ -81,7 +81,7 @@ def deliver_webhook(delivery_id: str, token: str, correlation_id: str | None = N
     declared.WEBHOOK_ATTEMPTS.labels(_counted_as(outcome)).inc()
     try:
         retrying(lambda: runtime().webhooks.record(claim, outcome), for_s=RECORD_S)
-    except DatabaseAway as error:
+    except DatabaseUnavailable as error:
         log.warning("outcome of webhook %s not written down, it is sent again: %s", delivery_id, error)
 
 

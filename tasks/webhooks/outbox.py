@@ -8,7 +8,7 @@ import uuid
 from sqlalchemy.engine import Connection
 
 from store.webhooks import Claim
-from tasks.broker.publish import BrokerAway, send_delivery
+from tasks.broker.publish import BrokerUnavailable, send_delivery
 from tasks.runtime import runtime
 from tasks.webhooks.documents import row_document
 
@@ -34,7 +34,7 @@ def enqueue(claim: Claim) -> None:
     """Send the first attempt on its way. Broker away: beat's tick finds it when its claim is over."""
     try:
         send_delivery(claim)
-    except BrokerAway as error:
+    except BrokerUnavailable as error:
         log.info("webhook %s left to the next tick: %s", claim.id, error)
 
 

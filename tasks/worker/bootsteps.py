@@ -1,4 +1,4 @@
-"""What a worker does beside running tasks: heartbeat, gate of starts, memory bound, report of killed children.
+"""What a worker does beside running tasks: heartbeat, start throttle, memory bound, report of killed children.
 
 Runs in the worker's parent process, except :func:`bound_memory`, which runs in each child.
 """
@@ -17,13 +17,12 @@ from celery.worker.consumer.gossip import Gossip
 
 from tasks import app
 from tasks.alive import beat, stop_beating
-from tasks.broker.publish import BrokerAway, send_killed
-from tasks.broker.start_throttle import Gate
-from tasks.broker.worker_capacity import forget_worker, send_heartbeat
-from tasks.processes import registry
+from tasks.broker.inline import present_step
+from tasks.broker.publish import BrokerUnavailable, send_killed
+from tasks.broker.start_throttle import StartThrottle
+from tasks.broker.worker_capacity import forget_worker, note_consumed_queues, runs_steps, send_heartbeat
 from tasks.runtime import runtime
-from tasks.steps.inline import present_step
-from tasks.steps.time_limit import SIGNAL_NAME
+from tasks.steps.middleware.time_limit import SIGNAL_NAME
 from tasks.topics.unhandled import unhandled_topics
 from tasks.worker.shutdown import cutting_off, step_requests, watch
 from telemetry import log_context, tracing
@@ -34,7 +33,7 @@ __all__ = ["log_context"]  # its signal is connected by its import
 
 log = logging.getLogger(__name__)
 
-#: seconds between two heartbeats and two looks at the gate
+#: seconds between two heartbeats
 HEARTBEAT_S = 1.0
 #: seconds for which events for Flower are gathered
 EVENTS_EVERY_S = 0.3
@@ -42,30 +41,25 @@ EVENTS_EVERY_S = 0.3
 #: events after which a task's start is no news
 ENDS = frozenset({"task-succeeded", "task-failed", "task-retried"})
 
-_runs_steps = False
-
-
-def runs_steps() -> bool:
-    """True in a worker (parent or child) that consumes a steps queue."""
-    return _runs_steps
-
 
 class Heartbeat(bootsteps.StartStopStep):
-    """Says every second how many slots this worker has and how many steps it runs, and minds the gate."""
+    """Sends every second how many slots this worker has and how many steps it runs; pauses and resumes its starts."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
         self._entry: Any = None
+        self._throttle: StartThrottle | None = None
 
     def start(self, consumer: Any) -> None:
         """Begin, each time the consumer has (again) a connection."""
         _batch_events(consumer)
         _acknowledge_nothing(consumer)
-        gate = Gate(consumer)
-        self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, gate))
-        self._beat(consumer, gate)
+        if self._throttle is None:
+            self._throttle = StartThrottle(consumer)
+        self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, self._throttle))
+        self._beat(consumer, self._throttle)
 
     def stop(self, consumer: Any) -> None:
         """Stop, and say so: nothing more is fetched for this worker's slots."""
@@ -82,15 +76,15 @@ class Heartbeat(bootsteps.StartStopStep):
         self.stop(consumer)
         stop_beating(consumer.hostname)
 
-    def _beat(self, consumer: Any, gate: Gate) -> None:
+    def _beat(self, consumer: Any, throttle: StartThrottle) -> None:
         # The pool looks for dead children every 5 s by itself; a killed step is to be reported at once.
         consumer.pool.maintain_pool()
         _say_alive(consumer.hostname)
         try:
-            if _runs_steps:
+            if runs_steps():
                 slots = consumer.pool.num_processes
                 send_heartbeat(runtime().redis, consumer.hostname, slots, len(step_requests()))
-            gate.look(runs_steps=_runs_steps)
+            throttle.update()
         except redis.RedisError as error:
             log.debug("no heartbeat: %s", error)
 
@@ -152,12 +146,6 @@ def _drop_overtaken(events: list[dict[str, Any]]) -> None:
     ]
 
 
-def _note_queues() -> None:
-    global _runs_steps
-    step_queues = {process.queue for process in registry}
-    _runs_steps = bool(step_queues & set(app.amqp.queues.consume_from))
-
-
 @setup_logging.connect
 def _configure(**_: Any) -> None:
     configure_logging(runtime().settings)
@@ -171,7 +159,7 @@ class Queues(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        _note_queues()
+        note_consumed_queues(app.amqp.queues.consume_from)
         watch(worker)
         # Naming it connects to nothing: this process must not touch the database.
         log.info("database: %s", runtime().database.described)
@@ -225,5 +213,5 @@ def report_killed_child(
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
         declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
         send_killed(present_step(task_id or "", given["args"][0]), text)
-    except BrokerAway as error:
+    except BrokerUnavailable as error:
         log.warning("killed step not reported, its lock runs out: %s", error)

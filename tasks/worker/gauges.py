@@ -18,10 +18,10 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from store.counts import Counts
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tasks import app
 from tasks.broker.publish import SENT_AT
-from tasks.broker.start_throttle import CLOSED_KEY
+from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import BACKLOG_KEY, WORKERS_KEY, live_workers
 from tasks.processes import registry
 from tasks.runtime import broker_now, runtime
@@ -62,7 +62,7 @@ def _look() -> Iterator[Metric]:
     for part, read in (("broker", _of_broker), ("database", _of_store)):
         try:
             yield from read()
-        except (redis.RedisError, DatabaseAway, OSError) as error:
+        except (redis.RedisError, DatabaseUnavailable, OSError) as error:
             log.info("gauges of the %s not read: %s", part, error)
             up.append(((part,), 0))
         except Exception:
@@ -79,7 +79,7 @@ def _of_broker() -> list[Metric]:
     pipeline = runtime().redis.pipeline(transaction=False)
     pipeline.hgetall(WORKERS_KEY)
     pipeline.exists(BACKLOG_KEY)
-    pipeline.exists(CLOSED_KEY)
+    pipeline.exists(PAUSED_KEY)
     for queue in queues:
         pipeline.llen(queue)
         # Workers take from the right.
@@ -97,7 +97,7 @@ def _of_broker() -> list[Metric]:
         declared.WORKER_RUNNING.family(((name,), beat.running) for name, beat in workers.items()),
         declared.SLOTS_FREE.family([((), max(0, free))]),
         declared.BACKLOG.family([((), int(bool(backlog)))]),
-        declared.GATE_CLOSED.family([((), int(bool(closed)))]),
+        declared.STARTS_PAUSED.family([((), int(bool(closed)))]),
     ]
 
 

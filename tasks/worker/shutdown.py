@@ -19,12 +19,12 @@ from celery.signals import worker_shutting_down
 from celery.worker import state
 
 from camunda_bridge.client import Engine
-from store.database import Database, DatabaseAway
+from store.database import Database, DatabaseUnavailable
 from store.events import LOST, RELEASED, AttemptKey, EventStore, Progress
 from tasks import app
+from tasks.broker.inline import present_step
+from tasks.fetching.unlock import unlock_task
 from tasks.runtime import runtime
-from tasks.steps.inline import present_step
-from tasks.steps.unlock import give_back
 from telemetry import log_context
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def cut_off(running: list[Any]) -> None:
         # A child that lives could still complete the step that another worker has by then.
         if request.worker_pid is None or not _is_alive(request.worker_pid):
             _note_released(events, body)
-            give_back(engine, body, GRACE_IS_OVER)
+            unlock_task(engine, body, GRACE_IS_OVER)
     log_context.begin()
     _say_revoked(running)
     logging.shutdown()
@@ -100,7 +100,7 @@ def _note_released(events: EventStore, body: dict[str, Any]) -> None:
     progress = Progress(LOST, result=GRACE_IS_OVER, metadata={RELEASED: True})
     try:
         events.progress(AttemptKey(body["id"], body["token"]), progress, only_from_started=True)
-    except (DatabaseAway, KeyError) as error:
+    except (DatabaseUnavailable, KeyError) as error:
         log.warning("%s: stopped attempt stays open in its event: %r", body.get("topic", "a step"), error)
 
 

@@ -227,7 +227,7 @@ WORKER_SLOTS = Scraped("worker_slots", "Steps that a live worker runs at once.",
 WORKER_RUNNING = Scraped("worker_steps_running", "Steps that a live worker has taken.", ("worker",))
 SLOTS_FREE = Scraped("step_slots_free", "Slots of all live workers less the steps that run or are queued.")
 BACKLOG = Scraped("engine_backlog", "1 while ready tasks were left in the engine for lack of free slots.")
-GATE_CLOSED = Scraped("starts_gate_closed", "1 while no worker reads the queue of starts.")
+STARTS_PAUSED = Scraped("starts_gate_closed", "1 while no worker reads the queue of starts.")
 # -- and from the store
 PROCESSES_PENDING = Scraped("processes_pending", "Processes that have not ended.", ("process",))
 INCIDENTS_OPEN = Scraped("incidents_open", "Processes that stand still on an incident.", ("process",))

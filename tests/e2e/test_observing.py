@@ -307,7 +307,9 @@ def test_every_line_that_belongs_to_a_request_or_a_process_says_to_which(observe
     worker.signal(signal.SIGTERM)
     (tmp_path / f"until-{in_time}").touch()
     assert worker.wait(30)
-    given_back = [line["correlationId"] for line in observed.lines("worker") if line["logger"] == "tasks.steps.unlock"]
+    given_back = [
+        line["correlationId"] for line in observed.lines("worker") if line["logger"] == "tasks.fetching.unlock"
+    ]
     assert given_back == [cut_off]
     observed.world.restart("worker")
     (tmp_path / f"until-{cut_off}").touch()

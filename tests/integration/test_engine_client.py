@@ -13,7 +13,7 @@ import requests
 from camunda_bridge.bpmn import parse
 from camunda_bridge.client import Engine, LockedTask, Topic
 from camunda_bridge.contents import TaskContents
-from camunda_bridge.errors import EngineAway, EngineRefused, LockLost, NotFound, VariableError
+from camunda_bridge.errors import EngineRefused, EngineUnavailable, LockLost, NotFound, VariableError
 from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import File, Raw, from_engine, to_engine
@@ -117,7 +117,7 @@ def test_content_is_taken_from_the_engine_alone(engine: Engine, key: str) -> Non
     with pytest.raises(VariableError, match="'nothing' is gone"):
         contents.data("nothing")
     # A document, or a page of somebody before the engine, is no content.
-    with pytest.raises(EngineAway, match="not the engine"):
+    with pytest.raises(EngineUnavailable, match="not the engine"):
         engine.session.download("/version")
 
 

@@ -25,7 +25,7 @@ from store.clock import now
 from store.models import process_store
 from store.processes import ERROR, OK, PENDING, NewProcess, ProcessRow
 from tasks.settling import reconcile
-from tasks.starts.instances import instances_of
+from tasks.settling.instances import instances_of
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
 from tests.unit.facade import Facade

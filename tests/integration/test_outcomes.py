@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.errors import BusinessRuleError, EngineAway, EngineRefused
+from camunda_bridge.errors import BusinessRuleError, EngineRefused, EngineUnavailable
 from camunda_bridge.variables import to_engine
 from service.operations import end_by_ops
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OPS, NewEvent, Progress
@@ -214,7 +214,7 @@ def test_answer_of_the_engine_that_was_lost_is_looked_up_before_the_outcome_is_d
     bench.deploy({"n": 1}, external("b"), outcome="ok")
     row = accept(bench)
     message = bench.fetch()
-    monkeypatch.setattr(bench.engine, "complete", once(bench.engine.complete, EngineAway("lost"), after=True))
+    monkeypatch.setattr(bench.engine, "complete", once(bench.engine.complete, EngineUnavailable("lost"), after=True))
 
     assert bench.run(message).phase == COMPLETED
     assert (row_of(bench, row.id).status, row_of(bench, row.id).result) == (OK, {"n": 1})
@@ -223,7 +223,9 @@ def test_answer_of_the_engine_that_was_lost_is_looked_up_before_the_outcome_is_d
 def test_lost_answer_to_a_business_error_is_looked_up_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.deploy(BusinessRuleError("E", "no"), boundary("a", external("b"), code="E"))
     message = bench.start()
-    monkeypatch.setattr(bench.engine, "bpmn_error", once(bench.engine.bpmn_error, EngineAway("lost"), after=True))
+    monkeypatch.setattr(
+        bench.engine, "bpmn_error", once(bench.engine.bpmn_error, EngineUnavailable("lost"), after=True)
+    )
 
     assert bench.run(message).phase == BPMN_ERROR
 
@@ -254,7 +256,7 @@ def test_failure_that_the_engine_was_not_told_is_reported_by_the_next_attempt(
     with monkeypatch.context() as patch:
 
         def away(*_: Any, **__: Any) -> None:
-            raise EngineAway("away", maybe_done=True)
+            raise EngineUnavailable("away", maybe_done=True)
 
         patch.setattr(bench.engine, "failure", away)
         patch.setattr(bench.runtime, "settings", short)
@@ -279,7 +281,7 @@ def test_failure_whose_answer_was_lost_is_not_reported_twice(bench: Bench, monke
 
         def lost(*args: Any, **kwargs: Any) -> None:
             real(*args, **kwargs)
-            raise EngineAway("lost")
+            raise EngineUnavailable("lost")
 
         patch.setattr(bench.engine, "failure", lost)
         patch.setattr(

@@ -12,15 +12,15 @@ import pytest
 import sqlalchemy as sa
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.errors import EngineAway, EngineRefused
+from camunda_bridge.errors import EngineRefused, EngineUnavailable
 from camunda_bridge.variables import to_engine
 from store.clock import now
 from store.events import NewEvent
 from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, Ending, NewProcess, ProcessRow
-from tasks.broker.publish import BrokerAway
+from tasks.beat.rounds import UNAVAILABLE_AFTER, isolated_part, process_rows
+from tasks.broker.publish import BrokerUnavailable
 from tasks.settling import reconcile
-from tasks.settling.rounds import AWAY_AFTER, each_row, part_of_a_round
 from tasks.webhooks import delivering
 from telemetry.metrics import declared
 from tests.integration.step_bench import Bench
@@ -180,7 +180,7 @@ def test_one_poisoned_row_among_twenty(
     part = make(rows)
     before = counted()
 
-    with caplog.at_level(logging.WARNING, "tasks.settling.rounds"):
+    with caplog.at_level(logging.WARNING, "tasks.beat.rounds"):
         part()
 
     assert len(rows.failed) == 1
@@ -229,12 +229,12 @@ def test_partner_that_is_away_for_several_rows_ends_the_part_and_puts_nobody_off
     def work(row: Row) -> None:
         tried.append(row)
         if row.id >= "2":
-            raise EngineAway("no connection")
+            raise EngineUnavailable("no connection")
 
-    with pytest.raises(EngineAway):
-        each_row("part", rows, work, key=lambda row: row.id, give_back=back.extend)
+    with pytest.raises(EngineUnavailable):
+        process_rows("part", rows, work, key=lambda row: row.id, release=back.extend)
 
-    assert len(tried) == 2 + AWAY_AFTER
+    assert len(tried) == 2 + UNAVAILABLE_AFTER
     assert back == rows[2:]
     assert bench.runtime.redis.keys("celery-camunda:put-off:*") == []
 
@@ -245,10 +245,10 @@ def test_partner_that_is_away_for_one_row_alone_puts_that_row_off(bench: Bench) 
 
     def work(row: Row) -> None:
         if row.id == "1":
-            raise EngineAway("its history is too long to be read in time")
+            raise EngineUnavailable("its history is too long to be read in time")
         done.append(row.id)
 
-    each_row("part", [Row(number) for number in range(4)], work, key=lambda row: row.id)
+    process_rows("part", [Row(number) for number in range(4)], work, key=lambda row: row.id)
 
     assert done == ["0", "2", "3"]
     assert bench.runtime.redis.hgetall("celery-camunda:put-off:part") == {"1": "1"}
@@ -262,7 +262,7 @@ def test_row_that_fails_again_is_put_off_for_longer(bench: Bench) -> None:
         raise EngineRefused("never")
 
     for _ in range(12):
-        each_row("part", [Row(1)], work, key=lambda row: row.id)
+        process_rows("part", [Row(1)], work, key=lambda row: row.id)
         pauses.append(round(int(bench.runtime.redis.pttl("celery-camunda:put-off:part:1")) / 1000))  # type: ignore[arg-type]
         bench.runtime.redis.delete("celery-camunda:put-off:part:1")
 
@@ -278,24 +278,24 @@ def test_row_that_is_put_off_is_left_alone(bench: Bench) -> None:
         raise ValueError
 
     for _ in range(3):
-        each_row("part", [Row(1)], work, key=lambda row: row.id)
+        process_rows("part", [Row(1)], work, key=lambda row: row.id)
 
     assert tried == ["1"]
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), BrokerAway("gone"), KeyError("x")])
+@pytest.mark.parametrize("error", [ValueError("odd"), BrokerUnavailable("gone"), KeyError("x")])
 def test_part_that_fails_as_a_whole_lets_the_next_go_on(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    with part_of_a_round("first"):
+    with isolated_part("first"):
         raise error
     assert "first" in caplog.text
 
 
 def test_engine_that_gives_no_answer_about_one_of_many_is_asked_about_the_others(bench: Bench) -> None:
-    from tasks.settling.rounds import ask_for_all
+    from tasks.beat.rounds import query_all
 
     def ask(ids: list[str]) -> list[str]:
         if "3" in ids:
             raise EngineRefused("one of them cannot be read", status=500)
         return ids
 
-    assert list(ask_for_all(ask, [str(number) for number in range(8)])) == ["0", "1", "2", "4", "5", "6", "7"]
+    assert list(query_all(ask, [str(number) for number in range(8)])) == ["0", "1", "2", "4", "5", "6", "7"]

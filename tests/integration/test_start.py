@@ -13,14 +13,14 @@ import pytest
 
 from camunda_bridge.client import Engine, Started
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.errors import EngineAway
+from camunda_bridge.errors import EngineUnavailable
 from camunda_bridge.variables import to_engine
 from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow
-from tasks.broker.start_throttle import CLOSED_KEY
+from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import BACKLOG_KEY, send_heartbeat
-from tasks.fetching import follow
+from tasks.fetching import fetch, follow
 from tasks.fetching.poll import poll
-from tasks.fetching.strategy import Way, Ways
+from tasks.fetching.strategy import FetchStrategy, StrategyPicker
 from tasks.settling.closing import close_instance
 from tasks.starts import start as start_module
 from tasks.starts.start import start_process
@@ -80,7 +80,7 @@ def after_start(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> It
 
 
 def lost() -> None:
-    raise EngineAway("the answer is lost")
+    raise EngineUnavailable("the answer is lost")
 
 
 def count(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
@@ -100,9 +100,10 @@ def count(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
 def test_first_step_is_asked_for_in_the_cheaper_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, took_s: float, way: str
 ) -> None:
-    ways = Ways()
-    ways.note(Way.BY_KEY, took_s)
-    monkeypatch.setattr(follow, "_ways", ways)
+    ways = StrategyPicker()
+    ways.note(FetchStrategy.BY_KEY, took_s)
+    for module in (fetch, follow):
+        monkeypatch.setattr(module, "picker", ways)
     calls = {name: count(monkeypatch, name) for name in ("fetch_and_lock", "lock_ready")}
 
     (step,) = start(bench)
@@ -119,7 +120,7 @@ def test_lost_answer_is_remembered_while_the_engine_is_away(bench: Bench, monkey
     with monkeypatch.context() as patch:
 
         def away(self: Engine, *_: Any) -> Any:
-            raise EngineAway("connection refused", maybe_done=False)
+            raise EngineUnavailable("connection refused", maybe_done=False)
 
         patch.setattr(Engine, "instances_by_business_key", away)
         start_process(str(new.id))
@@ -215,5 +216,5 @@ def test_gate_of_starts_is_renewed_while_there_is_no_room(bench: Bench) -> None:
 
     poll()
 
-    assert "MAX_RUNNING" in str(redis.get(CLOSED_KEY))
+    assert "MAX_RUNNING" in str(redis.get(PAUSED_KEY))
     assert redis.exists(BACKLOG_KEY)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge.errors import BusinessRuleError, EngineAway
+from camunda_bridge.errors import BusinessRuleError, EngineUnavailable
 from camunda_bridge.variables import File, Raw
 from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
 from tasks.broker.step_message import StepMessage
-from tasks.steps import attempt as attempts
+from tasks.steps import delivery
 from tasks.steps import run as step_module
 from tasks.steps.attempt import Attempt
 from tasks.worker.shutdown import _note_released
@@ -110,16 +110,16 @@ def test_business_error_outlives_an_engine_that_is_away_when_asked_what_it_catch
     message = bench.start()
 
     def away(*_: object) -> bool:
-        raise EngineAway
+        raise EngineUnavailable
 
-    real = attempts.is_caught
-    monkeypatch.setattr(attempts, "is_caught", away)
+    real = delivery.is_caught
+    monkeypatch.setattr(delivery, "is_caught", away)
     # as long as a lock lasts it is tried again
     monkeypatch.setattr(
         bench.runtime, "settings", replace(bench.runtime.settings, lock_duration_ms=500, camunda_timeout_ms=400)
     )
     assert bench.run(message).phase == COMPLETING
-    monkeypatch.setattr(attempts, "is_caught", real)
+    monkeypatch.setattr(delivery, "is_caught", real)
     assert bench.engine.unlock(message.task.id, message.token)
     assert bench.run(bench.fetch()).phase == BPMN_ERROR
     assert len(bench.calls) == 1
@@ -160,7 +160,7 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
         attempt = Attempt(
             message, bench.definition, bench.definition.steps[f"{bench.key}.a"], execution_id=uuid.uuid4()
         )
-        bench.runtime.events.begin(attempt._event())
+        bench.runtime.events.begin(attempt.event())
         assert bench.engine.unlock(message.task.id, message.token)
         message = eventually(bench.fetch_if_any, "the task again")
     assert bench.run(message).phase == FAILED

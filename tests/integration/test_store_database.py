@@ -18,7 +18,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from store.bookmarks import BookmarkStore
 from store.clock import now
-from store.database import Database, DatabaseAway, Victim, is_unique_violation, retrying, retrying_victims
+from store.database import (
+    Database,
+    DatabaseUnavailable,
+    TransactionConflict,
+    is_unique_violation,
+    retrying,
+    retrying_conflicts,
+)
 from store.models import bookmark
 from store.processes import NewProcess, ProcessStore
 
@@ -71,7 +78,7 @@ def test_write_to_a_locked_database_is_refused_within_the_time_out(impatient: Da
     store = ProcessStore(impatient)
     with locked_by_another_process(file):
         begun = time.monotonic()
-        with pytest.raises(DatabaseAway, match="locked"):
+        with pytest.raises(DatabaseUnavailable, match="locked"):
             store.accept(new_process())
         assert 0.1 < time.monotonic() - begun < 2
         assert store.by_correlation_id("order-1") is None
@@ -90,7 +97,7 @@ def test_database_in_use_by_our_own_threads_is_refused_within_the_time_out(impat
     holder.start()
     entered.wait(10)
     begun = time.monotonic()
-    with pytest.raises(DatabaseAway):
+    with pytest.raises(DatabaseUnavailable):
         ProcessStore(impatient).accept(new_process())
     assert time.monotonic() - begun < 2
     leave.set()
@@ -100,7 +107,7 @@ def test_database_in_use_by_our_own_threads_is_refused_within_the_time_out(impat
 
 def test_exhausted_pool_is_away(file: Path) -> None:
     database = Database(f"sqlite:///{file}", pool_size=1, timeout_ms=300)
-    with database.read() as _, pytest.raises(DatabaseAway):
+    with database.read() as _, pytest.raises(DatabaseUnavailable):
         database.ping()
     database.ping()
     database.dispose()
@@ -109,7 +116,7 @@ def test_exhausted_pool_is_away(file: Path) -> None:
 def test_file_that_cannot_be_opened_is_away(tmp_path: Path) -> None:
     path = tmp_path / "folder.db"
     path.mkdir()
-    with pytest.raises(DatabaseAway):
+    with pytest.raises(DatabaseUnavailable):
         Database(f"sqlite:///{path}", pool_size=1, timeout_ms=300).ping()
 
 
@@ -118,7 +125,7 @@ def test_full_disk_is_away(impatient: Database) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     store = BookmarkStore(impatient)
-    with pytest.raises(DatabaseAway):
+    with pytest.raises(DatabaseUnavailable):
         _ = [store.put(f"name-{number}", "x" * 200) for number in range(200)]
 
 
@@ -142,7 +149,7 @@ def test_reader_sees_committed_rows_while_another_process_writes(impatient: Data
 
 
 def test_away_message_shows_no_values(impatient: Database, file: Path) -> None:
-    with locked_by_another_process(file), pytest.raises(DatabaseAway) as away:
+    with locked_by_another_process(file), pytest.raises(DatabaseUnavailable) as away:
         BookmarkStore(impatient).put("n", "secret")
     assert "secret" not in str(away.value)
     assert "INSERT" not in str(away.value)
@@ -150,7 +157,7 @@ def test_away_message_shows_no_values(impatient: Database, file: Path) -> None:
 
 def test_work_is_tried_until_the_database_is_back() -> None:
     pauses: list[float] = []
-    answers = iter([DatabaseAway("1"), DatabaseAway("2"), DatabaseAway("3")])
+    answers = iter([DatabaseUnavailable("1"), DatabaseUnavailable("2"), DatabaseUnavailable("3")])
 
     def work() -> str:
         if error := next(answers, None):
@@ -164,16 +171,16 @@ def test_work_is_tried_until_the_database_is_back() -> None:
 
 def test_work_is_given_up_at_its_deadline() -> None:
     def work() -> None:
-        raise DatabaseAway("still")
+        raise DatabaseUnavailable("still")
 
     begun = time.monotonic()
-    with pytest.raises(DatabaseAway, match="still"):
+    with pytest.raises(DatabaseUnavailable, match="still"):
         retrying(work, for_s=0.2)
     assert time.monotonic() - begun < 1
 
 
 def test_deadlock_victim_is_done_again_and_whoever_is_away_is_not() -> None:
-    def run(*errors: DatabaseAway) -> tuple[int, int]:
+    def run(*errors: DatabaseUnavailable) -> tuple[int, int]:
         pauses: list[float] = []
         left = list(errors)
 
@@ -182,14 +189,14 @@ def test_deadlock_victim_is_done_again_and_whoever_is_away_is_not() -> None:
                 raise left.pop(0)
             return 1
 
-        return retrying_victims(work, sleep=pauses.append), len(pauses)
+        return retrying_conflicts(work, sleep=pauses.append), len(pauses)
 
     assert run() == (1, 0)
-    assert run(Victim("1"), Victim("2")) == (1, 2)
-    with pytest.raises(Victim, match="4"):
-        run(*(Victim(str(number)) for number in range(1, 10)))
-    with pytest.raises(DatabaseAway, match="away"):
-        run(Victim("1"), DatabaseAway("away"))
+    assert run(TransactionConflict("1"), TransactionConflict("2")) == (1, 2)
+    with pytest.raises(TransactionConflict, match="4"):
+        run(*(TransactionConflict(str(number)) for number in range(1, 10)))
+    with pytest.raises(DatabaseUnavailable, match="away"):
+        run(TransactionConflict("1"), DatabaseUnavailable("away"))
 
 
 def test_other_errors_are_not_tried_again() -> None:
@@ -247,9 +254,9 @@ def test_other_constraint_of_sql_server_is_no_duplicate() -> None:
     ],
 )
 def test_transient_errors_of_sql_server_are_away(impatient: Database, state: str, message: str, number: int) -> None:
-    with pytest.raises(DatabaseAway) as away, impatient.translating():
+    with pytest.raises(DatabaseUnavailable) as away, impatient.translating():
         raise sql_server_error(state, message, number)
-    assert isinstance(away.value, Victim) is (number in {1205, 3960})
+    assert isinstance(away.value, TransactionConflict) is (number in {1205, 3960})
 
 
 def test_permanent_errors_of_sql_server_are_not_away(impatient: Database) -> None:

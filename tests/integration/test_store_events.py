@@ -286,7 +286,7 @@ def test_open_attempts_are_those_that_did_not_move_for_a_while(store: EventStore
     (second,) = store.take_open_attempts(untouched_for_s=30, limit=10)
     assert {first.external_task_id, second.external_task_id} == {"started", "completing"}
     assert store.take_open_attempts(untouched_for_s=30, limit=10) == []
-    store.give_back([first])
+    store.release([first])
     assert store.take_open_attempts(untouched_for_s=30, limit=10) == [first]
 
 
@@ -296,5 +296,5 @@ def test_attempt_that_was_resolved_meanwhile_is_not_given_back(store: EventStore
     (taken,) = store.take_open_attempts(untouched_for_s=30, limit=10)
     store.close(AttemptKey("task-1", "token-1"), COMPLETED)
     moved = all_of(store)[0].updated_at
-    store.give_back([taken])
+    store.release([taken])
     assert all_of(store)[0].updated_at == moved

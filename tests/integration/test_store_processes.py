@@ -455,7 +455,7 @@ def test_row_that_is_given_back_is_taken_again_at_once(store: ProcessStore, cloc
     accept(store, "first")
     clock.advance(20)
     taken = store.take_unstarted(untouched_for_s=15, limit=10)
-    store.give_back(taken)
+    store.release(taken)
     assert store.take_unstarted(untouched_for_s=15, limit=10) == taken
 
 

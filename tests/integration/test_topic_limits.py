@@ -13,14 +13,15 @@ from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import to_engine
 from service import topics
 from store.events import COMPLETED
-from tasks.broker.start_throttle import CLOSED_KEY, close_gate
-from tasks.broker.step_message import StepMessage
-from tasks.broker.worker_capacity import gauge, send_heartbeat
-from tasks.fetching.follow import end_permit, fetch, follow
+from tasks.broker.start_throttle import PAUSED_KEY, pause_starts
+from tasks.broker.worker_capacity import send_heartbeat, worker_capacity
+from tasks.fetching.fetch import fetch
+from tasks.fetching.follow import follow
 from tasks.fetching.poll import poll
+from tasks.fetching.unlock import unlock_task
 from tasks.processes import registry
 from tasks.steps import run as step_module
-from tasks.steps.unlock import give_back
+from tasks.steps.killed import report_killed
 from tasks.topics import leases
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench, held_by
@@ -86,7 +87,7 @@ def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Benc
     assert held_by(limited.engine, body["id"]) is None
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     # Another attempt has the task by now, under a permit of its own.
-    give_back(limited.engine, body, "late")
+    unlock_task(limited.engine, body, "late")
     assert leases.in_flight(topic(limited).name) == 2
 
 
@@ -94,7 +95,7 @@ def test_permit_of_a_task_that_is_given_back_is_free_even_if_the_engine_is_away(
     start(limited, 1)
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
-    give_back(away, message(limited), "cut off")
+    unlock_task(away, message(limited), "cut off")
     assert leases.in_flight(topic(limited).name) == 0
 
 
@@ -105,7 +106,7 @@ def test_fetch_that_the_engine_refuses_gives_its_permits_back(
     with monkeypatch.context() as patch:
         patch.setitem(vars(limited.runtime), "engine", Engine(EngineSession(f"{engine_url}/nowhere")))
         refused = fetch([topic(limited)], max_tasks=1)
-    assert (refused.enqueued, refused.asked, refused.answered) == (0, False, False)
+    assert (refused.enqueued, refused.covers_all, refused.engine_answered) == (0, False, False)
     assert leases.in_flight(topic(limited).name) == 0
     assert fetch([topic(limited)], max_tasks=1).enqueued == 1
 
@@ -118,7 +119,7 @@ def test_step_ends_well_even_if_the_next_of_its_topic_is_refused(
     assert fetch([topic(limited)], max_tasks=1).held_back
     with monkeypatch.context() as patch:
         patch.setitem(vars(limited.runtime), "engine", Engine(EngineSession(f"{engine_url}/nowhere")))
-        end_permit(StepMessage.load(message(limited)))
+        report_killed(message(limited), "killed")
     assert leases.in_flight(topic(limited).name) == 0
 
 
@@ -157,9 +158,9 @@ def test_limited_topic_leaves_others_their_share_and_what_it_does_not_use(
 def test_topic_that_gets_no_share_does_not_count_as_empty(
     limited: Bench, monkeypatch: pytest.MonkeyPatch, chance: float, is_asked: bool
 ) -> None:
-    monkeypatch.setattr("tasks.fetching.follow.random.random", lambda: chance)
+    monkeypatch.setattr("tasks.fetching.fetch.random.random", lambda: chance)
     followed = fetch([topic(limited), Topic(f"{limited.key}.b")], max_tasks=1)
-    assert (followed.enqueued, followed.asked, followed.answered) == (0, is_asked, True)
+    assert (followed.enqueued, followed.covers_all, followed.engine_answered) == (0, is_asked, True)
 
 
 def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
@@ -170,7 +171,7 @@ def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     # What Redis says is a copy; the store is asked where it says nothing.
     limited.runtime.redis.flushall()
     send_heartbeat(limited.runtime.redis, "worker", 8, 0)
-    gauge().read(fresh=True)
+    worker_capacity().read(fresh=True)
     assert fetch([topic(limited)], max_tasks=5).enqueued == 0
 
     topics.resume(topic(limited).name, actor="ada")
@@ -190,14 +191,14 @@ def test_gate_of_starts_is_that_of_the_engine_even_when_every_topic_is_paused(
         topics.pause(each.name, None, actor="ada")
     away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
     if is_there:
-        close_gate("a moment ago it was away")
+        pause_starts("a moment ago it was away")
     with monkeypatch.context() as patch:
         if not is_there:
             patch.setitem(vars(limited.runtime), "engine", away)
         poll()
 
-    why = limited.runtime.redis.get(CLOSED_KEY)
-    assert why == (None if is_there else "engine is away")
+    why = limited.runtime.redis.get(PAUSED_KEY)
+    assert why == (None if is_there else "the engine is unavailable")
 
 
 def test_step_that_was_locked_before_the_pause_ends(limited: Bench) -> None:

@@ -149,7 +149,7 @@ def test_each_due_delivery_is_taken_once_and_may_be_given_back(
     while more := take(0):
         taken += more
     assert len({claim.id for claim in taken}) == len(taken) == 20
-    store.give_back(taken[:3])
+    store.release(taken[:3])
     assert {claim.id for claim in store.take_due(limit=10, for_s=5)} == {claim.id for claim in taken[:3]}
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from dev.broker import Broker
 from settings import Settings
+from tasks.broker import inline
 from tasks.broker.step_message import StepMessage
-from tasks.fetching import follow
+from tasks.fetching import fetch
 from tasks.runtime import Runtime
-from tasks.steps import inline
 from tests.integration.conftest import migrated_file
 from tests.integration.step_bench import broker
 from tests.unit.facade import Facade
@@ -39,6 +39,6 @@ def runtime(
 def messages(monkeypatch: pytest.MonkeyPatch) -> deque[StepMessage]:
     """The queue of steps, in place of the broker's: who takes a message decides when."""
     queue: deque[StepMessage] = deque()
-    for module in (follow, inline):
+    for module in (fetch, inline):
         monkeypatch.setattr(module, "send_step", queue.append)
     return queue

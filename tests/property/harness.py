@@ -16,7 +16,7 @@ from camunda_bridge.locks import new_token
 from store.events import OPS
 from store.processes import PENDING, NewProcess
 from tasks.broker.step_message import StepMessage
-from tasks.fetching import follow
+from tasks.fetching.fetch import fetch
 from tasks.processes import registry
 from tasks.runtime import Runtime
 from tasks.settling import reconcile
@@ -74,7 +74,7 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
         row_id = uuid.uuid4()
         runtime.processes.accept(NewProcess(row_id, name, "h", processes[0].key, {}, name))
         start._start_ours(row_id, new_token(), None)
-        while messages or follow.fetch(registry.topics(), max_tasks=FETCHED).enqueued:
+        while messages or fetch(registry.topics(), max_tasks=FETCHED).enqueued:
             run.run_step(messages.popleft().dump())
         reconcile.settle_incidents()
         reconcile.sweep_running()

@@ -267,13 +267,13 @@ def streams(handler: Handler, *parts: bytes, every_s: float = 0.0) -> None:
 
 
 END = b'id: end\nevent: end\ndata: {"status": "ok", "error": null}\n\n'
-AWAY = says(502, b"<html>Bad Gateway</html>", "text/html")
+UNAVAILABLE = says(502, b"<html>Bad Gateway</html>", "text/html")
 
 
 def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
     server: ScriptedServer, flask: Callable[..., Result]
 ) -> None:
-    server.answer = in_turn(AWAY, AWAY, lambda handler: streams(handler, END))
+    server.answer = in_turn(UNAVAILABLE, UNAVAILABLE, lambda handler: streams(handler, END))
 
     found = flask("watch", "order-1", "--json", url=server.url)
 
@@ -283,7 +283,7 @@ def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
 
 
 def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -> None:
-    server.answer = AWAY
+    server.answer = UNAVAILABLE
 
     with pytest.raises(Unreachable, match="no stream"):
         list(follow(ApiClient(server.url), "order-1", patience_s=0.1))
@@ -299,7 +299,7 @@ def test_what_is_no_api_at_all_is_given_up_at_once(server: ScriptedServer) -> No
 
 
 def test_status_is_asked_again_when_a_proxy_answers(server: ScriptedServer, flask: Callable[..., Result]) -> None:
-    server.answer = in_turn(AWAY, says(200, b'{"status": "ok"}'))
+    server.answer = in_turn(UNAVAILABLE, says(200, b'{"status": "ok"}'))
 
     assert flask("status", "order-1", "--json", url=server.url).exit_code == ExitCode.OK
     assert len(server.seen) == 2

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dev.ports import free_port
 from service.health import Health
 from store import driver as odbc
-from store.database import Database, DatabaseAway
+from store.database import Database, DatabaseUnavailable
 from store.driver import BadUrl, Driver, NoDriver, described, parse_url, pick_library, with_driver
 
 MICROSOFT = Driver("ODBC Driver 18 for SQL Server", "ODBC Driver 18 for SQL Server")
@@ -147,7 +147,7 @@ def test_connection_string_of_the_user_is_left_alone() -> None:
 def test_driver_is_loaded_and_reports_a_closed_port(place: str) -> None:
     name = str(odbc.packaged_library()) if place == "package" else place
     database = Database(f"{URL.format(free_port())}?driver={name}", pool_size=1, timeout_ms=3_000)
-    with pytest.raises(DatabaseAway) as away:
+    with pytest.raises(DatabaseUnavailable) as away:
         database.ping()
     database.dispose()
     said = str(away.value)
@@ -160,7 +160,7 @@ def test_driver_is_loaded_and_reports_a_closed_port(place: str) -> None:
 def test_password_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     database = Database(URL.format(free_port()), pool_size=1, timeout_ms=1_000)
-    with pytest.raises(DatabaseAway) as away:
+    with pytest.raises(DatabaseUnavailable) as away:
         database.ping()
     logging.getLogger("any").error("away", exc_info=away.value)
     database.dispose()
@@ -174,7 +174,7 @@ def test_what_the_driver_says_is_told_without_the_password() -> None:
     quoting = sa.exc.OperationalError(
         "x", {}, Exception("08001", f"[08001] UID=app;PWD={PASSWORD} (0) (SQLDriverConnect)")
     )
-    with pytest.raises(DatabaseAway) as away, database.translating():
+    with pytest.raises(DatabaseUnavailable) as away, database.translating():
         raise quoting
     assert "***" in str(away.value)
     assert PASSWORD not in str(away.value)

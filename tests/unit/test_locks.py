@@ -12,7 +12,7 @@ from contextvars import ContextVar
 import pytest
 
 from camunda_bridge import locks
-from camunda_bridge.errors import EngineAway, EngineRefused, LockLost
+from camunda_bridge.errors import EngineRefused, EngineUnavailable, LockLost
 from camunda_bridge.locks import LockKeeper, new_token
 
 #: milliseconds that a lock lasts in these tests
@@ -124,7 +124,9 @@ def test_loss_is_of_one_token_only(extend: Extend) -> None:
         assert not is_lost()
 
 
-@pytest.mark.parametrize("error", [EngineAway("away"), EngineRefused("suspended"), ValueError("a fault of ours")])
+@pytest.mark.parametrize(
+    "error", [EngineUnavailable("away"), EngineRefused("suspended"), ValueError("a fault of ours")]
+)
 def test_extension_that_fails_is_tried_again_sooner(extend: Extend, error: Exception) -> None:
     extend.errors["task"] = [error]
     begun = time.monotonic()
@@ -163,7 +165,7 @@ def test_keeper_that_slept_wakes_for_the_next_lock(extend: Extend) -> None:
     ("error", "line"),
     [
         (LockLost("another's"), "lock lost"),
-        (EngineAway("no answer"), "lock not extended"),
+        (EngineUnavailable("no answer"), "lock not extended"),
         (RuntimeError("a fault"), "fault while extending"),
     ],
 )

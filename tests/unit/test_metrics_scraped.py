@@ -17,7 +17,7 @@ from store.counts import Counts
 from store.database import Database
 from store.processes import ERROR, OK, Ending, NewProcess
 from tasks.broker.publish import send_start, send_start_again
-from tasks.broker.start_throttle import CLOSED_KEY
+from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import send_heartbeat
 from tasks.worker.gauges import System
 from telemetry.metrics import declared
@@ -79,7 +79,7 @@ def test_workers_say_how_many_slots_they_have(facade: Facade, client: redis.Redi
 
 def test_closed_gate_is_seen(facade: Facade, client: redis.Redis) -> None:
     assert look().value("starts_gate_closed") == 0
-    client.set(CLOSED_KEY, "engine is away")
+    client.set(PAUSED_KEY, "engine is away")
     assert look().value("starts_gate_closed") == 1
 
 

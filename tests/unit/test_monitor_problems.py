@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.monitor import POLICY, listing
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from tests.unit.facade import Facade, problem
 
 
@@ -39,7 +39,7 @@ def test_form_that_is_too_large_is_said_on_a_page(facade: Facade) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(RuntimeError("a secret place"), 500), (DatabaseAway("away"), 503)],
+    [(RuntimeError("a secret place"), 500), (DatabaseUnavailable("away"), 503)],
     ids=["fault", "database"],
 )
 def test_fault_is_said_on_a_page_and_no_more_of_it(

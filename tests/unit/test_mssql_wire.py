@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from store import clock, mssql
 from store.clock import now
-from store.database import Database, DatabaseAway
+from store.database import Database, DatabaseUnavailable
 from store.driver import Driver, load_pyodbc, parse_url
 from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
@@ -254,7 +254,7 @@ def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
     claim = Claim(uuid.uuid4(), "token")
     for outcome in (Outcome(DELIVERED), Outcome(PENDING, now()), Outcome(PENDING, now(), counted=False)):
         webhooks.record(claim, outcome)
-    webhooks.give_back([claim])
+    webhooks.release([claim])
     writes = [(text, values) for text, values in wire.sent if text.startswith(("INSERT", "UPDATE"))]
     assert len(writes) == 14
     assert [text for text, values in writes if None in values] == []
@@ -427,7 +427,7 @@ def enter(engine: sa.Engine) -> None:
 def test_statement_whose_answer_was_lost_may_be_done(wire: Wire) -> None:
     store, translating = ProcessStore(ready(wire)), Database("sqlite://", pool_size=1, timeout_ms=100).translating
     wire.is_broken = True
-    with pytest.raises(DatabaseAway) as caught, translating():
+    with pytest.raises(DatabaseUnavailable) as caught, translating():
         store.accept(NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace"))
     assert caught.value.maybe_done
 
@@ -438,7 +438,7 @@ def test_connection_that_cannot_be_made_has_done_nothing() -> None:
 
     unreachable = create_mssql(parse_url(URL.format("x")), Driver("x", "x"), 2_500, module=pyodbc, creator=refused)
     translating = Database("sqlite://", pool_size=1, timeout_ms=100).translating
-    with pytest.raises(DatabaseAway) as caught, translating(), unreachable.connect():
+    with pytest.raises(DatabaseUnavailable) as caught, translating(), unreachable.connect():
         pass
     assert not caught.value.maybe_done
 

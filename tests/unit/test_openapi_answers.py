@@ -355,7 +355,7 @@ def away(facade: Facade) -> None:
 
 
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
-    """Ways to the answers that every operation of a kind gives."""
+    """StrategyPicker to the answers that every operation of a kind gives."""
     method, path = name.split()
     url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC)
 

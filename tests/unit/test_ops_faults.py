@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import EngineAway, EngineRefused, Unauthorized
+from camunda_bridge.errors import EngineRefused, EngineUnavailable, Unauthorized
 from service import retry as retrying
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.events import OPS, EventRow, EventStore
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow, ProcessStore
 from tasks.settling.settle import settle
@@ -29,7 +29,7 @@ class Incidents:
         self.asked = 0
         self.retried: list[str] = []
         #: ids whose task the engine does not answer about, and whether it may have done it
-        self.faulty: dict[str, EngineAway] = {}
+        self.faulty: dict[str, EngineUnavailable] = {}
         monkeypatch.setattr(Engine, "incidents_of", lambda _, instance: self._list())
         monkeypatch.setattr(Engine, "incident", lambda _, name: self._one(name))
         monkeypatch.setattr(Engine, "set_task_retries", lambda _, task, retries: self._retry(task))
@@ -81,7 +81,7 @@ def without_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """The event log takes nothing more."""
 
     def away(*_: Any, **__: Any) -> None:
-        raise DatabaseAway("told to be away")
+        raise DatabaseUnavailable("told to be away")
 
     monkeypatch.setattr(EventStore, "record", away)
     monkeypatch.setattr(retrying, "WRITE_S", 0.1)
@@ -244,7 +244,7 @@ def test_retry_that_fails_midway_says_what_is_done_and_goes_on_when_called_again
 ) -> None:
     engine = incidents("inc-1", "inc-2", "inc-3")
     end(facade, INCIDENT)
-    engine.faulty["inc-2"] = EngineAway("gone")
+    engine.faulty["inc-2"] = EngineUnavailable("gone")
 
     answer = facade.http.post("/api/process/order-1/retry")
 
@@ -268,7 +268,7 @@ def test_retry_says_nothing_was_changed_only_where_it_is_known(
 ) -> None:
     engine = incidents("inc-1")
     end(facade, INCIDENT)
-    engine.faulty["inc-1"] = EngineAway("gone", maybe_done=maybe_done)
+    engine.faulty["inc-1"] = EngineUnavailable("gone", maybe_done=maybe_done)
 
     said = problem(facade.http.post("/api/process/order-1/retry"), 503, "engine-away")
 
@@ -310,7 +310,7 @@ def test_message_that_was_delivered_is_answered_so_when_the_store_goes_away(
     without_events(monkeypatch)
 
     def away(*_: Any, **__: Any) -> None:
-        raise DatabaseAway("told to be away")
+        raise DatabaseUnavailable("told to be away")
 
     monkeypatch.setattr(ProcessStore, "by_id", away)
 
@@ -328,7 +328,7 @@ def test_message_is_recorded_when_the_store_is_back_within_a_moment(
     def away_once(store: EventStore, *given: Any, **more: Any) -> None:
         calls.append(given)
         if len(calls) == 1:
-            raise DatabaseAway("told to be away")
+            raise DatabaseUnavailable("told to be away")
         record(store, *given, **more)
 
     monkeypatch.setattr(EventStore, "record", away_once)
@@ -356,8 +356,8 @@ def test_message_that_the_engine_refuses_is_answered_with_its_words(
 @pytest.mark.parametrize(
     ("fault", "known"),
     [
-        (EngineAway("no answer"), "the process may have the message"),
-        (EngineAway("no connection", maybe_done=False), "the message was not delivered"),
+        (EngineUnavailable("no answer"), "the process may have the message"),
+        (EngineUnavailable("no connection", maybe_done=False), "the message was not delivered"),
         (Unauthorized("no"), "the message was not delivered"),
     ],
 )

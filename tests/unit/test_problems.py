@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from dev.ports import free_port
-from store.database import Database, DatabaseAway
+from store.database import Database, DatabaseUnavailable
 from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
 from tests.unit.facade import USER, Facade, problem
 
@@ -334,7 +334,7 @@ def test_start_whose_commit_is_not_known_says_so_and_names_the_id_that_joins_it(
 
     def accepted_unheard(self: ProcessStore, new: NewProcess) -> bool:
         real(self, new)
-        raise DatabaseAway("communication link failure", maybe_done=True)
+        raise DatabaseUnavailable("communication link failure", maybe_done=True)
 
     body = {"processKey": "onboard-user", "variables": USER}
     with monkeypatch.context() as patch:
@@ -355,7 +355,7 @@ def test_start_that_the_store_never_saw_is_known_not_to_be_accepted(
     facade: Facade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> bool:
-        raise DatabaseAway("no connection")
+        raise DatabaseUnavailable("no connection")
 
     monkeypatch.setattr(ProcessStore, "accept", away)
     said = problem(facade.start("order-1"), 503, "database-away")

@@ -10,7 +10,7 @@ import pytest
 
 from store import processes, retention
 from store.clock import now
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.processes import ERROR, OK, Ending, NewProcess
 from tasks.settling import purge
 from tests.unit.facade import Facade
@@ -90,7 +90,7 @@ def test_tick_survives_a_database_that_goes_away(
         try:
             return next(answers)
         except StopIteration:
-            raise DatabaseAway("gone") from None
+            raise DatabaseUnavailable("gone") from None
 
     monkeypatch.setattr(retention.Retention, "purge", once)
     assert purge.purge_old(30) == 7

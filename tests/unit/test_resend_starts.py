@@ -18,7 +18,7 @@ from store.clock import now
 from store.events import EventStore, NewEvent
 from store.migrate import ROOT
 from store.processes import NewProcess
-from tasks.broker.publish import BrokerAway, send_start
+from tasks.broker.publish import BrokerUnavailable, send_start
 from tasks.settling import reconcile
 from tests.unit.facade import Facade
 
@@ -81,7 +81,7 @@ def test_start_whose_sending_fails_again_is_sent_in_the_next_round(
     ids = [accept(facade, f"order-{number}") for number in range(3)]
     long_ago.undo()
     for _ in range(2):
-        with pytest.raises(BrokerAway):
+        with pytest.raises(BrokerUnavailable):
             reconcile.resend_starts()
     assert queued(client) == []
     client.config_set("maxmemory", 0)
@@ -104,7 +104,7 @@ def test_start_that_was_sent_before_sending_failed_is_not_sent_twice(
 
     monkeypatch.setattr(reconcile, "send_start", send)
     try:
-        with pytest.raises(BrokerAway):
+        with pytest.raises(BrokerUnavailable):
             reconcile.resend_starts()
     finally:
         client.config_set("maxmemory", 0)

@@ -15,8 +15,8 @@ from kombu.utils.imports import symbol_by_name
 
 from tasks import app
 from tasks.beat.scheduler import TickScheduler
-from tasks.beat.ticks import tick_waits
 from tasks.broker import publish
+from tasks.broker.publish import tick_waits
 from telemetry.metrics import declared
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge.errors import BridgeError, EngineAway, EngineRefused, NotFound, Unauthorized
+from camunda_bridge.errors import BridgeError, EngineRefused, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.session import EngineSession, authorization_header
 from tests.unit.scripted_server import (
     Handler,
@@ -41,8 +41,8 @@ def session(server: ScriptedServer) -> Iterator[EngineSession]:
     session.close()
 
 
-def away(session: EngineSession, path: str = "/version") -> EngineAway:
-    with pytest.raises(EngineAway) as caught:
+def away(session: EngineSession, path: str = "/version") -> EngineUnavailable:
+    with pytest.raises(EngineUnavailable) as caught:
         session.get(path)
     return caught.value
 
@@ -279,7 +279,7 @@ def test_call_without_an_expected_answer_is_not_done_by_a_page_of_someone_else(
 ) -> None:
     url = f"{session.base_url}/external-task/1/complete"
     server.answer = says(200, b"<html>This is the hotel's network</html>", "text/html")
-    with pytest.raises(EngineAway):
+    with pytest.raises(EngineUnavailable):
         session.request("POST", url, json={})
     server.answer = says(status)
     assert session.request("POST", url, json={}).status_code == status
@@ -288,7 +288,7 @@ def test_call_without_an_expected_answer_is_not_done_by_a_page_of_someone_else(
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_is_away(server: ScriptedServer, session: EngineSession, status: int) -> None:
     server.answer = says(status, Location="https://login.example.org/")
-    with pytest.raises(EngineAway):
+    with pytest.raises(EngineUnavailable):
         session.request("POST", f"{session.base_url}/external-task/1/complete", json={})
 
 
@@ -352,7 +352,7 @@ def test_fault_that_the_engine_explains_is_transient_or_a_refusal(
     server: ScriptedServer, session: EngineSession, document: dict[str, Any], path: str, transient: bool
 ) -> None:
     server.answer = says(500, json.dumps(document).encode())
-    with pytest.raises(EngineAway if transient else EngineRefused) as caught:
+    with pytest.raises(EngineUnavailable if transient else EngineRefused) as caught:
         session.get(path)
     assert getattr(caught.value, "maybe_done", False) is False
     assert str(document["message"] or "") in str(caught.value)
@@ -391,7 +391,7 @@ def test_what_is_no_content_is_no_word_of_the_engine(
     server: ScriptedServer, session: EngineSession, status: int, body: bytes, kind: str
 ) -> None:
     server.answer = lambda handler: handler.send(status, body, kind)
-    with pytest.raises(EngineAway):
+    with pytest.raises(EngineUnavailable):
         session.download("/variable-instance/1/data")
 
 

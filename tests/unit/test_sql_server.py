@@ -128,7 +128,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.with_open_incident, after_seq=0, limit=5)
     with moved_clock():
         taken = calls(store.take_unstarted, untouched_for_s=1, limit=10)
-    calls(store.give_back, taken)
+    calls(store.release, taken)
     calls(store.count_unstarted)
     calls(store.count_running)
     calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
@@ -164,7 +164,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     store.begin(NewEvent("trace", "step", external_task_id="task", lock_token="3"))
     with moved_clock():
         taken = calls(store.take_open_attempts, untouched_for_s=1, limit=10)
-    calls(store.give_back, taken)
+    calls(store.release, taken)
     calls(store.take_over, AttemptKey("task", "3"), Progress(COMPLETING, kept_outcome={"n": 1}))
     calls(store.forget_outcomes, "order-1", "pi")
 
@@ -176,7 +176,7 @@ def walk_webhooks(calls: Calls, store: WebhookStore, database: Database) -> None
         claim = calls(store.add, connection, **given, for_s=1)
     with moved_clock():
         (claim,) = calls(store.take_due, limit=10, for_s=1)
-    calls(store.give_back, [claim])
+    calls(store.release, [claim])
     with moved_clock():
         (claim,) = store.take_due(limit=10, for_s=1)
     for outcome in (Outcome(PENDING, now(), counted=False), Outcome(PENDING, now(), 500, "e"), Outcome(DELIVERED)):
@@ -257,7 +257,7 @@ def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) ->
         ("WebhookStore.take_due", "webhook_delivery.status = 'pending'"),
         ("EventStore.progress", "phase IN ('started', 'completing')"),
         ("EventStore.close", "phase IN ('started', 'completing')"),
-        ("EventStore.give_back", "phase IN ('started', 'completing')"),
+        ("EventStore.release", "phase IN ('started', 'completing')"),
     ],
 )
 def test_predicates_of_filtered_indexes_stand_literally(

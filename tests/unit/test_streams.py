@@ -26,7 +26,7 @@ from app.streams.sse import Event
 from app.streams.stream import Stream
 from camunda_bridge.client import Engine, LockedTask
 from store import events as event_rows
-from store.database import DatabaseAway
+from store.database import DatabaseUnavailable
 from store.events import (
     BPMN_ERROR,
     COMPLETED,
@@ -186,7 +186,7 @@ class Running:
     def _row(self) -> ProcessRow:
         if self.away:
             self.found_away.set()
-            raise DatabaseAway("told so")
+            raise DatabaseUnavailable("told so")
         return self.facade.runtime.processes.by_id(self.row.id) or self.row
 
     def wait_for(self, text: str, within_s: float = 10) -> float:

@@ -15,7 +15,7 @@ from app.tokens import (
     REFETCH_INTERVAL_S,
     RSA_ALGORITHMS,
     KeyRing,
-    KeysAway,
+    KeysUnavailable,
     TokenChecker,
     TokenRefused,
 )
@@ -169,5 +169,5 @@ def test_keys_that_cannot_be_used_stand_beside_those_that_can(
 
 def test_without_any_key_a_token_cannot_be_checked(issuer: Issuer, checker: TokenChecker) -> None:
     issuer.away = True
-    with pytest.raises(KeysAway):
+    with pytest.raises(KeysUnavailable):
         checker.check(issuer.token())

@@ -22,7 +22,7 @@ from store import webhooks as rows
 from store.processes import OK, Ending
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery
 from tasks.broker import publish
-from tasks.broker.publish import BrokerAway
+from tasks.broker.publish import BrokerUnavailable
 from tasks.settling.settle import settle
 from tasks.webhooks import delivering
 from tasks.webhooks.delivering import deliver_webhook, enqueue_due, webhooks
@@ -218,7 +218,7 @@ def test_broker_that_is_away_loses_no_webhook(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> None:
-        raise BrokerAway("away")
+        raise BrokerUnavailable("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(publish, "_send", away)
@@ -226,7 +226,7 @@ def test_broker_that_is_away_loses_no_webhook(
         hooks.post("/api/process/start", body, Prefer="respond-async")
         assert settle(hooks.rows()[0], Ending(OK))
         later(patch, minutes=1)
-        with pytest.raises(BrokerAway):
+        with pytest.raises(BrokerUnavailable):
             enqueue_due()
     later(monkeypatch, minutes=1)
     assert enqueue_due() == 1

@@ -17,7 +17,7 @@ def with_instance(row: ProcessRow) -> ProcessRow:
     """The row with the instance that was started for it, as far as anybody knows of one.
 
     Raises:
-        EngineAway: a start of the row was tried that wrote no instance down, and the engine does not answer.
+        EngineUnavailable: a start of the row was tried that wrote no instance down, and the engine does not answer.
     """
     if row.process_instance_id is not None or row.claim_token is None:
         return row
@@ -33,7 +33,7 @@ def adopt(row: ProcessRow) -> dict[str, Any] | None:
     """The earliest instance that was started for this row, as history tells; later ones are deleted.
 
     Raises:
-        EngineAway: the engine does not answer.
+        EngineUnavailable: the engine does not answer.
     """
     ours = instances_of(row)
     for extra in ours[1:]:
@@ -48,7 +48,7 @@ def instances_of(row: ProcessRow) -> list[dict[str, Any]]:
     One with the same business key from before the row was accepted is somebody else's.
 
     Raises:
-        EngineAway: the engine does not answer.
+        EngineUnavailable: the engine does not answer.
     """
     found = runtime().engine.instances_by_business_key(row.process_key, row.correlation_id)
     return [item for item in found if _is_of(row, item)]

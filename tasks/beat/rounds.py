@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import redis
 from structlog.contextvars import bound_contextvars
 
-from camunda_bridge.errors import BridgeError, EngineAway, Unauthorized
-from store.database import DatabaseAway
-from tasks.broker.publish import BrokerAway
+from camunda_bridge.errors import BridgeError, EngineUnavailable, Unauthorized
+from store.database import DatabaseUnavailable
+from tasks.broker.publish import BrokerUnavailable
 from tasks.runtime import KEY_PREFIX, runtime
 from telemetry.metrics import declared
 
@@ -25,33 +25,33 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: the partner of all rows is away, whatever row was asked about
-AWAY = (EngineAway, Unauthorized, DatabaseAway, BrokerAway, redis.RedisError)
+UNAVAILABLE = (EngineUnavailable, Unauthorized, DatabaseUnavailable, BrokerUnavailable, redis.RedisError)
 #: after so many rows in a row for which a partner was away, it counts as away for all
-AWAY_AFTER = 3
+UNAVAILABLE_AFTER = 3
 #: first and longest time for which a row is put off, in seconds
 PUT_OFF_S, MAX_PUT_OFF_S = 2.0, 600.0
 #: seconds for which failures are remembered after the last one
 REMEMBERED_S = 86_400
 
 
-def each_row(
+def process_rows(
     part: str,
     rows: Sequence[T],
     work: Callable[[T], object],
     *,
     key: Callable[[T], str],
-    give_back: Callable[[Sequence[T]], object] | None = None,
+    release: Callable[[Sequence[T]], object] | None = None,
 ) -> None:
     """Work on each row in turn. One that fails, for whatever reason, is logged, counted and put off.
 
     Args:
         part: names the work, in logs, metrics and Redis.
         key: what names a row in Redis.
-        give_back: called with the rows that were not worked on, when a partner is away.
+        release: called with the rows that were not worked on, when a partner is away.
 
     Raises:
-        EngineAway, Unauthorized, DatabaseAway, BrokerAway, redis.RedisError: a partner was away for several rows one
-            after the other, or for the only ones that were left.
+        EngineUnavailable, Unauthorized, DatabaseUnavailable, BrokerUnavailable, redis.RedisError: a partner was
+            unavailable for several rows one after the other, or for the only ones that were left.
     """
     failed, waiting = _failures(part, rows, key)
     suspects: list[tuple[T, Exception]] = []
@@ -61,35 +61,35 @@ def each_row(
         try:
             with bound_contextvars(correlationId=getattr(row, "correlation_id", None)):
                 work(row)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             suspects.append((row, error))
-            if len(suspects) >= AWAY_AFTER:
-                if give_back is not None:
-                    give_back([*(row for row, _ in suspects), *rows[position + 1 :]])
+            if len(suspects) >= UNAVAILABLE_AFTER:
+                if release is not None:
+                    release([*(row for row, _ in suspects), *rows[position + 1 :]])
                 raise
             continue
         except Exception as error:
-            put_off(part, key(row), error, correlation_id=getattr(row, "correlation_id", None))
+            postpone(part, key(row), error, correlation_id=getattr(row, "correlation_id", None))
         else:
             if key(row) in failed:
                 _forget(part, key(row))
         # The partner answers: what was away was away for those rows alone.
         for suspect, cause in suspects:
-            put_off(part, key(suspect), cause, correlation_id=getattr(suspect, "correlation_id", None))
+            postpone(part, key(suspect), cause, correlation_id=getattr(suspect, "correlation_id", None))
         suspects.clear()
     if suspects:
-        if give_back is not None:
-            give_back([row for row, _ in suspects])
+        if release is not None:
+            release([row for row, _ in suspects])
         raise suspects[-1][1]
 
 
-def ask_for_all(ask: Callable[[list[str]], list[Any]], ids: Sequence[str]) -> Iterator[Any]:
+def query_all(ask: Callable[[list[str]], list[Any]], ids: Sequence[str]) -> Iterator[Any]:
     """What `ask` answers about all `ids`; where it fails for some, it is asked about halves, down to those.
 
     Those that fail alone are left out, and logged.
 
     Raises:
-        EngineAway: the engine is away.
+        EngineUnavailable: the engine is away.
     """
     try:
         yield from ask(list(ids))
@@ -100,16 +100,16 @@ def ask_for_all(ask: Callable[[list[str]], list[Any]], ids: Sequence[str]) -> It
             log.warning("the engine gives no answer about %s, it is left out: %s", ids[0], error)
             return
         middle = len(ids) // 2
-        yield from ask_for_all(ask, ids[:middle])
-        yield from ask_for_all(ask, ids[middle:])
+        yield from query_all(ask, ids[:middle])
+        yield from query_all(ask, ids[middle:])
 
 
 @contextmanager
-def part_of_a_round(part: str) -> Iterator[None]:
+def isolated_part(part: str) -> Iterator[None]:
     """Let what follows this part go on, whatever happens in it."""
     try:
         yield
-    except AWAY as error:
+    except UNAVAILABLE as error:
         log.warning("%s not finished in this round: %s", part, error)
         declared.ROUND_FAILURES.labels(part, type(error).__name__).inc()
     except Exception as error:
@@ -117,7 +117,7 @@ def part_of_a_round(part: str) -> Iterator[None]:
         declared.ROUND_FAILURES.labels(part, type(error).__name__).inc()
 
 
-def put_off(part: str, name: str, error: Exception, *, correlation_id: str | None = None) -> None:
+def postpone(part: str, name: str, error: Exception, *, correlation_id: str | None = None) -> None:
     """Log and count a row that failed, and leave it alone for a while."""
     tries = 1
     try:
@@ -140,7 +140,7 @@ def put_off(part: str, name: str, error: Exception, *, correlation_id: str | Non
             pause_s,
             type(error).__name__,
             error,
-            exc_info=error if tries == 1 and not isinstance(error, (*AWAY, BridgeError)) else None,
+            exc_info=error if tries == 1 and not isinstance(error, (*UNAVAILABLE, BridgeError)) else None,
         )
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from camunda_bridge.client import LockedTask
 from settings import Settings
+from tasks.broker import inline
+from tasks.broker.inline import Chain, accept, chain
 from tasks.broker.step_message import StepMessage
-from tasks.steps import inline
-from tasks.steps.inline import Chain, chain, take
 from tests.unit.facade import Facade
 
 FIRST = "onboard-user.validate-user-information"
@@ -33,34 +33,34 @@ def message(name: str, topic: str = FIRST) -> StepMessage:
 
 def test_next_step_goes_on_here_and_its_brother_is_sent(sent: list[StepMessage]) -> None:
     with chain("t", FIRST) as made:
-        assert take(message("a"))
-        assert not take(message("b"))
+        assert accept(message("a"))
+        assert not accept(message("b"))
         ran = []
         for present in made:
             ran.append(present.task.id)
             if present.task.id == "a":
-                assert take(message("c"))
+                assert accept(message("c"))
     assert ran == ["a", "c"]
     assert sent == []
 
 
 def test_nothing_goes_on_outside_of_a_step(sent: list[StepMessage]) -> None:
-    assert not take(message("a"))
+    assert not accept(message("a"))
 
 
 def test_step_of_another_queue_is_sent(sent: list[StepMessage]) -> None:
     with chain("t", FIRST):
-        assert not take(message("a", "loan-approval.check-credit"))
+        assert not accept(message("a", "loan-approval.check-credit"))
 
 
 def test_when_its_time_is_over_every_step_is_sent() -> None:
-    assert not Chain("t", FIRST, for_s=0).take(message("a"))
+    assert not Chain("t", FIRST, for_s=0).accept(message("a"))
 
 
 def test_step_taken_and_never_begun_is_sent(sent: list[StepMessage]) -> None:
     def raises() -> None:
         with chain("t", FIRST):
-            take(message("a"))
+            accept(message("a"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -21,7 +21,7 @@ from typing import Any
 import redis
 
 from tasks import app
-from tasks.broker.publish import BrokerAway, send_step
+from tasks.broker.publish import BrokerUnavailable, send_step
 from tasks.broker.step_message import StepMessage
 from tasks.processes import registry
 from tasks.runtime import KEY_PREFIX, runtime
@@ -39,7 +39,7 @@ class Chain:
         self._next: StepMessage | None = None
         self._has_note = False
 
-    def take(self, message: StepMessage) -> bool:
+    def accept(self, message: StepMessage) -> bool:
         """True when this step is run next, here; false when it is to be sent.
 
         Whoever reads another queue may be another worker, chosen by ops.
@@ -63,7 +63,7 @@ class Chain:
         if self._next is not None:
             try:
                 send_step(self._next)
-            except BrokerAway as error:
+            except BrokerUnavailable as error:
                 log.warning("fetched task not enqueued, its lock runs out: %s", error)
         if self._has_note:
             try:
@@ -95,10 +95,10 @@ def chain(task_id: str, topic: str) -> Iterator[Chain]:
         made.close()
 
 
-def take(message: StepMessage) -> bool:
-    """:meth:`Chain.take` of the Celery task that runs here; false when it is no step's."""
+def accept(message: StepMessage) -> bool:
+    """:meth:`Chain.accept` of the Celery task that runs here; false when it is no step's."""
     present = _chain.get()
-    return present is not None and present.take(message)
+    return present is not None and present.accept(message)
 
 
 def present_step(task_id: str, first: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tasks import runtime
 from tasks.runtime import Runtime
 from tasks.topics import leases
 from tasks.topics.controls import Limit
+from tasks.topics.leases import Lease
 from tests.support.api import eventually
 
 TOPIC = Topic("order.charge")
@@ -31,114 +32,114 @@ def _own_runtime(shared_broker: Broker, client: redis.Redis, monkeypatch: pytest
     return
 
 
-def take(limit: Limit, wanted: int, token: str = "t") -> list[str]:
-    return leases.take(TOPIC, limit, wanted, token)
+def acquire(limit: Limit, wanted: int, token: str = "t") -> list[str]:
+    return leases.acquire(TOPIC, limit, wanted, token)
 
 
 def test_no_more_are_granted_than_the_limit_whoever_asks() -> None:
     limit = Limit(max_concurrency=5)
     with ThreadPoolExecutor(8) as pool:
-        granted = list(pool.map(lambda number: take(limit, 2, f"token-{number}"), range(8)))
+        granted = list(pool.map(lambda number: acquire(limit, 2, f"token-{number}"), range(8)))
     assert sum(len(some) for some in granted) == 5
-    assert len({permit for some in granted for permit in some}) == 5
+    assert len({lease for some in granted for lease in some}) == 5
     assert leases.in_flight(TOPIC.name) == 5
 
 
-def test_permit_that_is_given_back_is_free_for_others() -> None:
+def test_lease_that_is_given_back_is_free_for_others() -> None:
     limit = Limit(max_concurrency=2)
-    first = take(limit, 2, "one")
-    assert take(limit, 1, "two") == []
-    leases.give_back(TOPIC.name, limit, first[:1])
-    assert take(limit, 5, "three") == ["three:0"]
+    first = acquire(limit, 2, "one")
+    assert acquire(limit, 1, "two") == []
+    leases.return_unused(TOPIC.name, limit, first[:1])
+    assert acquire(limit, 5, "three") == ["three:0"]
 
 
 def test_end_of_a_step_tells_whether_others_were_held_back() -> None:
     limit = Limit(max_concurrency=1)
-    (permit,) = take(limit, 1, "one")
-    assert not leases.end("task", "one", TOPIC.name, permit)
-    (permit,) = take(limit, 1, "two")
-    assert take(limit, 1, "three") == []
-    assert leases.end("task", "two", TOPIC.name, permit)
-    leases.nothing_held_back(TOPIC.name)
-    (permit,) = take(limit, 1, "four")
-    assert not leases.end("task", "four", TOPIC.name, permit)
+    (lease,) = acquire(limit, 1, "one")
+    assert not leases.release(TOPIC.name, lease)
+    (lease,) = acquire(limit, 1, "two")
+    assert acquire(limit, 1, "three") == []
+    assert leases.release(TOPIC.name, lease)
+    leases.clear_held_back(TOPIC.name)
+    (lease,) = acquire(limit, 1, "four")
+    assert not leases.release(TOPIC.name, lease)
 
 
-def test_permit_of_a_killed_worker_lapses_with_its_lock() -> None:
+def test_lease_of_a_killed_worker_lapses_with_its_lock() -> None:
     limit = Limit(max_concurrency=1)
     begun = time.monotonic()
-    assert take(limit, 1, "killed")
-    assert take(limit, 1, "other") == []
-    eventually(lambda: take(limit, 1, "other"), 5, "a permit that has lapsed")
+    assert acquire(limit, 1, "killed")
+    assert acquire(limit, 1, "other") == []
+    eventually(lambda: acquire(limit, 1, "other"), 5, "a lease that has lapsed")
     # Redis counts in milliseconds.
     assert 0.698 < time.monotonic() - begun < 3
 
 
-def test_permit_lives_as_long_as_its_lock_is_extended() -> None:
+def test_lease_lives_as_long_as_its_lock_is_extended() -> None:
     limit = Limit(max_concurrency=1)
-    (permit,) = take(limit, 1, "long")
-    leases.begin("task", "long", TOPIC.name, permit)
+    (lease,) = acquire(limit, 1, "long")
+    held = Lease(TOPIC.name, lease)
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
-        leases.renew("task", "long")
-        assert take(limit, 1, "other") == []
+        held.renew()
+        assert acquire(limit, 1, "other") == []
         time.sleep(0.1)
-    leases.end("task", "long", TOPIC.name, permit)
-    assert take(limit, 1, "other")
+    held.release()
+    assert acquire(limit, 1, "other")
 
 
-def test_step_that_ends_while_its_permit_is_renewed_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_that_ends_while_its_lease_is_renewed_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = Limit(max_concurrency=1)
-    (permit,) = take(limit, 1, "long")
-    leases.begin("task", "long", TOPIC.name, permit)
+    (lease,) = acquire(limit, 1, "long")
+    held = Lease(TOPIC.name, lease)
     run = leases._script
 
     def late(*given: Any) -> Any:
         # the step's own thread, while that of the lock keeper is on its way to Redis
-        leases.end("task", "long", TOPIC.name, permit)
+        held.release()
         return run(*given)
 
     with monkeypatch.context() as patch:
         patch.setattr(leases, "_script", late)
-        leases.renew("task", "long")
+        held.renew()
     assert leases.in_flight(TOPIC.name) == 0
 
 
 def test_emptied_redis_counts_a_running_step_again_at_its_next_extension(client: redis.Redis) -> None:
     limit = Limit(max_concurrency=1)
-    (permit,) = take(limit, 1, "long")
-    leases.begin("task", "long", TOPIC.name, permit)
+    (lease,) = acquire(limit, 1, "long")
+    held = Lease(TOPIC.name, lease)
     client.flushall()
-    leases.renew("task", "long")
-    assert take(limit, 1, "other") == []
-    leases.end("task", "long", TOPIC.name, permit)
+    held.renew()
+    assert acquire(limit, 1, "other") == []
+    held.release()
 
 
 def test_rate_lets_a_second_of_it_come_at_once_and_the_rest_evenly() -> None:
-    assert len(take(RATE, 100)) == 20
+    assert len(acquire(RATE, 100)) == 20
     begun = time.monotonic()
     granted = 0
     while time.monotonic() - begun < 1.0:
-        granted += len(take(RATE, 100))
+        granted += len(acquire(RATE, 100))
         time.sleep(0.01)
     assert 17 <= granted <= 21
 
 
 def test_rate_that_was_not_used_is_given_back() -> None:
     slow = Limit.of(None, "1/hour")
-    (permit,) = take(slow, 3)
-    assert take(slow, 1) == []
-    leases.give_back(TOPIC.name, slow, [permit])
-    assert len(take(slow, 3)) == 1
+    (lease,) = acquire(slow, 3)
+    assert acquire(slow, 1) == []
+    leases.return_unused(TOPIC.name, slow, [lease])
+    assert len(acquire(slow, 3)) == 1
 
 
 def test_both_limits_hold_at_once() -> None:
-    assert len(take(Limit(3, RATE.interval_ms), 100)) == 3
+    assert len(acquire(Limit(3, RATE.interval_ms), 100)) == 3
 
 
 def test_nothing_is_granted_while_redis_is_away(own_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_runtime", Runtime(Settings(redis_url=own_broker.url)))
-    assert take(Limit(1), 1)
+    assert acquire(Limit(1), 1)
     own_broker.process.kill()
-    assert take(Limit(9), 1) == []
-    assert not leases.end("task", "t", TOPIC.name, "t:0")
+    assert acquire(Limit(9), 1) == []
+    assert not leases.release(TOPIC.name, "t:0")
