@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from environs import EnvValidationError, FileAwareEnv, ValidationError
 
+from errors import CeleryCamundaError
+
 #: one entry of API_KEYS: the key's name, the SHA-256 of the key in hexadecimal, its scopes
 API_KEY_ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9._-]{1,100}):(?P<digest>[0-9a-f]{64}):"
@@ -44,8 +46,11 @@ REDACTED_NAMES = (
 REDACT_ENTRY = re.compile(r"-?[^\W_][\w .-]{0,99}\Z")
 
 
-class SettingsError(Exception):
-    """One or more environment variables hold a value that cannot be used."""
+class SettingsError(CeleryCamundaError):
+    """One or more environment variables hold a value that cannot be used.
+
+    :func:`get_settings` raises it; every process stops at its start and prints it.
+    """
 
 
 def _setting(kind: str, default: Any, doc: str, *, secret: bool = False, **limits: Any) -> Any:

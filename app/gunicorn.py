@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn.http import wsgi
 
 from settings import settings_or_exit
+from telemetry import tracing
 from telemetry.logs.configuring import configure_logging
 from telemetry.metrics.showing import share_once
 
@@ -29,7 +30,7 @@ workers = _settings.web_workers
 # its lines among all others, in the same form
 logger_class = "telemetry.logs.web.WebLog"
 # gthread, with bounds on slow clients
-worker_class = "web_worker.WebWorker"
+worker_class = "app.web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
 # connections: the threads', and kept-alive ones between two requests
 worker_connections = threads * 2
@@ -51,7 +52,8 @@ def on_starting(_server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Say which database is used; at SIGTERM, end streams, and let waiting requests be answered in time."""
-    from tasks.runtime import runtime  # the tasks belong to the workers, not to the process that forks them
+    # The tasks belong to the workers, not to the process that forks them.
+    from tasks.runtime import runtime  # noqa: PLC0415
 
     log.info("database: %s", runtime().database.described)
     stop = signal.getsignal(signal.SIGTERM)
@@ -68,6 +70,4 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(_server: Any, _worker: Any) -> None:
     """Send the traces that are still queued."""
-    from telemetry import tracing
-
     tracing.flush()

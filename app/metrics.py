@@ -6,7 +6,8 @@ import time
 
 from flask import Flask, Response, g, request
 
-from app.problems import UNAUTHORIZED, Problem
+from app.responses.problem import Problem
+from app.responses.problem_types import UNAUTHORIZED
 from settings import Settings
 from tasks.worker.gauges import System
 from telemetry.metrics import declared

@@ -9,7 +9,8 @@ import flask
 import marshmallow as ma
 from webargs.flaskparser import FlaskParser
 
-from app.problems import INVALID_FIELDS, INVALID_JSON, NOT_JSON, Problem
+from app.responses.problem import Problem
+from app.responses.problem_types import INVALID_FIELDS, INVALID_JSON, NOT_JSON
 
 #: levels of arrays and objects within each other; Python writes and reads about twice as many, from a shallow stack
 MAX_DEPTH = 500

@@ -8,9 +8,9 @@ from functools import cached_property
 import redis
 from flask import current_app
 
-from app.starting import Starter, payload_of
+from app.starts.start import Starter, payload_of
+from app.starts.waiting import CHANNEL_PREFIX, Payload, Waiters
 from app.streams.hub import Hub
-from app.waiting import CHANNEL_PREFIX, Payload, Waiters
 from service.health import Health
 from settings import Settings
 from store.events import EventStore

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.callbacks import callback_document
-from app.links import links
+from app.responses.links import links
+from app.starts.callbacks import callback_document
 from store.events import EventRow
 from store.processes import ProcessRow
 from tasks.webhooks.documents import rfc3339, row_document

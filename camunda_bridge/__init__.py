@@ -2,8 +2,8 @@
 
 from camunda_bridge.context import StepContext
 from camunda_bridge.definition import define_process
-from camunda_bridge.errors import BusinessRuleError, VariableError
-from camunda_bridge.partner import PartnerClient, PartnerError
+from camunda_bridge.errors import BusinessRuleError, PartnerError, VariableError
+from camunda_bridge.partner import PartnerClient
 from camunda_bridge.retry import ExponentialBackoff, NoRetry, RetryStrategy
 from camunda_bridge.variables import File, Raw, Values
 

@@ -15,18 +15,10 @@ from typing import Any
 import urllib3
 
 from camunda_bridge.context import current_record
+from camunda_bridge.errors import PartnerError
 
 #: answers that say "later": overloaded, bad gateway, unavailable, gateway time-out
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
-
-
-class PartnerError(Exception):
-    """A partner service did not answer as it should. `status` is None when it did not answer at all."""
-
-    def __init__(self, message: str, *, status: int | None = None, body: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = body
 
 
 class PartnerClient:

@@ -12,12 +12,10 @@ import ssl
 
 import httptools
 
+from camunda_bridge.errors import BrokenAnswer
+
 #: read at once, in bytes; most answers come in one piece
 _PIECE = 65_536
-
-
-class BrokenAnswer(OSError):
-    """The other side hung up within its answer, or what it sent is no HTTP."""
 
 
 class _Answer:

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import BridgeError
+from service.errors import DeployError
 from tasks.processes import registry
 from tasks.runtime import runtime
-
-
-class DeployError(Exception):
-    """A BPMN file could not be deployed."""
 
 
 def deploy_all() -> dict[str, list[str]]:

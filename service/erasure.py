@@ -10,7 +10,7 @@ from typing import Any
 
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import in_one_form
-from service.errors import OperationUnavailable
+from service.errors import OperationUnavailable, ProcessStillRunning
 from store.events import OPS, NewEvent
 from store.personal import PersonalData
 from store.processes import PENDING, ProcessRow
@@ -21,10 +21,6 @@ from tasks.settling.instances import with_instance
 from tasks.webhooks.documents import rfc3339
 
 log = logging.getLogger(__name__)
-
-
-class StillRuns(Exception):
-    """The process has not ended, or its instance has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +63,12 @@ def erase(row: ProcessRow, *, actor: str) -> Erasure:
     """Delete everything about an ended process: the engine's history, Redis, then its rows. Again after a fault.
 
     Raises:
-        StillRuns: nothing was deleted.
+        ProcessStillRunning: nothing was deleted.
         OperationUnavailable: the engine's history cannot be deleted now; no row was deleted.
         DatabaseUnavailable: some rows may be left.
     """
     if row.status == PENDING or row.incident_id is not None or row.engine_open:
-        raise StillRuns(f"the process is {row.status}" + (", on an incident" if row.incident_id else ""))
+        raise ProcessStillRunning(f"the process is {row.status}" + (", on an incident" if row.incident_id else ""))
     instances = _erase_history(row)
     try:
         app.backend.forget(str(row.id))
@@ -91,7 +87,7 @@ def erase(row: ProcessRow, *, actor: str) -> Erasure:
         )
         erased = PersonalData(runtime().database).erase(row.id, row.correlation_id, record)
         if erased is None:
-            raise StillRuns("the process changed meanwhile")
+            raise ProcessStillRunning("the process changed meanwhile")
         events += erased.events
         if not erased.left:
             return Erasure(erasure, events, erased.webhooks, instances)
@@ -101,7 +97,7 @@ def _erase_history(row: ProcessRow) -> int:
     try:
         instances = _instances(row)
         if any(instance["state"] in ("ACTIVE", "SUSPENDED") for instance in instances):
-            raise StillRuns("its instance has not ended")
+            raise ProcessStillRunning("its instance has not ended")
         # The root last: a fault in between leaves a way to the others.
         return sum(runtime().engine.delete_history(instance["id"]) for instance in reversed(instances))
     except BridgeError as error:

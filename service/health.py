@@ -19,7 +19,8 @@ from camunda_bridge.errors import BridgeError
 from camunda_bridge.history_level import MISSING
 from camunda_bridge.session import EngineSession
 from service.engine_health import EngineContents
-from store.database import DatabaseUnavailable
+from service.errors import PartUnhealthy
+from store.errors import DatabaseUnavailable
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime, broker_now
 from tasks.settling.history_log import log_missing_since
@@ -45,15 +46,6 @@ class Part:
     detail: str = ""
     since: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-
-
-class PartUnhealthy(Exception):
-    """A part is not as it should be, since a moment that is known."""
-
-    def __init__(self, detail: str, *, since: float | None = None, facts: dict[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.since = since
-        self.facts = facts or {}
 
 
 class Health:

@@ -6,16 +6,12 @@ from typing import Any
 
 from camunda_bridge.errors import BridgeError, EngineUnavailable
 from camunda_bridge.variables import outgoing
-from service.errors import as_answer
+from service.errors import ProcessNotStarted, as_answer
 from service.retry import follow_at_once, write_down
 from store.processes import ProcessRow
 from tasks.runtime import runtime
 from tasks.settling.instances import with_instance
 from tasks.settling.settle import ops_event, record_ops
-
-
-class NotStarted(Exception):
-    """The process has no instance in the engine yet."""
 
 
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
@@ -28,13 +24,13 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
     Raises:
         OperationUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
         OperationRefused: what the process does with the message fails in the engine, which has rolled it back.
-        NotStarted: the process has no instance yet.
+        ProcessNotStarted: the process has no instance yet.
     """
     try:
         row = with_instance(row)
         instance_id = row.process_instance_id
         if instance_id is None:
-            raise NotStarted
+            raise ProcessNotStarted
         if not runtime().engine.correlate(message, instance_id=instance_id, variables=outgoing(variables)):
             return False
     except BridgeError as error:

@@ -7,7 +7,8 @@ import logging
 from camunda_bridge.errors import BridgeError
 from service.errors import OperationUnavailable
 from store.processes import PENDING, Ending, ProcessRow
-from tasks.broker.publish import BrokerUnavailable, send_close
+from tasks.broker.publish import send_close
+from tasks.errors import BrokerUnavailable
 from tasks.settling.outcome import settle_answered
 from tasks.settling.settle import ops_event, settle
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound
 from service.errors import OperationUnavailable, as_answer
-from store.database import DatabaseUnavailable, retrying
+from store.database import retrying
+from store.errors import DatabaseUnavailable
 from store.processes import OK, PENDING, ProcessRow
-from tasks.broker.publish import BrokerUnavailable, send_follow
+from tasks.broker.publish import send_follow
+from tasks.errors import BrokerUnavailable
 from tasks.runtime import runtime
 from tasks.settling.incidents import incident_lock
 from tasks.settling.instances import with_instance

@@ -12,14 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
+from service.errors import ScaffoldError
+
 TEMPLATES = Path(__file__).with_name("templates")
 #: what a key looks like: it is also the name of a queue, of topics and, with underscores, of a Python package
 KEY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 MAX_KEY = 60
-
-
-class ScaffoldError(Exception):
-    """A process cannot be written under this name or at this place."""
 
 
 def write_process(key: str, package: str, taken: Collection[str]) -> Path:

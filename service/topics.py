@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.events import OPS, NewEvent
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import runtime

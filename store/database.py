@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from settings import Settings
 from store import driver as odbc
+from store.errors import DatabaseUnavailable, TransactionConflict
 from store.mssql import create_mssql, reads_without_locks
 from telemetry.metrics import declared
 
@@ -47,21 +48,6 @@ _TRANSIENT_SQLITE = (
 _CONFLICT_ERRORS = frozenset({1205, 3960})
 #: how often a victim's work is done in all, and the longest pause between, in seconds
 CONFLICT_TRIES, CONFLICT_PAUSE_S = 4, 0.05
-
-
-class DatabaseUnavailable(Exception):
-    """The database cannot be reached, or did not answer in time.
-
-    `maybe_done`: the statement was sent, and its answer was lost: it may have been committed.
-    """
-
-    def __init__(self, message: str = "", *, maybe_done: bool = False) -> None:
-        super().__init__(message)
-        self.maybe_done = maybe_done
-
-
-class TransactionConflict(DatabaseUnavailable):
-    """The transaction was rolled back so that another one may pass; it may succeed at once when done again."""
 
 
 class Database:

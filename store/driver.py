@@ -17,6 +17,8 @@ from typing import Any
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from store.errors import InvalidDatabaseUrl, NoDriver
+
 #: registered drivers of Microsoft, the one we like best first
 MICROSOFT = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
 #: the name under which Debian's `tdsodbc` registers FreeTDS
@@ -44,14 +46,6 @@ _FREETDS_ENCRYPTION = {
 }
 
 
-class NoDriver(Exception):
-    """SQL Server cannot be spoken to: there is no ODBC driver, or no driver manager."""
-
-
-class BadUrl(Exception):
-    """DATABASE_URL cannot be read. The message never quotes it: it holds a password."""
-
-
 @dataclass(frozen=True, slots=True)
 class Driver:
     """An ODBC driver: `name` for people, `place` for the connection string (a registered name or a file)."""
@@ -69,13 +63,13 @@ def parse_url(text: str) -> URL:
     """`text` as a URL.
 
     Raises:
-        BadUrl: it is none.
+        InvalidDatabaseUrl: it is none.
     """
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
         # Neither the text nor the parser's words: an unescaped `@` in a password puts half of it into them.
-        raise BadUrl(
+        raise InvalidDatabaseUrl(
             "DATABASE_URL cannot be read: percent-encode special characters in user and password, and check the port"
         ) from None
 

@@ -9,9 +9,8 @@ from alembic import command
 from alembic.config import Config
 
 from settings import settings_or_exit
-from store.database import Database, DatabaseUnavailable, retrying
-from store.driver import BadUrl, NoDriver
-from store.mssql import OtherMigration
+from store.database import Database, retrying
+from store.errors import DatabaseUnavailable, InvalidDatabaseUrl, MigrationRunning, NoDriver
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +37,7 @@ def _upgrade(database: Database) -> None:
     try:
         with database.translating():
             command.upgrade(alembic_config(database), "head")
-    except OtherMigration as error:
+    except MigrationRunning as error:
         raise DatabaseUnavailable(str(error)) from error
 
 
@@ -46,7 +45,7 @@ def main() -> None:
     """Migrate and say so."""
     try:
         database = Database.from_settings(settings_or_exit())
-    except (BadUrl, NoDriver) as error:
+    except (InvalidDatabaseUrl, NoDriver) as error:
         raise SystemExit(str(error)) from None
     try:
         upgrade(database)

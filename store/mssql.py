@@ -13,6 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from store import clock
 from store.driver import Driver
+from store.errors import MigrationRunning
 
 #: What filtered indexes need: without it SQL Server neither makes or uses such an index nor lets anybody write to its
 #: table (error 1934). https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql has the list.
@@ -49,10 +50,6 @@ MIGRATION_LOCK = sa.text(
 
 
 SNAPSHOT_IS_ON = sa.text("SELECT is_read_committed_snapshot_on FROM sys.databases WHERE database_id = DB_ID()")
-
-
-class OtherMigration(Exception):
-    """Another migration is running."""
 
 
 def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> sa.Engine:
@@ -143,7 +140,7 @@ def alone(engine: sa.Engine) -> Iterator[Connection]:
     """A connection of its own for a migration: no other one runs meanwhile, and its statements may take long.
 
     Raises:
-        OtherMigration: another one held the lock for :data:`MIGRATION_LOCK_MS`.
+        MigrationRunning: another one held the lock for :data:`MIGRATION_LOCK_MS`.
     """
     with engine.connect() as connection:
         # Out of the pool: closed at the end, and the lock, which is the session's, with it.
@@ -154,5 +151,5 @@ def alone(engine: sa.Engine) -> Iterator[Connection]:
         granted = connection.execute(MIGRATION_LOCK).scalar_one()
         connection.commit()
         if granted < 0:
-            raise OtherMigration("another migration is running")
+            raise MigrationRunning("another migration is running")
         yield connection

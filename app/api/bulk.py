@@ -7,10 +7,10 @@ from typing import Any
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.auth import requires
-from app.bulk_acts import cancel_many, retry_many
-from app.flow_schemas import BulkAnswer, BulkCancelRequest, BulkRetryRequest
+from app.operations.bulk import cancel_many, retry_many
 from app.parsing import StrictParser
+from app.schemas.bulk import BulkAnswer, BulkCancelRequest, BulkRetryRequest
+from app.security.auth import requires
 
 blp = Blueprint("bulk", __name__, url_prefix="/api/process/bulk", description="Many processes at once")
 blp.ARGUMENTS_PARSER = StrictParser()

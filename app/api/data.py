@@ -8,13 +8,14 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.api.process import find
-from app.auth import current_actor, requires
-from app.flow_schemas import DataAnswer, ErasedAnswer
-from app.problems import ENGINE_AWAY, STILL_RUNS, Problem
-from app.schemas import ProblemAnswer
+from app.responses.problem import Problem
+from app.responses.problem_types import ENGINE_AWAY, STILL_RUNS
+from app.schemas.data import DataAnswer, ErasedAnswer
+from app.schemas.problems import ProblemAnswer
+from app.security.auth import current_actor, requires
 from app.services import services
-from service.erasure import StillRuns, erase, export
-from service.errors import OperationUnavailable
+from service.erasure import erase, export
+from service.errors import OperationUnavailable, ProcessStillRunning
 
 blp = Blueprint("data", __name__, url_prefix="/api/process", description="All data of one process")
 
@@ -42,7 +43,7 @@ class Data(MethodView):
         row = find(correlation_id)
         try:
             done = erase(row, actor=current_actor())
-        except StillRuns as error:
+        except ProcessStillRunning as error:
             raise Problem(STILL_RUNS, str(error), correlationId=row.correlation_id, currentStatus=row.status) from None
         except OperationUnavailable as error:
             raise _engine_away(error) from None

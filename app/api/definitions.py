@@ -7,9 +7,9 @@ from typing import Any
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.auth import requires
-from app.definitions import definitions
-from app.schemas import DefinitionsAnswer
+from app.openapi.definitions import definitions
+from app.schemas.definitions import DefinitionsAnswer
+from app.security.auth import requires
 
 blp = Blueprint("definitions", __name__, url_prefix="/api/process", description="Which processes can be started")
 

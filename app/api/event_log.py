@@ -7,11 +7,13 @@ from typing import Any
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app import cursors
-from app.auth import requires
 from app.parsing import StrictParser
-from app.problems import UNKNOWN_TRACEABILITY_ID, Problem
-from app.schemas import EventLogAnswer, EventQuery, ProblemAnswer
+from app.responses import cursors
+from app.responses.problem import Problem
+from app.responses.problem_types import UNKNOWN_TRACEABILITY_ID
+from app.schemas.event_log import EventLogAnswer, EventQuery
+from app.schemas.problems import ProblemAnswer
+from app.security.auth import requires
 from app.services import services
 from app.views import event_document
 

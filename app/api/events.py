@@ -9,11 +9,12 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.api.process import find
-from app.auth import requires
-from app.links import links
-from app.openapi import LAST_EVENT_ID
-from app.problems import TOO_MANY_STREAMS, Problem
-from app.schemas import ProblemAnswer
+from app.openapi.spec import LAST_EVENT_ID
+from app.responses.links import links
+from app.responses.problem import Problem
+from app.responses.problem_types import TOO_MANY_STREAMS
+from app.schemas.problems import ProblemAnswer
+from app.security.auth import requires
 from app.services import services
 from app.streams import sse
 from app.streams.client_socket import ClientSocket

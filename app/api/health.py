@@ -8,8 +8,8 @@ from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.answers import answer
-from app.schemas import LiveAnswer, ReadyAnswer
+from app.responses.answers import answer
+from app.schemas.health import LiveAnswer, ReadyAnswer
 from app.services import services
 from service.health import Part, moment
 from tasks.topics.unhandled import unhandled_topics

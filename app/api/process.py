@@ -8,28 +8,19 @@ from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app import cursors
-from app.answers import answer
-from app.auth import requires
-from app.ending import cancel, complete, retry, send_message
-from app.openapi import LOCATION, REPLAYED
+from app.openapi.spec import LOCATION, REPLAYED
+from app.operations.ending import cancel, complete, retry, send_message
 from app.parsing import StrictParser
-from app.problems import UNKNOWN_CORRELATION_ID, Problem
-from app.schemas import (
-    CancelRequest,
-    CompleteRequest,
-    ListQuery,
-    MessageRequest,
-    PageAnswer,
-    PendingAnswer,
-    ProblemAnswer,
-    StartAnswer,
-    StartHeaders,
-    StartRequest,
-    StatusAnswer,
-)
+from app.responses import cursors
+from app.responses.answers import answer
+from app.responses.problem import Problem
+from app.responses.problem_types import UNKNOWN_CORRELATION_ID
+from app.schemas.problems import ProblemAnswer
+from app.schemas.processes import CancelRequest, CompleteRequest, ListQuery, MessageRequest, PageAnswer, StatusAnswer
+from app.schemas.starts import PendingAnswer, StartAnswer, StartHeaders, StartRequest
+from app.security.auth import requires
 from app.services import services
-from app.starting import preference
+from app.starts.start import preference
 from app.views import row_document, status_document
 from store.processes import PENDING, ProcessRow
 

@@ -7,11 +7,12 @@ from typing import Any
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.auth import current_actor, requires
-from app.flow_schemas import LimitsRequest, PauseRequest, TopicAnswer, TopicsAnswer
 from app.parsing import StrictParser
-from app.problems import UNKNOWN_TOPIC, Problem
-from app.schemas import ProblemAnswer
+from app.responses.problem import Problem
+from app.responses.problem_types import UNKNOWN_TOPIC
+from app.schemas.problems import ProblemAnswer
+from app.schemas.topics import LimitsRequest, PauseRequest, TopicAnswer, TopicsAnswer
+from app.security.auth import current_actor, requires
 from service import topics
 from service.topics import TopicView
 from tasks.webhooks.documents import rfc3339

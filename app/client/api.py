@@ -16,6 +16,9 @@ from urllib.parse import quote, urlencode
 import sseclient
 import urllib3
 
+from app.client.errors import ApiUnreachable, RequestRefused, StreamLost
+from app.client.reply import Reply
+
 #: seconds for a connection, and for an answer that nobody asked to wait for
 CONNECT_S, ANSWER_S = 5.0, 30.0
 #: seconds of silence after which a stream is lost: the server sends a comment every 15
@@ -38,27 +41,6 @@ _RETRIES = urllib3.Retry(
     backoff_factor=0.2,
     backoff_jitter=0.2,
 )
-
-
-class Unreachable(Exception):
-    """The server cannot be reached, or what answered is not this API."""
-
-
-class StreamLost(Exception):
-    """The stream broke off: come back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer."""
-
-    status: int
-    body: dict[str, Any]
-
-    @property
-    def is_problem(self) -> bool:
-        """True for an error answer."""
-        return self.status >= 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +69,7 @@ class ApiClient:
         """GET below `/api/process`; `wait_s`: how long the server may wait for the process's end, in seconds.
 
         Raises:
-            Unreachable: no answer came.
+            ApiUnreachable: no answer came.
         """
         return self._call("GET", path, query=query, wait_s=wait_s)
 
@@ -95,7 +77,7 @@ class ApiClient:
         """POST below `/api/process`.
 
         Raises:
-            Unreachable: no answer came.
+            ApiUnreachable: no answer came.
         """
         return self._call("POST", path, body=body, wait_s=wait_s)
 
@@ -103,7 +85,7 @@ class ApiClient:
         """DELETE below `/api/process`.
 
         Raises:
-            Unreachable: no answer came.
+            ApiUnreachable: no answer came.
         """
         return self._call("DELETE", path)
 
@@ -113,9 +95,9 @@ class ApiClient:
         """The events of a process, until the server closes the stream, or for `for_s` seconds.
 
         Raises:
-            Refused: the server has no stream for us.
+            RequestRefused: the server has no stream for us.
             StreamLost: the connection broke, the time is over, or a proxy answered for a server that is away.
-            Unreachable: what answered is not this API.
+            ApiUnreachable: what answered is not this API.
         """
         connect_s, silence_s = (limit if for_s is None else min(limit, for_s) for limit in (CONNECT_S, SILENCE_S))
         headers = {**self._headers, "Accept": "text/event-stream"}
@@ -165,26 +147,18 @@ class ApiClient:
         try:
             response = self._pool.request(method, url, body=content, headers=headers, timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(f"no answer from {self._root}: {error}") from None
+            raise ApiUnreachable(f"no answer from {self._root}: {error}") from None
         return Reply(response.status, _body(response.data))
 
     def _url(self, path: tuple[str, ...]) -> str:
         return "/".join((self._root, "api/process", *(quote(part, safe="") for part in path)))
 
 
-class Refused(Exception):
-    """The server has no stream for us."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(str(reply.status))
-        self.reply = reply
-
-
 def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
     """What an answer without a stream means. Proxies answer in HTML."""
     try:
-        return Refused(Reply(response.status, _body(response.read())))
-    except Unreachable as error:
+        return RequestRefused(Reply(response.status, _body(response.read())))
+    except ApiUnreachable as error:
         return StreamLost(f"answer {response.status}, {error}") if response.status >= 500 else error
 
 
@@ -219,5 +193,5 @@ def _body(content: bytes) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Unreachable("what answered is not this API: no JSON object came")
+        raise ApiUnreachable("what answered is not this API: no JSON object came")
     return body

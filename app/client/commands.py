@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 import click
 
 from app.client import exit_codes, shown
-from app.client.api import ApiClient, Refused, Reply, Unreachable
+from app.client.api import ApiClient
+from app.client.errors import ApiUnreachable, DeadlineExceeded, RequestRefused
 from app.client.exit_codes import ExitCode
-from app.client.following import TimeIsUp, follow
+from app.client.following import follow
+from app.client.reply import Reply
 from settings import get_settings
 from store.processes import PENDING, STATUSES
 
@@ -83,13 +85,13 @@ def calls_the_api(command: Command) -> Command:
     def called(*, url: str | None, api_key: str | None, as_json: bool, **options: Any) -> None:
         try:
             command(Caller(url, api_key, as_json=as_json), **options)
-        except Unreachable as error:
+        except ApiUnreachable as error:
             click.echo(str(error), err=True)
             raise SystemExit(ExitCode.UNAVAILABLE) from None
-        except TimeIsUp as error:
+        except DeadlineExceeded as error:
             click.echo(str(error), err=True)
             raise SystemExit(ExitCode.PENDING) from None
-        except Refused as error:
+        except RequestRefused as error:
             Caller(url, api_key, as_json=as_json).end_with(error.reply)
 
     return called

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from app.starting import is_technical
+from app.starts.start import is_technical
 from store.processes import CANCELLED, OK, PENDING
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from app.client.api import Reply
 from app.client.commands import Caller, calls_the_api
+from app.client.reply import Reply
 
 
 @click.command("topics")

@@ -6,7 +6,8 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
-from app.client.api import ApiClient, Refused, StreamedEvent, StreamLost, Unreachable
+from app.client.api import ApiClient, StreamedEvent
+from app.client.errors import ApiUnreachable, DeadlineExceeded, RequestRefused, StreamLost
 
 #: seconds without any stream after which the server counts as unreachable
 PATIENCE_S = 60.0
@@ -14,10 +15,6 @@ PATIENCE_S = 60.0
 PAUSE_S, MOST_PAUSE_S = 0.5, 5.0
 #: answers that mean "later": too many requests, too many streams, a server that starts or stops
 _LATER = (429, 502, 503, 504)
-
-
-class TimeIsUp(Exception):
-    """The process had not ended in the time given."""
 
 
 def follow(
@@ -38,9 +35,9 @@ def follow(
         patience_s: see :data:`PATIENCE_S`.
 
     Raises:
-        Refused: the server has no stream for us, and will not have one later.
-        TimeIsUp: `timeout_s` is over.
-        Unreachable: no stream could be opened for a while.
+        RequestRefused: the server has no stream for us, and will not have one later.
+        DeadlineExceeded: `timeout_s` is over.
+        ApiUnreachable: no stream could be opened for a while.
     """
     begun = time.monotonic()
     until = begun + timeout_s if timeout_s is not None else None
@@ -62,13 +59,13 @@ def follow(
         except StreamLost as error:
             _left(until)
             lost(str(error))
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.reply.status not in _LATER:
                 raise
             lost(str(refused.reply.body.get("detail", refused)))
         left = _left(until)
         if time.monotonic() - heard_at > patience_s:
-            raise Unreachable(f"no stream for {patience_s:.0f} s")
+            raise ApiUnreachable(f"no stream for {patience_s:.0f} s")
         chosen = pause * random.uniform(0.5, 1.0)
         time.sleep(chosen if left is None else min(chosen, left))
         pause = min(pause * 2, MOST_PAUSE_S)
@@ -78,11 +75,11 @@ def _left(until: float | None) -> float | None:
     """Seconds until then (monotonic); None for no bound.
 
     Raises:
-        TimeIsUp: there are none.
+        DeadlineExceeded: there are none.
     """
     if until is None:
         return None
     left = until - time.monotonic()
     if left <= 0:
-        raise TimeIsUp("not ended in the time given")
+        raise DeadlineExceeded("not ended in the time given")
     return left

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from app.client.api import Reply, StreamedEvent
+from app.client.api import StreamedEvent
+from app.client.reply import Reply
 
 _COLOURS = {"ok": "green", "completed": "green", "error": "red", "failed": "red", "cancelled": "yellow"}
 #: characters of a column of a list

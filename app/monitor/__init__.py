@@ -9,10 +9,11 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, redirect, render_template, request, send_from_directory, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.auth import may
 from app.monitor import actions, charts, detail, forgery, listing, login, session, starting
 from app.monitor.show import FILTERS
-from app.problems import Problem, shape_below
+from app.responses.errors import shape_below
+from app.responses.problem import Problem
+from app.security.auth import may
 from settings import Settings
 
 #: its own files alone; nothing inline, nothing framed

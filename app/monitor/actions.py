@@ -11,13 +11,14 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import ending
 from app.api.process import find
-from app.auth import requires
 from app.monitor import session
 from app.monitor.detail import content
-from app.problems import FORBIDDEN, INVALID_FIELDS, Problem
-from app.schemas import CancelRequest, MessageRequest
+from app.operations import ending
+from app.responses.problem import Problem
+from app.responses.problem_types import FORBIDDEN, INVALID_FIELDS
+from app.schemas.processes import CancelRequest, MessageRequest
+from app.security.auth import requires
 from store.processes import ProcessRow
 
 Action = Callable[[ProcessRow], object]

@@ -8,10 +8,11 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 
-from app.answers import answer
-from app.auth import requires
 from app.monitor.sharing import Shared
-from app.problems import INVALID_FIELDS, Problem
+from app.responses.answers import answer
+from app.responses.problem import Problem
+from app.responses.problem_types import INVALID_FIELDS
+from app.security.auth import requires
 from app.services import services
 from store.clock import now
 from store.insight import MOST_ATTEMPTS, MOST_PROCESSES, Insight, InsightStore

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from flask import Blueprint, Response, render_template, request
 
-from app.answers import answer
 from app.api.events import follow
 from app.api.process import find
-from app.auth import requires
-from app.problems import NOT_FOUND, Problem
+from app.responses.answers import answer
+from app.responses.problem import Problem
+from app.responses.problem_types import NOT_FOUND
+from app.security.auth import requires
 from app.services import services
 from service.history.execution_overlay import trail_of
 from store.events import PhaseRow

@@ -10,7 +10,8 @@ import hmac
 from flask import current_app, request, session
 
 from app.monitor.session import StoredKeySessions, asks_for_login
-from app.problems import FORBIDDEN, Problem
+from app.responses.problem import Problem
+from app.responses.problem_types import FORBIDDEN
 
 
 def check_origin() -> None:

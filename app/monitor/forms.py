@@ -13,8 +13,8 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from app.json_schema import JsonSchema
 from app.monitor.hints import hint_of, said
+from app.openapi.json_schema import JsonSchema
 from telemetry.logs.redaction import redactor
 
 #: what stands before the names of variables in the form

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.json_schema import JsonSchema
+from app.openapi.json_schema import JsonSchema
 
 #: formats of JSON Schema (2020-12, 7.3), as a person writes them
 _FORMATS = {

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 from flask import Blueprint, render_template, request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
-from app import cursors
-from app.auth import requires
-from app.problems import INVALID_FIELDS, Problem
+from app.responses import cursors
+from app.responses.problem import Problem
+from app.responses.problem_types import INVALID_FIELDS
+from app.security.auth import requires
 from service.catalogue import all_processes
 from store.overview import Filters, OverviewStore
 from store.processes import STATUSES

@@ -14,11 +14,11 @@ from flask import Flask, current_app, request, session
 from flask.sessions import NullSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
-from app.api_keys import ApiKey
-from app.auth import Authenticator, Principal, let_in
+from app.security.api_keys import ApiKey
+from app.security.auth import Authenticator, Principal, let_in
 from app.services import services
 from settings import Settings
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from tasks.runtime import runtime
 
 #: where the cookie goes

@@ -9,15 +9,16 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.auth import requires
-from app.definitions import definitions
 from app.monitor.actions import changes
 from app.monitor.forms import fields_of, place, variables_of
 from app.monitor.hints import said
-from app.problems import CORRELATION_ID_CONFLICT, INVALID_FIELDS, UNKNOWN_PROCESS, Problem
-from app.schemas import StartRequest
+from app.openapi.definitions import definitions
+from app.responses.problem import Problem
+from app.responses.problem_types import CORRELATION_ID_CONFLICT, INVALID_FIELDS, UNKNOWN_PROCESS
+from app.schemas.starts import StartRequest
+from app.security.auth import requires
 from app.services import services
-from app.starting import Preference
+from app.starts.start import Preference
 
 
 def add_to(blueprint: Blueprint) -> None:

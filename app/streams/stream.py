@@ -10,7 +10,7 @@ from app.streams import sse
 from app.streams.client_socket import ClientSocket
 from app.streams.feed import Feed, end_event
 from app.streams.hub import Hub, Watcher
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.processes import PENDING, ProcessRow
 
 log = logging.getLogger(__name__)

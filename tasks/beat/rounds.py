@@ -15,8 +15,8 @@ import redis
 from structlog.contextvars import bound_contextvars
 
 from camunda_bridge.errors import BridgeError, EngineUnavailable, Unauthorized
-from store.database import DatabaseUnavailable
-from tasks.broker.publish import BrokerUnavailable
+from store.errors import DatabaseUnavailable
+from tasks.errors import BrokerUnavailable
 from tasks.runtime import KEY_PREFIX, runtime
 from telemetry.metrics import declared
 

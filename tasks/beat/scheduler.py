@@ -7,7 +7,8 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from tasks.broker.publish import BrokerUnavailable, send_tick
+from tasks.broker.publish import send_tick
+from tasks.errors import BrokerUnavailable
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)

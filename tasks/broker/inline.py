@@ -21,8 +21,9 @@ from typing import Any
 import redis
 
 from tasks import app
-from tasks.broker.publish import BrokerUnavailable, send_step
+from tasks.broker.publish import send_step
 from tasks.broker.step_message import StepMessage
+from tasks.errors import BrokerUnavailable
 from tasks.processes import registry
 from tasks.runtime import KEY_PREFIX, runtime
 

@@ -17,6 +17,7 @@ import redis
 from store.webhooks import Claim
 from tasks import app
 from tasks.broker.step_message import StepMessage
+from tasks.errors import BrokerUnavailable
 from tasks.processes import registry
 from tasks.runtime import KEY_PREFIX, broker_now, runtime
 
@@ -32,10 +33,6 @@ WEBHOOKS_QUEUE = "webhooks"
 
 #: header of a message that says when it was sent, in seconds since the epoch; a queue's age is that of its first one
 SENT_AT = "sent_at"
-
-
-class BrokerUnavailable(Exception):
-    """The broker did not take the message."""
 
 
 def send_start(

@@ -10,6 +10,7 @@ from camunda_bridge.context import ExecutionContext
 from camunda_bridge.variables import Typed
 from store.events import AttemptKey
 from store.types import fitting
+from tasks.errors import UnknownVersion
 from tasks.runtime import broker_now
 
 #: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
@@ -18,10 +19,6 @@ VERSION = 1
 
 #: share of the lock's time that a message may spend in the broker; the rest is the handler's until it is extended
 QUEUE_SHARE = 0.75
-
-
-class UnknownVersion(ValueError):
-    """The message is of a version that this worker does not know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from typing import Any
 from camunda_bridge.client import LockedTask, Topic
 from camunda_bridge.errors import BridgeError, EngineUnavailable
 from camunda_bridge.locks import new_token
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.events import AttemptKey
 from tasks.broker import inline
-from tasks.broker.publish import BrokerUnavailable, send_step
+from tasks.broker.publish import send_step
 from tasks.broker.step_message import StepMessage
 from tasks.broker.worker_capacity import worker_capacity
+from tasks.errors import BrokerUnavailable
 from tasks.fetching.strategy import FetchStrategy, picker
 from tasks.fetching.unlock import unlock_task
 from tasks.runtime import broker_now, runtime

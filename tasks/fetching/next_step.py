@@ -7,12 +7,13 @@ import random
 
 from camunda_bridge.client import LockedTask, Started
 from camunda_bridge.errors import BridgeError
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.events import COMPLETED, AttemptKey
 from store.processes import PENDING
 from tasks import app
 from tasks.broker.notify import announce
-from tasks.broker.publish import BrokerUnavailable, send_follow
+from tasks.broker.publish import send_follow
+from tasks.errors import BrokerUnavailable
 from tasks.fetching.follow import fetch_from_backlog, follow
 from tasks.processes import registry
 from tasks.runtime import runtime

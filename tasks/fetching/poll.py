@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from camunda_bridge.errors import BridgeError
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from tasks import app
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.start_throttle import pause_starts, resume_starts

@@ -13,12 +13,14 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
-from store.database import DatabaseUnavailable, retrying
+from store.database import retrying
+from store.errors import DatabaseUnavailable
 from store.processes import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
-from tasks.broker.publish import SENT_AT, BrokerUnavailable, send_start, send_start_again
+from tasks.broker.publish import SENT_AT, send_start, send_start_again
 from tasks.broker.start_throttle import pause_starts
 from tasks.broker.worker_capacity import own_slots, worker_capacity
+from tasks.errors import BrokerUnavailable
 from tasks.fetching.next_step import follow_start
 from tasks.runtime import runtime
 from tasks.settling.instances import adopt

@@ -16,7 +16,8 @@ from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import LockLost
 from camunda_bridge.executor import Execution
 from camunda_bridge.variables import Values, input_types, json_form
-from store.database import DatabaseUnavailable, retrying
+from store.database import retrying
+from store.errors import DatabaseUnavailable
 from store.events import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress
 from tasks.broker.step_message import StepMessage, correlation_id_of
 from tasks.runtime import runtime

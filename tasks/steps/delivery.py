@@ -13,7 +13,8 @@ from camunda_bridge.catching import is_caught
 from camunda_bridge.errors import BridgeError, DefinitionError, EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
 from camunda_bridge.task_fate import Fate, TaskEnd, ended_in_error, fate_of
-from store.database import DatabaseUnavailable, retrying
+from store.database import retrying
+from store.errors import DatabaseUnavailable
 from store.events import BPMN_ERROR, COMPLETING, LOST, Progress
 from store.processes import ERROR, OK
 from tasks.broker.notify import announce

@@ -11,7 +11,7 @@ from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine, input_types
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from tasks import app
 from tasks.broker.notify import announce
 from tasks.broker.step_message import StepMessage, correlation_id_of

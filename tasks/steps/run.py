@@ -8,7 +8,8 @@ from typing import Any
 
 from tasks import app
 from tasks.broker import inline
-from tasks.broker.step_message import StepMessage, UnknownVersion
+from tasks.broker.step_message import StepMessage
+from tasks.errors import UnknownVersion
 from tasks.fetching.next_step import confirm_completed
 from tasks.fetching.unlock import unlock_task
 from tasks.processes import registry

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 
 from settings import Settings
+from tasks.errors import RefusedAddress
 from tasks.webhooks.urls import Address, Target
 
 _NOT_PUBLIC_V4 = [
@@ -28,10 +29,6 @@ _NOT_PUBLIC_V6 = [ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db
 
 #: name and port -> addresses; raises OSError
 Resolver = Callable[[str, int], list[str]]
-
-
-class RefusedAddress(Exception):
-    """The host has an address that a webhook must not be sent to."""
 
 
 def is_public(address: Address) -> bool:

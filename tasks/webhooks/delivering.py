@@ -13,19 +13,21 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from settings import get_settings
 from store.clock import now
-from store.database import DatabaseUnavailable, retrying
+from store.database import retrying
+from store.errors import DatabaseUnavailable
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
 from tasks import app
 from tasks.beat.rounds import isolated_part, process_rows
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import WEBHOOKS_QUEUE, send_delivery
+from tasks.errors import RefusedUrl
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import queued_for_s
 from tasks.webhooks.posting import Answer, post
 from tasks.webhooks.receivers import Receivers
 from tasks.webhooks.schedule import outcome_of
 from tasks.webhooks.signing import MEDIA_TYPE, event, signed_headers
-from tasks.webhooks.urls import RefusedUrl, check, shown
+from tasks.webhooks.urls import check, shown
 from telemetry import log_context
 from telemetry.metrics import declared
 

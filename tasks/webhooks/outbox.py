@@ -8,7 +8,8 @@ import uuid
 from sqlalchemy.engine import Connection
 
 from store.webhooks import Claim
-from tasks.broker.publish import BrokerUnavailable, send_delivery
+from tasks.broker.publish import send_delivery
+from tasks.errors import BrokerUnavailable
 from tasks.runtime import runtime
 from tasks.webhooks.documents import row_document
 

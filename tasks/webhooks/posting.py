@@ -12,7 +12,8 @@ import urllib3
 
 from settings import Settings
 from store.clock import now
-from tasks.webhooks.addresses import RefusedAddress, Resolver, checked_addresses, resolve
+from tasks.errors import RefusedAddress
+from tasks.webhooks.addresses import Resolver, checked_addresses, resolve
 from tasks.webhooks.urls import Target
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from settings import CALLBACK_HOST, Settings
+from tasks.errors import RefusedUrl
 
 #: characters of a URL (RFC 3986); others are refused, not escaped: everybody must read the URL alike
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+\Z")
@@ -23,10 +24,6 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_LENGTH = 2000
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class RefusedUrl(ValueError):
-    """A webhook may not go to this URL. The message says why and never quotes the query."""
 
 
 @dataclass(frozen=True, slots=True)

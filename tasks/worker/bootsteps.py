@@ -18,9 +18,10 @@ from celery.worker.consumer.gossip import Gossip
 from tasks import app
 from tasks.alive import beat, stop_beating
 from tasks.broker.inline import present_step
-from tasks.broker.publish import BrokerUnavailable, send_killed
+from tasks.broker.publish import send_killed
 from tasks.broker.start_throttle import StartThrottle
 from tasks.broker.worker_capacity import forget_worker, note_consumed_queues, runs_steps, send_heartbeat
+from tasks.errors import BrokerUnavailable
 from tasks.runtime import runtime
 from tasks.steps.middleware.time_limit import SIGNAL_NAME
 from tasks.topics.unhandled import unhandled_topics

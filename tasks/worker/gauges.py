@@ -18,7 +18,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from store.counts import Counts
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from tasks import app
 from tasks.broker.publish import SENT_AT
 from tasks.broker.start_throttle import PAUSED_KEY

@@ -19,7 +19,8 @@ from celery.signals import worker_shutting_down
 from celery.worker import state
 
 from camunda_bridge.client import Engine
-from store.database import Database, DatabaseUnavailable
+from store.database import Database
+from store.errors import DatabaseUnavailable
 from store.events import LOST, RELEASED, AttemptKey, EventStore, Progress
 from tasks import app
 from tasks.broker.inline import present_step

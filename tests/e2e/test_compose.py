@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.api_keys import new_entry
-from app.auth import SCOPES
+from app.security.api_keys import new_entry
+from app.security.auth import SCOPES
 from dev.broker import Broker
 from dev.children import Child, stop_all
 from dev.environment import ROOT

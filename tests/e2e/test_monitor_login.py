@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from app import api_keys
+from app.security import api_keys
 from dev.browser import PATIENCE_S
 from dev.stack import Stack
 from tests.support.api import Api

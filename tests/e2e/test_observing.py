@@ -42,7 +42,7 @@ OF_THE_WORKER = (
     "tasks.worker.shutdown",
 )
 #: gunicorn speaks of a request before it has an id
-OF_THE_SERVER = ("gunicorn.error", "web_worker", "urllib3.", "__config__", "app.waiting", "app.streams")
+OF_THE_SERVER = ("gunicorn.error", "app.web_worker", "urllib3.", "__config__", "app.starts.waiting", "app.streams")
 
 
 @dataclass

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from app import api_keys
-from app.auth import SCOPES
+from app.security import api_keys
+from app.security.auth import SCOPES
 from dev.stack import Stack
 
 #: examples an operation and phase; the phases of examples and coverage have as many as the schemas ask for

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app import api_keys
 from app.gunicorn import SPARE_THREADS
-from app.tokens import REFETCH_INTERVAL_S
+from app.security import api_keys
+from app.security.tokens import REFETCH_INTERVAL_S
 from dev.stack import Stack
 from tests.support.api import Answer, Api, eventually
 from tests.support.issuer import Issuer

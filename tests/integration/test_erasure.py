@@ -11,7 +11,8 @@ import pytest
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.variables import to_engine
 from service import operations
-from service.erasure import StillRuns, erase, export
+from service.erasure import erase, export
+from service.errors import ProcessStillRunning
 from store.processes import CANCELLED, Ending, NewProcess, ProcessRow
 from tasks.settling import closing
 from tasks.steps import run as step_module
@@ -77,7 +78,7 @@ def test_process_that_runs_is_left_alone(bench: Bench) -> None:
     row, message = begin(bench)
     step_module.run_step(message.dump())
 
-    with pytest.raises(StillRuns):
+    with pytest.raises(ProcessStillRunning):
         erase(now(bench, row), actor="officer")
 
     assert len(bench.events()) == 1
@@ -88,7 +89,7 @@ def test_cancelled_process_can_be_erased_once_its_instance_is_gone(bench: Bench)
     bench.deploy({"n": 1}, external("b"))
     row, _ = begin(bench)
     assert operations.end_by_ops(row, Ending(CANCELLED, engine_open=True), actor="ada", step_name="cancel")
-    with pytest.raises(StillRuns):
+    with pytest.raises(ProcessStillRunning):
         erase(now(bench, row), actor="officer")
     closing.close_instance(str(row.id))
 

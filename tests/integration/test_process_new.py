@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service.scaffold import ScaffoldError, write_process
+from service.errors import ScaffoldError
+from service.scaffold import write_process
 
 ROOT = Path(__file__).resolve().parents[2]
 

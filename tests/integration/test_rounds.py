@@ -19,7 +19,7 @@ from store.events import NewEvent
 from store.models import event_log, process_store
 from store.processes import CANCELLED, ERROR, Ending, NewProcess, ProcessRow
 from tasks.beat.rounds import UNAVAILABLE_AFTER, isolated_part, process_rows
-from tasks.broker.publish import BrokerUnavailable
+from tasks.errors import BrokerUnavailable
 from tasks.settling import reconcile
 from tasks.webhooks import delivering
 from telemetry.metrics import declared

@@ -18,14 +18,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from store.bookmarks import BookmarkStore
 from store.clock import now
-from store.database import (
-    Database,
-    DatabaseUnavailable,
-    TransactionConflict,
-    is_unique_violation,
-    retrying,
-    retrying_conflicts,
-)
+from store.database import Database, is_unique_violation, retrying, retrying_conflicts
+from store.errors import DatabaseUnavailable, TransactionConflict
 from store.models import bookmark
 from store.processes import NewProcess, ProcessStore
 

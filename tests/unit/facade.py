@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.services import Services
-from app.waiting import Waiters
+from app.starts.waiting import Waiters
 from settings import Settings
 from store.processes import ProcessRow
 from tasks import app as celery_app

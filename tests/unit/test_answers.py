@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.answers import answer
+from app.responses.answers import answer
 from settings import Settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.openapi import operations
+from app.openapi.spec import operations
 from dev.environment import ROOT
 from tests.unit.facade import Facade
 

@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from app import api_keys
+from app.security import api_keys
 from dev.ports import free_port
 from tests.unit.facade import Facade, problem
 

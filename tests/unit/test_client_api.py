@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.client import api
-from app.client.api import ApiClient, StreamLost, Unreachable
+from app.client.api import ApiClient
+from app.client.errors import ApiUnreachable, StreamLost
 from tests.unit.scripted_server import Answer, Handler, ScriptedServer, says, stays_silent
 
 #: a wait that is longer than the limit of connecting and shorter than that of an answer, in seconds
@@ -95,5 +96,5 @@ def test_stream_on_which_nothing_comes_is_lost(server: ScriptedServer, client: A
 
 def test_server_that_never_answers_is_unreachable(server: ScriptedServer, client: ApiClient) -> None:
     server.answer = stays_silent
-    with pytest.raises(Unreachable):
+    with pytest.raises(ApiUnreachable):
         client.get("status", "x")

@@ -15,11 +15,12 @@ import pytest
 from click.testing import Result
 from werkzeug.serving import make_server
 
-from app import api_keys
 from app.client import following
-from app.client.api import ApiClient, StreamedEvent, StreamLost, Unreachable
+from app.client.api import ApiClient, StreamedEvent
+from app.client.errors import ApiUnreachable, DeadlineExceeded, StreamLost
 from app.client.exit_codes import ExitCode, of_problem, of_process
-from app.client.following import TimeIsUp, follow
+from app.client.following import follow
+from app.security import api_keys
 from dev.ports import free_port
 from store.events import COMPLETED, AttemptKey, NewEvent
 from store.processes import CANCELLED, ERROR, OK, Ending
@@ -162,7 +163,7 @@ def test_server_that_is_away_is_unavailable(flask: Callable[..., Result], monkey
 
     assert found.exit_code == ExitCode.UNAVAILABLE
     assert nowhere in found.stderr
-    with pytest.raises(Unreachable):
+    with pytest.raises(ApiUnreachable):
         list(follow(ApiClient(nowhere), "order-1", patience_s=0.05))
 
 
@@ -285,7 +286,7 @@ def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
 def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -> None:
     server.answer = UNAVAILABLE
 
-    with pytest.raises(Unreachable, match="no stream"):
+    with pytest.raises(ApiUnreachable, match="no stream"):
         list(follow(ApiClient(server.url), "order-1", patience_s=0.1))
     assert len(server.seen) > 1
 
@@ -293,7 +294,7 @@ def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -
 def test_what_is_no_api_at_all_is_given_up_at_once(server: ScriptedServer) -> None:
     server.answer = says(404, b"<html>", "text/html")
 
-    with pytest.raises(Unreachable, match="not this API"):
+    with pytest.raises(ApiUnreachable, match="not this API"):
         list(follow(ApiClient(server.url), "order-1"))
     assert len(server.seen) == 1
 
@@ -363,7 +364,7 @@ def test_each_event_is_told_once_however_often_the_stream_begins_anew(monkeypatc
 def test_watch_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "PAUSE_S", 0.001)
 
-    with pytest.raises(TimeIsUp):
+    with pytest.raises(DeadlineExceeded):
         list(follow(Scripted(([], None)), "order-1", timeout_s=0))
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import cursors
-from app.problems import INVALID_CURSOR, Problem
+from app.responses import cursors
+from app.responses.problem import Problem
+from app.responses.problem_types import INVALID_CURSOR
 from tests.unit.facade import Facade, problem
 
 

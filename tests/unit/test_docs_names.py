@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from app.cli import auth_group, process_cli
+from app.commands.cli import auth_group, process_cli
 from dev.environment import ROOT
 from telemetry.metrics.declared import NAMESPACE, catalogue
 from tests.unit.facade import Facade

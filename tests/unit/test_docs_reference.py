@@ -11,7 +11,7 @@ import pytest
 import camunda_bridge
 import celeryconfig
 import store.events
-from app.problems import problem_types
+from app.responses.problem_types import problem_types
 from camunda_bridge import StepContext, define_process
 from camunda_bridge.definition import ProcessDefinition
 from dev.environment import ROOT

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from dev.ports import free_port
 from service.health import Health
 from store import driver as odbc
-from store.database import Database, DatabaseUnavailable
-from store.driver import BadUrl, Driver, NoDriver, described, parse_url, pick_library, with_driver
+from store.database import Database
+from store.driver import Driver, described, parse_url, pick_library, with_driver
+from store.errors import DatabaseUnavailable, InvalidDatabaseUrl, NoDriver
 
 MICROSOFT = Driver("ODBC Driver 18 for SQL Server", "ODBC Driver 18 for SQL Server")
 FREETDS = Driver("FreeTDS", "FreeTDS")
@@ -184,7 +185,7 @@ def test_what_the_driver_says_is_told_without_the_password() -> None:
     "url", ["mssql+pyodbc//sa:geheim-4711@server/db", "mssql+pyodbc://sa:half@4711:geheim-4711@server/db"]
 )
 def test_url_that_cannot_be_read_is_not_quoted(url: str) -> None:
-    with pytest.raises(BadUrl) as error:
+    with pytest.raises(InvalidDatabaseUrl) as error:
         parse_url(url)
     assert PASSWORD not in "".join(traceback.format_exception(error.value))
 

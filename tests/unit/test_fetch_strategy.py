@@ -59,4 +59,4 @@ def test_failed_way_leaves_no_measurement() -> None:
     with pytest.raises(OSError, match="away"), picker.timing(FetchStrategy.BY_KEY):
         raise OSError("away")
 
-    assert not picker._took_s
+    assert not picker._average_s

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from app import bulk_acts
 from app.client.exit_codes import ExitCode
+from app.operations import bulk
 from store.events import EventRow
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 from tasks.topics.controls import controls, refresh
@@ -86,8 +86,8 @@ def test_error_text_is_compared_letter_by_letter(facade: Facade) -> None:
 
 
 def test_pages_go_on_where_they_ended(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_acts, "PAGE", 2)
-    monkeypatch.setattr(bulk_acts, "MOST_ROWS", 6)
+    monkeypatch.setattr(bulk, "PAGE", 2)
+    monkeypatch.setattr(bulk, "MOST_ROWS", 6)
     for number in range(5):
         accept(facade, f"p{number}")
     first = act(facade, "cancel", limit=3)
@@ -97,8 +97,8 @@ def test_pages_go_on_where_they_ended(facade: Facade, monkeypatch: pytest.Monkey
 
 
 def test_one_call_looks_at_a_bounded_number_of_rows(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_acts, "PAGE", 2)
-    monkeypatch.setattr(bulk_acts, "MOST_ROWS", 4)
+    monkeypatch.setattr(bulk, "PAGE", 2)
+    monkeypatch.setattr(bulk, "MOST_ROWS", 4)
     for number in range(7):
         accept(facade, f"p{number}", incident("found" if number == 0 else "other"))
     first = act(facade, "retry", errorContains="found")

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from app import api_keys
-from app.problems import problem_types
+from app.responses.problem_types import problem_types
+from app.security import api_keys
 from tests.unit.facade import Facade, problem
 
 

@@ -12,6 +12,7 @@ from camunda_bridge.client import LockedTask
 from store.events import AttemptKey
 from tasks.broker import step_message
 from tasks.broker.step_message import QUEUE_SHARE, StepMessage
+from tasks.errors import UnknownVersion
 
 TASK = LockedTask(
     id="task-1",
@@ -41,7 +42,7 @@ def test_message_comes_back_as_it_was(message: StepMessage) -> None:
 
 @pytest.mark.parametrize("version", [0, 2, None, "1"])
 def test_message_of_another_version_is_refused(version: object) -> None:
-    with pytest.raises(ValueError, match="version"):
+    with pytest.raises(UnknownVersion, match="version"):
         StepMessage.load({**MESSAGE.dump(), "version": version})
 
 

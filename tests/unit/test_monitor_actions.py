@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from app.api_keys import new_entry
 from app.monitor.show import span
+from app.security.api_keys import new_entry
 from camunda_bridge.definition import ProcessDefinition
 from store.events import FAILED, NewEvent
 from store.models import process_store

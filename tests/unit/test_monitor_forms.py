@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.json_schema import describe
 from app.monitor.forms import Field, fields_of, place, variables_of
+from app.openapi.json_schema import describe
 
 
 class Address(Schema):

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from app.api_keys import new_entry
 from app.monitor import POLICY
+from app.security.api_keys import new_entry
 from store.processes import ERROR, Ending
 from tests.unit.facade import Facade
 

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.monitor import POLICY, listing
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from tests.unit.facade import Facade, problem
 
 

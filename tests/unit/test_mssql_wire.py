@@ -17,20 +17,13 @@ import sqlalchemy as sa
 
 from store import clock, mssql
 from store.clock import now
-from store.database import Database, DatabaseUnavailable
+from store.database import Database
 from store.driver import Driver, load_pyodbc, parse_url
+from store.errors import DatabaseUnavailable, MigrationRunning
 from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
 from store.migrate import alembic_config
 from store.models import event_log
-from store.mssql import (
-    CHECK_AFTER_S,
-    MIGRATION_STATEMENT_S,
-    TO_ROLL_BACK,
-    OtherMigration,
-    alone,
-    create_mssql,
-    reads_without_locks,
-)
+from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, TO_ROLL_BACK, alone, create_mssql, reads_without_locks
 from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
 
@@ -340,7 +333,7 @@ def test_migration_holds_a_lock_of_its_session_and_has_time() -> None:
 
 def test_migration_gives_way_to_another() -> None:
     wire = Wire({"sp_getapplock": -1})
-    with pytest.raises(OtherMigration), alone(ready(wire).engine):
+    with pytest.raises(MigrationRunning), alone(ready(wire).engine):
         pytest.fail("ran beside another migration")
     assert wire.closed
 

@@ -8,8 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from app.json_schema import describe, ecma_pattern
-from app.openapi import operations
+from app.openapi.json_schema import describe, ecma_pattern
+from app.openapi.spec import operations
 from camunda_bridge.definition import Registry, define_process
 from tests.unit.facade import USER, Facade
 

@@ -17,8 +17,9 @@ from jsonschema import Draft202012Validator
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.test import TestResponse
 
-from app import api_keys, ending
-from app.openapi import operations
+from app.openapi.spec import operations
+from app.operations import ending
+from app.security import api_keys
 from store.processes import ERROR, OK, Ending
 from tests.unit.facade import USER, Facade
 

@@ -11,7 +11,7 @@ import pytest
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import EngineRefused, EngineUnavailable, Unauthorized
 from service import retry as retrying
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.events import OPS, EventRow, EventStore
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow, ProcessStore
 from tasks.settling.settle import settle

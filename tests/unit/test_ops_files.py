@@ -13,7 +13,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from app.problems import problem_types
+from app.responses.problem_types import problem_types
 from dev.environment import ROOT
 from telemetry.metrics.declared import NAMESPACE, Described, catalogue
 

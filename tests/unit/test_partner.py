@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from camunda_bridge.context import recording_calls
-from camunda_bridge.partner import PartnerClient, PartnerError
+from camunda_bridge.errors import PartnerError
+from camunda_bridge.partner import PartnerClient
 from dev.partner_stub import PartnerStub
 from tests.unit.scripted_server import ScriptedServer, hangs_up, in_turn, says, stays_silent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from app.starting import Preference, preference
+from app.starts.start import Preference, preference
 from settings import Settings
 
 CEILING_S = 25.0

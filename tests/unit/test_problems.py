@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from dev.ports import free_port
-from store.database import Database, DatabaseUnavailable
+from store.database import Database
+from store.errors import DatabaseUnavailable
 from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
 from tests.unit.facade import USER, Facade, problem
 

@@ -10,7 +10,7 @@ import pytest
 
 from store import processes, retention
 from store.clock import now
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.processes import ERROR, OK, Ending, NewProcess
 from tasks.settling import purge
 from tests.unit.facade import Facade

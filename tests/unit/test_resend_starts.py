@@ -18,7 +18,8 @@ from store.clock import now
 from store.events import EventStore, NewEvent
 from store.migrate import ROOT
 from store.processes import NewProcess
-from tasks.broker.publish import BrokerUnavailable, send_start
+from tasks.broker.publish import send_start
+from tasks.errors import BrokerUnavailable
 from tasks.settling import reconcile
 from tests.unit.facade import Facade
 

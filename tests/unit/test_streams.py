@@ -26,7 +26,7 @@ from app.streams.sse import Event
 from app.streams.stream import Stream
 from camunda_bridge.client import Engine, LockedTask
 from store import events as event_rows
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.events import (
     BPMN_ERROR,
     COMPLETED,

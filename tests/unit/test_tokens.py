@@ -10,15 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from app.tokens import (
-    KEYS_LIFETIME_S,
-    REFETCH_INTERVAL_S,
-    RSA_ALGORITHMS,
-    KeyRing,
-    KeysUnavailable,
-    TokenChecker,
-    TokenRefused,
-)
+from app.security.errors import KeysUnavailable, TokenRefused
+from app.security.tokens import KEYS_LIFETIME_S, REFETCH_INTERVAL_S, RSA_ALGORITHMS, KeyRing, TokenChecker
 from settings import Settings
 from tests.support.issuer import Issuer
 

@@ -14,8 +14,8 @@ import pytest
 import redis
 from celery import Celery
 
-from app import waiting
-from app.waiting import CHANNEL_PREFIX, Payload, Wait, Waiters
+from app.starts import waiting
+from app.starts.waiting import CHANNEL_PREFIX, Payload, Wait, Waiters
 from dev.broker import Broker
 
 #: seconds that a test waits for what should come at once

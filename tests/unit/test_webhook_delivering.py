@@ -22,7 +22,7 @@ from store import webhooks as rows
 from store.processes import OK, Ending
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery
 from tasks.broker import publish
-from tasks.broker.publish import BrokerUnavailable
+from tasks.errors import BrokerUnavailable
 from tasks.settling.settle import settle
 from tasks.webhooks import delivering
 from tasks.webhooks.delivering import deliver_webhook, enqueue_due, webhooks

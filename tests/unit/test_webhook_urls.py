@@ -7,8 +7,9 @@ import ipaddress
 import pytest
 
 from settings import Settings
-from tasks.webhooks.addresses import RefusedAddress, checked_addresses, is_public
-from tasks.webhooks.urls import RefusedUrl, check, parse, shown
+from tasks.errors import RefusedAddress, RefusedUrl
+from tasks.webhooks.addresses import checked_addresses, is_public
+from tasks.webhooks.urls import check, parse, shown
 
 ALLOWED = Settings(
     callback_hosts=[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from tasks.broker.notify import announce
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt

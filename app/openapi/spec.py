@@ -16,9 +16,9 @@ from typing import Any
 from flask import Response, current_app
 from flask_smorest import Api
 
-from app.definitions import FREE_VARIABLES, typed_starts
-from app.problems import MEDIA_TYPE
-from app.schemas import correlation_id_schema
+from app.openapi.definitions import FREE_VARIABLES, typed_starts
+from app.responses.problem import MEDIA_TYPE
+from app.schemas.fields import correlation_id_schema
 from settings import Settings
 
 Document = dict[str, Any]

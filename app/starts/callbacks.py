@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.problems import INVALID_CALLBACK, Problem
+from app.responses.problem import Problem
+from app.responses.problem_types import INVALID_CALLBACK
 from settings import Settings
 from store.processes import ProcessRow
+from tasks.errors import RefusedUrl
 from tasks.runtime import runtime
 from tasks.webhooks.documents import rfc3339
-from tasks.webhooks.urls import RefusedUrl, check, shown
+from tasks.webhooks.urls import check, shown
 
 
 def check_callback(url: str | None, settings: Settings) -> None:

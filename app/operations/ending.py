@@ -7,23 +7,23 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from app.auth import current_actor
-from app.problems import (
+from app.responses.problem import Problem
+from app.responses.problem_types import (
     ALREADY_ENDED,
     ENGINE_AWAY,
     ENGINE_REFUSED,
     INVALID_FIELDS,
     MESSAGE_NOT_CORRELATED,
     NO_INCIDENT,
-    Problem,
 )
+from app.security.auth import current_actor
 from app.services import services
 from service.catalogue import check_carried
-from service.errors import OperationRefused, OperationUnavailable
-from service.messages import NotStarted, correlate_message
+from service.errors import OperationRefused, OperationUnavailable, ProcessNotStarted
+from service.messages import correlate_message
 from service.operations import end_by_ops
 from service.retry import retry_incidents
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
         raise _already_ended(row)
     try:
         delivered = correlate_message(row, name, variables, actor=current_actor())
-    except NotStarted:
+    except ProcessNotStarted:
         raise Problem(
             MESSAGE_NOT_CORRELATED,
             "the process has not begun in the engine yet",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 
-from app.problems import INVALID_CURSOR, Problem
+from app.responses.problem import Problem
+from app.responses.problem_types import INVALID_CURSOR
 
 _PREFIX = b"seq:"
 #: the largest BIGINT

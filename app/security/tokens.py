@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 import urllib3
 
+from app.security.errors import KeysUnavailable, TokenRefused
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,14 +31,6 @@ REFETCH_INTERVAL_S = 10.0
 FETCH_TIMEOUT_S = 2.0
 #: largest key set that is read, in bytes
 MOST_BYTES = 256 * 1024
-
-
-class TokenRefused(Exception):
-    """The token is not one that this service takes. Never holds the token."""
-
-
-class KeysUnavailable(Exception):
-    """No key of the issuer is known, since its server has not answered yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Flask, Response, request
 from markupsafe import Markup, escape
 
-from app.problems import NOT_FOUND, Problem, ProblemType, problem_types
+from app.responses.problem import Problem
+from app.responses.problem_types import NOT_FOUND, ProblemType, problem_types
 
 _PAGE = Markup(
     '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title></head>\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from app.json_schema import COMPONENTS, Described, JsonSchema, describe
+from app.openapi.json_schema import COMPONENTS, Described, JsonSchema, describe
 from service.catalogue import MAX_NAME, RESERVED_VARIABLE, ProcessDefinition, all_processes
 
 #: what may not stand in the name of a component (OpenAPI 3.1, 4.8.7)

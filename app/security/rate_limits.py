@@ -15,8 +15,8 @@ from flask_limiter import Limiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app.auth import current_principal
-from app.problems import Problem
+from app.responses.problem import Problem
+from app.security.auth import current_principal
 from settings import Settings
 
 #: the name of the policy in these fields: there is one

@@ -20,13 +20,15 @@ from apispec import APISpec, BasePlugin
 from flask import Flask, current_app, g, request
 from flask_smorest import Blueprint
 
-from app import api_keys
-from app.problems import FORBIDDEN, TOKEN_KEYS_AWAY, UNAUTHORIZED, Problem
-from app.schemas import ProblemAnswer
+from app.responses.problem import Problem
+from app.responses.problem_types import FORBIDDEN, TOKEN_KEYS_AWAY, UNAUTHORIZED
+from app.schemas.problems import ProblemAnswer
+from app.security import api_keys
+from app.security.errors import KeysUnavailable, TokenRefused
 from settings import Settings
 
 if TYPE_CHECKING:
-    from app.tokens import TokenChecker
+    from app.security.tokens import TokenChecker
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,6 @@ class Authenticator:
             if found is None:
                 raise _refused("the API key is not known")
             return Principal(found.name, found.scopes)
-        from app.tokens import KeysUnavailable, TokenRefused  # see _token_checker
-
         try:
             token = self._tokens.check(credential)
         except TokenRefused as error:
@@ -204,7 +204,8 @@ def _documented(view: Callable[..., Any], scope: str) -> dict[str, Any]:
 
 
 def _token_checker(settings: Settings) -> TokenChecker:
-    from app.tokens import TokenChecker  # with its cryptography it takes 9 MiB: only where tokens are taken
+    # With its cryptography it takes 9 MiB: only a service that accepts tokens imports it.
+    from app.security.tokens import TokenChecker  # noqa: PLC0415
 
     return TokenChecker(settings)
 

@@ -13,12 +13,13 @@ from typing import Any
 from flask import Response, request
 from marshmallow import ValidationError
 
-from app.answers import answer
-from app.callbacks import check_callback
 from app.http.tracing import current_traceparent
-from app.links import links, status_url
 from app.metrics import note_start
-from app.problems import (
+from app.responses.answers import answer
+from app.responses.errors import what_is_known
+from app.responses.links import links, status_url
+from app.responses.problem import Problem
+from app.responses.problem_types import (
     CORRELATION_ID_CONFLICT,
     DATABASE_AWAY,
     INVALID_FIELDS,
@@ -27,15 +28,15 @@ from app.problems import (
     PROCESS_FAILED,
     TOO_MANY_STARTS,
     UNKNOWN_PROCESS,
-    Problem,
-    what_is_known,
 )
-from app.waiting import Payload, Waiters
+from app.starts.callbacks import check_callback
+from app.starts.waiting import Payload, Waiters
 from service.catalogue import check_variables, find_process
 from settings import Settings
-from store.database import DatabaseUnavailable
+from store.errors import DatabaseUnavailable
 from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
-from tasks.broker.publish import BrokerUnavailable, send_start
+from tasks.broker.publish import send_start
+from tasks.errors import BrokerUnavailable
 from telemetry import log_context
 
 #: error types and codes that a person has to mend; every other error is one of the process's own rules

@@ -6,12 +6,12 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from app.api_keys import new_entry
-from app.auth import SCOPES
 from app.client.bulk_commands import COMMANDS as BULK
 from app.client.commands import COMMANDS as CALLS
 from app.client.flow_commands import COMMANDS as FLOW
-from app.process_commands import COMMANDS as AUTHORING
+from app.commands.process import COMMANDS as AUTHORING
+from app.security.api_keys import new_entry
+from app.security.auth import SCOPES
 
 process_cli = AppGroup("process", help="Business processes.")
 for _command in (*CALLS, *FLOW, *BULK, *AUTHORING):

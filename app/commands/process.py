@@ -10,10 +10,11 @@ import click
 
 from service.catalogue import all_processes
 from service.checking import check_all
-from service.deploy import Deployed, DeployError, definitions, deploy_all
-from service.replay import Recorded, ReplayError
-from service.scaffold import ScaffoldError, write_process
-from store.database import DatabaseUnavailable
+from service.deploy import Deployed, definitions, deploy_all
+from service.errors import DeployError, ReplayError, ScaffoldError
+from service.replay import Recorded
+from service.scaffold import write_process
+from store.errors import DatabaseUnavailable
 from tasks.topics.unhandled import unhandled_topics
 
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app import cursors
-from app.ending import cancel, retry
-from app.problems import ENGINE_AWAY, Problem
+from app.operations.ending import cancel, retry
+from app.responses import cursors
+from app.responses.problem import Problem
+from app.responses.problem_types import ENGINE_AWAY
 from app.services import services
 from store.processes import ERROR, PENDING, ProcessRow
 from tasks.webhooks.documents import rfc3339

@@ -1,22 +1,8 @@
-"""Every error answer of the API: RFC 9457 problem details, shaped here and nowhere else."""
+"""Every kind of error that the API answers: its name, its status, and what its page says."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
-
-from flask import Flask, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException
-
-from app.answers import answer
-from store.database import DatabaseUnavailable
-
-log = logging.getLogger(__name__)
-
-MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,110 +249,8 @@ TOKEN_KEYS_AWAY = ProblemType(
     "Try again after `Retry-After`. API keys work meanwhile.",
 )
 
-#: what other layers refuse with a bare status
-_BY_STATUS = {
-    kind.status: kind
-    for kind in (BAD_REQUEST, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, NOT_JSON, TOO_MANY_REQUESTS)
-}
-
 
 def problem_types() -> dict[str, ProblemType]:
     """Every kind of error by its name, in the order of the status."""
     found = [value for value in globals().values() if isinstance(value, ProblemType)]
     return {kind.name: kind for kind in sorted(found, key=lambda kind: (kind.status, kind.name))}
-
-
-class Problem(Exception):
-    """An error answer, raised anywhere below a view."""
-
-    def __init__(
-        self,
-        kind: ProblemType,
-        detail: str,
-        *,
-        errors: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-        **members: Any,
-    ) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.errors = errors
-        self.headers = headers or {}
-        self.members = members
-
-    def response(self) -> Response:
-        """The answer."""
-        # for app/metrics.py, which counts it
-        g.problem = self.kind.name or str(self.kind.status)
-        body: dict[str, Any] = {
-            "type": f"/problems/{self.kind.name}" if self.kind.name else "about:blank",
-            "title": self.kind.title,
-            "status": self.kind.status,
-            "detail": self.detail,
-            "instance": request.path,
-        }
-        if self.errors is not None:
-            body["errors"] = self.errors
-        body |= {name: value for name, value in self.members.items() if value is not None}
-        response = answer(body, self.kind.status, self.headers)
-        response.mimetype = MEDIA_TYPE
-        return response
-
-
-#: what makes an answer of a problem
-Shape = Callable[[Problem], Response]
-
-
-def register_error_handlers(app: Flask) -> None:
-    """Turn everything that a view may raise into a problem; a fault of ours shows no stack trace."""
-    app.extensions["problem_shapes"] = {}
-    app.register_error_handler(Problem, _shaped)
-    app.register_error_handler(DatabaseUnavailable, _database_away)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _fault)
-
-
-def shape_below(app: Flask, path: str, shape: Shape) -> None:
-    """Answer problems of addresses at and below `path` otherwise than in JSON."""
-    app.extensions["problem_shapes"][path] = shape
-
-
-def _shaped(problem: Problem) -> Response:
-    shapes: dict[str, Shape] = current_app.extensions["problem_shapes"]
-    for path, shape in shapes.items():
-        if request.path == path or request.path.startswith(f"{path}/"):
-            # for app/metrics.py, which counts it
-            g.problem = problem.kind.name or str(problem.kind.status)
-            return shape(problem)
-    return problem.response()
-
-
-def _database_away(error: DatabaseUnavailable) -> Response:
-    log.warning("answered 503: database is away: %s", error)
-    retry_after = str(current_app.config["SETTINGS"].retry_after_s)
-    return _shaped(Problem(DATABASE_AWAY, what_is_known(error), headers={"Retry-After": retry_after}))
-
-
-def what_is_known(error: DatabaseUnavailable) -> str:
-    """What a store that is away has done with what was asked for."""
-    if error.maybe_done:
-        return "the store's answer was lost: what was asked for may have been done"
-    return "nothing was changed; try again in a moment"
-
-
-def _http_error(error: HTTPException) -> Response:
-    status = error.code or 500
-    if status == 413:
-        limit_kb = current_app.config["SETTINGS"].max_body_kb
-        return _shaped(Problem(BODY_TOO_LARGE, f"the limit is {limit_kb} KiB"))
-    phrase = HTTPStatus(status).phrase
-    # A status that says all there is to say has no page of its own (RFC 9457, 4.2.1).
-    kind = _BY_STATUS.get(status) or ProblemType("", status, phrase)
-    allow = error.get_response().headers.get("Allow")
-    return _shaped(Problem(kind, error.description or phrase, headers={"Allow": allow} if allow else None))
-
-
-def _fault(error: Exception) -> Response:
-    log.exception("fault while answering %s %s", request.method, request.path, exc_info=error)
-    return _shaped(Problem(INTERNAL_ERROR, "the fault was logged"))

@@ -1,0 +1,19 @@
+"""An answer of the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def is_problem(self) -> bool:
+        """True for an error answer."""
+        return self.status >= 400

@@ -1,0 +1,1 @@
+"""What ops do to processes through the API and the monitor: cancel, complete, retry, for one or for many."""

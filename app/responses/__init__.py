@@ -1,0 +1,1 @@
+"""The answers of the API: JSON, problems, links and cursors."""

@@ -1,0 +1,121 @@
+"""Processes: what is asked of one or of a list, and the answers."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, ValidationError, fields, validate, validates
+
+from app.schemas.fields import _CORRELATION_ID_META, BoundOfTime, QueryInteger, Strict, check_correlation_id
+from store.processes import ERROR, OK, STATUSES
+
+
+class CompleteRequest(Strict):
+    """End a process from outside."""
+
+    correlationId = fields.String(required=True, validate=check_correlation_id, metadata=_CORRELATION_ID_META)
+    status = fields.String(required=True, validate=validate.OneOf([OK, ERROR]))
+    data = fields.Raw(load_default=None, allow_none=True, metadata={"description": "The result, for status ok."})
+    error = fields.Dict(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "For status error.",
+            "required": ["message"],
+            "properties": {"message": {"type": "string"}},
+        },
+    )
+
+    @validates("error")
+    def _named(self, value: dict[str, object] | None, data_key: str) -> None:
+        if value is not None and not isinstance(value.get("message"), str):
+            raise ValidationError("Must have a message.")
+
+
+class CancelRequest(Strict):
+    """Why a process is cancelled."""
+
+    #: read by StrictParser: no body at all is an empty object
+    body_is_optional = True
+
+    reason = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 500),
+        metadata={"description": "Becomes the message of the process's error.", "example": "the order was withdrawn"},
+    )
+
+
+class MessageRequest(Strict):
+    """Deliver a message to a process that waits for it."""
+
+    messageName = fields.String(required=True, validate=validate.Length(1, 200), metadata={"example": "payment"})
+    variables = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata={"description": "Become variables of the process."},
+    )
+
+
+class ListQuery(Strict):
+    """Which processes to list."""
+
+    startedAfter = BoundOfTime(metadata={"description": "Started at this time (ISO 8601 with zone) or later."})
+    startedBefore = BoundOfTime(metadata={"description": "Started before this time (ISO 8601 with zone)."})
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    processKey = fields.String(validate=validate.Length(1, 200))
+    limit = QueryInteger(load_default=50, validate=validate.Range(1, 500))
+    cursor = fields.String(validate=validate.Length(1, 200))
+
+
+class Links(Schema):
+    """Paths to go on with."""
+
+    status = fields.String()
+    events = fields.String()
+    eventLog = fields.String()
+    cancel = fields.String()
+
+
+class ListedAnswer(Schema):
+    """What is known of a process. Times are RFC 3339, in UTC."""
+
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    correlationId = fields.String()
+    processKey = fields.String()
+    processInstanceId = fields.String(allow_none=True)
+    traceabilityId = fields.String()
+    data = fields.Raw(allow_none=True)
+    error = fields.Raw(allow_none=True)
+    identifiers = fields.Raw(allow_none=True)
+    incidentId = fields.String(allow_none=True)
+    startedAt = fields.String()
+    updatedAt = fields.String()
+    finishedAt = fields.String(allow_none=True)
+
+
+class CallbackAnswer(Schema):
+    """What became of telling the callback how the process ended last."""
+
+    url = fields.String(metadata={"description": "Without its query."})
+    webhookId = fields.String(allow_none=True)
+    status = fields.String(
+        validate=validate.OneOf(["waiting", "pending", "delivered", "failed"]),
+        metadata={"description": "`waiting` for the end, `pending` until delivered or given up."},
+    )
+    attempts = fields.Integer()
+    nextAt = fields.String(allow_none=True, metadata={"description": "When it is tried again."})
+    lastStatusCode = fields.Integer(allow_none=True)
+    lastError = fields.String(allow_none=True)
+
+
+class StatusAnswer(ListedAnswer):
+    """What is known of a process, and where to go on. Times are RFC 3339, in UTC."""
+
+    callback = fields.Nested(CallbackAnswer, allow_none=True)
+    links = fields.Nested(Links)
+
+
+class PageAnswer(Schema):
+    """A page of processes, newest first; `nextCursor` is null on the last one."""
+
+    processes = fields.List(fields.Nested(ListedAnswer))
+    nextCursor = fields.String(allow_none=True)

@@ -1,0 +1,88 @@
+"""Start a process: the request, its headers and its answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from app.schemas.fields import _CORRELATION_ID_META, RESERVED_WORDS, Strict, _label, check_correlation_id
+from app.schemas.processes import Links
+
+
+class StartRequest(Strict):
+    """Start a process."""
+
+    processKey = fields.String(required=True, validate=validate.Length(1, 200), metadata={"example": "onboard-user"})
+    correlationId = fields.String(
+        validate=check_correlation_id,
+        metadata={**_CORRELATION_ID_META, "description": "Makes the start idempotent; made up when absent."},
+    )
+    variables = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata={"description": "Input of the process; each process has a schema of its own."},
+    )
+    callbackUrl = fields.String(
+        validate=validate.Length(1, 2000),
+        metadata={
+            "format": "uri",
+            "description": "Is told how the process ended, by a signed webhook; hosts must be allowed here.",
+        },
+    )
+
+
+class IdempotencyKey(fields.String):
+    """An `Idempotency-Key`: a string of RFC 9651, in quotes, or bare; without quotes when loaded.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **options))
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def _idempotency_key_schema() -> dict[str, object]:
+    words = sorted(RESERVED_WORDS)
+    return {
+        "type": "string",
+        "pattern": '^("[A-Za-z0-9._:~-]{1,200}"|[A-Za-z0-9._:~-]{1,200})$',
+        "not": {"anyOf": [{"enum": [*words, *(f'"{word}"' for word in words)]}, {"pattern": r'^"?\.+"?$'}]},
+        "description": "The correlation id, where the body has none: the same key joins the first start.",
+    }
+
+
+class StartHeaders(Schema):
+    """What a caller may say about a start beside its body."""
+
+    idempotency_key = IdempotencyKey(
+        data_key="Idempotency-Key", validate=check_correlation_id, metadata=_idempotency_key_schema()
+    )
+    traceability_id = fields.String(
+        data_key="X-Traceability-Id", validate=check_correlation_id, metadata=_label("what all events are found by")
+    )
+    batch_id = fields.String(data_key="X-Batch-Id", validate=check_correlation_id, metadata=_label("a batch of starts"))
+    application_id = fields.String(
+        data_key="X-Application-Id", validate=check_correlation_id, metadata=_label("the calling application")
+    )
+
+
+class StartAnswer(Schema):
+    """200: the process has ended well."""
+
+    status = fields.String(metadata={"example": "ok"})
+    correlationId = fields.String()
+    processInstanceId = fields.String(allow_none=True)
+    traceabilityId = fields.String()
+    result = fields.Raw(allow_none=True)
+
+
+class PendingAnswer(Schema):
+    """202: accepted, not ended yet."""
+
+    status = fields.String(metadata={"example": "pending"})
+    correlationId = fields.String()
+    traceabilityId = fields.String()
+    statusUrl = fields.String()
+    links = fields.Nested(Links)

@@ -1,0 +1,1 @@
+"""Accepting a start and waiting for its result."""

@@ -1,0 +1,38 @@
+"""What the tasks raise."""
+
+from __future__ import annotations
+
+from errors import CeleryCamundaError
+
+
+class TaskError(CeleryCamundaError):
+    """Something is wrong with a message or with the broker."""
+
+
+class BrokerUnavailable(TaskError):
+    """The broker did not take the message.
+
+    Every function of :mod:`tasks.broker.publish` raises it. The row is written already: the reconciler sends the
+    message again, or the engine offers the task again.
+    """
+
+
+class UnknownVersion(TaskError):
+    """The step message has a version that this worker does not know.
+
+    :meth:`tasks.broker.step_message.StepMessage.load` raises it; `run_step` unlocks the task for another worker.
+    """
+
+
+class RefusedAddress(TaskError):
+    """The host of a webhook has an address that no webhook may be sent to.
+
+    :mod:`tasks.webhooks.addresses` raises it; the delivery fails, and is tried again.
+    """
+
+
+class RefusedUrl(TaskError, ValueError):
+    """A webhook may not be sent to this URL. The message says why and never quotes the query.
+
+    :mod:`tasks.webhooks.urls` raises it; the API answers 422 and names the field.
+    """
