@@ -17,7 +17,8 @@ RUN apt-get update \
     && useradd --system --uid 10001 --home-dir /srv/celery-camunda --shell /usr/sbin/nologin app
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/celery-camunda
-COPY settings.py celeryconfig.py flowerconfig.py app/web_worker.py alembic.ini ./
+COPY errors.py celeryconfig.py flowerconfig.py alembic.ini ./
+COPY settings settings
 COPY telemetry telemetry
 COPY camunda_bridge camunda_bridge
 COPY store store

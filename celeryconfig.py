@@ -1,4 +1,4 @@
-"""Celery's settings, all from `settings.py`. Times are in seconds, as Celery counts them."""
+"""Celery's settings, all from `settings/`. Times are in seconds, as Celery counts them."""
 
 from __future__ import annotations
 

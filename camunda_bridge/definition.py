@@ -28,7 +28,7 @@ from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.hooks import NO_HOOKS, After, Before, Hooks, OnError
 from camunda_bridge.retry import DEFAULT_BASE_S, DEFAULT_RETRIES, DEFAULT_RETRY, ExponentialBackoff, RetryStrategy
-from settings import RATE
+from settings.reading import RATE
 
 Handler = Callable[..., Any]
 Outcome = Literal["ok", "error"]

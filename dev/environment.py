@@ -38,7 +38,7 @@ class StackEnvironment:
     engine: EngineKind
 
     def get(self, name: str) -> str:
-        """The value of a variable of `settings.py`, its default when it is not set."""
+        """The value of a variable of `settings/`, its default when it is not set."""
         return self.variables.get(name) or defaults()[name]
 
     @property
@@ -53,7 +53,7 @@ class StackEnvironment:
 
 
 def defaults() -> dict[str, str]:
-    """Each variable of `settings.py` with its default, as text."""
+    """Each variable of `settings/` with its default, as text."""
     found = {}
     for item in fields(Settings):
         default = item.default

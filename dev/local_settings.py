@@ -1,6 +1,6 @@
 """The environment variables of the local stack alone: where the parts listen that stand in for real ones.
 
-Read as `settings.py` reads the product's own; production has none of them.
+Read as `settings/` reads the product's own; production has none of them.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Stack:
 
     Args:
         folder: where databases and logs are kept, made if missing.
-        settings: variables of `settings.py`; one that names a part's address (`REDIS_URL`, `CAMUNDA_BASE_URL`,
+        settings: variables of `settings/`; one that names a part's address (`REDIS_URL`, `CAMUNDA_BASE_URL`,
             `PARTNER_BASE_URL`) keeps the local one from being started.
         parts: what `start` starts; the others are there to be started later.
         isolated: free ports and nothing of the user's environment, as tests need it; else the user's own.

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.schemas.fields import Strict
-from settings import RATE
+from settings.reading import RATE
 
 #: written in the place of a rate: no limit, whatever the code declares
 NO_RATE = "none"

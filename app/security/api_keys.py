@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from settings import API_KEY_ENTRY
+from settings.access import API_KEY_ENTRY
 
 #: marks our keys: for secret scanners, and to tell them from tokens
 PREFIX = "ck_"

@@ -1,19 +1,14 @@
-"""The page of every environment variable, written from `settings.py` when the documentation is built."""
+"""The page of every environment variable, written from `settings/` when the documentation is built."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from dev.environment import ROOT, defaults
+from dev.environment import defaults
 from dev.local_settings import LocalSettings
-from settings import Settings
-
-#: a comment of `settings.py` that begins a group of settings, and the line of a setting
-_GROUP = re.compile(r"    # -- (?P<title>.+)")
-_SETTING = re.compile(r"    (?P<name>[a-z][a-z0-9_]*): .* = _setting\(")
+from settings import SECTIONS
 
 HEAD = """\
 # Configuration
@@ -23,7 +18,7 @@ before the file. Any of them may be read from a file instead, as secrets are mou
 that holds `DATABASE_URL`. A value that cannot be used, or two that contradict each other, stop the start with a message
 that names them. A name ends in its unit: `_MS` is milliseconds, `_S` seconds, `_KB` KiB, `_MB` MiB.
 
-This page is written from `settings.py`; `.env.example` lists the same, to be copied.
+This page is written from `settings/`; `.env.example` lists the same, to be copied.
 """
 
 
@@ -37,23 +32,13 @@ def page() -> str:
 
 
 def _groups() -> Iterator[tuple[str, list[Any]]]:
-    """Title and settings of each group, in the order of the source."""
-    by_name = {item.name: item for item in fields(Settings)}
-    title = ""
-    items: list[Any] = []
-    for line in (ROOT / "settings.py").read_text().splitlines():
-        if group := _GROUP.fullmatch(line):
-            if items:
-                yield title, items
-            title, items = group["title"], []
-        elif (setting := _SETTING.match(line)) and setting["name"] in by_name:
-            items.append(by_name[setting["name"]])
-    if items:
-        yield title, items
+    """Title and settings of each section."""
+    for section in SECTIONS:
+        yield (section.__doc__ or "").rstrip("."), list(fields(section))
 
 
 def _table(title: str, items: list[Any]) -> str:
-    rows = [f"\n## {title[0].upper()}{title[1:]}\n", "| variable | default | allowed | meaning |", "|---|---|---|---|"]
+    rows = [f"\n## {title}\n", "| variable | default | allowed | meaning |", "|---|---|---|---|"]
     rows += [_row(item) for item in items]
     return "\n".join(rows) + "\n"
 

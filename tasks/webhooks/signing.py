@@ -8,7 +8,7 @@ import hmac
 import json
 from collections.abc import Iterable
 
-from settings import CALLBACK_SECRET
+from settings.webhooks import CALLBACK_SECRET
 from store.webhooks import Delivery
 from tasks.webhooks.documents import rfc3339
 

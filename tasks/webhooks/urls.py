@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from settings import CALLBACK_HOST, Settings
+from settings import Settings
+from settings.webhooks import CALLBACK_HOST
 from tasks.errors import RefusedUrl
 
 #: characters of a URL (RFC 3986); others are refused, not escaped: everybody must read the URL alike

@@ -12,7 +12,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-from settings import REDACTED_NAMES, get_settings
+from settings import get_settings
+from settings.ops import REDACTED_NAMES
 
 #: what stands in place of a value
 REDACTED = "[redacted]"

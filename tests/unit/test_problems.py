@@ -325,7 +325,7 @@ def test_openapi_document_and_its_page_are_served(facade: Facade) -> None:
     assert {"/api/process/start", "/api/process/status/{correlation_id}"} <= set(document["paths"])
     assert facade.http.get("/docs").status_code == 200
     assert facade.http.get("/docs/swagger-ui.css").status_code == 200
-    problem(facade.http.get("/docs/../settings.py"), 404, "not-found")
+    problem(facade.http.get("/docs/../celeryconfig.py"), 404, "not-found")
 
 
 def test_start_whose_commit_is_not_known_says_so_and_names_the_id_that_joins_it(

@@ -1,0 +1,80 @@
+"""Where the other parts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from settings.reading import setting
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the other parts are."""
+
+    app_env: str = setting(
+        "str",
+        "development",
+        "`development` or `production`. Production writes JSON logs and refuses unsafe defaults.",
+        one_of=("development", "production"),
+    )
+    database_url: str = setting(
+        "str",
+        "sqlite:///.run/celery-camunda.db",
+        "SQLAlchemy URL of the store: `mssql+pyodbc://...` in production, `sqlite:///file` in development.",
+        secret=True,
+        schemes=("sqlite", "mssql+pyodbc"),
+    )
+    redis_url: str = setting(
+        "str",
+        "redis://127.0.0.1:6379/0",
+        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for an "
+        "authority of your own.",
+        secret=True,
+        schemes=("redis", "rediss"),
+    )
+    camunda_base_url: str = setting(
+        "str",
+        "http://127.0.0.1:8080/engine-rest",
+        "Root of the engine's REST API.",
+        schemes=("http", "https"),
+    )
+    camunda_auth: str = setting(
+        "str",
+        "none",
+        "How to authenticate at the engine: `none`, `basic` or `bearer`.",
+        one_of=("none", "basic", "bearer"),
+    )
+    camunda_username: str = setting("str", "", "User name for `CAMUNDA_AUTH=basic`.")
+    camunda_password: str = setting("str", "", "Password for `CAMUNDA_AUTH=basic`.", secret=True)
+    camunda_token: str = setting("str", "", "Token for `CAMUNDA_AUTH=bearer`.", secret=True)
+    camunda_timeout_ms: int = setting(
+        "int", 10_000, "Longest wait for an answer of the engine, in milliseconds.", least=100, most=120_000
+    )
+    camunda_connect_timeout_ms: int = setting(
+        "int", 2_000, "Longest wait for a connection to the engine, in milliseconds.", least=50, most=60_000
+    )
+    processes: list[str] = setting(
+        "list", ("processes",), "Packages that hold the processes, comma separated; each sub-package is one process."
+    )
+
+    @property
+    def celery_redis_url(self) -> str:
+        """REDIS_URL for Celery, which must be told for TLS that it has to check the server's certificate."""
+        if not self.redis_url.startswith("rediss:") or "ssl_cert_reqs=" in self.redis_url:
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_cert_reqs=required"
+
+    @property
+    def is_production(self) -> bool:
+        """True when the process runs with production's rules."""
+        return self.app_env == "production"
+
+
+def faults(settings: Parts) -> list[str]:
+    """The contradictions among these settings, each as a sentence that names them."""
+    found = []
+    if settings.camunda_auth == "basic" and not (settings.camunda_username and settings.camunda_password):
+        found.append("CAMUNDA_AUTH=basic needs CAMUNDA_USERNAME and CAMUNDA_PASSWORD")
+    if settings.camunda_auth == "bearer" and not settings.camunda_token:
+        found.append("CAMUNDA_AUTH=bearer needs CAMUNDA_TOKEN")
+    return found
