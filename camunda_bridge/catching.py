@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from camunda_bridge.bpmn import Bpmn
-from camunda_bridge.client import Engine, LockedTask
+from camunda_bridge.client import Engine
+from camunda_bridge.engine.locked_task import LockedTask
 
 #: call activities nested deeper than this are taken for a loop
 MAX_DEPTH = 20

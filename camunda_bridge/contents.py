@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from camunda_bridge.client import Engine, LockedTask
+from camunda_bridge.client import Engine
 from camunda_bridge.context import CONTEXT_VARIABLE
+from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import NotFound, VariableError
 from camunda_bridge.variables import Values, from_engine
 

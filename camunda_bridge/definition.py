@@ -23,8 +23,8 @@ from typing import Any, Literal
 from marshmallow import Schema
 
 from camunda_bridge.bpmn import Bpmn, parse
-from camunda_bridge.client import Topic
 from camunda_bridge.context import CONTEXT_VARIABLE
+from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.hooks import NO_HOOKS, After, Before, Hooks, OnError
 from camunda_bridge.retry import DEFAULT_BASE_S, DEFAULT_RETRIES, DEFAULT_RETRY, ExponentialBackoff, RetryStrategy

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from marshmallow import RAISE
 
-from camunda_bridge.client import LockedTask
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.endings import end_of
+from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import EngineUnavailable, NotFound
 from camunda_bridge.executor import Execution, Failed
 from camunda_bridge.variables import from_engine, outgoing, to_engine

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.catching import is_caught
-from camunda_bridge.client import LockedTask, Topic
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.locks import new_token

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from camunda_bridge.client import LockedTask
 from camunda_bridge.context import ExecutionContext
+from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.variables import Typed
 from store.events import AttemptKey
 from store.types import fitting

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from camunda_bridge.client import LockedTask, Topic
+from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import BridgeError, EngineUnavailable
 from camunda_bridge.locks import new_token
 from store.errors import DatabaseUnavailable

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random
 
-from camunda_bridge.client import LockedTask, Started
+from camunda_bridge.engine.instances import Started
+from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import BridgeError
 from store.errors import DatabaseUnavailable
 from store.events import COMPLETED, AttemptKey

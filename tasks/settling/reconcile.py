@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from camunda_bridge.client import PAGE
+from camunda_bridge.engine.base import PAGE
 from camunda_bridge.task_fate import Fate, ended_in_error, fate_of
 from camunda_bridge.variables import parse_date
 from store.clock import now

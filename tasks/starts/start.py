@@ -8,8 +8,8 @@ import time
 import uuid
 from typing import Any
 
-from camunda_bridge.client import Started
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.engine.instances import Started
 from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine

@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from camunda_bridge.client import LockedTask
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import LockLost
 from camunda_bridge.executor import Execution
 from camunda_bridge.variables import Values, input_types, json_form

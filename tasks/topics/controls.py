@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from camunda_bridge.client import Topic
+from camunda_bridge.engine.locked_task import Topic
 from store.topics import TopicRow
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.broker.worker_capacity import TOPICS_KEY, worker_capacity

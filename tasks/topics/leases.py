@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from camunda_bridge.client import Topic
+from camunda_bridge.engine.locked_task import Topic
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.topics.controls import Limit

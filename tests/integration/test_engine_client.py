@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from camunda_bridge.bpmn import parse
-from camunda_bridge.client import Engine, LockedTask, Topic
+from camunda_bridge.client import Engine
 from camunda_bridge.contents import TaskContents
+from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import EngineRefused, EngineUnavailable, LockLost, NotFound, VariableError
 from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from camunda_bridge.client import Engine, Topic
+from camunda_bridge.client import Engine
+from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from dev.ports import free_port

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge.client import Engine, Started
+from camunda_bridge.client import Engine
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
+from camunda_bridge.engine.instances import Started
 from camunda_bridge.errors import EngineUnavailable
 from camunda_bridge.variables import to_engine
 from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge.client import Engine, Topic
+from camunda_bridge.client import Engine
+from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import to_engine
 from service import topics

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from camunda_bridge.client import Engine, Topic
+from camunda_bridge.client import Engine
+from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.locks import new_token
 from service.history.execution_overlay import CANCELLED, DONE, RUNNING, WAITING, Trail, trail_of
 from settings import Settings

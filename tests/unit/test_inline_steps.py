@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from camunda_bridge.client import LockedTask
+from camunda_bridge.engine.locked_task import LockedTask
 from settings import Settings
 from tasks.broker import inline
 from tasks.broker.inline import Chain, accept, chain

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from camunda_bridge.client import Topic
+from camunda_bridge.engine.locked_task import Topic
 from dev.broker import Broker
 from settings import Settings
 from tasks import runtime

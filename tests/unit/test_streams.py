@@ -24,7 +24,8 @@ from app.streams.feed import PAGE, Feed, end_event
 from app.streams.hub import Hub
 from app.streams.sse import Event
 from app.streams.stream import Stream
-from camunda_bridge.client import Engine, LockedTask
+from camunda_bridge.client import Engine
+from camunda_bridge.engine.locked_task import LockedTask
 from store import events as event_rows
 from store.errors import DatabaseUnavailable
 from store.events import (
