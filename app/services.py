@@ -14,7 +14,8 @@ from app.streams.hub import Hub
 from service.health import Health
 from settings import Settings
 from store.events import EventStore
-from store.processes import PENDING, ProcessStore
+from store.process_rows import PENDING
+from store.processes import ProcessStore
 from tasks.broker.notify import CHANNEL_PREFIX as EVENTS_PREFIX
 from tasks.runtime import runtime
 

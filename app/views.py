@@ -9,8 +9,8 @@ from uuid import UUID
 
 from app.responses.links import links
 from app.starts.callbacks import callback_document
-from store.events import EventRow
-from store.processes import ProcessRow
+from store.event_rows import EventRow
+from store.process_rows import ProcessRow
 from tasks.webhooks.documents import rfc3339, row_document
 
 __all__ = ["event_document", "row_document", "status_document"]

@@ -20,7 +20,8 @@ from store.database import Database
 from store.events import EventStore
 from store.insight import InsightStore
 from store.overview import Filters, OverviewStore
-from store.processes import ERROR, OK, PENDING, ProcessStore
+from store.process_rows import ERROR, OK, PENDING
+from store.processes import ProcessStore
 from store.retention import Retention
 
 #: calls of each kind, after as many that warm up, and seconds after which there are enough of them

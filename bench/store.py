@@ -27,7 +27,8 @@ from bench.seeding import EVENTS_A_TRACE, event_values, fill
 from dev.mssql_database import own_database
 from store.database import Database
 from store.driver import parse_url
-from store.events import EventStore, NewEvent
+from store.event_rows import NewEvent
+from store.events import EventStore
 from store.migrate import upgrade
 from store.models import event_log
 from store.processes import ProcessStore

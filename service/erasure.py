@@ -11,9 +11,9 @@ from typing import Any
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import in_one_form
 from service.errors import OperationUnavailable, ProcessStillRunning
-from store.events import OPS, NewEvent
+from store.event_rows import OPS, NewEvent
 from store.personal import PersonalData
-from store.processes import PENDING, ProcessRow
+from store.process_rows import PENDING, ProcessRow
 from tasks import app
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import runtime

@@ -8,7 +8,7 @@ from camunda_bridge.errors import BridgeError, EngineUnavailable
 from camunda_bridge.variables import outgoing
 from service.errors import ProcessNotStarted, as_answer
 from service.retry import follow_at_once, write_down
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 from tasks.runtime import runtime
 from tasks.settling.instances import with_instance
 from tasks.settling.settle import ops_event, record_ops

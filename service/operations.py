@@ -6,7 +6,7 @@ import logging
 
 from camunda_bridge.errors import BridgeError
 from service.errors import OperationUnavailable
-from store.processes import PENDING, Ending, ProcessRow
+from store.process_rows import PENDING, Ending, ProcessRow
 from tasks.broker.publish import send_close
 from tasks.errors import BrokerUnavailable
 from tasks.settling.outcome import settle_answered

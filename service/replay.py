@@ -16,7 +16,7 @@ from camunda_bridge.definition import StepDefinition
 from camunda_bridge.executor import BusinessError, Completed, Outcome, execute
 from camunda_bridge.variables import from_document
 from service.errors import ReplayError
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
+from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
 from tasks.processes import registry
 from tasks.runtime import runtime
 from telemetry.logs.redaction import REDACTED, shown, shown_error, shown_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from store.errors import DatabaseUnavailable
-from store.events import OPS, NewEvent
+from store.event_rows import OPS, NewEvent
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import runtime
 from tasks.topics import leases

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from store.database import Database
 from store.models import process_store, webhook_delivery
-from store.processes import CANCELLED, OK, PENDING
+from store.process_rows import CANCELLED, OK, PENDING
 from store.types import Constant
 from store.webhooks import PENDING as UNDELIVERED
 

@@ -1,4 +1,4 @@
-"""Every statement about `event_log`: one row an attempt of a step, written before each thing that it says.
+"""Every change of `event_log`: one row an attempt of a step, written before each thing that it says.
 
 Phases of an attempt: `started`, then `completing` (the handler is done, the engine is not told yet), then `completed`
 or `bpmn-error`; or `failed`; or, resolved afterwards, `lost` and `outcome-unknown`. Ops events have the phase `ops`.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from dataclasses import fields
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -19,167 +19,31 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import Database, is_unique_violation, retrying_conflicts
+from store.database import is_unique_violation, retrying_conflicts
+from store.event_queries import SELECT_ROW, EventQueries
+from store.event_rows import (
+    BPMN_ERROR,
+    COMPLETED,
+    FAILED,
+    LOST,
+    OPEN_PHASES,
+    OUTCOME_UNKNOWN,
+    STARTED,
+    AttemptKey,
+    EarlierAttempt,
+    EventRow,
+    NewEvent,
+    Progress,
+)
 from store.models import event_log
-from store.types import Constant, alone_with, can_be, fitting, given, length_of, marking, taking
-
-STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
-BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
-OPEN_PHASES = (STARTED, COMPLETING)
-#: in the metadata of a lost attempt: its worker ended, stopped it and unlocked its task
-RELEASED = "released"
-#: the engine has the outcome, or never will: nobody delivers it again
-_DELIVERED = frozenset({COMPLETED, BPMN_ERROR, FAILED, OUTCOME_UNKNOWN})
+from store.types import Constant, alone_with, fitting, given, length_of, marking, taking
 
 _e = event_log.c
 
+#: the engine has the outcome, or never will: nobody delivers it again
+_DELIVERED = frozenset({COMPLETED, BPMN_ERROR, FAILED, OUTCOME_UNKNOWN})
+
 _IS_OPEN = _e.phase.in_([Constant(phase) for phase in OPEN_PHASES])
-#: an outcome of a response step whose acceptance is not written down
-IS_OPEN_ANSWER = sa.and_(_e.phase == Constant(COMPLETING), _e.process_status.is_not(sa.null()))
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptKey:
-    """What names one attempt of a step: the external task and the lock token under which it was fetched."""
-
-    external_task_id: str
-    lock_token: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event before it is written; the columns of the same names."""
-
-    traceability_id: str
-    step_name: str
-    phase: str = STARTED
-    batch_id: str | None = None
-    application_id: str | None = None
-    correlation_id: str | None = None
-    process_instance_id: str | None = None
-    external_task_id: str | None = None
-    lock_token: str | None = None
-    actor: str | None = None
-    target_system: str | None = None
-    originating_system: str | None = None
-    process_name: str | None = None
-    step: int | None = None
-    business_action_request: Any = None
-    business_action_response: Any = None
-    identifiers: dict[str, Any] | None = None
-    result: str | None = None
-    http_status_code: int | None = None
-    http_method: str | None = None
-    endpoint: str | None = None
-    metadata: dict[str, Any] | None = None
-    error_details: str | None = None
-    last_update_id: str | None = None
-    execution_id: uuid.UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a step's attempt has come to; `execution_time` in milliseconds.
-
-    `kept_outcome`: what another attempt needs to deliver the outcome, where the other columns hold it redacted; it is
-    gone as soon as the attempt is closed as delivered. `process_status`: of a response step, the status that its
-    process gets once the engine has accepted the completion.
-    """
-
-    phase: str
-    business_action_response: Any = None
-    identifiers: dict[str, Any] | None = None
-    result: str | None = None
-    http_status_code: int | None = None
-    metadata: dict[str, Any] | None = None
-    error_details: str | None = None
-    execution_time: int | None = None
-    kept_outcome: dict[str, Any] | None = None
-    process_status: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierAttempt:
-    """An attempt of the same external task under another lock token."""
-
-    lock_token: str
-    phase: str
-    business_action_response: Any
-    metadata: dict[str, Any] | None
-    identifiers: dict[str, Any] | None
-    kept_outcome: dict[str, Any] | None = None
-    error_details: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAnswer:
-    """A response step's outcome that is written down, and not yet known to be accepted by the engine.
-
-    `process_status`: what its process gets once it is.
-    """
-
-    seq: int
-    attempt: AttemptKey
-    process_status: str
-    document: Any
-    identifiers: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseRow:
-    """How far one event has come, without what the step took and gave; `error` only where it did not go well."""
-
-    seq: int
-    execution_id: uuid.UUID
-    external_task_id: str | None
-    phase: str
-    actor: str | None
-    step: int | None
-    step_name: str
-    result: str | None
-    http_status_code: int | None
-    execution_time: int | None
-    created_at: datetime
-    updated_at: datetime
-    error: Any
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """One row of `event_log`; times are aware and in UTC."""
-
-    seq: int
-    execution_id: uuid.UUID
-    batch_id: str | None
-    traceability_id: str
-    application_id: str | None
-    correlation_id: str | None
-    process_instance_id: str | None
-    external_task_id: str | None
-    lock_token: str | None
-    phase: str
-    actor: str | None
-    target_system: str | None
-    originating_system: str | None
-    process_name: str | None
-    step: int | None
-    step_name: str
-    business_action_request: Any
-    business_action_response: Any
-    identifiers: dict[str, Any] | None
-    result: str | None
-    http_status_code: int | None
-    http_method: str | None
-    endpoint: str | None
-    metadata: dict[str, Any] | None
-    error_details: str | None
-    last_update_id: str | None
-    execution_time: int | None
-    created_at: datetime
-    updated_at: datetime
-
-
-_SELECT = sa.select(*(event_log.c[item.name] for item in fields(EventRow)))
 _INSERT = sa.insert(event_log).inline()  # nobody reads the new key: no SELECT scope_identity()
 #: texts that are shown, not compared -> the most UTF-16 code units of each
 _SHOWN = {
@@ -203,10 +67,6 @@ _OF_TASK = alone_with(
     "uq_event_log_external_task_id_lock_token",
 )
 _EARLIER = _OF_TASK.order_by(_e.seq)
-_PHASES: sa.Select[Any] = sa.select(
-    *(event_log.c[item.name] for item in fields(PhaseRow) if item.name != "error"),
-    sa.case((_e.phase.in_([FAILED, BPMN_ERROR]), _e.business_action_response), else_=None).label("error"),
-)
 _AN_ATTEMPT = (_e.external_task_id == bindparam("task"), _e.lock_token == bindparam("token"))
 _CLOSE = (
     sa.update(event_log)
@@ -232,14 +92,11 @@ _FORGET_OF_INSTANCE = (
 )
 
 
-class EventStore:
+class EventStore(EventQueries):
     """The audit events of one database.
 
     Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
 
     def begin(self, event: NewEvent, *, confirm: AttemptKey | None = None) -> list[EarlierAttempt] | None:
         """Write the row of a new attempt; None when the same attempt was begun before (a duplicate message).
@@ -310,74 +167,6 @@ class EventStore:
         with self._db.write_one() as own:
             insert_event(own, event)
 
-    def by_traceability_id(self, traceability_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRow]:
-        """The events of one trace, in order, those after `after_seq`."""
-        if not can_be(traceability_id, _e.traceability_id):
-            return []
-        return self._many(
-            _SELECT.where(_e.traceability_id == traceability_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
-        )
-
-    def by_correlation_id(self, correlation_id: str, *, limit: int = 1000) -> list[EventRow]:
-        """The events of one process, in order."""
-        if not can_be(correlation_id, _e.correlation_id):
-            return []
-        return self._many(_SELECT.where(_e.correlation_id == correlation_id).order_by(_e.seq).limit(limit))
-
-    def phases_of(self, correlation_id: str, *, after_seq: int = 0, limit: int = 500) -> list[PhaseRow]:
-        """How far the events of one process have come, in order, those after `after_seq`."""
-        if not can_be(correlation_id, _e.correlation_id):
-            return []
-        query = _PHASES.where(_e.correlation_id == correlation_id, _e.seq > after_seq).order_by(_e.seq).limit(limit)
-        with self._db.read() as connection:
-            return [PhaseRow(*row) for row in connection.execute(query)]
-
-    def open_answers(self, correlation_id: str, process_instance_id: str) -> list[OpenAnswer]:
-        """What response steps of this instance came to, as far as nobody has written down whether the engine has it."""
-        query = (
-            sa.select(
-                _e.seq,
-                _e.external_task_id,
-                _e.lock_token,
-                _e.process_status,
-                _e.business_action_response,
-                _e.kept_outcome,
-                _e.identifiers,
-            )
-            .where(_e.correlation_id == correlation_id, _e.process_instance_id == process_instance_id, IS_OPEN_ANSWER)
-            .order_by(_e.seq)
-        )
-        with self._db.read() as connection:
-            return [
-                OpenAnswer(seq, AttemptKey(task, token), status, (kept or {}).get("response", shown), identifiers)
-                for seq, task, token, status, shown, kept, identifiers in connection.execute(query)
-            ]
-
-    def newest_attempt(self) -> tuple[str, str] | None:
-        """Process instance and external task of the attempt that began last; None when there was none."""
-        query = (
-            sa.select(_e.process_instance_id, _e.external_task_id)
-            .where(_e.external_task_id.is_not(None), _e.process_instance_id.is_not(None))
-            .order_by(_e.seq.desc())
-            .limit(1)
-        )
-        with self._db.read() as connection:
-            found = connection.execute(query).first()
-        return None if found is None else (found[0], found[1])
-
-    def newest_phases_of(self, correlation_id: str, *, limit: int) -> list[PhaseRow]:
-        """How far the newest events of one process have come, in order."""
-        if not can_be(correlation_id, _e.correlation_id):
-            return []
-        query = _PHASES.where(_e.correlation_id == correlation_id).order_by(_e.seq.desc()).limit(limit)
-        with self._db.read() as connection:
-            return [PhaseRow(*row) for row in connection.execute(query)][::-1]
-
-    def by_execution_id(self, execution_id: uuid.UUID) -> EventRow | None:
-        """One event; None when there is none."""
-        found = self._many(_SELECT.where(_e.execution_id == execution_id))
-        return found[0] if found else None
-
     def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
         """Attempts that neither ended nor moved for a while, oldest first.
 
@@ -385,7 +174,7 @@ class EventStore:
         """
         moment = now()
         query = (
-            taking(_SELECT, "ix_event_log_open")
+            taking(SELECT_ROW, "ix_event_log_open")
             .where(_IS_OPEN, _e.updated_at < moment - timedelta(seconds=untouched_for_s))
             .order_by(_e.updated_at)
             .limit(limit)
@@ -401,10 +190,6 @@ class EventStore:
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})
-
-    def _many(self, query: sa.Select[Any]) -> list[EventRow]:
-        with self._db.read() as connection:
-            return [EventRow(*row) for row in connection.execute(query)]
 
 
 def insert_event(connection: Connection, event: NewEvent) -> None:

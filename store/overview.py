@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from store.database import Database
 from store.models import event_log, process_store
-from store.processes import STATUSES, narrowed, span_of_keys
+from store.process_queries import narrowed, span_of_keys
+from store.process_rows import STATUSES
 from store.searching import contains, value_contains
 from store.types import along, can_be
 

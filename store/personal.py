@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from store.database import Database
-from store.events import NewEvent, insert_event
+from store.event_rows import NewEvent
+from store.events import insert_event
 from store.models import event_log, process_store, webhook_delivery
-from store.processes import PENDING
+from store.process_rows import PENDING
 from store.types import Constant, taking
 
 #: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.

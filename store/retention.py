@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from store.database import Database
 from store.models import event_log, process_store, webhook_delivery
-from store.processes import PENDING
+from store.process_rows import PENDING
 from store.types import Constant, along, marking, taking
 
 #: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.

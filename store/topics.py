@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
 from store.database import Database, is_unique_violation
-from store.events import NewEvent, insert_event
+from store.event_rows import NewEvent
+from store.events import insert_event
 from store.models import topic_control
 from store.types import given
 

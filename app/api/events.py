@@ -21,7 +21,7 @@ from app.streams.client_socket import ClientSocket
 from app.streams.document import EVENT_SCHEMA
 from app.streams.feed import Feed, end_event
 from app.streams.stream import RETRY_MS, Stream
-from store.processes import PENDING, ProcessRow
+from store.process_rows import PENDING, ProcessRow
 
 blp = Blueprint("events", __name__, url_prefix="/api/process", description="What happens, as it happens")
 

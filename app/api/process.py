@@ -22,7 +22,7 @@ from app.security.auth import requires
 from app.services import services
 from app.starts.start import preference
 from app.views import row_document, status_document
-from store.processes import PENDING, ProcessRow
+from store.process_rows import PENDING, ProcessRow
 
 blp = Blueprint("process", __name__, url_prefix="/api/process", description="Start processes and get their results")
 blp.ARGUMENTS_PARSER = StrictParser()

@@ -21,7 +21,7 @@ from app.client.exit_codes import ExitCode
 from app.client.following import follow
 from app.client.reply import Reply
 from settings import get_settings
-from store.processes import PENDING, STATUSES
+from store.process_rows import PENDING, STATUSES
 
 Command = Callable[..., None]
 

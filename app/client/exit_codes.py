@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 from app.starts.start import is_technical
-from store.processes import CANCELLED, OK, PENDING
+from store.process_rows import CANCELLED, OK, PENDING
 
 
 class ExitCode(IntEnum):

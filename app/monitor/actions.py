@@ -19,7 +19,7 @@ from app.responses.problem import Problem
 from app.responses.problem_types import FORBIDDEN, INVALID_FIELDS
 from app.schemas.processes import CancelRequest, MessageRequest
 from app.security.auth import requires
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 
 Action = Callable[[ProcessRow], object]
 

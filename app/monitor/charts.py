@@ -16,7 +16,7 @@ from app.security.auth import requires
 from app.services import services
 from store.clock import now
 from store.insight import MOST_ATTEMPTS, MOST_PROCESSES, Insight, InsightStore
-from store.processes import STATUSES
+from store.process_rows import STATUSES
 from tasks.runtime import runtime
 
 #: the spans to choose from, each with the number of parts that its charts show

@@ -17,8 +17,8 @@ from app.responses.problem_types import NOT_FOUND
 from app.security.auth import requires
 from app.services import services
 from service.history.execution_overlay import trail_of
-from store.events import PhaseRow
-from store.processes import PENDING, ProcessRow
+from store.event_rows import PhaseRow
+from store.process_rows import PENDING, ProcessRow
 from telemetry.logs.redaction import shown_error
 
 #: newest events that a page shows

@@ -15,7 +15,7 @@ from app.responses.problem_types import INVALID_FIELDS
 from app.security.auth import requires
 from service.catalogue import all_processes
 from store.overview import Filters, OverviewStore
-from store.processes import STATUSES
+from store.process_rows import STATUSES
 from tasks.runtime import runtime
 
 #: rows of a page

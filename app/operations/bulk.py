@@ -11,7 +11,7 @@ from app.responses import cursors
 from app.responses.problem import Problem
 from app.responses.problem_types import ENGINE_AWAY
 from app.services import services
-from store.processes import ERROR, PENDING, ProcessRow
+from store.process_rows import ERROR, PENDING, ProcessRow
 from tasks.webhooks.documents import rfc3339
 
 #: rows that one call looks at, and rows that it reads at once

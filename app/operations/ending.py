@@ -24,7 +24,7 @@ from service.messages import correlate_message
 from service.operations import end_by_ops
 from service.retry import retry_incidents
 from store.errors import DatabaseUnavailable
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from app.schemas.fields import BoundOfTime, Strict
 from app.schemas.topics import JsonInteger
-from store.processes import ERROR, PENDING
+from store.process_rows import ERROR, PENDING
 
 
 class JsonBoolean(fields.Boolean):

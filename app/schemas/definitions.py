@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from store.processes import ERROR, OK
+from store.process_rows import ERROR, OK
 
 
 class StepAnswer(Schema):

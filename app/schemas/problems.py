@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
-from store.processes import STATUSES
+from store.process_rows import STATUSES
 
 
 class ProblemAnswer(Schema):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from app.schemas.fields import _CORRELATION_ID_META, BoundOfTime, QueryInteger, Strict, check_correlation_id
-from store.processes import ERROR, OK, STATUSES
+from store.process_rows import ERROR, OK, STATUSES
 
 
 class CompleteRequest(Strict):

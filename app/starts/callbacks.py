@@ -7,7 +7,7 @@ from typing import Any
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_CALLBACK
 from settings import Settings
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 from tasks.errors import RefusedUrl
 from tasks.runtime import runtime
 from tasks.webhooks.documents import rfc3339

@@ -34,7 +34,8 @@ from app.starts.waiting import Payload, Waiters
 from service.catalogue import check_variables, find_process
 from settings import Settings
 from store.errors import DatabaseUnavailable
-from store.processes import CANCELLED, OK, PENDING, NewProcess, ProcessRow, ProcessStore
+from store.process_rows import CANCELLED, OK, PENDING, NewProcess, ProcessRow
+from store.processes import ProcessStore
 from tasks.broker.publish import send_start
 from tasks.errors import BrokerUnavailable
 from telemetry import log_context

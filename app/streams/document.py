@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OPS, OUTCOME_UNKNOWN, STARTED
-from store.processes import PENDING, STATUSES
+from store.event_rows import BPMN_ERROR, COMPLETED, FAILED, LOST, OPS, OUTCOME_UNKNOWN, STARTED
+from store.process_rows import PENDING, STATUSES
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["string", "null"]}

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.streams.sse import Event
-from store.events import COMPLETED, OPEN_PHASES, OPS, STARTED, PhaseRow
-from store.processes import ProcessRow
+from store.event_rows import COMPLETED, OPEN_PHASES, OPS, STARTED, PhaseRow
+from store.process_rows import ProcessRow
 from tasks.webhooks.documents import rfc3339
 
 #: rows that one statement reads

@@ -11,7 +11,7 @@ from app.streams.client_socket import ClientSocket
 from app.streams.feed import Feed, end_event
 from app.streams.hub import Hub, Watcher
 from store.errors import DatabaseUnavailable
-from store.processes import PENDING, ProcessRow
+from store.process_rows import PENDING, ProcessRow
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from camunda_bridge.bpmn import parse
 from camunda_bridge.errors import BridgeError, DefinitionError, NotFound
 from camunda_bridge.flows import BODY, read
 from service.history.flows_taken import Visit, flows_taken
-from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, OUTCOME_UNKNOWN, PhaseRow
-from store.processes import ProcessRow
+from store.event_rows import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, OUTCOME_UNKNOWN, PhaseRow
+from store.process_rows import ProcessRow
 from tasks.processes import registry
 from tasks.runtime import runtime
 

@@ -8,7 +8,7 @@ from typing import Any
 from camunda_bridge.context import ExecutionContext
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.variables import Typed
-from store.events import AttemptKey
+from store.event_rows import AttemptKey
 from store.types import fitting
 from tasks.errors import UnknownVersion
 from tasks.runtime import broker_now

@@ -15,7 +15,7 @@ from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import BridgeError, EngineUnavailable
 from camunda_bridge.locks import new_token
 from store.errors import DatabaseUnavailable
-from store.events import AttemptKey
+from store.event_rows import AttemptKey
 from tasks.broker import inline
 from tasks.broker.publish import send_step
 from tasks.broker.step_message import StepMessage

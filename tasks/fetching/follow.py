@@ -5,7 +5,7 @@ So no worker competes with another for a task and no fetch comes back empty. Bea
 
 from __future__ import annotations
 
-from store.events import AttemptKey
+from store.event_rows import AttemptKey
 from tasks.broker.worker_capacity import worker_capacity
 from tasks.fetching.fetch import Fetched, Scope, fetch
 from tasks.fetching.strategy import FetchStrategy, picker

@@ -9,8 +9,8 @@ from camunda_bridge.engine.instances import Started
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import BridgeError
 from store.errors import DatabaseUnavailable
-from store.events import COMPLETED, AttemptKey
-from store.processes import PENDING
+from store.event_rows import COMPLETED, AttemptKey
+from store.process_rows import PENDING
 from tasks import app
 from tasks.broker.notify import announce
 from tasks.broker.publish import send_follow

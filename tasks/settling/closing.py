@@ -7,7 +7,7 @@ from uuid import UUID
 
 from camunda_bridge.errors import BridgeError
 from store.clock import now
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 from tasks import app
 from tasks.runtime import runtime
 from tasks.settling.instances import instances_of

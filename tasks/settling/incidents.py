@@ -12,7 +12,7 @@ import redis
 
 from camunda_bridge.errors import BridgeError, NotFound
 from store.database import retrying
-from store.processes import ERROR, PENDING, Ending, ProcessRow
+from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.settling.instances import with_instance

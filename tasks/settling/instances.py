@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)

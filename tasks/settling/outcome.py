@@ -15,8 +15,8 @@ from typing import Any
 from camunda_bridge.endings import end_of
 from camunda_bridge.task_fate import Fate, fate_of
 from camunda_bridge.variables import parse_date
-from store.events import AttemptKey, OpenAnswer
-from store.processes import CANCELLED, ERROR, OK, Ending, ProcessRow
+from store.event_rows import AttemptKey, OpenAnswer
+from store.process_rows import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks.runtime import runtime
 from tasks.settling.settle import settle
 

@@ -16,8 +16,8 @@ from camunda_bridge.engine.base import PAGE
 from camunda_bridge.task_fate import Fate, ended_in_error, fate_of
 from camunda_bridge.variables import parse_date
 from store.clock import now
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
-from store.processes import ERROR, PENDING, Ending, ProcessRow
+from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
+from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.beat.rounds import isolated_part, process_rows, query_all
 from tasks.beat.ticks import is_first_tick

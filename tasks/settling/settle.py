@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from store.events import COMPLETED, OPS, AttemptKey, NewEvent, close
-from store.processes import CANCELLED, ERROR, Ending, ProcessRow
+from store.event_rows import COMPLETED, OPS, AttemptKey, NewEvent
+from store.events import close
+from store.process_rows import CANCELLED, ERROR, Ending, ProcessRow
 from tasks.broker.notify import announce
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.broker.results import open_result, publish_result

@@ -15,7 +15,7 @@ from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.database import retrying
 from store.errors import DatabaseUnavailable
-from store.processes import ERROR, PENDING, Ending, ProcessRow
+from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from tasks import app
 from tasks.broker.publish import SENT_AT, send_start, send_start_again
 from tasks.broker.start_throttle import pause_starts

@@ -18,7 +18,7 @@ from camunda_bridge.executor import Execution
 from camunda_bridge.variables import Values, input_types, json_form
 from store.database import retrying
 from store.errors import DatabaseUnavailable
-from store.events import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress
+from store.event_rows import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress
 from tasks.broker.step_message import StepMessage, correlation_id_of
 from tasks.runtime import runtime
 from tasks.topics.leases import Lease

@@ -15,8 +15,8 @@ from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
 from camunda_bridge.task_fate import Fate, TaskEnd, ended_in_error, fate_of
 from store.database import retrying
 from store.errors import DatabaseUnavailable
-from store.events import BPMN_ERROR, COMPLETING, LOST, Progress
-from store.processes import ERROR, OK
+from store.event_rows import BPMN_ERROR, COMPLETING, LOST, Progress
+from store.process_rows import ERROR, OK
 from tasks.broker.notify import announce
 from tasks.fetching.follow import fetch_from_backlog
 from tasks.fetching.next_step import follow_step

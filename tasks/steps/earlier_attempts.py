@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
-from store.events import FAILED, LOST, OPEN_PHASES, RELEASED, EarlierAttempt
+from store.event_rows import FAILED, LOST, OPEN_PHASES, RELEASED, EarlierAttempt
 
 #: phases of an earlier attempt that the engine never heard of: the task was given out again
 OPEN_OR_LOST = (*OPEN_PHASES, LOST)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from camunda_bridge.errors import EngineUnavailable, LockLost
 from camunda_bridge.task_fate import TaskEnd, fate_of
-from store.events import AttemptKey
+from store.event_rows import AttemptKey
 from tasks.runtime import runtime
 
 T = TypeVar("T")

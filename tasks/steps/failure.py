@@ -10,8 +10,8 @@ from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, EngineRefused
 from camunda_bridge.executor import Failed
 from store.database import retrying
-from store.events import COMPLETING, FAILED, Progress
-from store.processes import ProcessRow
+from store.event_rows import COMPLETING, FAILED, Progress
+from store.process_rows import ProcessRow
 from tasks.broker.step_message import StepMessage
 from tasks.fetching.next_step import follow_step
 from tasks.runtime import runtime

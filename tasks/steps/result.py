@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from store.events import BPMN_ERROR, COMPLETED, FAILED, LOST
+from store.event_rows import BPMN_ERROR, COMPLETED, FAILED, LOST
 
 
 class Result(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from camunda_bridge.json_form import rfc3339
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 
 __all__ = ["rfc3339", "row_document"]
 

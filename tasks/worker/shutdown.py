@@ -21,7 +21,8 @@ from celery.worker import state
 from camunda_bridge.client import Engine
 from store.database import Database
 from store.errors import DatabaseUnavailable
-from store.events import LOST, RELEASED, AttemptKey, EventStore, Progress
+from store.event_rows import LOST, RELEASED, AttemptKey, Progress
+from store.events import EventStore
 from tasks import app
 from tasks.broker.inline import present_step
 from tasks.fetching.unlock import unlock_task

@@ -17,7 +17,7 @@ from camunda_bridge.variables import to_engine
 from dev.broker import Broker
 from dev.ports import free_port
 from settings import Settings
-from store.events import EventRow
+from store.event_rows import EventRow
 from tasks.broker.step_message import StepMessage
 from tasks.processes import registry
 from tasks.runtime import Runtime

@@ -11,7 +11,7 @@ from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import EngineRefused
 from service.engine_health import EngineContents
 from service.health import Health
-from store.events import COMPLETING, OUTCOME_UNKNOWN
+from store.event_rows import COMPLETING, OUTCOME_UNKNOWN
 from tasks.processes import registry
 from tasks.settling.reconcile import _resolve
 from tests.contract.bpmn import external, process

@@ -13,7 +13,7 @@ from camunda_bridge.variables import to_engine
 from service import operations
 from service.erasure import erase, export
 from service.errors import ProcessStillRunning
-from store.processes import CANCELLED, Ending, NewProcess, ProcessRow
+from store.process_rows import CANCELLED, Ending, NewProcess, ProcessRow
 from tasks.settling import closing
 from tasks.steps import run as step_module
 from tests.contract.bpmn import external

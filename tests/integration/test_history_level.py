@@ -23,7 +23,7 @@ from service.health import Health
 from settings import Settings
 from store.clock import now
 from store.models import process_store
-from store.processes import ERROR, OK, PENDING, NewProcess, ProcessRow
+from store.process_rows import ERROR, OK, PENDING, NewProcess, ProcessRow
 from tasks.settling import reconcile
 from tasks.settling.instances import instances_of
 from tests.contract.bpmn import external

@@ -14,8 +14,8 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import BusinessRuleError, EngineRefused, EngineUnavailable
 from camunda_bridge.variables import to_engine
 from service.operations import end_by_ops
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OPS, NewEvent, Progress
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
+from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OPS, NewEvent, Progress
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
 from tasks.broker.step_message import StepMessage
 from tasks.settling import reconcile
 from tests.contract.bpmn import Part, boundary, call, error_end, external, process, subprocess

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 from store.database import Database
-from store.events import COMPLETED, EventStore, NewEvent
+from store.event_rows import COMPLETED, NewEvent
+from store.events import EventStore
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = {"userId": "u", "customerId": "c", "accountId": "a", "riskLevel": "low"}

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from camunda_bridge.variables import to_engine
 from store.clock import now
-from store.events import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
+from store.event_rows import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.models import event_log, process_store
-from store.processes import CANCELLED, ERROR, OK, PENDING, NewProcess
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, NewProcess
 from tasks.broker.step_message import StepMessage
 from tasks.settling import reconcile
 from tasks.settling.outcome import settle_answered

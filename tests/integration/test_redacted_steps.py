@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.errors import BusinessRuleError, EngineRefused
 from camunda_bridge.variables import from_engine
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST
+from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST
 from store.models import event_log
-from store.processes import ERROR, Ending, NewProcess
+from store.process_rows import ERROR, Ending, NewProcess
 from tasks.settling.settle import ops_event, record_ops, settle
 from telemetry.logs.redaction import REDACTED
 from tests.contract.bpmn import boundary, external

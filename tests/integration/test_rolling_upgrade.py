@@ -14,7 +14,7 @@ from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from dev.ports import free_port
-from store.events import COMPLETED
+from store.event_rows import COMPLETED
 from tasks.broker.step_message import VERSION, StepMessage
 from tasks.processes import registry
 from tasks.steps import run as step_module

@@ -15,9 +15,9 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.errors import EngineRefused, EngineUnavailable
 from camunda_bridge.variables import to_engine
 from store.clock import now
-from store.events import NewEvent
+from store.event_rows import NewEvent
 from store.models import event_log, process_store
-from store.processes import CANCELLED, ERROR, Ending, NewProcess, ProcessRow
+from store.process_rows import CANCELLED, ERROR, Ending, NewProcess, ProcessRow
 from tasks.beat.rounds import UNAVAILABLE_AFTER, isolated_part, process_rows
 from tasks.errors import BrokerUnavailable
 from tasks.settling import reconcile

@@ -16,7 +16,7 @@ from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.engine.instances import Started
 from camunda_bridge.errors import EngineUnavailable
 from camunda_bridge.variables import to_engine
-from store.processes import CANCELLED, OK, Ending, NewProcess, ProcessRow
+from store.process_rows import CANCELLED, OK, Ending, NewProcess, ProcessRow
 from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import BACKLOG_KEY, send_heartbeat
 from tasks.fetching import fetch, follow

@@ -11,7 +11,7 @@ import pytest
 
 from camunda_bridge.errors import BusinessRuleError, EngineUnavailable
 from camunda_bridge.variables import File, Raw
-from store.events import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
+from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
 from tasks.broker.step_message import StepMessage
 from tasks.steps import delivery
 from tasks.steps import run as step_module

@@ -21,7 +21,8 @@ from store.clock import now
 from store.database import Database, is_unique_violation, retrying, retrying_conflicts
 from store.errors import DatabaseUnavailable, TransactionConflict
 from store.models import bookmark
-from store.processes import NewProcess, ProcessStore
+from store.process_rows import NewProcess
+from store.processes import ProcessStore
 
 #: holds a write lock on the file until its standard input ends
 LOCKER = """

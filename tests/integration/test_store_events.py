@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from store.database import Database, retrying
-from store.events import (
+from store.event_rows import (
     BPMN_ERROR,
     COMPLETED,
     COMPLETING,
@@ -20,10 +20,10 @@ from store.events import (
     STARTED,
     AttemptKey,
     EventRow,
-    EventStore,
     NewEvent,
     Progress,
 )
+from store.events import EventStore
 from store.events import close as close_within
 from tests.integration.conftest import Clock
 from tests.integration.threads import together

@@ -10,10 +10,12 @@ import pytest
 
 from store import insight
 from store.database import Database
-from store.events import COMPLETED, FAILED, AttemptKey, EventStore, NewEvent, Progress
+from store.event_rows import COMPLETED, FAILED, AttemptKey, NewEvent, Progress
+from store.events import EventStore
 from store.histogram import BOUNDS_MS, Histogram
 from store.insight import Insight, InsightStore
-from store.processes import ERROR, OK, PENDING, Ending, NewProcess, ProcessStore
+from store.process_rows import ERROR, OK, PENDING, Ending, NewProcess
+from store.processes import ProcessStore
 from tests.integration.conftest import Clock
 
 

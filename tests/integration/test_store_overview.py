@@ -9,9 +9,11 @@ import pytest
 
 from store import overview
 from store.database import Database
-from store.events import COMPLETED, FAILED, AttemptKey, EventStore, NewEvent, Progress
+from store.event_rows import COMPLETED, FAILED, AttemptKey, NewEvent, Progress
+from store.events import EventStore
 from store.overview import COUNT_LIMIT, Filters, OverviewStore
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessStore
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess
+from store.processes import ProcessStore
 from tests.integration.conftest import Clock
 
 

@@ -14,9 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from store.database import Database, retrying
-from store.events import COMPLETED, COMPLETING, AttemptKey, EventStore, NewEvent, Progress
+from store.event_rows import COMPLETED, COMPLETING, AttemptKey, NewEvent, Progress
+from store.events import EventStore
 from store.models import process_store
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow, ProcessStore
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
+from store.processes import ProcessStore
 from tests.integration.conftest import Clock
 from tests.integration.threads import together
 

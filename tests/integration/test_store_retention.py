@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from store import retention
 from store.database import Database, retrying
-from store.events import EventStore, NewEvent
+from store.event_rows import NewEvent
+from store.events import EventStore
 from store.models import event_log, process_store
-from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
+from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
+from store.processes import ProcessStore
 from store.retention import Retention
 from tests.integration.conftest import Clock
 from tests.integration.threads import together

@@ -13,7 +13,7 @@ from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import to_engine
 from service import topics
-from store.events import COMPLETED
+from store.event_rows import COMPLETED
 from tasks.broker.start_throttle import PAUSED_KEY, pause_starts
 from tasks.broker.worker_capacity import send_heartbeat, worker_capacity
 from tasks.fetching.fetch import fetch

@@ -13,7 +13,7 @@ from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.locks import new_token
 from service.history.execution_overlay import CANCELLED, DONE, RUNNING, WAITING, Trail, trail_of
 from settings import Settings
-from store.processes import PENDING, ProcessRow
+from store.process_rows import PENDING, ProcessRow
 from tasks import runtime
 from tasks.runtime import Runtime
 from testkit.isolation import delete_deployments

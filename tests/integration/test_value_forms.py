@@ -17,9 +17,9 @@ from camunda_bridge import File, Raw, VariableError
 from camunda_bridge.errors import EngineRefused
 from camunda_bridge.variables import to_engine
 from service.replay import Recorded
-from store.events import COMPLETED, FAILED
+from store.event_rows import COMPLETED, FAILED
 from store.models import process_store
-from store.processes import OK, NewProcess
+from store.process_rows import OK, NewProcess
 from tasks.settling import reconcile
 from telemetry.logs.redaction import REDACTED
 from tests.contract.bpmn import external

@@ -10,7 +10,7 @@ import pytest
 from settings import Settings
 from store import webhooks
 from store.database import Database, retrying
-from store.processes import ERROR, OK, Ending, NewProcess
+from store.process_rows import ERROR, OK, Ending, NewProcess
 from store.retention import Retention
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
 from tasks import runtime as runtime_module

@@ -13,8 +13,8 @@ from camunda_bridge import BusinessRuleError, StepContext
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.locks import new_token
-from store.events import OPS
-from store.processes import PENDING, NewProcess
+from store.event_rows import OPS
+from store.process_rows import PENDING, NewProcess
 from tasks.broker.step_message import StepMessage
 from tasks.fetching.fetch import fetch
 from tasks.processes import registry

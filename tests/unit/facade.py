@@ -15,7 +15,7 @@ from app import create_app
 from app.services import Services
 from app.starts.waiting import Waiters
 from settings import Settings
-from store.processes import ProcessRow
+from store.process_rows import ProcessRow
 from tasks import app as celery_app
 from tasks import runtime as runtime_module
 from tasks.runtime import Runtime

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from settings import Settings, SettingsError, load
-from store.processes import OK, Ending
+from store.process_rows import OK, Ending
 from tests.unit.facade import USER, Facade, problem
 
 SECRET = "whsec_" + "A" * 32

@@ -22,8 +22,8 @@ from app.client.exit_codes import ExitCode, of_problem, of_process
 from app.client.following import follow
 from app.security import api_keys
 from dev.ports import free_port
-from store.events import COMPLETED, AttemptKey, NewEvent
-from store.processes import CANCELLED, ERROR, OK, Ending
+from store.event_rows import COMPLETED, AttemptKey, NewEvent
+from store.process_rows import CANCELLED, ERROR, OK, Ending
 from tests.unit.facade import USER, Facade
 from tests.unit.scripted_server import Handler, ScriptedServer, in_turn, says
 

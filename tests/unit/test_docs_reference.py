@@ -10,7 +10,7 @@ import pytest
 
 import camunda_bridge
 import celeryconfig
-import store.events
+import store.event_rows
 from app.responses.problem_types import problem_types
 from camunda_bridge import StepContext, define_process
 from camunda_bridge.definition import ProcessDefinition
@@ -58,7 +58,7 @@ def test_every_kind_of_problem_is_listed_under_its_status() -> None:
 def test_every_phase_of_an_attempt_is_explained() -> None:
     names = ("STARTED", "COMPLETING", "COMPLETED", "BPMN_ERROR", "FAILED", "LOST", "OUTCOME_UNKNOWN", "OPS")
 
-    assert missing("error-handling", [getattr(store.events, name) for name in names]) == []
+    assert missing("error-handling", [getattr(store.event_rows, name) for name in names]) == []
 
 
 def test_every_task_is_listed_with_its_queue() -> None:

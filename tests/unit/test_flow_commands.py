@@ -11,8 +11,8 @@ from click.testing import Result
 
 from app.client.exit_codes import ExitCode
 from app.operations import bulk
-from store.events import EventRow
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from store.event_rows import EventRow
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 from tasks.topics.controls import controls, refresh
 from tests.unit.facade import Facade, problem
 from tests.unit.test_client_commands import flask

@@ -17,7 +17,9 @@ from store.insight import InsightStore
 from store.migrate import upgrade
 from store.models import process_store
 from store.overview import Filters, OverviewStore
-from store.processes import CLOCKS_DIFFER, ERROR, NewProcess, ProcessStore
+from store.process_queries import CLOCKS_DIFFER
+from store.process_rows import ERROR, NewProcess
+from store.processes import ProcessStore
 
 ROWS = 1_000
 OLD = {"started_after": BEGIN + timedelta(seconds=200), "started_before": BEGIN + timedelta(seconds=300)}

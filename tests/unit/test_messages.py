@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from camunda_bridge.engine.locked_task import LockedTask
-from store.events import AttemptKey
+from store.event_rows import AttemptKey
 from tasks.broker import step_message
 from tasks.broker.step_message import QUEUE_SHARE, StepMessage
 from tasks.errors import UnknownVersion

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mssql
 from service import topics
 from store.counts import Counts
 from store.database import Database
-from store.processes import ERROR, OK, Ending, NewProcess
+from store.process_rows import ERROR, OK, Ending, NewProcess
 from tasks.broker.publish import send_start, send_start_again
 from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import send_heartbeat

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from werkzeug.test import TestResponse
 
-from store.processes import OK, Ending
+from store.process_rows import OK, Ending
 from tests.unit.facade import USER, Facade, problem
 from tests.unit.metrics_text import Scrape
 

@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 from app.monitor.show import span
 from app.security.api_keys import new_entry
 from camunda_bridge.definition import ProcessDefinition
-from store.events import FAILED, NewEvent
+from store.event_rows import FAILED, NewEvent
 from store.models import process_store
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending
 from tasks.processes import registry
 from tests.unit.facade import USER, Facade
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.monitor import POLICY
 from app.security.api_keys import new_entry
-from store.processes import ERROR, Ending
+from store.process_rows import ERROR, Ending
 from tests.unit.facade import Facade
 
 READ_KEY, READ_ENTRY = new_entry("reader", ["process:read"])

@@ -20,11 +20,13 @@ from store.clock import now
 from store.database import Database
 from store.driver import Driver, load_pyodbc, parse_url
 from store.errors import DatabaseUnavailable, MigrationRunning
-from store.events import COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
+from store.event_rows import COMPLETING, OPS, AttemptKey, NewEvent, Progress
+from store.events import EventStore
 from store.migrate import alembic_config
 from store.models import event_log
 from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, TO_ROLL_BACK, alone, create_mssql, reads_without_locks
-from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
+from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
+from store.processes import ProcessStore
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
 
 pyodbc = load_pyodbc()

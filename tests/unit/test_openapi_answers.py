@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from app.openapi.spec import operations
 from app.operations import ending
 from app.security import api_keys
-from store.processes import ERROR, OK, Ending
+from store.process_rows import ERROR, OK, Ending
 from tests.unit.facade import USER, Facade
 
 Key = tuple[str, int]

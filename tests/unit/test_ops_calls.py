@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pytest
 import sqlalchemy as sa
 
-from store.events import EventRow
-from store.processes import ERROR, OK, Ending, ProcessRow
+from store.event_rows import EventRow
+from store.process_rows import ERROR, OK, Ending, ProcessRow
 from tests.unit.facade import Facade, problem
 
 

@@ -12,8 +12,10 @@ from camunda_bridge.client import Engine
 from camunda_bridge.errors import EngineRefused, EngineUnavailable, Unauthorized
 from service import retry as retrying
 from store.errors import DatabaseUnavailable
-from store.events import OPS, EventRow, EventStore
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow, ProcessStore
+from store.event_rows import OPS, EventRow
+from store.events import EventStore
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from store.processes import ProcessStore
 from tasks.settling.settle import settle
 from tests.integration.threads import together
 from tests.unit.facade import Facade, problem

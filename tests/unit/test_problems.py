@@ -16,7 +16,8 @@ import redis
 from dev.ports import free_port
 from store.database import Database
 from store.errors import DatabaseUnavailable
-from store.processes import CANCELLED, ERROR, OK, Ending, NewProcess, ProcessStore
+from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
+from store.processes import ProcessStore
 from tests.unit.facade import USER, Facade, problem
 
 

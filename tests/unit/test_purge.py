@@ -11,7 +11,7 @@ import pytest
 from store import processes, retention
 from store.clock import now
 from store.errors import DatabaseUnavailable
-from store.processes import ERROR, OK, Ending, NewProcess
+from store.process_rows import ERROR, OK, Ending, NewProcess
 from tasks.settling import purge
 from tests.unit.facade import Facade
 

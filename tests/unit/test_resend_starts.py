@@ -15,9 +15,10 @@ import redis
 
 from store import events, processes
 from store.clock import now
-from store.events import EventStore, NewEvent
+from store.event_rows import NewEvent
+from store.events import EventStore
 from store.migrate import ROOT
-from store.processes import NewProcess
+from store.process_rows import NewProcess
 from tasks.broker.publish import send_start
 from tasks.errors import BrokerUnavailable
 from tasks.settling import reconcile

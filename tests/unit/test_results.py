@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery.result import AsyncResult
 
-from store.processes import ERROR, OK, Ending, ProcessRow
+from store.process_rows import ERROR, OK, Ending, ProcessRow
 from tasks import app as celery_app
 from tasks.broker.results import KEY_PREFIX
 from tasks.settling.settle import ops_event, reopen, settle

@@ -5,6 +5,7 @@ Every method of the stores runs on SQLite while its statements are collected; ea
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sqlite3
@@ -28,14 +29,16 @@ from store import events, processes, webhooks
 from store.bookmarks import BookmarkStore
 from store.clock import now
 from store.database import Database
-from store.events import COMPLETED, COMPLETING, OPS, AttemptKey, EventStore, NewEvent, Progress
+from store.event_rows import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
+from store.events import EventStore
 from store.insight import InsightStore
 from store.migrate import ROOT, upgrade
 from store.models import metadata
 from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON, TO_ROLL_BACK
 from store.overview import Filters, OverviewStore
 from store.personal import PersonalData
-from store.processes import ERROR, OK, Ending, NewProcess, ProcessStore
+from store.process_rows import ERROR, OK, Ending, NewProcess
+from store.processes import ProcessStore
 from store.retention import DueProcess, Retention
 from store.topics import TopicStore
 from store.types import BINARY_COLLATION
@@ -51,7 +54,7 @@ def parsed(statement: str) -> list[Any]:
 
 
 def public_methods(store: type) -> set[str]:
-    return {name for name, value in vars(store).items() if callable(value) and not name.startswith("_")}
+    return {name for name, value in inspect.getmembers(store, callable) if not name.startswith("_")}
 
 
 class Calls:

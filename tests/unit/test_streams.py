@@ -28,7 +28,7 @@ from camunda_bridge.client import Engine
 from camunda_bridge.engine.locked_task import LockedTask
 from store import events as event_rows
 from store.errors import DatabaseUnavailable
-from store.events import (
+from store.event_rows import (
     BPMN_ERROR,
     COMPLETED,
     COMPLETING,
@@ -40,7 +40,7 @@ from store.events import (
     PhaseRow,
     Progress,
 )
-from store.processes import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, ProcessRow
 from tasks.broker import notify
 from tasks.broker.step_message import StepMessage
 from tasks.settling import reconcile

@@ -27,9 +27,9 @@ from service.history.execution_overlay import (
     trail_of,
 )
 from settings import Settings
-from store.events import COMPLETED, FAILED, LOST, OUTCOME_UNKNOWN, STARTED, PhaseRow
-from store.processes import CANCELLED as ENDED_EARLY
-from store.processes import PENDING, ProcessRow
+from store.event_rows import COMPLETED, FAILED, LOST, OUTCOME_UNKNOWN, STARTED, PhaseRow
+from store.process_rows import CANCELLED as ENDED_EARLY
+from store.process_rows import PENDING, ProcessRow
 from tasks import runtime
 from tasks.runtime import Runtime
 from tests.support.histories import AT, diagram, element, flow, task, visit

@@ -19,7 +19,7 @@ from structlog.contextvars import clear_contextvars, get_contextvars
 
 from dev.environment import ROOT
 from store import webhooks as rows
-from store.processes import OK, Ending
+from store.process_rows import OK, Ending
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery
 from tasks.broker import publish
 from tasks.errors import BrokerUnavailable

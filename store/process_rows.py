@@ -1,0 +1,68 @@
+"""The rows of `process_store`: what a start writes, what is read, how a process ends."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
+
+STATUSES = (PENDING, OK, ERROR, CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """One row of `process_store`; times are aware and in UTC."""
+
+    seq: int
+    id: uuid.UUID
+    correlation_id: str
+    request_hash: str
+    process_key: str
+    process_instance_id: str | None
+    status: str
+    claim_token: str | None
+    claim_until: datetime | None
+    engine_open: bool
+    variables: dict[str, Any]
+    result: Any
+    error: dict[str, Any] | None
+    incident_id: str | None
+    callback_url: str | None
+    batch_id: str | None
+    traceability_id: str
+    application_id: str | None
+    identifiers: dict[str, Any] | None
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewProcess:
+    """An accepted start, before it is written."""
+
+    id: uuid.UUID
+    correlation_id: str
+    request_hash: str
+    process_key: str
+    variables: dict[str, Any]
+    traceability_id: str
+    batch_id: str | None = None
+    application_id: str | None = None
+    callback_url: str | None = None
+    identifiers: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended: `status` is ok, error or cancelled; `error` holds code, message and details."""
+
+    status: str
+    result: Any = None
+    error: dict[str, Any] | None = None
+    identifiers: dict[str, Any] | None = None
+    incident_id: str | None = None
+    engine_open: bool = False
