@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from camunda_bridge.check import check
-from camunda_bridge.definition import Registry, load_processes
 from camunda_bridge.errors import DefinitionError
+from camunda_bridge.registry import Registry, load_processes
 
 
 def faults(packages: Iterable[str]) -> Iterator[str]:

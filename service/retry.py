@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound
 from service.errors import OperationUnavailable, as_answer
-from store.database import retrying
 from store.errors import DatabaseUnavailable
 from store.process_rows import OK, PENDING, ProcessRow
+from store.retrying import retrying
 from tasks.broker.publish import send_follow
 from tasks.errors import BrokerUnavailable
 from tasks.runtime import runtime

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import Database, is_unique_violation
+from store.database import Database
+from store.driver_errors import is_unique_violation
 from store.models import bookmark
 
 

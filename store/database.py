@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import re
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,40 +11,17 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from settings import Settings
 from store import driver as odbc
+from store.driver_errors import is_answer_lost, is_conflict, is_transient
 from store.errors import DatabaseUnavailable, TransactionConflict
 from store.mssql import create_mssql, reads_without_locks
 from telemetry.metrics import declared
 
 T = TypeVar("T")
-
-#: SQL Server: deadlock victim, lock request time-out, snapshot conflict, throttling, failover and lost connections.
-#: https://learn.microsoft.com/sql/connect/ado-net/configurable-retry-logic lists the transient ones.
-TRANSIENT_MSSQL = frozenset(
-    {1205, 1222, 3960, 3935, 4060, 4221, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920}
-)
-#: SQLSTATE classes of a lost, refused or timed out connection, and of a rolled back transaction.
-TRANSIENT_SQLSTATES = ("08", "40", "HYT")
-#: What SQLite says when it cannot write or read for now; "locking protocol": no turn to read within its own 10 s.
-_TRANSIENT_SQLITE = (
-    "locked",
-    "locking protocol",
-    "busy",
-    "unable to open",
-    "disk I/O",
-    "disk is full",
-    "readonly",
-)
-
-
-#: SQL Server has rolled the whole transaction back so that another may pass: deadlock victim, snapshot conflict.
-_CONFLICT_ERRORS = frozenset({1205, 3960})
-#: how often a victim's work is done in all, and the longest pause between, in seconds
-CONFLICT_TRIES, CONFLICT_PAUSE_S = 4, 0.05
 
 
 class Database:
@@ -151,11 +125,11 @@ class Database:
         try:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
-            if _is_transient(error):
+            if is_transient(error):
                 declared.DATABASE_AWAY.inc()
-                if _is_conflict(error):
+                if is_conflict(error):
                     raise TransactionConflict(self._short(error)) from error
-                raise DatabaseUnavailable(self._short(error), maybe_done=_is_answer_lost(error)) from error
+                raise DatabaseUnavailable(self._short(error), maybe_done=is_answer_lost(error)) from error
             raise
 
     def _short(self, error: Exception) -> str:
@@ -189,79 +163,6 @@ class Database:
         """Close every pooled connection."""
         self._engine.dispose()
         self._alone.dispose()
-
-
-def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], object] = time.sleep) -> T:
-    """Run `work` until the database takes it, at most `for_s` seconds, with back-off and jitter.
-
-    Raises:
-        DatabaseUnavailable: it was away the whole time.
-    """
-    deadline = time.monotonic() + for_s
-    pause = 0.05
-    while True:
-        try:
-            return work()
-        except DatabaseUnavailable:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise
-            sleep(min(left, pause * random.uniform(0.5, 1.0)))
-            pause = min(pause * 2, 2.0)
-
-
-def retrying_conflicts(work: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
-    """Run `work`, a whole transaction, and run it again when it was a :class:`TransactionConflict`, a few times.
-
-    Raises:
-        DatabaseUnavailable: it was a victim each time, or the database is away.
-    """
-    for _ in range(CONFLICT_TRIES - 1):
-        try:
-            return work()
-        except TransactionConflict:
-            sleep(CONFLICT_PAUSE_S * random.uniform(0.2, 1.0))
-    return work()
-
-
-def is_unique_violation(error: DBAPIError) -> bool:
-    """True when `error` says that a unique key exists already (SQL Server 2601, 2627)."""
-    original = error.orig
-    if isinstance(original, sqlite3.IntegrityError):
-        return "UNIQUE" in str(original)
-    return bool(_mssql_numbers(original) & {2601, 2627})
-
-
-def _is_transient(error: Exception) -> bool:
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, DisconnectionError | PoolTimeout)
-    if error.connection_invalidated:
-        return True
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
-    state = str(original.args[0]) if original is not None and original.args else ""
-    return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
-
-
-def _is_answer_lost(error: Exception) -> bool:
-    """True when a statement was sent and its answer did not come. A connection that could not be made sent none."""
-    if not isinstance(error, DBAPIError) or error.statement is None or isinstance(error.orig, sqlite3.Error):
-        return False
-    state = str(error.orig.args[0]) if error.orig is not None and error.orig.args else ""
-    return error.connection_invalidated or state.startswith(("08", "HYT"))
-
-
-def _is_conflict(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and bool(_mssql_numbers(error.orig) & _CONFLICT_ERRORS)
-
-
-def _mssql_numbers(original: BaseException | None) -> set[int]:
-    # pyodbc gives the native error number only inside the message, at the end of each of the driver's records: before
-    # the name of the call that failed, the next record, or the end. Other numbers in brackets may be values: "The
-    # duplicate key value is (1205). (2627) (SQLExecDirectW)".
-    said = str(original.args[-1]) if original is not None and original.args else ""
-    return {int(number) for number in re.findall(r"\((\d+)\)(?= \(SQL|; \[\w{5}\] \[|\Z)", said)}
 
 
 def _create_engine(url: URL, pool_size: int, timeout_ms: int, driver: odbc.Driver | None, **more: Any) -> sa.Engine:

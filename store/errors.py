@@ -27,7 +27,7 @@ class DatabaseUnavailable(StoreError):
 class TransactionConflict(DatabaseUnavailable):
     """The database rolled the transaction back in favour of another one: a deadlock or a snapshot conflict.
 
-    `Database.write` raises it; :func:`store.database.retrying_conflicts` runs the transaction again.
+    `Database.write` raises it; :func:`store.retrying.retrying_conflicts` runs the transaction again.
     """
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import is_unique_violation, retrying_conflicts
+from store.driver_errors import is_unique_violation
 from store.event_queries import SELECT_ROW, EventQueries
 from store.event_rows import (
     BPMN_ERROR,
@@ -36,6 +36,7 @@ from store.event_rows import (
     Progress,
 )
 from store.models import event_log
+from store.retrying import retrying_conflicts
 from store.types import Constant, alone_with, fitting, given, length_of, marking, taking
 
 _e = event_log.c

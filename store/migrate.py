@@ -9,8 +9,9 @@ from alembic import command
 from alembic.config import Config
 
 from settings import settings_or_exit
-from store.database import Database, retrying
+from store.database import Database
 from store.errors import DatabaseUnavailable, InvalidDatabaseUrl, MigrationRunning, NoDriver
+from store.retrying import retrying
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import is_unique_violation
+from store.driver_errors import is_unique_violation
 from store.event_queries import IS_OPEN_ANSWER
 from store.models import event_log, process_store
 from store.process_queries import (

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from store.clock import now
-from store.database import Database, is_unique_violation
+from store.database import Database
+from store.driver_errors import is_unique_violation
 from store.event_rows import NewEvent
 from store.events import insert_event
 from store.models import topic_control

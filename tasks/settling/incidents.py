@@ -11,8 +11,8 @@ from typing import Any
 import redis
 
 from camunda_bridge.errors import BridgeError, NotFound
-from store.database import retrying
 from store.process_rows import ERROR, PENDING, Ending, ProcessRow
+from store.retrying import retrying
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.settling.instances import with_instance

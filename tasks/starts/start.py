@@ -13,9 +13,9 @@ from camunda_bridge.engine.instances import Started
 from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
-from store.database import retrying
 from store.errors import DatabaseUnavailable
 from store.process_rows import ERROR, PENDING, Ending, ProcessRow
+from store.retrying import retrying
 from tasks import app
 from tasks.broker.publish import SENT_AT, send_start, send_start_again
 from tasks.broker.start_throttle import pause_starts

@@ -16,9 +16,9 @@ from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import LockLost
 from camunda_bridge.executor import Execution
 from camunda_bridge.variables import Values, input_types, json_form
-from store.database import retrying
 from store.errors import DatabaseUnavailable
 from store.event_rows import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress
+from store.retrying import retrying
 from tasks.broker.step_message import StepMessage, correlation_id_of
 from tasks.runtime import runtime
 from tasks.topics.leases import Lease

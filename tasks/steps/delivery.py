@@ -13,10 +13,10 @@ from camunda_bridge.catching import is_caught
 from camunda_bridge.errors import BridgeError, DefinitionError, EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
 from camunda_bridge.task_fate import Fate, TaskEnd, ended_in_error, fate_of
-from store.database import retrying
 from store.errors import DatabaseUnavailable
 from store.event_rows import BPMN_ERROR, COMPLETING, LOST, Progress
 from store.process_rows import ERROR, OK
+from store.retrying import retrying
 from tasks.broker.notify import announce
 from tasks.fetching.follow import fetch_from_backlog
 from tasks.fetching.next_step import follow_step

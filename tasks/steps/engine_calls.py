@@ -6,10 +6,10 @@ engine's log shows whether it had accepted the first one.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from camunda_bridge.errors import EngineUnavailable, LockLost
 from camunda_bridge.task_fate import TaskEnd, fate_of
@@ -18,7 +18,7 @@ from tasks.runtime import runtime
 
 T = TypeVar("T")
 
-#: first and longest pause between two requests, in seconds
+#: longest first pause, and longest pause of all, between two requests, in seconds
 PAUSE_S, MAX_PAUSE_S = 0.1, 3.0
 
 
@@ -56,13 +56,10 @@ def call_with_retry(call: Callable[[], T]) -> T:
     Raises:
         EngineUnavailable: it did not answer in time.
     """
-    deadline = time.monotonic() + runtime().settings.lock_duration_ms / 1000
-    pause = PAUSE_S
-    while True:
-        try:
-            return call()
-        except EngineUnavailable:
-            if time.monotonic() + pause > deadline:
-                raise
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, MAX_PAUSE_S)
+    again = Retrying(
+        retry=retry_if_exception_type(EngineUnavailable),
+        stop=stop_before_delay(runtime().settings.lock_duration_ms / 1000),
+        wait=wait_random_exponential(multiplier=PAUSE_S, max=MAX_PAUSE_S),
+        reraise=True,
+    )
+    return again(call)

@@ -9,9 +9,9 @@ from camunda_bridge.context import ExecutionContext
 from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, EngineRefused
 from camunda_bridge.executor import Failed
-from store.database import retrying
 from store.event_rows import COMPLETING, FAILED, Progress
 from store.process_rows import ProcessRow
+from store.retrying import retrying
 from tasks.broker.step_message import StepMessage
 from tasks.fetching.next_step import follow_step
 from tasks.runtime import runtime

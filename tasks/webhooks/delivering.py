@@ -13,8 +13,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from settings import get_settings
 from store.clock import now
-from store.database import retrying
 from store.errors import DatabaseUnavailable
+from store.retrying import retrying
 from store.webhooks import DELIVERED, FAILED, PENDING, Claim, Delivery, Outcome
 from tasks import app
 from tasks.beat.rounds import isolated_part, process_rows

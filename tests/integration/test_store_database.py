@@ -18,11 +18,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from store.bookmarks import BookmarkStore
 from store.clock import now
-from store.database import Database, is_unique_violation, retrying, retrying_conflicts
+from store.database import Database
+from store.driver_errors import is_unique_violation
 from store.errors import DatabaseUnavailable, TransactionConflict
 from store.models import bookmark
 from store.process_rows import NewProcess
 from store.processes import ProcessStore
+from store.retrying import retrying, retrying_conflicts
 
 #: holds a write lock on the file until its standard input ends
 LOCKER = """

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from store.database import Database, retrying
+from store.database import Database
 from store.event_rows import (
     BPMN_ERROR,
     COMPLETED,
@@ -25,6 +25,7 @@ from store.event_rows import (
 )
 from store.events import EventStore
 from store.events import close as close_within
+from store.retrying import retrying
 from tests.integration.conftest import Clock
 from tests.integration.threads import together
 

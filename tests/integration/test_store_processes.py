@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from store.database import Database, retrying
+from store.database import Database
 from store.event_rows import COMPLETED, COMPLETING, AttemptKey, NewEvent, Progress
 from store.events import EventStore
 from store.models import process_store
 from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
 from store.processes import ProcessStore
+from store.retrying import retrying
 from tests.integration.conftest import Clock
 from tests.integration.threads import together
 

@@ -9,13 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from store import retention
-from store.database import Database, retrying
+from store.database import Database
 from store.event_rows import NewEvent
 from store.events import EventStore
 from store.models import event_log, process_store
 from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
 from store.processes import ProcessStore
 from store.retention import Retention
+from store.retrying import retrying
 from tests.integration.conftest import Clock
 from tests.integration.threads import together
 

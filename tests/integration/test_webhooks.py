@@ -9,9 +9,10 @@ import pytest
 
 from settings import Settings
 from store import webhooks
-from store.database import Database, retrying
+from store.database import Database
 from store.process_rows import ERROR, OK, Ending, NewProcess
 from store.retention import Retention
+from store.retrying import retrying
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
 from tasks import runtime as runtime_module
 from tasks.runtime import Runtime, runtime

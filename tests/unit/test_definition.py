@@ -12,8 +12,9 @@ import pytest
 from marshmallow import Schema, fields
 
 from camunda_bridge.context import CONTEXT_VARIABLE, StepContext
-from camunda_bridge.definition import ProcessDefinition, Registry, define_process, load_processes
+from camunda_bridge.definition import ProcessDefinition, define_process
 from camunda_bridge.errors import DefinitionError
+from camunda_bridge.registry import Registry, load_processes
 
 BPMN = (
     '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" '

@@ -10,7 +10,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from app.openapi.json_schema import describe, ecma_pattern
 from app.openapi.spec import operations
-from camunda_bridge.definition import Registry, define_process
+from camunda_bridge.definition import define_process
+from camunda_bridge.registry import Registry
 from tests.unit.facade import USER, Facade
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from camunda_bridge.check import CODES, Finding, check
-from camunda_bridge.definition import Registry, load_processes
+from camunda_bridge.registry import Registry, load_processes
 
 #: process key -> the faults that it was written to have: element, code, what the message must name
 FAULTS: dict[str, list[tuple[str, str, str]]] = {

@@ -1,0 +1,71 @@
+"""What an error of a database driver means: transient, a conflict, an answer that was lost, a duplicate key."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+#: SQL Server: deadlock victim, lock request time-out, snapshot conflict, throttling, failover and lost connections.
+#: https://learn.microsoft.com/sql/connect/ado-net/configurable-retry-logic lists the transient ones.
+TRANSIENT_MSSQL = frozenset(
+    {1205, 1222, 3960, 3935, 4060, 4221, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920}
+)
+#: SQLSTATE classes of a lost, refused or timed out connection, and of a rolled back transaction.
+TRANSIENT_SQLSTATES = ("08", "40", "HYT")
+#: What SQLite says when it cannot write or read for now; "locking protocol": no turn to read within its own 10 s.
+_TRANSIENT_SQLITE = (
+    "locked",
+    "locking protocol",
+    "busy",
+    "unable to open",
+    "disk I/O",
+    "disk is full",
+    "readonly",
+)
+
+
+#: SQL Server has rolled the whole transaction back so that another may pass: deadlock victim, snapshot conflict.
+_CONFLICT_ERRORS = frozenset({1205, 3960})
+
+
+def is_unique_violation(error: DBAPIError) -> bool:
+    """True when `error` says that a unique key exists already (SQL Server 2601, 2627)."""
+    original = error.orig
+    if isinstance(original, sqlite3.IntegrityError):
+        return "UNIQUE" in str(original)
+    return bool(_mssql_numbers(original) & {2601, 2627})
+
+
+def is_transient(error: Exception) -> bool:
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, DisconnectionError | PoolTimeout)
+    if error.connection_invalidated:
+        return True
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return isinstance(error, OperationalError) and any(word in str(original) for word in _TRANSIENT_SQLITE)
+    state = str(original.args[0]) if original is not None and original.args else ""
+    return state.startswith(TRANSIENT_SQLSTATES) or bool(_mssql_numbers(original) & TRANSIENT_MSSQL)
+
+
+def is_answer_lost(error: Exception) -> bool:
+    """True when a statement was sent and its answer did not come. A connection that could not be made sent none."""
+    if not isinstance(error, DBAPIError) or error.statement is None or isinstance(error.orig, sqlite3.Error):
+        return False
+    state = str(error.orig.args[0]) if error.orig is not None and error.orig.args else ""
+    return error.connection_invalidated or state.startswith(("08", "HYT"))
+
+
+def is_conflict(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and bool(_mssql_numbers(error.orig) & _CONFLICT_ERRORS)
+
+
+def _mssql_numbers(original: BaseException | None) -> set[int]:
+    # pyodbc gives the native error number only inside the message, at the end of each of the driver's records: before
+    # the name of the call that failed, the next record, or the end. Other numbers in brackets may be values: "The
+    # duplicate key value is (1205). (2627) (SQLExecDirectW)".
+    said = str(original.args[-1]) if original is not None and original.args else ""
+    return {int(number) for number in re.findall(r"\((\d+)\)(?= \(SQL|; \[\w{5}\] \[|\Z)", said)}
