@@ -21,8 +21,8 @@ CONFLICT_TRIES = 4
 CONFLICT_PAUSE_S = (0.01, 0.05)
 
 
-def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], object] = time.sleep) -> T:
-    """Run `work` until the database is available, with exponential back-off and jitter; no new run after `for_s` seconds.
+def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Run `work` until the database is available, with exponential back-off and jitter, for about `for_s` seconds.
 
     Raises:
         DatabaseUnavailable: the whole time.
@@ -37,7 +37,7 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], ob
     return again(work)
 
 
-def retrying_conflicts(work: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
+def retrying_conflicts(work: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
     """Run `work`, a whole transaction, and run it again after a :class:`TransactionConflict`, a few times.
 
     Raises:
