@@ -12,6 +12,7 @@ from tasks import app
 from tasks.runtime import runtime
 from tasks.settling.instances import instances_of
 from telemetry import log_context
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def close_in_engine(row: ProcessRow) -> bool:
     for instance_id in found:
         runtime().engine.delete_instance(instance_id, f"ended from outside as {row.status}")
         runtime().events.forget_outcomes(row.correlation_id, instance_id)
+        crash_point("cancel: instance deleted, row not closed")
     if not found and row.claim_until is not None and row.claim_until > now():
         return False
     runtime().processes.close_in_engine(row.id)

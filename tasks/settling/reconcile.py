@@ -31,6 +31,7 @@ from tasks.settling.incidents import settle_incident
 from tasks.settling.instances import with_instance
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
 from tasks.settling.settle import OURSELVES, ops_event, reopen, settle
+from telemetry.crash_points import crash_point
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ def resend_starts() -> None:
     queued = _queued_starts()
     rows = runtime().processes.take_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
     missing = [row for row in rows if str(row.id) not in queued]
+    if missing:
+        crash_point("reconcile: lost start found, not enqueued")
 
     def send(row: ProcessRow) -> None:
         send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
@@ -270,6 +273,7 @@ def _resolve(row: EventRow) -> None:
     phase = _what_became_of(row)
     if phase is None:
         return
+    crash_point("reconcile: end of an attempt found, not written")
     attempt = AttemptKey(row.external_task_id or "", row.lock_token or "")
     # A response step's attempt is closed with its process's row, or not at all.
     if (phase == COMPLETED and _settle_by(row, attempt)) or runtime().events.close(attempt, phase):

@@ -20,6 +20,7 @@ from tasks.broker.results import open_result, publish_result
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import enqueue, write_delivery
 from telemetry import tracing
+from telemetry.crash_points import crash_point
 from telemetry.logs.redaction import shown, shown_error
 from telemetry.metrics import declared
 
@@ -63,8 +64,10 @@ def settle_step(
         claim = write_delivery(connection, process_id) if won and has_callback else None
     if won:
         declared.ENDED.labels(process_key, ending.status).inc()
+        crash_point("settle: row ended, result not published")
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
     if claim is not None:
+        crash_point("settle: webhook written, not enqueued")
         enqueue(claim)
     return won
 
@@ -97,10 +100,12 @@ def settle(
         was_late = not won and _record_lost_race(connection, row.id, ending, actor=actor, as_found=as_found)
     if won:
         declared.ENDED.labels(row.process_key, ending.status).inc()
+        crash_point("settle: row ended from outside, result not published")
         wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     elif was_late or confirm is not None:
         announce(row.correlation_id)
     if claim is not None:
+        crash_point("settle: webhook of an end from outside written, not enqueued")
         enqueue(claim)
     return won
 

@@ -26,6 +26,7 @@ from tasks.runtime import runtime
 from tasks.settling.instances import adopt
 from tasks.settling.settle import settle
 from telemetry import log_context, tracing
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
         return
     log_context.bind(correlation_id=row.correlation_id, traceability_id=row.traceability_id)
     tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
+    crash_point("start: row claimed, instance not started")
     try:
         # A claim before ours may have started an instance that nobody wrote down.
         instance = (_adopt(row) if row.claim_token else None) or _start(row, traceparent)
@@ -86,9 +88,11 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
         _give_up(row, error)
         return
     log_context.bind(process_instance_id=instance.id)
+    crash_point("start: instance started, not recorded")
     recorded = retrying(
         lambda: runtime().processes.record_instance(row_id, instance.id, while_pending=True), for_s=CLAIM_MARGIN_S / 2
     )
+    crash_point("start: instance recorded, not followed")
     if recorded or _is_still_wanted(row_id, instance.id):
         follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
 

@@ -29,6 +29,7 @@ from tasks.webhooks.schedule import outcome_of
 from tasks.webhooks.signing import MEDIA_TYPE, event, signed_headers
 from tasks.webhooks.urls import check, shown
 from telemetry import log_context
+from telemetry.crash_points import crash_point
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ def enqueue_due() -> int:
     if room <= 0:
         return 0
     claims = runtime().webhooks.take_due(limit=room, for_s=queued_for_s())
+    if claims:
+        crash_point("webhook: due delivery claimed, not enqueued")
     process_rows("webhooks", claims, send_delivery, key=lambda claim: str(claim.id), release=runtime().webhooks.release)
     return len(claims)
 
@@ -79,8 +82,10 @@ def deliver_webhook(delivery_id: str, token: str, correlation_id: str | None = N
         log.info("webhook %s is not ours to deliver", delivery_id)
         return
     delivery, claim = begun
+    crash_point("webhook: attempt begun, not posted")
     outcome = _attempt(delivery)
     declared.WEBHOOK_ATTEMPTS.labels(_counted_as(outcome)).inc()
+    crash_point("webhook: posted, not recorded")
     try:
         retrying(lambda: runtime().webhooks.record(claim, outcome), for_s=RECORD_S)
     except DatabaseUnavailable as error:
