@@ -8,7 +8,7 @@ import http.client
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,8 @@ from tests.unit.scripted_server import ScriptedServer
 HOOK = ROOT / "tests" / "support" / "crash"
 #: scenarios that run at the same time: each has the steps of one process, and kills one worker process
 AT_ONCE = 6
+#: how often a scenario is played until a process comes to its moment: the crash of another may have led around it
+ROUNDS = 3
 #: seconds in which a scenario comes to its end: locks of 3 s, claims of 22 s, rounds of 1 s, on a busy machine
 END_S = 120.0
 
@@ -53,31 +55,21 @@ class Crashes:
         return (self.folder / f"hit-{quote(moment, safe='')}").exists()
 
 
-@dataclass
-class Client:
+class PatientApi(Api):
     """A client that sends a request again when its connection breaks, as clients of the API are told to."""
 
-    api: Api
-
-    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+    def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request, or several until one is answered."""
         deadline = time.monotonic() + END_S
         while True:
             try:
-                answer = self.api.call(method, path, body, headers)
+                answer = super().call(method, path, body, headers)
             except (OSError, http.client.HTTPException):
                 answer = None
             if answer is not None and answer.status not in (500, 502, 503):
                 return answer
             assert time.monotonic() < deadline, f"{method} {path}: {answer}"
             time.sleep(0.2)
-
-    def status(self, correlation_id: str) -> dict[str, Any]:
-        body: dict[str, Any] = self.call("GET", f"/api/process/status/{correlation_id}").body
-        return body
-
-    def start(self, process: str, variables: dict[str, Any], correlation_id: str, **more: Any) -> Answer:
-        body = {"processKey": process, "variables": variables, "correlationId": correlation_id, **more}
-        return self.call("POST", "/api/process/start", body)
 
 
 @dataclass
@@ -96,9 +88,9 @@ class Scene:
         return self.folder / f"{self.id}.notes"
 
     @property
-    def client(self) -> Client:
+    def client(self) -> Api:
         """A client of the API."""
-        return Client(self.world.api)
+        return self.world.api
 
     def start(self, process: str = "patient", **variables: Any) -> None:
         """Start the process and do not wait for its end."""
@@ -118,15 +110,15 @@ class Scene:
         """The first answer about the process for which this holds."""
 
         def look() -> dict[str, Any] | None:
-            row = self.client.status(self.id)
+            row: dict[str, Any] = self.client.status(self.id).body
             return row if is_true(row) else None
 
-        found: dict[str, Any] = eventually(look, END_S, f"{self.id}: {self.client.status(self.id)}")
+        found: dict[str, Any] = eventually(look, END_S, f"{self.id}: {self.client.status(self.id).body}")
         return found
 
     def check_books(self, handlers: int = 1) -> None:
         """One instance, nothing of it left running; the engine's log and ours agree; `work` had one effect."""
-        row = self.client.status(self.id)
+        row = self.client.status(self.id).body
         eventually(lambda: not self.world.has_open_instance(self.id), END_S, f"{self.id}: its instance has ended")
         found = requests.get(
             f"{self.world.engine_url}/history/process-instance",
@@ -214,7 +206,7 @@ def is_retried(scene: Scene) -> None:
 def gets_a_message(scene: Scene) -> None:
     """A message lets the process go on."""
     scene.start("awaits-message")
-    body = {"messageName": "decided", "variables": {}}
+    body = {"messageName": "payment", "variables": {}}
 
     def is_sent() -> bool:
         answer = scene.client.call("POST", f"/api/process/{scene.id}/message", body)
@@ -245,7 +237,9 @@ def is_told(scene: Scene) -> None:
 
 
 def _is_told(scene: Scene) -> None:
-    eventually(lambda: scene.client.status(scene.id)["callback"]["status"] == "delivered", END_S, "a delivered webhook")
+    eventually(
+        lambda: scene.client.status(scene.id).body["callback"]["status"] == "delivered", END_S, "a delivered webhook"
+    )
     told = [seen for seen in list(scene.receiver.seen) if seen.path == f"/{scene.id}"]
     assert len({seen.headers["webhook-id"] for seen in told}) == 1
 
@@ -327,7 +321,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterato
         **SETTINGS,
         "CRASH_POINTS": str(crashes.folder),
         "PYTHONPATH": os.pathsep.join([str(HOOK), str(ROOT)]),
-        "STEPS_IN_PLACE_MS": 300,
+        "STEPS_IN_PLACE_MS": 2_000,
         "CALLBACK_HOSTS": "http://127.0.0.1:*",
         "CALLBACK_SECRETS": SECRET,
         "CALLBACK_INTERVAL_MS": 300,
@@ -338,13 +332,16 @@ def played(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterato
     with broken_world(folder, engine_url, settings, parts) as world, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def play(moment: str) -> bool:
-            scene = Scene(world, crashes, receiver, folder)
-            key = moment if moment in AFTER else ""
-            for armed in filter(None, (moment, AFTER.get(key))):
-                crashes.arm(armed, "*" if armed in OF_ANY else scene.id)
-            SCENARIOS[moment](scene)
-            return crashes.was_hit(moment)
+            for _ in range(ROUNDS):
+                scene = Scene(world, crashes, receiver, folder)
+                for armed in filter(None, (moment, AFTER.get(moment))):
+                    crashes.arm(armed, "*" if armed in OF_ANY else scene.id)
+                SCENARIOS[moment](scene)
+                if crashes.was_hit(moment):
+                    return True
+            return False
 
+        world.api = PatientApi(world.stack.url)
         # One that arms the moment of another comes behind that.
         order = sorted(SCENARIOS, key=lambda moment: moment in AFTER)
         yield {moment: pool.submit(play, moment) for moment in order}
