@@ -18,7 +18,7 @@ from kombu.asynchronous import Hub, get_event_loop, set_event_loop
 from structlog.contextvars import clear_contextvars, get_contextvars
 
 from tasks.worker.bootsteps import report_killed_child
-from tasks.worker.shutdown import cutting_off, has_ended
+from tasks.worker.shutdown import grace_expired, has_ended
 from tests.unit.facade import Facade
 
 BODY = {"version": 1, "id": "external", "topic": "onboard-user.respond", "instanceId": "pi", "businessKey": "order-1"}
@@ -32,7 +32,7 @@ def loop() -> Iterator[Hub]:
     yield hub
     set_event_loop(before)
     hub.close()
-    cutting_off.clear()
+    grace_expired.clear()
     clear_contextvars()
 
 
@@ -49,7 +49,7 @@ def test_child_that_dies_with_a_step_is_reported(facade: Facade, client: redis.R
 
 
 def test_child_that_is_cut_off_has_not_failed(facade: Facade, client: redis.Redis, loop: Hub) -> None:
-    cutting_off.set()
+    grace_expired.set()
     die()
     assert client.llen("settling") == 0
 

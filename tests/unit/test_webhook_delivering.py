@@ -159,7 +159,7 @@ def test_attempts_that_kill_their_worker_end_too(
         given = message(client)
     deliver_webhook(*given)
     assert (latest(hooks).status, receiver.seen) == (FAILED, [])
-    assert latest(hooks).last_error == "what came of the last attempt is not known"
+    assert latest(hooks).last_error == "the result of the last attempt is unknown"
 
 
 def test_host_that_is_not_allowed_any_more_is_told_nothing(
