@@ -56,7 +56,6 @@ class Heartbeat(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Begin, each time the consumer has connected."""
         _batch_events(consumer)
-        _acknowledge_nothing(consumer)
         if self._throttle is None:
             self._throttle = StartThrottle(consumer)
         self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, self._throttle))
@@ -95,14 +94,6 @@ def _say_alive(hostname: str) -> None:
         beat(hostname)
     except OSError as error:
         log.warning("file for tasks.alive not written: %s", error)
-
-
-def _acknowledge_nothing(consumer: Any) -> None:
-    """Save one transaction with the broker for each message: every queue here is declared without acknowledgement.
-
-    kombu's Redis transport keeps no list of such messages, and yet removes each from it when Celery acknowledges it.
-    """
-    consumer.task_consumer.channel.basic_ack = lambda *_tag, **_options: None
 
 
 def _batch_events(consumer: Any) -> None:

@@ -85,7 +85,7 @@ def test_variable_that_cannot_be_read_stops_nobody_who_does_not_use_it(run_proce
 def test_variable_that_cannot_be_read_is_named_by_the_incident_of_whoever_uses_it(run_process: Run) -> None:
     run = run_process(odd_values, replace={"make": lambda given: {"until": given["validUntil"]}})
     assert run.status == "incident"
-    assert "input of odd-values.make: variable 'validUntil' is no Date that can be read" in (run.error or {})["message"]
+    assert "input of odd-values.make: variable 'validUntil' can't be read as Date" in (run.error or {})["message"]
     assert len(run.events) == 1
     with pytest.raises(VariableError, match="'validUntil'"):
         run.variables["validUntil"]

@@ -129,7 +129,7 @@ def test_variable_that_cannot_be_read_does_not_keep_the_handler_from_running() -
 def test_handler_that_uses_what_cannot_be_read_fails_at_once_by_its_name(use: Callable[..., Any]) -> None:
     outcome = failed(run(use, from_engine(BROKEN)))
     assert outcome.final
-    assert outcome.message.startswith("input of order.charge: variable 'validUntil' is no Date that can be read")
+    assert outcome.message.startswith("input of order.charge: variable 'validUntil' can't be read as Date")
 
 
 def test_variable_that_cannot_be_read_is_an_invalid_input_where_the_schema_names_it() -> None:

@@ -245,7 +245,7 @@ def test_content_that_is_not_what_its_type_says_fails_whoever_reads_it_by_name(k
     values = from_engine(variables)
     assert values["fine"] == 1
     assert ("amount" in values, len(values), list(values)) == (True, 2, ["amount", "fine"])
-    with pytest.raises(VariableError, match=f"'amount' is no {kind}"):
+    with pytest.raises(VariableError, match=f"'amount' can't be read as {kind}"):
         values["amount"]
     assert to_document(variables)[0] == {"amount": value, "fine": 1}
     assert json_form(values) == {"amount": value, "fine": 1}
