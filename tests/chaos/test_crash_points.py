@@ -23,8 +23,8 @@ from tests.chaos.conftest import SETTINGS
 from tests.support.accounting import attempts
 from tests.support.api import Answer, Api, eventually
 from tests.support.ledger import check_tokens
+from tests.support.scripted_server import ScriptedServer
 from tests.support.world import World, broken_world
-from tests.unit.scripted_server import ScriptedServer
 
 HOOK = ROOT / "tests" / "support" / "crash"
 #: scenarios that run at the same time: each has the steps of one process, and kills one worker process
