@@ -79,7 +79,7 @@ class Variables(EngineApi):
         # What Java's JSON writer has no form for is refused with 400: with its words as plain text, or without any in
         # a document, as it comes. Which of the two differs from one start of the same engine to the next.
         response = self.session.request(
-            "GET", self._url + path, takes=lambda it: it.status_code == 400 and not it.body.lstrip().startswith(b"<")
+            "GET", self._url + path, accepts=lambda it: it.status_code == 400 and not it.body.lstrip().startswith(b"<")
         )
         if response.status_code == 400:
             raise VariableError(f"its JSON writer refuses it: {response.text[:300]}")

@@ -128,5 +128,5 @@ def test_partner_that_answers_garbage_is_tried_again_and_ends_in_an_incident(
     assert ended.body["incidentId"]
     attempts = [event for event in api.events(answer.body["traceabilityId"]) if event["phase"] == "failed"]
     assert len(attempts) == 4  # the first and three retries
-    assert "no JSON" in attempts[0]["businessActionResponse"]["message"]
+    assert "without JSON" in attempts[0]["businessActionResponse"]["message"]
     assert "PartnerError" in attempts[0]["errorDetails"]

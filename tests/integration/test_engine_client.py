@@ -115,10 +115,10 @@ def test_content_is_taken_from_the_engine_alone(engine: Engine, key: str) -> Non
     task, _ = start_and_fetch(engine, key, "a", file=File("page.html", b"<html>", "text/html"), bytes=b"{}")
     contents = TaskContents(engine, task.id, task.process_instance_id)
     assert (contents.data("file"), contents.data("bytes")) == (b"<html>", b"{}")
-    with pytest.raises(VariableError, match="'nothing' is gone"):
+    with pytest.raises(VariableError, match="'nothing' no longer exists"):
         contents.data("nothing")
     # A document, or a page of somebody before the engine, is no content.
-    with pytest.raises(EngineUnavailable, match="not the engine"):
+    with pytest.raises(EngineUnavailable, match="something other than the engine"):
         engine.session.download("/version")
 
 

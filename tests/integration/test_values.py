@@ -85,7 +85,7 @@ def test_variable_that_cannot_be_read_stops_nobody_who_does_not_use_it(run_proce
 def test_variable_that_cannot_be_read_is_named_by_the_incident_of_whoever_uses_it(run_process: Run) -> None:
     run = run_process(odd_values, replace={"make": lambda given: {"until": given["validUntil"]}})
     assert run.status == "incident"
-    assert "input of odd-values.make: variable 'validUntil' is no Date that can be read" in (run.error or {})["message"]
+    assert "input of odd-values.make: variable 'validUntil' can't be read as Date" in (run.error or {})["message"]
     assert len(run.events) == 1
     with pytest.raises(VariableError, match="'validUntil'"):
         run.variables["validUntil"]
@@ -154,8 +154,8 @@ def test_list_of_an_input_mapping_passes_a_schema(run_process: Run, step_context
 @pytest.mark.parametrize(
     ("output", "why"),
     [
-        ({"executionContext": {"processId": "not-a-uuid"}}, "variable 'executionContext' is reserved"),
-        ({"n" * 300: 1}, "variable name of 300 characters; the engine keeps 255"),
+        ({"executionContext": {"processId": "not-a-uuid"}}, "variable name 'executionContext' is reserved"),
+        ({"n" * 300: 1}, f"variable name {'n' * 30!r}… has 300 characters; at most 255 are allowed"),
     ],
 )
 def test_name_that_a_handler_cannot_give_is_an_incident_at_once(

@@ -251,7 +251,7 @@ def test_step_whose_error_starts_an_asynchronous_event_subprocess_pauses() -> No
 
 @pytest.mark.parametrize("text", ["", "no xml", "<definitions>", b"\xff\xfe\x00", "<a/><b/>", '<?xml version="9"?>'])
 def test_file_that_is_no_xml_is_refused(text: str | bytes) -> None:
-    with pytest.raises(DefinitionError, match="no XML"):
+    with pytest.raises(DefinitionError, match="is not XML"):
         parse(text)
 
 

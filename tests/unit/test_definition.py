@@ -95,7 +95,7 @@ def test_missing_or_broken_bpmn_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match=r"'order'.*order\.bpmn"):
         process.bpmn()
     process.bpmn_path.write_text("<definitions>")
-    with pytest.raises(DefinitionError, match=r"'order'.*order\.bpmn.*no XML"):
+    with pytest.raises(DefinitionError, match=r"'order'.*order\.bpmn.*is not XML"):
         process.bpmn()
 
 

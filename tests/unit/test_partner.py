@@ -92,7 +92,7 @@ def test_answer_without_json_is_an_error_with_its_status(client: PartnerClient) 
     error = refused(client, "garbage-1", "key-1")
     assert error.status == 200
     assert "html" in error.body
-    assert "no JSON" in str(error)
+    assert "without JSON" in str(error)
 
 
 def test_slow_call_is_given_up_in_time(stub: PartnerStub) -> None:

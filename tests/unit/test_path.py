@@ -175,5 +175,5 @@ def test_link_is_passed_through() -> None:
 
 
 def test_broken_file_is_no_diagram() -> None:
-    with pytest.raises(DefinitionError, match="no XML"):
+    with pytest.raises(DefinitionError, match="is not XML"):
         read("<definitions")
