@@ -80,12 +80,12 @@ def parse_date(value: str) -> datetime:
     return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
-def in_one_form(document: Any) -> Any:
+def with_rfc3339_dates(document: Any) -> Any:
     """The JSON that the engine made of a Java object, with dates in the form that this project writes (RFC 3339)."""
     if isinstance(document, list):
-        return [in_one_form(item) for item in document]
+        return [with_rfc3339_dates(item) for item in document]
     if isinstance(document, dict):
-        return {name: in_one_form(item) for name, item in document.items()}
+        return {name: with_rfc3339_dates(item) for name, item in document.items()}
     if isinstance(document, str) and _DATE.fullmatch(document):
         try:
             return rfc3339(parse_date(document))

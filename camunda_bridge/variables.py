@@ -31,7 +31,7 @@ from uuid import UUID
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.errors import VariableError
 from camunda_bridge.json_form import MAX_DEPTH, TOO_DEEP, is_deeper, json_form, rfc3339
-from camunda_bridge.kinds import File, Raw, Typed, format_date, in_one_form, parse_date
+from camunda_bridge.kinds import File, Raw, Typed, format_date, parse_date, with_rfc3339_dates
 from camunda_bridge.reading import Contents, from_document, from_engine, input_types, to_document
 from camunda_bridge.values import Values
 
@@ -46,7 +46,6 @@ __all__ = [
     "format_date",
     "from_document",
     "from_engine",
-    "in_one_form",
     "input_types",
     "json_form",
     "outgoing",
@@ -54,6 +53,7 @@ __all__ = [
     "to_document",
     "to_engine",
     "utf16_length",
+    "with_rfc3339_dates",
 ]
 
 #: longest text of a String variable, in UTF-16 code units, as the engine counts

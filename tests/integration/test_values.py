@@ -96,7 +96,7 @@ def test_object_that_java_cannot_write_as_json_is_named_by_the_incident(run_proc
     assert run.status == "incident"
     why = "input of odd-values.make: variable 'clock' is a Java object of org.joda.time.DateTime"
     assert why in (run.error or {})["message"]
-    assert "JSON writer refuses it" in (run.error or {})["message"]
+    assert "JSON writer refused the object" in (run.error or {})["message"]
 
 
 @pytest.mark.parametrize("text", ["{not json", "", "[" * 600 + "]" * 600])
