@@ -24,12 +24,12 @@ test: setup-test setup-browser setup-docs ## the whole test suite; ARGS="..." go
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/contract tests/integration tests/property processes
+	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/facade tests/contract tests/integration tests/property processes
 	$(PYTEST) tests/chaos tests/e2e
 endif
 
-test-unit: setup-dev ## the tests that start nothing
-	$(PYTEST) tests/unit $(ARGS)
+test-unit: setup-dev ## the tests that start nothing, half a minute
+	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit $(ARGS)
 
 test-chaos: setup-test ## the tests that kill things
 	$(PYTEST) tests/chaos $(ARGS)

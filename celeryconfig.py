@@ -5,9 +5,11 @@ from __future__ import annotations
 from kombu import Exchange, Queue
 
 from settings import get_settings
+from tasks.broker import transport
 from tasks.processes import registry
 
 _settings = get_settings()
+transport.register()
 
 
 def _queue(name: str) -> Queue:

@@ -19,6 +19,7 @@ from tasks.broker.publish import BROKER_ERRORS
 from tasks.runtime import runtime
 from tasks.settling.instances import with_instance
 from tasks.webhooks.documents import rfc3339
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def erase(row: ProcessRow, *, actor: str) -> Erasure:
         app.backend.forget(str(row.id))
     except BROKER_ERRORS as error:
         log.warning("result of an erased process is left to expire: %s", error)
+    crash_point("erase: history deleted, rows not deleted")
     erasure = str(uuid.uuid4())
     events = 0
     while True:

@@ -12,6 +12,7 @@ from store.process_rows import ProcessRow
 from tasks.runtime import runtime
 from tasks.settling.instances import with_instance
 from tasks.settling.settle import ops_event, record_ops
+from telemetry.crash_points import crash_point
 
 
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
@@ -37,6 +38,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
         maybe_done = isinstance(error, EngineUnavailable) and error.maybe_done
         known = "the process may have the message" if maybe_done else "the message was not delivered"
         raise as_answer(error, known) from error
+    crash_point("message: correlated, not followed")
     follow_at_once(row, instance_id)
     event = ops_event(
         row,

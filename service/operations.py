@@ -11,6 +11,7 @@ from tasks.broker.publish import send_close
 from tasks.errors import BrokerUnavailable
 from tasks.settling.outcome import settle_answered
 from tasks.settling.settle import ops_event, settle
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
     )
     won = settle(row, ending, event=event, by_ops=True)
     if won:
+        crash_point("cancel: row ended, deletion not enqueued")
         try:
             send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
         except BrokerUnavailable as error:

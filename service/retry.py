@@ -17,6 +17,7 @@ from tasks.settling.incidents import incident_lock
 from tasks.settling.instances import with_instance
 from tasks.settling.settle import ops_event, record_ops, reopen
 from telemetry import tracing
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +85,11 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
         write_down(lambda: record_ops(event), f"retry of {row.correlation_id}")
         follow_at_once(row, instance_id)
         raise OperationUnavailable(f"{event.result}, then: {fault}; call again for the others") from fault
+    crash_point("retry: engine has the retries, row not reopened")
     # After the engine: if the step has ended well meanwhile, the row is `ok` and stays so. If it is never written, the
     # row says `error` until the process ends.
     write_down(lambda: reopen(row, event), f"retry of {row.correlation_id}")
+    crash_point("retry: row reopened, not followed")
     follow_at_once(row, instance_id)
     return True
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DisconnectionError
 from store import clock
 from store.driver import Driver
 from store.errors import MigrationRunning
+from store.freetds import DRIVER_NAME
 
 #: What filtered indexes need: without it SQL Server neither makes or uses such an index nor lets anybody write to its
 #: table (error 1934). https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql has the list.
@@ -26,8 +27,6 @@ FILTERED_INDEXES = (
 SESSION = f"{FILTERED_INDEXES}; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {{}}"
 #: What :mod:`store.clock` goes by; as DATETIME, which every driver gives as a time.
 SERVER_TIME = "SELECT CAST(SYSUTCDATETIME() AS DATETIME)"
-#: Before FreeTDS rolls back: see :func:`_let_rollback_find_something`.
-TO_ROLL_BACK = "IF @@TRANCOUNT = 0 BEGIN TRANSACTION"
 #: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of
 #: its own in the server's cache.
 TEXT_LENGTH = 4000
@@ -61,7 +60,7 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
     # The time-outs of connecting and of each statement, in whole seconds: pyodbc knows no finer. Locks do.
     seconds = max(1, round(timeout_ms / 1000))
     engine = sa.create_engine(
-        url,
+        url.set(drivername=DRIVER_NAME) if driver.is_freetds else url,
         connect_args={"timeout": seconds},
         # Whoever takes a connection commits or rolls back: a rollback more would be a round trip for nothing.
         pool_reset_on_return=None,
@@ -69,9 +68,6 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
         use_setinputsizes=not driver.is_freetds,
         **options,
     )
-
-    if driver.is_freetds:
-        _let_rollback_find_something(engine)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -107,27 +103,6 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
                 sizes[parameter] = (size, TEXT_LENGTH, 0)
 
     return engine
-
-
-def _let_rollback_find_something(engine: sa.Engine) -> None:
-    """Make a rollback harmless when the server has rolled back already, as XACT_ABORT lets it do at an error.
-
-    FreeTDS then asks for a rollback of nothing, and its error 3903 would hide the one that told why: a duplicate key, a
-    deadlock. Microsoft's driver keeps count itself.
-    """
-    roll_back = engine.dialect.do_rollback
-
-    def begin_and_roll_back(connection: Any) -> None:
-        if not connection.autocommit:
-            cursor = connection.cursor()
-            try:
-                cursor.execute(TO_ROLL_BACK)
-            finally:
-                cursor.close()
-        roll_back(connection)
-
-    # of this engine's own dialect
-    vars(engine.dialect)["do_rollback"] = begin_and_roll_back
 
 
 def reads_without_locks(connection: Connection) -> bool:

@@ -22,7 +22,7 @@ from celery.utils.nodenames import default_nodename, host_format
 
 from settings import get_settings
 
-#: seconds of silence after which a worker counts as dead; one that waits for Redis asks for it each 30 s at the latest
+#: seconds without a beat after which a worker counts as dead; one that waits for Redis tries every 30 s at the latest
 SILENCE_S = 60.0
 #: seconds between two tries
 PAUSE_S = 10.0
@@ -37,12 +37,12 @@ def beat_file(node: str) -> Path:
 
 
 def beat(node: str) -> None:
-    """This worker lives.
+    """Write the file of this worker: it is alive.
 
     Raises:
         OSError: the file cannot be written.
     """
-    # The folder may be everybody's: a link that somebody laid there is not followed.
+    # Other users may write to the folder: a symbolic link there is not followed.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     descriptor = os.open(beat_file(node), flags, 0o600)
     try:
@@ -52,13 +52,13 @@ def beat(node: str) -> None:
 
 
 def stop_beating(node: str) -> None:
-    """This worker goes."""
+    """Delete the file of this worker, which stops."""
     with suppress(OSError):
         beat_file(node).unlink()
 
 
 def verdict(node: str, *, silence_s: float = SILENCE_S) -> tuple[bool, str]:
-    """Whether the worker lives, and what is known of it."""
+    """Whether the worker is alive, and a line about it."""
     try:
         silent_s = time.time() - beat_file(node).stat().st_mtime
     except OSError as error:
@@ -83,7 +83,7 @@ def _redis_answers() -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tasks.alive", description="Exit code 0 if this worker is alive.")
     parser.add_argument("--hostname", "-n", help="what the worker was given (celery@%%h without it)")
     parser.add_argument("--silence", type=float, default=SILENCE_S, help="seconds that it may be silent (60)")
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(f"{said}\n")
         if is_alive:
             return 0
-        # A worker that was just started has said nothing yet.
+        # A worker that was just started has written no file yet.
         time.sleep(PAUSE_S if tries_left else 0)
     return 1
 

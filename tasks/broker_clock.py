@@ -1,4 +1,4 @@
-"""The time that all processes of the system share: that of Redis. What one host writes and another compares is of it.
+"""The clock that all processes share: that of Redis. It gives every time that one host writes and another compares.
 
 The clocks of two hosts may differ by any amount. Each process asks Redis for its time now and then (`TIME`), and counts
 on from there by its own monotonic clock, which no correction of the host's clock moves.
@@ -14,16 +14,16 @@ import redis
 
 log = logging.getLogger(__name__)
 
-#: seconds for which one answer of Redis is counted on from: quartz drifts by a few milliseconds in that time
+#: seconds for which one answer of Redis is used; a host's clock drifts by a few milliseconds in that time
 RENEW_S = 60.0
-#: seconds until Redis is asked again that has not answered
+#: seconds until the next request after Redis did not answer
 TRY_AGAIN_S = 1.0
-#: an answer that took longer, in seconds, says too little of the present
+#: an answer that took longer, in seconds, is too inexact to be used
 MAX_ROUND_TRIP_S = 0.25
 
 
 class BrokerClock:
-    """The clock of one Redis, read in one process.
+    """The clock of one Redis, as one process reads it.
 
     Args:
         client: gives the client to ask.
@@ -35,7 +35,7 @@ class BrokerClock:
         self._ask_at = float("-inf")
 
     def now(self) -> float:
-        """Seconds since the epoch; by this host's own clock as long as Redis has never answered."""
+        """Seconds since the epoch; by this host's clock until Redis answers for the first time."""
         if time.monotonic() >= self._ask_at:
             self._ask()
         return time.time() if self._offset_s is None else time.monotonic() + self._offset_s
@@ -46,7 +46,7 @@ class BrokerClock:
         try:
             seconds, micros = self._client().time()  # type: ignore[misc]
         except (redis.RedisError, OSError) as error:
-            log.debug("Redis does not tell its time: %s", error)
+            log.debug("time of Redis unknown, the last answer is used: %s", error)
             return
         answered = time.monotonic()
         if answered - begun <= MAX_ROUND_TRIP_S or self._offset_s is None:

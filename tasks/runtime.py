@@ -22,14 +22,14 @@ from store.webhooks import WebhookStore
 from tasks.broker_clock import BrokerClock
 from telemetry.metrics import declared
 
-#: every key of ours in Redis begins with this
+#: prefix of every key of this project in Redis
 KEY_PREFIX = "celery-camunda:"
-#: connections to Redis of one process, apart from Celery's own and the result subscriber's: a command takes a fraction
-#: of a millisecond, so the threads of a web process queue for one instead of opening one each at a burst of starts
+#: connections to Redis of one process, besides Celery's own and the result subscriber's. A command takes a fraction of
+#: a millisecond: the threads of a web process share one, instead of opening one each in a burst of starts
 REDIS_CONNECTIONS = 1
 #: deployed definitions whose BPMN one process keeps
 DEFINITIONS_KEPT = 500
-#: longest wait for Redis, and for the turn to speak to it, in seconds
+#: longest wait for an answer of Redis, and for the shared connection to be free, in seconds
 REDIS_TIMEOUT_S = 2.0
 
 
@@ -41,7 +41,7 @@ class Runtime:
 
     @cached_property
     def database(self) -> Database:
-        """The database. A worker's child runs one task at a time; its lock keeper never asks the database."""
+        """The database. A worker's child runs one task at a time, and its lock keeper makes no queries."""
         return Database.from_settings(self.settings)
 
     @cached_property
@@ -56,17 +56,17 @@ class Runtime:
 
     @cached_property
     def webhooks(self) -> WebhookStore:
-        """What callbacks are to be told."""
+        """The deliveries of webhooks."""
         return WebhookStore(self.database)
 
     @cached_property
     def topics(self) -> TopicStore:
-        """What ops say about topics."""
+        """Pauses and limits of topics, as ops set them."""
         return TopicStore(self.database)
 
     @cached_property
     def bookmarks(self) -> BookmarkStore:
-        """How far the reconciler has come."""
+        """How far the reconciler has read."""
         return BookmarkStore(self.database)
 
     @cached_property
@@ -109,7 +109,7 @@ class Runtime:
 
     @cached_property
     def keeper(self) -> LockKeeper:
-        """Keeps the locks of running handlers alive."""
+        """Extends the locks of running steps."""
         duration_ms = self.settings.lock_duration_ms
 
         def extend(task_id: str, token: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -106,13 +105,12 @@ def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         raise ValueError(f"{scope!r} is no scope")
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(view)
+        @wraps(_documented(view, scope))
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if current_app.extensions["authenticator"] is not None:
                 _demand(scope)
             return view(*args, **kwargs)
 
-        guarded._apidoc = _documented(view, scope)  # type: ignore[attr-defined]
         return guarded
 
     return decorate
@@ -195,12 +193,12 @@ def _demand(scope: str) -> None:
     )
 
 
-def _documented(view: Callable[..., Any], scope: str) -> dict[str, Any]:
+def _documented(view: Callable[..., Any], scope: str) -> Callable[..., Any]:
+    """The view with the answers and the security of its scope in its documentation, which `wraps` carries on."""
     for status, text in ((401, "The caller is not known"), (403, f"The caller lacks the scope `{scope}`")):
         view = _documenter.alt_response(status, schema=ProblemAnswer, description=text)(view)
-    view = _documenter.doc(security=[{"apiKey": [scope]}, {"bearer": [scope]}])(view)
-    found: dict[str, Any] = deepcopy(view._apidoc)  # type: ignore[attr-defined]
-    return found
+    documented: Callable[..., Any] = _documenter.doc(security=[{"apiKey": [scope]}, {"bearer": [scope]}])(view)
+    return documented
 
 
 def _token_checker(settings: Settings) -> TokenChecker:

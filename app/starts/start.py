@@ -39,6 +39,7 @@ from store.processes import ProcessStore
 from tasks.broker.publish import send_start
 from tasks.errors import BrokerUnavailable
 from telemetry import log_context
+from telemetry.crash_points import crash_point
 
 #: error types and codes that a person has to mend; every other error is one of the process's own rules
 _TECHNICAL_TYPES = ("incident", "lost")
@@ -116,6 +117,7 @@ class Starter:
         with self._waiters.waiting(new.id) as wait:
             if accepted := self._accept(new):
                 note_start(new.process_key, "accepted")
+                crash_point("start: row written, not enqueued")
                 try:
                     send_start(
                         new.id,

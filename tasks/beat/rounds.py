@@ -1,7 +1,7 @@
-"""Rounds of work on many rows: one row that fails is put off alone, and the others are worked on.
+"""Rounds of work on many rows: a row that fails is postponed alone, and the work goes on with the others.
 
-A row that failed is not tried again for a while, which doubles with each failure. Redis remembers it: when it is
-emptied, the row is tried once more than it would have been.
+A postponed row is tried again after a pause, which doubles with each failure. Redis holds the pauses: if it is emptied,
+the row is tried once more than it would have been.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: the partner of all rows is away, whatever row was asked about
+#: what a system raises that is unavailable for every row
 UNAVAILABLE = (EngineUnavailable, Unauthorized, DatabaseUnavailable, BrokerUnavailable, redis.RedisError)
-#: after so many rows in a row for which a partner was away, it counts as away for all
+#: after so many rows one after the other for which a system was unavailable, it counts as unavailable for all
 UNAVAILABLE_AFTER = 3
-#: first and longest time for which a row is put off, in seconds
+#: first and longest pause of a postponed row, in seconds
 PUT_OFF_S, MAX_PUT_OFF_S = 2.0, 600.0
-#: seconds for which failures are remembered after the last one
+#: seconds for which failures are kept after the last one
 REMEMBERED_S = 86_400
 
 
@@ -42,16 +42,16 @@ def process_rows(
     key: Callable[[T], str],
     release: Callable[[Sequence[T]], object] | None = None,
 ) -> None:
-    """Work on each row in turn. One that fails, for whatever reason, is logged, counted and put off.
+    """Call `work` for each row. A row that fails, for whatever reason, is logged, counted and postponed.
 
     Args:
         part: names the work, in logs, metrics and Redis.
         key: what names a row in Redis.
-        release: called with the rows that were not worked on, when a partner is away.
+        release: called with the rows that are left when a system is unavailable.
 
     Raises:
-        EngineUnavailable, Unauthorized, DatabaseUnavailable, BrokerUnavailable, redis.RedisError: a partner was
-            unavailable for several rows one after the other, or for the only ones that were left.
+        EngineUnavailable, Unauthorized, DatabaseUnavailable, BrokerUnavailable, redis.RedisError: a system was
+            unavailable for several rows one after the other, or for the last ones.
     """
     failed, waiting = _failures(part, rows, key)
     suspects: list[tuple[T, Exception]] = []
@@ -73,7 +73,7 @@ def process_rows(
         else:
             if key(row) in failed:
                 _forget(part, key(row))
-        # The partner answers: what was away was away for those rows alone.
+        # This row succeeded: the system is unavailable only for the rows before it.
         for suspect, cause in suspects:
             postpone(part, key(suspect), cause, correlation_id=getattr(suspect, "correlation_id", None))
         suspects.clear()
@@ -84,20 +84,20 @@ def process_rows(
 
 
 def query_all(ask: Callable[[list[str]], list[Any]], ids: Sequence[str]) -> Iterator[Any]:
-    """What `ask` answers about all `ids`; where it fails for some, it is asked about halves, down to those.
+    """What `ask` answers about all `ids`. If it fails, it is called for each half, down to the single id that fails.
 
-    Those that fail alone are left out, and logged.
+    Such an id is logged and left out.
 
     Raises:
-        EngineUnavailable: the engine is away.
+        EngineUnavailable: for every id.
     """
     try:
         yield from ask(list(ids))
     except BridgeError as error:
-        # Raises when the engine is away for everybody.
+        # Raises if the engine is unavailable for everything.
         runtime().engine.version()
         if len(ids) == 1:
-            log.warning("the engine gives no answer about %s, it is left out: %s", ids[0], error)
+            log.warning("engine unavailable for instance %s, left out of this round: %s", ids[0], error)
             return
         middle = len(ids) // 2
         yield from query_all(ask, ids[:middle])
@@ -106,19 +106,19 @@ def query_all(ask: Callable[[list[str]], list[Any]], ids: Sequence[str]) -> Iter
 
 @contextmanager
 def isolated_part(part: str) -> Iterator[None]:
-    """Let what follows this part go on, whatever happens in it."""
+    """Log what this part raises, and go on with the next part."""
     try:
         yield
     except UNAVAILABLE as error:
-        log.warning("%s not finished in this round: %s", part, error)
+        log.warning("%s incomplete, the next round goes on: %s", part, error)
         declared.ROUND_FAILURES.labels(part, type(error).__name__).inc()
     except Exception as error:
-        log.exception("%s failed in this round", part)
+        log.exception("%s failed, the next round tries again", part)
         declared.ROUND_FAILURES.labels(part, type(error).__name__).inc()
 
 
 def postpone(part: str, name: str, error: Exception, *, correlation_id: str | None = None) -> None:
-    """Log and count a row that failed, and leave it alone for a while."""
+    """Log and count a row that failed, and postpone it."""
     tries = 1
     try:
         client = runtime().redis
@@ -129,12 +129,12 @@ def postpone(part: str, name: str, error: Exception, *, correlation_id: str | No
             pipe.set(_wait(part, name), "1", px=int(pause_s * 1000))
             pipe.execute()
     except (redis.RedisError, OSError) as unnoted:
-        log.debug("%s: not noted that a row failed: %s", part, unnoted)
+        log.debug("%s: failure of a row not kept, the next round tries it again: %s", part, unnoted)
         pause_s = 0.0
     declared.ROWS_PUT_OFF.labels(part, type(error).__name__).inc()
     with bound_contextvars(correlationId=correlation_id):
         log.warning(
-            "%s failed for one row the %d. time, it is tried again in %.0f s: %s: %s",
+            "%s failed for one row, attempt %d, next attempt in %.0f s: %s: %s",
             part,
             tries,
             pause_s,
@@ -145,7 +145,7 @@ def postpone(part: str, name: str, error: Exception, *, correlation_id: str | No
 
 
 def _failures(part: str, rows: Sequence[T], key: Callable[[T], str]) -> tuple[set[str], set[str]]:
-    """The names of those rows that failed lately, and of those of them that are left alone for now."""
+    """The names of the rows that failed lately, and of those among them that are postponed now."""
     if not rows:
         return set(), set()
     try:
@@ -156,17 +156,17 @@ def _failures(part: str, rows: Sequence[T], key: Callable[[T], str]) -> tuple[se
             return set(), set()
         waits: Any = client.mget([_wait(part, name) for name in names])
     except (redis.RedisError, OSError) as error:
-        log.debug("%s: which rows are put off is not known: %s", part, error)
+        log.debug("%s: postponed rows unknown, all rows are tried: %s", part, error)
         return set(), set()
     return set(names), {name for name, wait in zip(names, waits, strict=True) if wait is not None}
 
 
 def _forget(part: str, name: str) -> None:
-    """A row went well that may have failed before."""
+    """Delete the failures of a row that succeeded."""
     try:
         runtime().redis.hdel(_tries(part), name)
     except (redis.RedisError, OSError) as error:
-        log.debug("%s: failures of a row are not forgotten: %s", part, error)
+        log.debug("%s: failures of a row not deleted, they expire: %s", part, error)
 
 
 def _tries(part: str) -> str:

@@ -1,4 +1,4 @@
-"""Ticks that never pile up: however many beats run, one tick an interval does the work."""
+"""Ticks that do not pile up: however many beats run, one tick in each interval does the work."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tasks.broker.publish import tick_waits
 from tasks.runtime import KEY_PREFIX, broker_now, runtime
 from telemetry.metrics import declared
 
-#: taken off the interval, in milliseconds, so that a tick is not lost to the one before it by a hair
+#: the interval is shorter by this, in milliseconds: otherwise a tick that is a little early would be skipped
 SLACK_MS = 100
-#: seconds for which the last tick is remembered
+#: seconds for which the time of the last tick is kept
 REMEMBERED_S = 7 * 86_400
 
 
 def is_first_tick(name: str, interval_ms: int) -> bool:
-    """True for the first tick of `name` within its interval; never while Redis is away."""
+    """True for the first tick of `name` within its interval. False while Redis is unavailable."""
     lifetime_ms = max(interval_ms - SLACK_MS, interval_ms // 2)
     try:
         client = runtime().redis
@@ -23,7 +23,7 @@ def is_first_tick(name: str, interval_ms: int) -> bool:
         first = bool(client.set(f"{KEY_PREFIX}tick:{name}", "1", nx=True, px=lifetime_ms))
         if first:
             declared.TICKS.labels(name).inc()
-            # for /health/ready: when it was
+            # /health/ready shows this time.
             client.set(f"{KEY_PREFIX}ticked:{name}", broker_now(), ex=REMEMBERED_S)
     except redis.RedisError:
         return False

@@ -1,11 +1,11 @@
-"""The next step of a process at once, in the slot of the one before it, without a message: `STEPS_IN_PLACE_MS`.
+"""Inline steps: the next step of a process runs at once, in the same slot and without a message (`STEPS_IN_PLACE_MS`).
 
-A message and its way through the broker and the worker's parent cost more than a step that does little. In place a step
-is written down, locked, limited and counted as ever; but Flower shows the Celery task of the first one alone, and the
-process goes on before others that wait in the queue, for as long as the setting says.
+A message through the broker and the worker's parent process costs more than a step that does little. An inline step is
+written, locked, limited and counted like any other. But Flower shows only the Celery task of the first step, and the
+process goes on before others that wait in the queue, for as long as the setting allows.
 
-A task's present step is noted in Redis, so that a step whose worker process is killed is reported, or given back, as
-one that came by a message.
+The current step of a task is kept in Redis. So if the worker process is killed, that step is reported or unlocked like
+one that came in a message.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ log = logging.getLogger(__name__)
 
 
 class Chain:
-    """The steps that one Celery task runs."""
+    """The steps that one Celery task runs, one after the other."""
 
     def __init__(self, task_id: str, topic: str, *, for_s: float) -> None:
         self._task_id = task_id
         self._queue = _queue_of(topic)
         self._until = time.monotonic() + for_s
         self._next: StepMessage | None = None
-        self._has_note = False
+        self._is_kept = False
 
     def accept(self, message: StepMessage) -> bool:
-        """True when this step is run next, here; false when it is to be sent.
+        """True when this step runs inline next; false when its message must be sent.
 
-        Whoever reads another queue may be another worker, chosen by ops.
+        A step of another queue is never run inline: ops may have given that queue to other workers.
         """
         if self._next is not None or time.monotonic() >= self._until:
             return False
@@ -53,32 +53,32 @@ class Chain:
         return True
 
     def __iter__(self) -> Iterator[StepMessage]:
-        """The steps after the first, each as soon as it was taken."""
+        """The steps after the first, each once it was accepted."""
         while (message := self._next) is not None:
             self._next = None
-            self._note(message)
+            self._keep(message)
             yield message
 
     def close(self) -> None:
-        """Send what was taken and never begun, because a step raised what it should not."""
+        """Send the step that was accepted and not begun, because the step before it raised an unexpected exception."""
         if self._next is not None:
             try:
                 send_step(self._next)
             except BrokerUnavailable as error:
-                log.warning("fetched task not enqueued, its lock runs out: %s", error)
-        if self._has_note:
+                log.warning("fetched task not enqueued, its lock expires: %s", error)
+        if self._is_kept:
             try:
                 runtime().redis.delete(_key(self._task_id))
             except redis.RedisError as error:
-                log.debug("note of the present step is left to expire: %s", error)
+                log.debug("current step not deleted from Redis, it expires: %s", error)
 
-    def _note(self, message: StepMessage) -> None:
+    def _keep(self, message: StepMessage) -> None:
         try:
-            # As long as Celery lets the task run.
+            # It lives as long as Celery lets the task run.
             runtime().redis.set(_key(self._task_id), json.dumps(message.dump()), ex=int(app.conf.task_time_limit))
-            self._has_note = True
+            self._is_kept = True
         except redis.RedisError as error:
-            log.info("present step not noted, its lock runs out should this process be killed: %s", error)
+            log.info("current step not written to Redis, its lock expires if this process is killed: %s", error)
 
 
 _chain: ContextVar[Chain | None] = ContextVar("chain", default=None)
@@ -86,7 +86,7 @@ _chain: ContextVar[Chain | None] = ContextVar("chain", default=None)
 
 @contextmanager
 def chain(task_id: str, topic: str) -> Iterator[Chain]:
-    """Let the block, a Celery task that begins with a step of `topic`, go on with the steps that it is led to."""
+    """Let the Celery task in this block, which begins with a step of `topic`, run the following steps inline."""
     made = Chain(task_id, topic, for_s=runtime().settings.steps_in_place_ms / 1000)
     token = _chain.set(made)
     try:
@@ -97,19 +97,19 @@ def chain(task_id: str, topic: str) -> Iterator[Chain]:
 
 
 def accept(message: StepMessage) -> bool:
-    """:meth:`Chain.accept` of the Celery task that runs here; false when it is no step's."""
-    present = _chain.get()
-    return present is not None and present.accept(message)
+    """:meth:`Chain.accept` of the Celery task that runs here; false outside of a step's task."""
+    current = _chain.get()
+    return current is not None and current.accept(message)
 
 
-def present_step(task_id: str, first: dict[str, Any]) -> dict[str, Any]:
-    """The message of the step that a Celery task has come to, which began with `first`."""
+def current_step(task_id: str, first: dict[str, Any]) -> dict[str, Any]:
+    """The message of the current step of a Celery task that began with the message `first`."""
     if not runtime().settings.steps_in_place_ms:
         return first
     try:
         noted: Any = runtime().redis.get(_key(task_id))
     except redis.RedisError as error:
-        log.info("present step of %s is not known: %s", task_id, error)
+        log.info("current step of task %s unknown, its first step is taken: %s", task_id, error)
         return first
     body: dict[str, Any] = json.loads(noted) if noted else first
     return body

@@ -1,8 +1,8 @@
-"""Which processes somebody watches, and the wake-up that watchers get after each commit.
+"""Which processes are watched, and the wake-up that their watchers get after each commit.
 
-The rows are the truth; what is published here has no content and only says "look again". Nobody pays for it while
-nobody watches: web processes name the processes that they stream in one sorted set in Redis (the score is the time at
-which a name lapses), and each process that writes events looks there at most once a second.
+A wake-up has no content: whoever gets one reads the rows again. It costs nothing while nobody watches: web processes
+write the correlation ids that they stream into one sorted set in Redis (the score is the time at which an id expires),
+and each process that writes events reads that set at most once a second.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ log = logging.getLogger(__name__)
 
 #: the sorted set: correlation ids by the time, in seconds since the epoch, until which they are watched
 WATCHED_KEY = f"{KEY_PREFIX}watched"
-#: what stands before a correlation id in the name of its channel
+#: prefix of the channel of a correlation id
 CHANNEL_PREFIX = f"{KEY_PREFIX}events:"
-#: seconds for which a process counts as watched after it was last named
+#: seconds after which an id expires unless it is written again
 WATCH_S = 30
-#: seconds for which one look at the set is trusted
+#: seconds for which one reading of the set is used
 LOOK_EVERY_S = 1.0
-#: seconds without a look after Redis did not answer one: steps have better things to wait for
+#: seconds until the set is read again after Redis did not answer: no step waits for it
 PAUSE_S = 5.0
 
 
 def watch(client: redis.Redis, correlation_ids: Iterable[str]) -> None:
-    """Name processes as watched, for :data:`WATCH_S` seconds.
+    """Mark processes as watched, for :data:`WATCH_S` seconds.
 
     Raises:
-        redis.RedisError, OSError: Redis is away.
+        redis.RedisError, OSError: Redis is unavailable.
     """
     now = broker_now()
     with client.pipeline(transaction=False) as pipe:
@@ -55,7 +55,7 @@ class Announcer:
         self._watched: frozenset[str] = frozenset()
 
     def announce(self, correlation_id: str) -> None:
-        """Something of this process was committed. Never raises: watchers look by themselves now and then."""
+        """Wake the watchers of a process after a commit. Never raises: watchers also read the rows now and then."""
         try:
             if self._clock() >= self._look_at:
                 self._look()
@@ -76,5 +76,5 @@ _announcer = Announcer(lambda: runtime().redis)
 
 
 def announce(correlation_id: str) -> None:
-    """Wake whoever watches this process, after a commit."""
+    """Wake the watchers of this process after a commit."""
     _announcer.announce(correlation_id)

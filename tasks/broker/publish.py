@@ -1,8 +1,8 @@
-"""Every message that this project sends, each under a name that says in Flower what it is about.
+"""Every message that this project sends. Each has a name by which Flower shows the process or step.
 
 The messages are Celery's own (protocol 2, made by `app.amqp.as_task_v2`), put into the queue's Redis list in the form
-of kombu's virtual transport, over a connection that is kept. `app.send_task` would look up a producer, a channel and an
-exchange and make a new Redis client for each of them: three times the CPU time, and every step sends one.
+of kombu's virtual transport, over a connection that stays open. `app.send_task` would look up a producer, a channel and
+an exchange and make a new Redis client for each message: three times the CPU time, and every step sends one.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from tasks.errors import BrokerUnavailable
 from tasks.processes import registry
 from tasks.runtime import KEY_PREFIX, broker_now, runtime
 
-#: what a broker that is away raises
+#: what an unavailable broker raises
 BROKER_ERRORS = (redis.RedisError, OSError)
 
 
-#: seconds after which a tick counts as lost that a worker has taken and not begun: it was killed
+#: seconds after which a tick counts as lost: a worker took it and was killed before it began
 TICK_WAITS_S = 10
 #: the queue of webhooks
 WEBHOOKS_QUEUE = "webhooks"
 
 
-#: header of a message that says when it was sent, in seconds since the epoch; a queue's age is that of its first one
+#: header of a message: when it was sent, in seconds since the epoch. The age of a queue is that of its first message
 SENT_AT = "sent_at"
 
 
@@ -45,10 +45,10 @@ def send_start(
 ) -> None:
     """Enqueue the start of a process; the row's id is the Celery task id.
 
-    `traceparent` travels in the message alone: a start that `reconcile` sends again has none.
+    `traceparent` is in the message only: a start that the reconciler sends again has none.
 
     Raises:
-        BrokerUnavailable: the message was not taken; `reconcile` sends it again.
+        BrokerUnavailable: the reconciler sends the start again.
     """
     _send(
         "start_process",
@@ -69,10 +69,10 @@ def send_start_again(
     traceparent: str | None = None,
     sent_at: float | None = None,
 ) -> None:
-    """Put a start back at the head of its queue, where it is as old as it was: `sent_at`, in seconds since the epoch.
+    """Put a start back at the head of its queue. It keeps its age: `sent_at`, in seconds since the epoch.
 
     Raises:
-        BrokerUnavailable: the message was not taken; `reconcile` sends it again.
+        BrokerUnavailable: the reconciler sends the start again.
     """
     _send(
         "start_process",
@@ -90,7 +90,7 @@ def send_step(message: StepMessage) -> None:
     """Enqueue one attempt of a step.
 
     Raises:
-        BrokerUnavailable: the message was not taken; the lock runs out and the engine offers the task again.
+        BrokerUnavailable: the lock expires and the engine offers the task again.
     """
     task = message.task
     found = registry.find(task.topic)
@@ -116,10 +116,10 @@ def send_follow(
     countdown_s: float,
     traceparent: str | None = None,
 ) -> None:
-    """Look again for the next steps of an instance, after an asynchronous continuation; its span is `traceparent`'s.
+    """Enqueue a look for the next steps of an instance, to be made `countdown_s` seconds from now.
 
     Raises:
-        BrokerUnavailable: the message was not taken; the next poll finds the steps.
+        BrokerUnavailable: the next poll finds the steps.
     """
     _send(
         "follow",
@@ -132,10 +132,10 @@ def send_follow(
 
 
 def send_killed(body: dict[str, Any], text: str) -> None:
-    """Have the attempt of a step message reported as failed, whose worker process was killed.
+    """Enqueue the report of an attempt whose worker process was killed, as failed.
 
     Raises:
-        BrokerUnavailable: the message was not taken; the lock runs out and the engine offers the task again.
+        BrokerUnavailable: the lock expires and the engine offers the task again.
     """
     _send(
         "report_killed",
@@ -147,10 +147,10 @@ def send_killed(body: dict[str, Any], text: str) -> None:
 
 
 def send_close(process_id: uuid.UUID, *, process_key: str, correlation_id: str) -> None:
-    """Have the instance of a row deleted that was ended from outside.
+    """Enqueue the deletion of the instance of a process that ops ended.
 
     Raises:
-        BrokerUnavailable: the message was not taken; `reconcile` does it.
+        BrokerUnavailable: the reconciler deletes it.
     """
     _send(
         "close_instance",
@@ -162,10 +162,10 @@ def send_close(process_id: uuid.UUID, *, process_key: str, correlation_id: str) 
 
 
 def send_delivery(claim: Claim) -> None:
-    """Have one attempt made to deliver a webhook.
+    """Enqueue one attempt to deliver a webhook.
 
     Raises:
-        BrokerUnavailable: the message was not taken; the claim runs out and beat's tick sends it again.
+        BrokerUnavailable: the claim expires and beat's next tick sends the delivery again.
     """
     _send(
         "deliver_webhook",
@@ -182,19 +182,19 @@ def tick_waits(name: str) -> str:
 
 
 def send_tick(name: str) -> bool:
-    """Have beat's task of this name run once; False, and nothing is sent, while one of them waits already.
+    """Enqueue beat's task of this name; False, and nothing is sent, while one waits in its queue already.
 
-    So ticks do not pile up while no worker reads their queue. They do not expire, as messages of Celery's can: a
-    worker would compare its clock with beat's.
+    So ticks do not pile up while no worker consumes their queue. They have no expiry time, as Celery's messages can
+    have: a worker would compare its clock with beat's.
 
     Raises:
-        BrokerUnavailable: the message was not taken.
+        BrokerUnavailable: the tick was not sent.
     """
     try:
         if not runtime().redis.set(tick_waits(name), "1", nx=True, ex=TICK_WAITS_S):
             return False
     except BROKER_ERRORS as error:
-        raise BrokerUnavailable(f"tick {name} was not taken by the broker: {error}") from error
+        raise BrokerUnavailable(f"tick {name} was not accepted by the broker: {error}") from error
     _send(name, [], queue=app.conf.task_routes[name]["queue"])
     return True
 
@@ -230,7 +230,7 @@ def _send(
     }
     try:
         text = json.dumps(envelope, separators=(",", ":"))
-        # Workers take from the right.
+        # Workers pop from the right.
         (runtime().redis.rpush if first else runtime().redis.lpush)(queue, text)
     except BROKER_ERRORS as error:
-        raise BrokerUnavailable(f"{name} was not taken by the broker: {error}") from error
+        raise BrokerUnavailable(f"{name} was not accepted by the broker: {error}") from error

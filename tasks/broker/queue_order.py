@@ -1,7 +1,7 @@
-"""In which order a worker reads its queues: what is under way before what is not begun.
+"""The order in which a worker consumes its queues: running processes before new ones.
 
-An overloaded worker so ends processes instead of beginning ever more. kombu's own strategies know only chance and the
-alphabet.
+So an overloaded worker ends processes instead of starting ever more. kombu's own strategies are round robin, sorted and
+random order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class UnderWayFirst:
-    """settling, polls, steps (the processes in turn), webhooks, starts. A cycle in the form that kombu asks for."""
+    """settling, polls, steps (round robin over the processes), webhooks, starts. The interface is kombu's cycle."""
 
     def __init__(self, queues: Iterable[str] = ()) -> None:
         self._first: list[str] = []
@@ -19,11 +19,11 @@ class UnderWayFirst:
         self.update(queues)
 
     def update(self, queues: Iterable[str]) -> None:
-        """Begin anew with these queues."""
+        """Start over with these queues."""
         names = sorted(queues)
         self._steps = [name for name in names if name.startswith("steps.")]
         self._last = [name for name in ("webhooks", "starts") if name in names]
-        # Everything else is short: settling, polls.
+        # All others have short tasks: settling, polls.
         self._first = [name for name in names if name not in self._steps and name not in self._last]
 
     def consume(self, number: int) -> list[str]:
@@ -31,7 +31,7 @@ class UnderWayFirst:
         return [*self._first, *self._steps, *self._last][:number]
 
     def rotate(self, last_used: str) -> None:
-        """A steps queue that gave a message waits until the other processes' queues were asked."""
+        """Move a steps queue that gave a message behind the other steps queues."""
         if last_used in self._steps:
             self._steps.remove(last_used)
             self._steps.append(last_used)

@@ -1,7 +1,7 @@
-"""The open result of a start: a key in Redis in the form of Celery's result backend, and a publication that wakes.
+"""The result of a start: a key in Redis in the form of Celery's result backend, and a publication that wakes waiters.
 
-Written over the process's own connection: Celery's backend keeps a client a thread, which in a threaded web server is
-a connection for each thread that ever ended a process. `AsyncResult(id)` reads the key as it reads any other.
+It is written over the connection of this process. Celery's backend has a client for each thread: in a threaded web
+server that is a connection for each thread that ever ended a process. `AsyncResult(id)` reads the key like any other.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 from tasks.runtime import runtime
 
-#: what Celery's backends put before a task's id, for the key and for the channel
+#: prefix of Celery's backends before a task's id, in the key and in the channel
 KEY_PREFIX = "celery-task-meta-"
 
 
 def publish_result(process_id: uuid.UUID, payload: dict[str, Any]) -> None:
-    """Resolve the result of a process's start, in place of an earlier end of it, and wake who waits.
+    """Resolve the result of a start, over an earlier end of the process, and wake the waiters.
 
     Raises:
-        redis.RedisError, OSError: Redis is away.
+        redis.RedisError, OSError: Redis is unavailable.
     """
     name = f"{KEY_PREFIX}{process_id}"
-    # The columns of celery.backends.base.Backend._get_result_meta. When it was done stands in the row.
+    # The members of celery.backends.base.Backend._get_result_meta. The row has the time of the end.
     meta: dict[str, Any] = {
         "task_id": str(process_id),
         "status": "SUCCESS",
@@ -40,9 +40,9 @@ def publish_result(process_id: uuid.UUID, payload: dict[str, Any]) -> None:
 
 
 def open_result(process_id: uuid.UUID) -> None:
-    """The process is pending again: whoever asks for its result waits.
+    """Delete the result of a process that is pending again: whoever asks for it waits.
 
     Raises:
-        redis.RedisError, OSError: Redis is away.
+        redis.RedisError, OSError: Redis is unavailable.
     """
     runtime().redis.delete(f"{KEY_PREFIX}{process_id}")

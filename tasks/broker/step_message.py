@@ -1,4 +1,4 @@
-"""What a step's message says. The engine is the truth about the task; the message saves asking it again."""
+"""The message of a step. It holds what the fetch returned, so that the worker need not ask the engine again."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from store.types import fitting
 from tasks.errors import UnknownVersion
 from tasks.runtime import broker_now
 
-#: Version of the message; a worker gives back what it does not know. A member that an older worker may leave unread
-#: needs no new version. `version`, `id`, `token`, `topic` and `permit` stay for ever: by them a task is given back.
+#: Version of the message. A worker unlocks the task of a version that it does not know. A member that older workers may
+#: ignore needs no new version. `version`, `id`, `token`, `topic` and `permit` never change: unlocking needs them.
 VERSION = 1
 
-#: share of the lock's time that a message may spend in the broker; the rest is the handler's until it is extended
+#: share of the lock's time that a message may spend in the broker; the handler has the rest until the first extension
 QUEUE_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class StepMessage:
-    """One locked external task on its way to a worker.
+    """One locked external task, as it is sent to a worker.
 
     `fetched_at`: by the shared clock (:func:`tasks.runtime.broker_now`), before the fetch was sent. `lock_s`: how long
     the lock lasts from then, in seconds. `confirm`: the attempt whose accepted completion led here, still to be written
@@ -43,7 +43,7 @@ class StepMessage:
         return AttemptKey(self.task.id, self.token)
 
     def is_expired(self) -> bool:
-        """True when the lock may have run out: the engine offers the task again."""
+        """True when the lock may have expired: then the engine offers the task again."""
         return self.age_s() >= self.lock_s * QUEUE_SHARE
 
     def age_s(self) -> float:
@@ -106,7 +106,7 @@ class StepMessage:
 
 
 def correlation_id_of(task: LockedTask, context: ExecutionContext) -> str:
-    """Whose process a step is of: as its start said, or by the business key, or by its instance alone."""
-    # A business key of somebody else's may be longer than a correlation id; and SQL Server ignores trailing spaces.
+    """The correlation id of a step's process: from its start, else its business key, else its instance id."""
+    # An instance that was started elsewhere may have a longer business key. SQL Server ignores trailing spaces.
     business_key = fitting(task.business_key or "", 200).rstrip(" ")
     return context.correlation_id or business_key or task.process_instance_id

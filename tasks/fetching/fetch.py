@@ -26,6 +26,7 @@ from tasks.fetching.unlock import unlock_task
 from tasks.runtime import broker_now, runtime
 from tasks.topics import leases
 from tasks.topics.controls import UNLIMITED, Limit, controls
+from telemetry.crash_points import crash_point
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,8 @@ def _fetch_once(
             max_tasks = min(max_tasks, granted.count(limited[0][0].name))
     if not topics:
         return Fetched(0, held_back=bool(limited))
+    if granted.topics:
+        crash_point("fetch: leases acquired, tasks not locked")
     # The lock is counted from before the request: the engine sets it somewhere within.
     fetched_at = broker_now()
     try:
@@ -150,6 +153,8 @@ def _fetch_once(
             continue
         messages.append(StepMessage(task, token, fetched_at, lock_s, None if messages else confirm, lease))
     granted.return_unused()
+    if messages:
+        crash_point("fetch: tasks locked, not enqueued")
     return Fetched(_enqueue(messages), engine_answered=True)
 
 

@@ -1,4 +1,4 @@
-"""Beat's poll: every topic in one fetch, oldest first. The net under following: timers, retries, dead workers."""
+"""Beat's poll: fetch all topics, oldest task first. It finds what no follow finds: timers, retries, lost locks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @app.task(name="poll")
 def poll() -> None:
-    """Fetch what is ready, as far as there is room for it."""
+    """Fetch ready tasks for the free slots; pause or resume the starts queue."""
     settings = runtime().settings
     if not is_first_tick("poll", settings.poll_interval_ms):
         return
@@ -28,15 +28,15 @@ def poll() -> None:
     if not topics:
         return
     try:
-        # A step cannot begin without its row, so nothing is fetched while the database is away.
+        # A step cannot begin without its row, so nothing is fetched while the database is unavailable.
         running = runtime().processes.count_running()
         refresh()
     except DatabaseUnavailable as error:
-        log.warning("nothing fetched: database is away: %s", error)
+        log.warning("nothing fetched: database unavailable: %s", error)
         return
     capacity = worker_capacity().read(fresh=True)
     wanted = min(capacity.free, settings.poll_max_tasks)
-    # Without room nothing is fetched. Whether starts may be read is found out all the same.
+    # Without a free slot nothing is fetched. Whether starts may be consumed is decided all the same.
     fetched = fetch(topics, max_tasks=wanted) if wanted > 0 else Fetched(0, covers_all=False)
     if not (_engine_answers() if fetched.engine_answered is None else fetched.engine_answered):
         pause_starts("the engine is unavailable")
@@ -51,10 +51,10 @@ def poll() -> None:
 
 
 def _engine_answers() -> bool:
-    """True when the engine is there that was asked for no tasks: without room, or with every topic paused."""
+    """True when the engine answers, after a poll without a fetch: no slot is free, or every topic is paused."""
     try:
         runtime().engine.version()
     except BridgeError as error:
-        log.info("engine does not answer: %s", error)
+        log.info("engine unavailable: %s", error)
         return False
     return True

@@ -1,1 +1,1 @@
-"""How the end of a process is written down."""
+"""The end of a process: who decides it, how its row is settled, and what the reconciler repairs."""

@@ -28,7 +28,7 @@ LOCK_WAIT_S = 5.0
 
 @contextmanager
 def incident_lock(process_id: uuid.UUID) -> Iterator[None]:
-    """Let one at a time retry the incidents of a process or write them into its row.
+    """Hold the lock under which the incidents of a process are retried, or written into its row.
 
     Without Redis, or when the lock is not free in time, the block runs all the same. The worst that comes of it is one
     more attempt, or a row that says `error` until the next round of the reconciler.

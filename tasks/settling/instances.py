@@ -1,4 +1,4 @@
-"""The instance that was started for a row. Where the row has none, the engine is asked, and the answer written down."""
+"""The instance that was started for a row. If the row has none, the engine's history is read and the row updated."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def with_instance(row: ProcessRow) -> ProcessRow:
-    """The row with the instance that was started for it, as far as anybody knows of one.
+    """The row with the instance that was started for it, if there is one.
 
     Raises:
-        EngineUnavailable: a start of the row was tried that wrote no instance down, and the engine does not answer.
+        EngineUnavailable: the row was claimed and has no instance, and the engine does not answer.
     """
     if row.process_instance_id is not None or row.claim_token is None:
         return row
@@ -30,22 +30,22 @@ def with_instance(row: ProcessRow) -> ProcessRow:
 
 
 def adopt(row: ProcessRow) -> dict[str, Any] | None:
-    """The earliest instance that was started for this row, as history tells; later ones are deleted.
+    """The earliest instance that was started for this row, by the engine's history. Later ones are deleted.
 
     Raises:
         EngineUnavailable: the engine does not answer.
     """
     ours = instances_of(row)
     for extra in ours[1:]:
-        log.warning("deleting second instance %s of %s", extra["id"], row.correlation_id)
+        log.warning("instance %s of %s started twice, deleting it", extra["id"], row.correlation_id)
         runtime().engine.delete_instance(extra["id"], "started twice")
     return ours[0] if ours else None
 
 
 def instances_of(row: ProcessRow) -> list[dict[str, Any]]:
-    """The instances that were started for this row, as far as history knows them or they run, earliest first.
+    """The instances that were started for this row, running or in the history, earliest first.
 
-    One with the same business key from before the row was accepted is somebody else's.
+    An instance with the same business key that has another row's id in its variables is not among them.
 
     Raises:
         EngineUnavailable: the engine does not answer.
@@ -56,7 +56,7 @@ def instances_of(row: ProcessRow) -> list[dict[str, Any]]:
 
 def _is_of(row: ProcessRow, instance: dict[str, Any]) -> bool:
     engine, instance_id = runtime().engine, instance["id"]
-    # Below history level AUDIT, only what runs has variables.
+    # Below history level AUDIT only running instances have variables.
     context = engine.historic_variables(instance_id).get(CONTEXT_VARIABLE) or engine.running_variable(
         instance_id, CONTEXT_VARIABLE
     )

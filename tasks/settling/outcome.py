@@ -20,7 +20,7 @@ from store.process_rows import CANCELLED, ERROR, OK, Ending, ProcessRow
 from tasks.runtime import runtime
 from tasks.settling.settle import settle
 
-#: states of an instance in the engine's history that are no end
+#: states of an instance in the engine's history in which it has not ended
 RUNNING = frozenset({"ACTIVE", "SUSPENDED"})
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -30,12 +30,12 @@ def settle_answered(row: ProcessRow, *, known: AttemptKey | None = None, has_end
     """Settle a row by the first outcome of a response step that the engine accepted; False when there is none.
 
     Args:
-        known: an attempt whose completion the engine has surely accepted.
-        has_ended_well: history calls its instance completed. Then an outcome counts as accepted of whose task the
-            engine has no log, as below history level FULL.
+        known: an attempt whose completion the engine has accepted.
+        has_ended_well: the history has its instance as completed. Then an outcome counts as accepted also if the engine
+            has no log of its task, as below history level FULL.
 
     Raises:
-        EngineUnavailable: nobody can tell now which outcome the engine accepted.
+        EngineUnavailable: which outcome the engine accepted is unknown now.
     """
     if row.process_instance_id is None:
         return False
@@ -44,9 +44,9 @@ def settle_answered(row: ProcessRow, *, known: AttemptKey | None = None, has_end
         end = fate_of(runtime().engine, answer.attempt.external_task_id, answer.attempt.lock_token)
         has_no_log = end.fate is Fate.UNKNOWN and has_ended_well
         if end.fate is Fate.COMPLETED or has_no_log or answer.attempt == known:
-            # Times of the engine alone are compared; without its log, the order in which the outcomes were written.
+            # Only times of the engine are compared; without its log, the order in which the outcomes were written.
             accepted.append((parse_date(end.at) if end.at else _BEFORE_ALL, answer.seq, answer))
-    # The first one ends the row. The others come too late, which is recorded with them.
+    # The first one ends the row. The others are late, and settle() records that.
     for _, _, answer in sorted(accepted):
         settle(row, ending_by(answer.process_status, answer.document, answer.identifiers), confirm=answer.attempt)
     return bool(accepted)
@@ -55,10 +55,10 @@ def settle_answered(row: ProcessRow, *, known: AttemptKey | None = None, has_end
 def settle_ended(row: ProcessRow, instance: dict[str, Any]) -> bool:
     """Settle a row whose instance has ended; False while it runs, or when the row was settled before.
 
-    `instance`: what the engine's history says of it.
+    `instance`: its entry in the engine's history.
 
     Raises:
-        EngineUnavailable: nobody can tell now how it ended.
+        EngineUnavailable: how it ended is unknown now.
     """
     state = instance["state"]
     if state in RUNNING:

@@ -1,4 +1,4 @@
-"""Housekeeping by beat: delete what is older than RETENTION_DAYS, in small steps, a bounded time each tick."""
+"""Delete processes that ended more than RETENTION_DAYS ago: in small transactions, for a bounded time each tick."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)
 
-#: seconds that one tick may take: it keeps a slot from settling
+#: seconds that one tick may take, since it occupies a slot of the settling queue
 BUDGET_S = 10.0
-#: seconds between two transactions, for everybody else's
+#: seconds between two transactions, in which others may run
 PAUSE_S = 0.02
 
 
@@ -30,7 +30,7 @@ def purge() -> None:
 
 
 def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
-    """Delete what ended more than `days` days ago, for at most `budget_s` seconds; how many rows that were."""
+    """Delete what ended more than `days` days ago, for at most `budget_s` seconds; the number of deleted rows."""
     retention = Retention(runtime().database)
     before = now() - timedelta(days=days)
     deadline = time.monotonic() + budget_s
@@ -43,8 +43,8 @@ def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
         except UNAVAILABLE:
             raise
         except Exception as error:
-            # One of many cannot be deleted: the others are, each by itself.
-            log.warning("a batch of old rows cannot be deleted, each is tried alone: %s", error)
+            # One row of the batch cannot be deleted. The others are deleted, each in its own transaction.
+            log.warning("purge incomplete: a batch cannot be deleted, each row is deleted alone: %s", error)
             process_rows(
                 "purge",
                 retention.due(before),
@@ -52,5 +52,5 @@ def purge_old(days: int, *, budget_s: float = BUDGET_S) -> int:
                 key=lambda due: str(due.seq),
             )
     if deleted:
-        log.info("%d rows deleted that ended more than %d days ago", deleted, days)
+        log.info("purged %d rows that ended more than %d days ago", deleted, days)
     return deleted

@@ -1,4 +1,4 @@
-"""Settle: end a process's row, once, and wake whoever waits for it. The row is the truth, the Redis key a wake-up."""
+"""Settle: end the row of a process, once, and wake its waiters. The row decides; the key in Redis only wakes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from tasks.broker.results import open_result, publish_result
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import enqueue, write_delivery
 from telemetry import tracing
+from telemetry.crash_points import crash_point
 from telemetry.logs.redaction import shown, shown_error
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 
-#: a larger result stays in the row, and the key only points there, in bytes
+#: largest result in the key, in bytes; for a larger one the key only names the row
 MAX_KEY_BYTES = 64 * 1024
-#: who did what nobody asked for
+#: the actor of what the system does by itself
 OURSELVES = "celery-camunda"
 
 
@@ -42,12 +43,12 @@ def settle_step(
     confirm: AttemptKey,
     has_callback: bool = False,
 ) -> bool:
-    """End the row of a response step's process, and the step's attempt, in one transaction; then wake the waiters.
+    """End the row of a process and close the attempt of its response step, in one transaction; then wake the waiters.
 
     Reads no row. False, and nothing is written, when the row has ended, has another instance or none yet, or when
     another outcome of it may have been accepted before.
 
-    `has_callback`: somebody else is to be told too, which is written down in the same transaction.
+    `has_callback`: a webhook is to be sent, and is written in the same transaction.
     """
     ending = _shown(ending)
     with _traced(ending, correlation_id), runtime().database.write() as connection:
@@ -63,8 +64,10 @@ def settle_step(
         claim = write_delivery(connection, process_id) if won and has_callback else None
     if won:
         declared.ENDED.labels(process_key, ending.status).inc()
+        crash_point("settle: row ended, result not published")
         wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
     if claim is not None:
+        crash_point("settle: webhook written, not enqueued")
         enqueue(claim)
     return won
 
@@ -78,11 +81,11 @@ def settle(
     confirm: AttemptKey | None = None,
     by_ops: bool = False,
 ) -> bool:
-    """End a row if it has not ended otherwise meanwhile; then wake the waiters. False when the race was lost.
+    """End a row that has not ended yet; then wake the waiters. False when it had ended before.
 
-    `as_found`: the end is what the engine's history looks like.
-    `event`: who ended it, for the event log; written with the end or not at all.
-    `confirm`: the attempt whose outcome this is, which the engine has accepted; closed in any case.
+    `as_found`: the end was derived from the engine's history.
+    `event`: who ended it, for the event log; written in the same transaction.
+    `confirm`: the attempt whose outcome this is, accepted by the engine; it is closed in any case.
     `by_ops`: see :meth:`store.processes.ProcessStore.settle`.
     """
     ending = _shown(ending)
@@ -97,10 +100,12 @@ def settle(
         was_late = not won and _record_lost_race(connection, row.id, ending, actor=actor, as_found=as_found)
     if won:
         declared.ENDED.labels(row.process_key, ending.status).inc()
+        crash_point("settle: row ended from outside, result not published")
         wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     elif was_late or confirm is not None:
         announce(row.correlation_id)
     if claim is not None:
+        crash_point("settle: webhook of an end from outside written, not enqueued")
         enqueue(claim)
     return won
 
@@ -112,7 +117,7 @@ def wake(
     traceability_id: str,
     process_instance_id: str | None,
 ) -> None:
-    """Resolve the open AsyncResult of the start. Redis away: the waiters find the row by themselves."""
+    """Resolve the AsyncResult of the start. If Redis is unavailable, the waiters read the row."""
     payload: dict[str, Any] = {
         "status": ending.status,
         "correlationId": correlation_id,
@@ -130,7 +135,7 @@ def wake(
 
 
 def reopen(row: ProcessRow, event: NewEvent) -> bool:
-    """`error` back to `pending`, and its result open again; `event` says who wanted it.
+    """Make a row `pending` again that ended with an incident, and delete its result; `event` says who did it.
 
     False when the row has this incident no more: it stays as it is, and the event is written all the same.
     """
@@ -143,22 +148,27 @@ def reopen(row: ProcessRow, event: NewEvent) -> bool:
         try:
             open_result(row.id)
         except BROKER_ERRORS as error:
-            log.warning("old result of %s not deleted: %s", row.correlation_id, error)
+            log.warning("old result of %s not deleted, it expires: %s", row.correlation_id, error)
     return reopened
 
 
 def _record_lost_race(
     connection: Connection, process_id: uuid.UUID, ending: Ending, *, actor: str = OURSELVES, as_found: bool = False
 ) -> bool:
-    """Record that a process had ended otherwise before; False when that is no news, as the same end twice."""
+    """Record that a process had ended otherwise before; False when both ends are the same."""
     row = runtime().processes.by_id(process_id, connection=connection)
     if row is None or row.status == ending.status:
         return False
-    # History shows an instance that was deleted because its row had ended, and knows nothing of steps that declare an
-    # error: what it says against those is no other end.
+    # An instance that was deleted because its row had ended looks cancelled in the history, and the history does not
+    # know which step declares an error. Neither is a different end.
     if as_found and (ending.status == CANCELLED or row.status == ERROR):
         return False
-    log.warning("process %s is %s already, not %s", row.correlation_id, row.status, ending.status)
+    log.warning(
+        "process %s has ended as %s before, its end as %s is recorded only",
+        row.correlation_id,
+        row.status,
+        ending.status,
+    )
     event = ops_event(
         row,
         actor=actor,
@@ -171,7 +181,7 @@ def _record_lost_race(
 
 
 def ops_event(row: ProcessRow, *, actor: str, step_name: str, result: str, **columns: Any) -> NewEvent:
-    """An event about a process that is no attempt of a step: who did what."""
+    """An event of ops about a process: who did what."""
     return NewEvent(
         traceability_id=row.traceability_id,
         correlation_id=row.correlation_id,
@@ -185,7 +195,7 @@ def ops_event(row: ProcessRow, *, actor: str, step_name: str, result: str, **col
 
 
 def record_ops(event: NewEvent) -> None:
-    """Write an event that goes with no change of a row, and wake who watches its process."""
+    """Write an event that belongs to no change of a row, and wake the watchers of its process."""
     runtime().events.record(event)
     if event.correlation_id is not None:
         announce(event.correlation_id)
@@ -197,5 +207,5 @@ def _traced(ending: Ending, correlation_id: str) -> AbstractContextManager[objec
 
 
 def _shown(ending: Ending) -> Ending:
-    # The result is what the client asked for and stays whole.
+    # The result is for the client and is not redacted.
     return ending if ending.error is None else replace(ending, error=shown_error(ending.error))

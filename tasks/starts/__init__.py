@@ -1,1 +1,1 @@
-"""How an instance is started."""
+"""The start of a process: from the accepted row to the running instance."""

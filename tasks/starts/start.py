@@ -1,4 +1,4 @@
-"""Start an instance for an accepted row: once, whatever is delivered twice or dies in between."""
+"""Start the instance of an accepted row, once: also if a message comes twice or a worker dies in between."""
 
 from __future__ import annotations
 
@@ -26,59 +26,63 @@ from tasks.runtime import runtime
 from tasks.settling.instances import adopt
 from tasks.settling.settle import settle
 from telemetry import log_context, tracing
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
-#: pause before a start is put back for lack of room, in seconds
-NO_ROOM_PAUSE_S = 0.05
+#: pause before a start is put back into its queue because no slot is free, in seconds
+NO_SLOT_PAUSE_S = 0.05
 
-#: beyond the engine's time-out, in seconds: what the engine does with a start that it got late
+#: seconds beyond the engine's time-out for which a claim lasts: a start that came late may still be under way
 CLAIM_MARGIN_S = 20.0
 
-#: pause before a start that the engine could not take is tried again, in seconds; between them by chance. While the
-#: engine stays away the starts queue is not read at all, so this needs no longer back-off.
+#: shortest and longest pause before a start is tried again, in seconds, when the engine was unavailable. It needs no
+#: longer back-off: while the engine stays unavailable the starts queue is paused.
 RETRY_COUNTDOWN_S = (1.0, 4.0)
 
 
 @app.task(name="start_process", bind=True)
 def start_process(self: Any, process_id: str, traceparent: str | None = None) -> None:
-    """Claim the row, start its instance, write down which one it is, fetch its first steps."""
+    """Claim the row, start its instance, record the instance, fetch its first steps."""
     row_id = uuid.UUID(process_id)
     if not own_slots() and worker_capacity().read().free <= 0:
         # Its first step would only wait in the engine. A worker that runs steps takes the start when a slot is free;
         # this worker pauses its starts queue with its next heartbeat.
-        time.sleep(NO_ROOM_PAUSE_S)
+        time.sleep(NO_SLOT_PAUSE_S)
         _put_back(self.request, process_id, traceparent)
         return
     token = new_token()
     with tracing.span("start", parent=traceparent, kind="CONSUMER"):
-        _start_ours(row_id, token, traceparent)
+        _start_claimed(row_id, token, traceparent)
 
 
-def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
+def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
     settings = runtime().settings
     try:
-        row, ours = runtime().processes.claim(row_id, token, for_s=settings.camunda_timeout_ms / 1000 + CLAIM_MARGIN_S)
+        row, is_claimed = runtime().processes.claim(
+            row_id, token, for_s=settings.camunda_timeout_ms / 1000 + CLAIM_MARGIN_S
+        )
     except DatabaseUnavailable as error:
-        # The row stays pending, and a claim of ours, should it have been taken, runs out: reconcile sends it again.
-        log.warning("start of %s put off: database is away: %s", row_id, error)
+        # The row stays pending. A claim that was written expires, and the reconciler sends the start again.
+        log.warning("start of %s postponed, the reconciler sends it again: database unavailable: %s", row_id, error)
         return
-    if row is None or not ours:
-        log.info("start of %s is not ours to make", row_id)
+    if row is None or not is_claimed:
+        log.info("start of %s skipped: claimed by another worker", row_id)
         return
     log_context.bind(correlation_id=row.correlation_id, traceability_id=row.traceability_id)
     tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
+    crash_point("start: row claimed, instance not started")
     try:
-        # A claim before ours may have started an instance that nobody wrote down.
+        # An earlier claim may have started an instance that was not recorded.
         instance = (_adopt(row) if row.claim_token else None) or _start(row, traceparent)
     except EngineUnavailable as error:
-        log.info("start of %s put off: %s", row.correlation_id, error)
+        log.info("start of %s postponed: %s", row.correlation_id, error)
         if not error.maybe_done:
             _put_off(row, token, traceparent)
         return
     except Unauthorized as error:
-        # Every other start would be refused too: they stay queued until the login is mended.
-        log.error("starts are put off: %s", error)
+        # The engine would refuse every other start too: they stay in their queue until the login works.
+        log.error("starts queue paused: %s", error)
         pause_starts("the engine refuses our login")
         _put_off(row, token, traceparent)
         return
@@ -86,9 +90,11 @@ def _start_ours(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:
         _give_up(row, error)
         return
     log_context.bind(process_instance_id=instance.id)
+    crash_point("start: instance started, not recorded")
     recorded = retrying(
         lambda: runtime().processes.record_instance(row_id, instance.id, while_pending=True), for_s=CLAIM_MARGIN_S / 2
     )
+    crash_point("start: instance recorded, not followed")
     if recorded or _is_still_wanted(row_id, instance.id):
         follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
 
@@ -109,7 +115,7 @@ def _start(row: ProcessRow, traceparent: str | None) -> Started:
 
 
 def _adopt(row: ProcessRow) -> Started | None:
-    """The instance that a claim before ours started."""
+    """The instance that an earlier claim started."""
     found = adopt(row)
     return None if found is None else Started(found["id"], found["processDefinitionId"])
 
@@ -124,11 +130,11 @@ def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
             sent_at=getattr(request, SENT_AT, None),
         )
     except BrokerUnavailable as error:
-        log.info("start of %s left to reconcile: %s", process_id, error)
+        log.info("start of %s not enqueued, the reconciler sends it again: %s", process_id, error)
 
 
 def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
-    """The engine has surely not started anything for our claim: free the row and try again soon."""
+    """Release the claim of a start that surely had no effect, and enqueue it again."""
     try:
         runtime().processes.release_claim(row.id, token, is_first=row.claim_token is None)
         send_start(
@@ -139,17 +145,17 @@ def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
             traceparent=traceparent,
         )
     except (DatabaseUnavailable, BrokerUnavailable) as error:
-        log.info("start of %s left to reconcile: %s", row.correlation_id, error)
+        log.info("start of %s not enqueued, the reconciler sends it again: %s", row.correlation_id, error)
 
 
 def _give_up(row: ProcessRow, error: BridgeError) -> None:
     code = "PROCESS_NOT_DEPLOYED" if isinstance(error, NotFound) else "START_REFUSED"
-    log.error("start of %s refused: %s", row.correlation_id, error)
+    log.error("start of %s refused by the engine, the process ends as error: %s", row.correlation_id, error)
     settle(row, Ending(ERROR, error={"code": code, "message": str(error), "type": type(error).__name__}))
 
 
 def _is_still_wanted(row_id: uuid.UUID, instance_id: str) -> bool:
-    """Whether to go on with an instance whose row has another one, or has ended meanwhile; deleted if it is not wanted.
+    """Whether the instance is to be followed whose row has ended meanwhile, or has another one. If not, it is deleted.
 
     An instance of a row that has ended is written down all the same.
     """
@@ -161,7 +167,7 @@ def _is_still_wanted(row_id: uuid.UUID, instance_id: str) -> bool:
         if row.status == PENDING:
             return True
         if row.incident_id is not None:
-            # It stands in the engine, for ops to retry.
+            # The instance stays for ops to retry.
             return False
     runtime().engine.delete_instance(instance_id, "its process was ended or started otherwise")
     return False

@@ -29,6 +29,7 @@ from tasks.steps.engine_calls import call_with_retry, report_outcome
 from tasks.steps.failure import failure_progress, report_failure
 from tasks.steps.result import Result
 from telemetry import tracing
+from telemetry.crash_points import crash_point
 from telemetry.logs.redaction import shown, shown_error, shown_text
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ _SPAN_OUTCOMES = {Completed: "completed", BusinessError: "business-error", Faile
 def deliver(attempt: Attempt, execution: Execution) -> Result:
     """Deliver the outcome as far as it can be delivered now."""
     outcome = execution.outcome
+    crash_point("step: handler done, outcome not written")
     tracing.annotate(outcome=_SPAN_OUTCOMES[type(outcome)])
     try:
         if isinstance(outcome, Failed):
@@ -91,6 +93,7 @@ def _complete(attempt: Attempt, outcome: Completed, execution: Execution) -> Res
         process_status=status,
     )
     attempt.write(execution, progress)
+    crash_point("step: outcome written, not reported")
     may_become_error = _may_become_error(attempt)
     try:
         report_outcome(
@@ -103,8 +106,10 @@ def _complete(attempt: Attempt, outcome: Completed, execution: Execution) -> Res
     if may_become_error and call_with_retry(lambda: _became_error(attempt)):
         return _follow_error(attempt)
     if status is None:
+        crash_point("step: completion accepted, not followed")
         follow_step(attempt.task, confirm=attempt.key)
     else:
+        crash_point("step: completion accepted, process not settled")
         _settle(attempt, status, outcome)
     return Result.COMPLETED
 
@@ -119,6 +124,7 @@ def _throw_error(attempt: Attempt, outcome: BusinessError, execution: Execution)
         kept_outcome=None if document == outcome.document else {"response": outcome.document},
     )
     attempt.write(execution, progress)
+    crash_point("step: BPMN error written, not reported")
     engine, shared = runtime().engine, runtime()
     if not call_with_retry(lambda: is_caught(engine, shared.deployed_bpmn, attempt.task, outcome.code)):
         return _fail(attempt, outcome.uncaught(), execution)
@@ -137,8 +143,10 @@ def _throw_error(attempt: Attempt, outcome: BusinessError, execution: Execution)
 
 def _follow_error(attempt: Attempt) -> Result:
     """Close an attempt that the engine ended in a BPMN error; the process goes on where that is caught."""
+    crash_point("step: BPMN error accepted, attempt not closed")
     retrying(lambda: runtime().events.close(attempt.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
     announce(attempt.correlation_id)
+    crash_point("step: BPMN error closed, not followed")
     follow_step(attempt.task, confirm=None)
     return Result.BPMN_ERROR
 
@@ -182,6 +190,7 @@ def _settle(attempt: Attempt, status: str, outcome: Completed) -> None:
         ),
         for_s=runtime().settings.db_hold_s,
     )
+    crash_point("step: process settled, backlog not fetched")
     if won or _settle_by_first_answer(attempt, process_id):
         fetch_from_backlog()
     else:

@@ -17,6 +17,7 @@ from tasks.fetching.next_step import follow_step
 from tasks.runtime import runtime
 from tasks.settling.incidents import settle_incident
 from tasks.steps.engine_calls import call_with_retry, report_outcome
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
     task, strategy, text = message.task, step.retry_strategy, failure.message
     left = 0 if failure.final else strategy.retries_left(task.retries)
     pause_ms = strategy.pause_ms(left)
+    crash_point("step: failure written, not reported")
     try:
         report_outcome(
             lambda: runtime().engine.failure(
@@ -57,10 +59,12 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
         # an incident all the same.
         left, text = 0, f"{text}; the engine refused the report of it: {error}"
         call_with_retry(lambda: runtime().engine.set_task_retries(task.id, 0))
+    crash_point("step: failure accepted, attempt not closed")
     retrying(lambda: runtime().events.close(message.attempt, FAILED), for_s=runtime().settings.db_hold_s)
     if _became_error(message):
         follow_step(task, confirm=None)
     elif left == 0:
+        crash_point("step: last failure closed, incident not settled")
         row = retrying(lambda: _row(message, context), for_s=runtime().settings.db_hold_s)
         if row is not None:
             settle_incident(row, text, step.name)

@@ -22,6 +22,7 @@ from tasks.steps.failure import failure_progress, report_failure
 from tasks.steps.result import Result
 from tasks.topics import leases
 from telemetry import log_context, tracing
+from telemetry.crash_points import crash_point
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def _report(
             # The attempt had not begun or had ended, or its handler had returned and the engine may have the outcome
             # already. Then the next attempt reports it, or the reconciler finds it in the engine's log.
             return
+        crash_point("killed: failure written, not reported")
         declared.STEP_ATTEMPTS.labels(topic, Result.KILLED).inc()
         report_failure(message, step, failure, context)
         announce(correlation_id)

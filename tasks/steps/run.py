@@ -19,6 +19,7 @@ from tasks.steps.attempt import Attempt
 from tasks.steps.execution import execute_and_deliver
 from tasks.steps.result import Result
 from telemetry import log_context
+from telemetry.crash_points import crash_point
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def run_step(body: dict[str, Any]) -> None:
         for following in chain:
             log_context.begin(task_id=task_id, task=run_step.name)
             log_context.bind_step(following.dump())
+            crash_point("inline: next step accepted, not begun")
             # Each attempt has an id of its own.
             _run_attempt(following, uuid.uuid4())
 

@@ -1,8 +1,8 @@
-"""Which topics may be fetched now: what ops say about each, over what the code declares.
+"""Pauses and limits of topics: those that ops set, over those that the code declares.
 
-The store is the truth. Beat's poll reads it each second and publishes it in Redis; whoever fetches reads it there along
-with the count of room, so no step costs a statement. An emptied Redis loses nothing: what is not published is read from
-the store, and while neither answers nothing is fetched.
+The store has them. Beat's poll reads it each second and publishes them in Redis; every fetch reads them there together
+with the worker capacity, so no step costs a query. If Redis was emptied, they are read from the store; while neither
+answers, nothing is fetched.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tasks.runtime import runtime
 
 log = logging.getLogger(__name__)
 
-#: how long it is trusted what was published last, in milliseconds; beat's poll publishes each second
+#: lifetime of what was published, in milliseconds; beat's poll publishes it again each second
 LIFETIME_MS = 5_000
-#: word for a rate without limit
+#: in place of a rate: no limit
 NO_RATE = "none"
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
@@ -32,7 +32,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How much of a topic may run: `max_concurrency` at once, one each `interval_ms` on average; 0 for no limit."""
+    """The limit of a topic: `max_concurrency` steps at once, one each `interval_ms` on average; 0 for no limit."""
 
     max_concurrency: int = 0
     interval_ms: float = 0.0
@@ -42,19 +42,19 @@ class Limit:
 
     @classmethod
     def of(cls, max_concurrency: int | None, rate: str | None) -> Limit:
-        """From what people write."""
+        """From the form in which people write it."""
         return cls(max_concurrency or 0, interval_ms(rate))
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What holds for topics at this moment."""
+    """The pauses and limits that hold now."""
 
     paused: frozenset[str] = frozenset()
     limits: Mapping[str, Limit] | None = None
 
     def split(self, topics: Sequence[Topic]) -> tuple[list[Topic], list[tuple[Topic, Limit]]]:
-        """Those of `topics` that may be fetched freely, and those within a limit; the paused ones are left out."""
+        """Those of `topics` without a limit, and those with one; paused topics are in neither."""
         limits = self.limits or {}
         running = [topic for topic in topics if topic.name not in self.paused]
         limited = [(topic, limits[topic.name]) for topic in running if topic.name in limits]
@@ -67,7 +67,7 @@ UNLIMITED = Controls()
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """How a topic stands: what ops said of it, if anything, and the limits that hold."""
+    """The state of a topic: what ops set, if anything, and the limits that hold."""
 
     topic: str
     process_key: str
@@ -77,25 +77,25 @@ class TopicState:
 
     @property
     def is_paused(self) -> bool:
-        """True when it is not fetched."""
+        """True while its tasks are not fetched."""
         return self.said is not None and self.said.paused_at is not None
 
 
 def controls() -> Controls:
-    """What holds now, at most about a second old.
+    """The pauses and limits that hold now, at most about a second old.
 
     Raises:
-        DatabaseUnavailable: nothing is published, and the store cannot be asked.
+        DatabaseUnavailable: nothing is published, and the store cannot be read.
     """
     text = worker_capacity().read().topics
     return _controls(refresh() if text is None else text)
 
 
 def refresh() -> str:
-    """Read the store and publish what it says; the text that was published.
+    """Read the pauses and limits in the store and publish them in Redis; the text that was published.
 
     Raises:
-        DatabaseUnavailable: the store cannot be asked.
+        DatabaseUnavailable: the store cannot be read.
     """
     text = _dump(runtime().topics.all())
     try:
@@ -107,10 +107,10 @@ def refresh() -> str:
 
 
 def topic_states() -> list[TopicState]:
-    """Every topic with a handler, and every other that ops said something about; for people and metrics.
+    """Every topic with a handler, and every other for which ops set something; for people and metrics.
 
     Raises:
-        DatabaseUnavailable: the store cannot be asked.
+        DatabaseUnavailable: the store cannot be read.
     """
     said = {row.topic: row for row in runtime().topics.all()}
     states = [
@@ -118,7 +118,7 @@ def topic_states() -> list[TopicState]:
         for process in registry
         for step in process.steps.values()
     ]
-    # left by a process that is no longer here: it must be seen to be resumed
+    # A paused topic of a process that is no longer here must be shown, so that it can be resumed.
     states += [_state(row.topic, "", row) for row in said.values()]
     return sorted(states, key=lambda state: state.topic)
 

@@ -1,4 +1,4 @@
-"""Topics of the diagrams here that nobody handles."""
+"""Topics of the diagrams here that have no handler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.processes import registry
 
 
 def unhandled_topics() -> dict[str, Any]:
-    """Process key -> topics of its BPMN file that nobody handles, or what is wrong with the file."""
+    """Process key -> topics of its BPMN file without a handler, or what is wrong with the file."""
     try:
         return dict(registry.unhandled_topics())
     except DefinitionError as error:

@@ -1,1 +1,1 @@
-"""Webhooks: tell whoever asked for it how a process ended, signed, until they have it or the attempts are used up."""
+"""Webhooks: post the end of a process to its callback URL, signed, until it is accepted or no attempt is left."""

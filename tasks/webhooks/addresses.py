@@ -22,7 +22,7 @@ _NOT_PUBLIC_V4 = [
         "224.0.0.0/4", "240.0.0.0/4",
     )
 ]  # fmt: skip
-#: All else is loopback, link-local, unique local, multicast, mapped or translated (NAT64) IPv4, or not given out.
+#: All others are loopback, link-local, unique local, multicast, mapped or translated (NAT64) IPv4, or unassigned.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 #: protocol assignments and Teredo, documentation, 6to4, which holds an IPv4 address
 _NOT_PUBLIC_V6 = [ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
@@ -32,7 +32,7 @@ Resolver = Callable[[str, int], list[str]]
 
 
 def is_public(address: Address) -> bool:
-    """True for an address that anybody in the internet may have."""
+    """True for an address of the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)
     return address in _GLOBAL_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
@@ -49,7 +49,7 @@ def resolve(name: str, port: int) -> list[str]:
 
 
 def checked_addresses(target: Target, settings: Settings, resolver: Resolver = resolve) -> list[str]:
-    """The addresses to connect to. All of them are checked: who may choose one must not choose another.
+    """The addresses to connect to. All of them are checked, since any of them may be chosen for the connection.
 
     Raises:
         RefusedAddress: one is not allowed.

@@ -1,4 +1,4 @@
-"""The tasks of webhooks: beat's tick takes what is due and enqueues it, one `deliver_webhook` makes one attempt."""
+"""The tasks of webhooks: beat's tick enqueues the deliveries that are due, and `deliver_webhook` makes one attempt."""
 
 from __future__ import annotations
 
@@ -29,26 +29,27 @@ from tasks.webhooks.schedule import outcome_of
 from tasks.webhooks.signing import MEDIA_TYPE, event, signed_headers
 from tasks.webhooks.urls import check, shown
 from telemetry import log_context
+from telemetry.crash_points import crash_point
 from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 
 #: deliveries that one tick enqueues, and messages that may stand in the queue
 BATCH, MAX_QUEUED = 200, 1_000
-#: seconds that an attempt may take, DNS and dripping answers included; then seconds until its process is killed
+#: seconds that an attempt may take, with DNS and slow answers; then seconds after which its process is killed
 ATTEMPT_S = 2 * math.ceil(get_settings().callback_timeout_ms / 1000) + 1
 KILL_S = ATTEMPT_S + 2
-#: seconds after which an attempt that said nothing is given up
+#: seconds after which another attempt may begin if this one wrote no outcome
 HELD_FOR_S = KILL_S + 1
-#: seconds that a database may be away before an outcome is forgotten, and the webhook is sent again
+#: seconds for which an outcome waits for an unavailable database; after that the webhook is sent again
 RECORD_S = 1.0
-#: pause before a delivery is looked at again that a slow receiver was spared, in seconds
+#: shortest and longest pause before a delivery is tried again that a slow receiver was spared, in seconds
 SPARED_S = (5.0, 15.0)
 
 
 @app.task(name="webhooks")
 def webhooks() -> None:
-    """One tick: enqueue what is due, at once and without countdown."""
+    """Enqueue the deliveries that are due, in one tick."""
     if not is_first_tick("webhooks", runtime().settings.callback_interval_ms):
         return
     with isolated_part("webhooks"):
@@ -56,35 +57,39 @@ def webhooks() -> None:
 
 
 def enqueue_due() -> int:
-    """Enqueue the deliveries whose time has come, as many as the queue has room for; how many."""
+    """Enqueue the deliveries that are due, up to the limit of the queue; their number."""
     queued = int(runtime().redis.llen(WEBHOOKS_QUEUE))  # type: ignore[arg-type]
-    room = min(BATCH, MAX_QUEUED - queued)
-    if room <= 0:
+    free = min(BATCH, MAX_QUEUED - queued)
+    if free <= 0:
         return 0
-    claims = runtime().webhooks.take_due(limit=room, for_s=queued_for_s())
+    claims = runtime().webhooks.take_due(limit=free, for_s=queued_for_s())
+    if claims:
+        crash_point("webhook: due delivery claimed, not enqueued")
     process_rows("webhooks", claims, send_delivery, key=lambda claim: str(claim.id), release=runtime().webhooks.release)
     return len(claims)
 
 
 @app.task(name="deliver_webhook", soft_time_limit=ATTEMPT_S, time_limit=KILL_S)
 def deliver_webhook(delivery_id: str, token: str, correlation_id: str | None = None) -> None:
-    """One attempt. A worker that dies here has told the receiver or not: it is told again, under the same id."""
+    """Make one attempt. If the worker dies here, the webhook is posted again with the same id."""
     log_context.bind(correlation_id=correlation_id)
     try:
         begun = runtime().webhooks.begin(Claim(uuid.UUID(delivery_id), token), for_s=HELD_FOR_S)
     except DatabaseUnavailable as error:
-        log.warning("webhook %s put off: database is away: %s", delivery_id, error)
+        log.warning("webhook %s postponed, the next tick sends it again: database unavailable: %s", delivery_id, error)
         return
     if begun is None:
-        log.info("webhook %s is not ours to deliver", delivery_id)
+        log.info("webhook %s skipped: claimed by another worker, or ended", delivery_id)
         return
     delivery, claim = begun
+    crash_point("webhook: attempt begun, not posted")
     outcome = _attempt(delivery)
     declared.WEBHOOK_ATTEMPTS.labels(_counted_as(outcome)).inc()
+    crash_point("webhook: posted, not recorded")
     try:
         retrying(lambda: runtime().webhooks.record(claim, outcome), for_s=RECORD_S)
     except DatabaseUnavailable as error:
-        log.warning("outcome of webhook %s not written down, it is sent again: %s", delivery_id, error)
+        log.warning("outcome of webhook %s not written, it is sent again: %s", delivery_id, error)
 
 
 def _counted_as(outcome: Outcome) -> str:
@@ -96,7 +101,7 @@ def _counted_as(outcome: Outcome) -> str:
 def _attempt(delivery: Delivery) -> Outcome:
     settings = runtime().settings
     if delivery.attempt > settings.callback_max_attempts:
-        return Outcome(FAILED, error="what came of the last attempt is not known")
+        return Outcome(FAILED, error="the result of the last attempt is unknown")
     try:
         target = check(delivery.url, settings)
     except RefusedUrl as error:

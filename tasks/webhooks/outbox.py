@@ -1,4 +1,4 @@
-"""Write down, in the transaction that ends a process, that its callback is to be told; enqueue it after the commit."""
+"""The outbox of webhooks: a delivery is written in the transaction that ends its process, and enqueued afterwards."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_delivery(connection: Connection, process_id: uuid.UUID) -> Claim | Non
 
 
 def enqueue(claim: Claim) -> None:
-    """Send the first attempt on its way. Broker away: beat's tick finds it when its claim is over."""
+    """Enqueue the first attempt. If the broker is unavailable, beat's tick does it once the claim has expired."""
     try:
         send_delivery(claim)
     except BrokerUnavailable as error:
@@ -40,5 +40,5 @@ def enqueue(claim: Claim) -> None:
 
 
 def queued_for_s() -> float:
-    """Seconds for which a message may wait in its queue before it is sent again."""
+    """Seconds for which a message may wait in its queue before a tick sends it again."""
     return float(runtime().settings.resend_after_s)

@@ -1,4 +1,4 @@
-"""One POST to a checked address: no second look at DNS, no redirect, no proxy, no byte of the answer's body."""
+"""One POST to a checked address: no second DNS lookup, no redirect, no proxy, and the answer's body is not read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.webhooks.urls import Target
 
 log = logging.getLogger(__name__)
 
-#: addresses of one name that are tried when a connection cannot be made
+#: addresses of one name that are tried, one after the other, until a connection is made
 MAX_ADDRESSES = 3
 
 _posting: ContextVar[bool] = ContextVar("posting", default=False)
@@ -28,7 +28,7 @@ logging.getLogger("urllib3.connectionpool").addFilter(lambda _: not _posting.get
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said: a status code, or in `error` why there is none. `retry_after_s`: what it asked for."""
+    """The answer of a receiver: a status code, or in `error` why there is none; `retry_after_s`, if it sent that."""
 
     status_code: int | None = None
     error: str | None = None
@@ -42,7 +42,7 @@ def post(
     try:
         addresses = checked_addresses(target, settings, resolver)
     except RefusedAddress as error:
-        # Which address a name has within our network is for the log, not for whoever chose the name.
+        # The address of a name within the own network is for the log only, not for the client that chose the name.
         log.warning("webhook not sent: %s, which CALLBACK_NETWORKS does not allow", error)
         return Answer(error="the host has an address that is not allowed")
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Spare a receiver that has become slow, and the workers: while it is slow, one attempt at a time goes to it.
+"""Protect slow receivers, and the workers: while a receiver is slow, it gets one attempt at a time.
 
 Without this, a receiver that answers nothing would hold as many slots as there are webhooks for it, each for the whole
 time-out. With Redis away nothing is known of receivers, and everybody is called.
@@ -11,20 +11,20 @@ import redis
 from tasks.runtime import KEY_PREFIX
 from tasks.webhooks.urls import Target
 
-#: an attempt that takes longer makes its receiver a slow one, in seconds
+#: seconds after which an attempt counts as slow, and its receiver with it
 SLOW_S = 2.0
-#: how long it is one, in seconds; a quick answer ends it at once
+#: seconds for which a receiver counts as slow; a fast answer ends that at once
 SLOW_FOR_S = 30.0
 
 
 class Receivers:
-    """What is known of receivers, shared through Redis by all workers."""
+    """Slow receivers, as all workers share them through Redis."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
     def may_call(self, target: Target, *, for_s: float) -> bool:
-        """True unless the receiver is slow and another attempt, which ends within `for_s` seconds, is with it."""
+        """True unless the receiver is slow and another attempt to it is under way. Reserves it for `for_s` seconds."""
         try:
             if not self._redis.exists(_key("slow", target)):
                 return True
@@ -33,7 +33,7 @@ class Receivers:
             return True
 
     def note(self, target: Target, *, took_s: float) -> None:
-        """Remember how long an attempt took, in seconds."""
+        """Keep how long an attempt took, in seconds."""
         try:
             if took_s >= SLOW_S:
                 self._redis.set(_key("slow", target), "1", px=int(SLOW_FOR_S * 1000))

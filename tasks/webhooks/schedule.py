@@ -1,4 +1,4 @@
-"""What follows from an attempt: done, never again, or once more, and when."""
+"""What follows an attempt: it is delivered, it has failed for good, or it is tried again at a time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from settings import Settings
 from store.webhooks import DELIVERED, FAILED, PENDING, Outcome
 from tasks.webhooks.posting import Answer
 
-#: longest pause between two attempts, and longest `Retry-After` that is heeded, in seconds
+#: longest pause between two attempts, and longest `Retry-After` that is followed, in seconds
 MAX_PAUSE_S = 6 * 3600.0
-#: how much longer each pause is than the one before
+#: factor by which each pause is longer than the one before
 GROWTH = 4.0
-#: the receiver will never want it again (Standard Webhooks)
+#: 410 Gone: the receiver wants no more attempts (Standard Webhooks)
 GONE = 410
 
 
 def outcome_of(answer: Answer, attempt: int, settings: Settings, moment: datetime) -> Outcome:
-    """What came of attempt number `attempt` (from 1), which ended at `moment`."""
+    """The outcome of attempt number `attempt` (from 1), which ended at `moment`."""
     if answer.error is None:
         return Outcome(DELIVERED, status_code=answer.status_code)
     if answer.status_code == GONE or attempt >= settings.callback_max_attempts:

@@ -1,4 +1,4 @@
-"""A delivery as the receiver gets it: a CloudEvent 1.0 in structured JSON, signed as Standard Webhooks 1.0 has it."""
+"""A delivery as the receiver gets it: a CloudEvent 1.0 in structured JSON, signed by Standard Webhooks 1.0."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def event(delivery: Delivery, source: str) -> bytes:
 
 
 def signed_headers(message_id: str, body: bytes, *, secrets: Iterable[str], timestamp: int) -> dict[str, str]:
-    """The headers that prove a body; `timestamp` in seconds since the epoch.
+    """The headers that sign a body; `timestamp` in seconds since the epoch.
 
     One signature a secret: while a secret is replaced, receivers may check with the old or the new one.
     """

@@ -1,4 +1,4 @@
-"""Which URLs a webhook may go to: those that CALLBACK_HOSTS allows, read in one way only.
+"""The URLs that a webhook may go to: those that CALLBACK_HOSTS allows, parsed in one way only.
 
 A URL is taken apart here once; the connection, its TLS name and its Host header are made of the parts. No second reader
 could understand it otherwise.
@@ -15,13 +15,13 @@ from settings import Settings
 from settings.webhooks import CALLBACK_HOST
 from tasks.errors import RefusedUrl
 
-#: characters of a URL (RFC 3986); others are refused, not escaped: everybody must read the URL alike
+#: characters of a URL (RFC 3986); others are refused and not escaped, so that every parser reads the same URL
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+\Z")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
-#: what some readers take for a part of an IPv4 address: decimal, octal or hexadecimal
+#: what some parsers take for a part of an IPv4 address: decimal, octal or hexadecimal
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-#: longest URL, in characters: what the store keeps
+#: longest URL, in characters: the size of the store's column
 MAX_LENGTH = 2000
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

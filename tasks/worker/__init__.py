@@ -1,1 +1,1 @@
-"""What a worker process does beside running tasks."""
+"""What a worker does besides running tasks."""

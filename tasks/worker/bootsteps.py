@@ -1,4 +1,4 @@
-"""What a worker does beside running tasks: heartbeat, start throttle, memory bound, report of killed children.
+"""What a worker does besides running tasks: heartbeat, start throttle, memory bound, report of killed children.
 
 Runs in the worker's parent process, except :func:`bound_memory`, which runs in each child.
 """
@@ -17,7 +17,7 @@ from celery.worker.consumer.gossip import Gossip
 
 from tasks import app
 from tasks.alive import beat, stop_beating
-from tasks.broker.inline import present_step
+from tasks.broker.inline import current_step
 from tasks.broker.publish import send_killed
 from tasks.broker.start_throttle import StartThrottle
 from tasks.broker.worker_capacity import forget_worker, note_consumed_queues, runs_steps, send_heartbeat
@@ -25,7 +25,7 @@ from tasks.errors import BrokerUnavailable
 from tasks.runtime import runtime
 from tasks.steps.middleware.time_limit import SIGNAL_NAME
 from tasks.topics.unhandled import unhandled_topics
-from tasks.worker.shutdown import cutting_off, step_requests, watch
+from tasks.worker.shutdown import grace_expired, step_requests, watch
 from telemetry import log_context, tracing
 from telemetry.logs.configuring import configure_logging
 from telemetry.metrics import declared
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 #: seconds between two heartbeats
 HEARTBEAT_S = 1.0
-#: seconds for which events for Flower are gathered
+#: seconds for which events for Flower are collected
 EVENTS_EVERY_S = 0.3
 
-#: events after which a task's start is no news
+#: events after which Flower needs no event of the task's start
 ENDS = frozenset({"task-succeeded", "task-failed", "task-retried"})
 
 
@@ -54,31 +54,30 @@ class Heartbeat(bootsteps.StartStopStep):
         self._throttle: StartThrottle | None = None
 
     def start(self, consumer: Any) -> None:
-        """Begin, each time the consumer has (again) a connection."""
+        """Begin, each time the consumer has connected."""
         _batch_events(consumer)
-        _acknowledge_nothing(consumer)
         if self._throttle is None:
             self._throttle = StartThrottle(consumer)
         self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, self._throttle))
         self._beat(consumer, self._throttle)
 
     def stop(self, consumer: Any) -> None:
-        """Stop, and say so: nothing more is fetched for this worker's slots."""
+        """Stop, and delete the heartbeat: nothing more is fetched for the slots of this worker."""
         if self._entry is not None:
             self._entry.cancel()
             self._entry = None
         try:
             forget_worker(runtime().redis, consumer.hostname)
         except redis.RedisError as error:
-            log.debug("heartbeat not withdrawn: %s", error)
+            log.debug("heartbeat not deleted, it expires: %s", error)
 
     def shutdown(self, consumer: Any) -> None:
-        """As `stop`; a worker that only lost its connection goes on living."""
+        """As `stop`, and delete the file of `tasks.alive`: after a lost connection alone the worker stays alive."""
         self.stop(consumer)
         stop_beating(consumer.hostname)
 
     def _beat(self, consumer: Any, throttle: StartThrottle) -> None:
-        # The pool looks for dead children every 5 s by itself; a killed step is to be reported at once.
+        # The pool itself looks for dead children every 5 s. A killed step must be reported at once.
         consumer.pool.maintain_pool()
         _say_alive(consumer.hostname)
         try:
@@ -87,28 +86,20 @@ class Heartbeat(bootsteps.StartStopStep):
                 send_heartbeat(runtime().redis, consumer.hostname, slots, len(step_requests()))
             throttle.update()
         except redis.RedisError as error:
-            log.debug("no heartbeat: %s", error)
+            log.debug("heartbeat not sent: %s", error)
 
 
 def _say_alive(hostname: str) -> None:
     try:
         beat(hostname)
     except OSError as error:
-        log.warning("tasks.alive cannot see this worker: %s", error)
-
-
-def _acknowledge_nothing(consumer: Any) -> None:
-    """Spare the broker a transaction a message: every queue here is declared without acknowledgement.
-
-    kombu's Redis transport keeps no list of such messages, and yet strikes each from it when Celery acknowledges it.
-    """
-    consumer.task_consumer.channel.basic_ack = lambda *_tag, **_options: None
+        log.warning("file for tasks.alive not written: %s", error)
 
 
 def _batch_events(consumer: Any) -> None:
-    """Publish the events for Flower a few times a second instead of after every turn of the loop.
+    """Publish the events for Flower a few times a second instead of after every iteration of the loop.
 
-    They carry their own times; a publication costs as much CPU time as a task's whole way through the parent.
+    Each event has its own time. A publication costs as much CPU time as a whole task costs the parent.
     """
     dispatcher = consumer.event_dispatcher
     if dispatcher is None or not dispatcher.buffer_group:
@@ -132,11 +123,11 @@ def _batch_events(consumer: Any) -> None:
 
 
 def _drop_overtaken(events: list[dict[str, Any]]) -> None:
-    """Leave out what Flower need not hear.
+    """Drop the events that Flower does not need.
 
-    That a task has started, where the same batch says how it ended: Flower spends more CPU time on an event than a
-    worker does, and shows such a task as ended either way. That a tick has expired: no other event of it was sent, and
-    Flower would show something revoked without a name.
+    The start of a task whose end is in the same batch: Flower spends more CPU time on an event than a worker, and shows
+    the task as ended either way. The expiry of a tick: no other event of it was sent, and Flower would show a revoked
+    task without a name.
     """
     ended = {event["uuid"] for event in events if event["type"] in ENDS}
     events[:] = [
@@ -154,7 +145,7 @@ def _configure(**_: Any) -> None:
 
 
 class Queues(bootsteps.StartStopStep):
-    """Finds out, before the pool forks, which queues this worker consumes."""
+    """Reads, before the pool forks, which queues this worker consumes."""
 
     requires = ("celery.worker.components:Timer",)
 
@@ -162,14 +153,14 @@ class Queues(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         note_consumed_queues(app.amqp.queues.consume_from)
         watch(worker)
-        # Naming it connects to nothing: this process must not touch the database.
+        # This opens no connection: the parent process must not use the database.
         log.info("database: %s", runtime().database.described)
         for key, topics in unhandled_topics().items():
-            log.warning("process %s: nobody handles %s; not fetched", key, topics)
+            log.warning("process %s: no handler for %s, these topics are not fetched", key, topics)
 
 
-# What `--without-gossip` does, for every worker: to listen to each other's heartbeats took an eighth of the CPU time
-# of an idle system. The logical clock that this keeps orders nothing here: Flower goes by the times of events.
+# The same as `--without-gossip`, for every worker: reading each other's heartbeats took an eighth of the CPU time of an
+# idle system. The logical clock of gossip is not needed: Flower orders events by their times.
 Gossip.compatible_transports = set()
 
 app.steps["worker"].add(Queues)
@@ -178,7 +169,7 @@ app.steps["consumer"].add(Heartbeat)
 
 @worker_process_init.connect
 def bound_memory(**_: Any) -> None:
-    """Bound what a child may allocate: a handler that wants more gets a MemoryError, and that is a failed attempt."""
+    """Limit the memory of a child: a handler that needs more gets a MemoryError, and its attempt fails."""
     limit_mb = runtime().settings.step_max_memory_mb
     if limit_mb:
         limit = limit_mb * 1024 * 1024
@@ -187,7 +178,7 @@ def bound_memory(**_: Any) -> None:
 
 @worker_process_shutdown.connect
 def send_spans(**_: Any) -> None:
-    """Send the traces of a child that ends: it ends without Python's own way out."""
+    """Send the spans of a child that ends, since Python's exit handlers do not run in it."""
     tracing.flush()
 
 
@@ -195,24 +186,24 @@ def send_spans(**_: Any) -> None:
 def report_killed_child(
     sender: Any = None, task_id: str | None = None, exception: BaseException | None = None, **given: Any
 ) -> None:
-    """A child was killed, or ran over its time limit: only the parent is left to say so.
+    """Have another child report the attempt of a child that was killed or ran over its time limit.
 
-    It says so to a child. The parent itself must not touch the database: a child that is forked while another thread
-    here writes to SQLite inherits a lock that nobody will ever release.
+    The parent itself must not use the database: a child that is forked while another thread here writes to SQLite
+    inherits a lock that is never released.
     """
     if not isinstance(exception, TimeLimitExceeded | WorkerLostError):
-        # Said in the child.
+        # The child itself has reported it.
         return
     name = getattr(sender, "name", None)
-    # Celery says it too, right behind this.
+    # Celery logs the same right after this.
     log_context.begin_turn(task_id, name, given["args"])
-    if name != "run_step" or cutting_off.is_set():
+    if name != "run_step" or grace_expired.is_set():
         return
     try:
         text = f"{type(exception).__name__}: {exception}"
         if SIGNAL_NAME in text:
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
         declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
-        send_killed(present_step(task_id or "", given["args"][0]), text)
+        send_killed(current_step(task_id or "", given["args"][0]), text)
     except BrokerUnavailable as error:
-        log.warning("killed step not reported, its lock runs out: %s", error)
+        log.warning("killed step not reported, its lock expires: %s", error)

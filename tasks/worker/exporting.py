@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @worker_init.connect
 def export_worker(**_: Any) -> None:
-    """Show what this worker's processes count, if METRICS_PORT says where.
+    """Serve the metrics of this worker's processes, if METRICS_PORT is set.
 
     What is read from the store is left to others: the parent of a worker must not touch the database.
     """
@@ -27,14 +27,14 @@ def export_worker(**_: Any) -> None:
         try:
             share_once("worker", settings.metrics_dir)
         except SettingsError as error:
-            # Celery would log any other exception of a signal's receiver, and go on.
+            # Celery logs every other exception of a signal's receiver, and goes on.
             raise SystemExit(str(error)) from error
         serve(settings.metrics_host, settings.metrics_port, token=settings.metrics_token)
 
 
 @beat_init.connect
 def export_beat(**_: Any) -> None:
-    """Show what beat counts, and the state of the whole system, if METRICS_PORT says where."""
+    """Serve the metrics of beat and of the whole system, if METRICS_PORT is set."""
     settings = runtime().settings
     if settings.metrics_port:
         serve(settings.metrics_host, settings.metrics_port, token=settings.metrics_token, also=[System()])

@@ -1,4 +1,4 @@
-"""The gauges that are read when somebody asks for metrics: queues and workers from Redis, processes from the store.
+"""The gauges of the whole system, read at each scrape: queues and workers from Redis, processes from the store.
 
 Web processes and beat show them, each of them the same: a query takes the `max`. A worker does not, since its parent
 process must not touch the database. Every read has the time-outs of its part, and an answer serves for a second.
@@ -30,12 +30,12 @@ from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 
-#: seconds for which one reading is shown
+#: seconds for which one reading is served
 LIFETIME_S = 1.0
 
 
 class System(Collector):
-    """The whole system as one process sees it."""
+    """The gauges of the whole system, read by one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,12 +44,12 @@ class System(Collector):
         self._read_at = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: to be registered costs no reading."""
+        """Nothing, so that registering reads no gauge."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """All gauges; what a part that is away would have said is missing, and `part_up` says so."""
-        # Two who ask at once share one reading.
+        """All gauges. Those of an unavailable part are missing, and `part_up` is 0 for it."""
+        # Two scrapes at the same time share one reading.
         with self._guard:
             if self._clock() - self._read_at > LIFETIME_S:
                 self._read = list(_look())
@@ -66,7 +66,7 @@ def _look() -> Iterator[Metric]:
             log.info("gauges of the %s not read: %s", part, error)
             up.append(((part,), 0))
         except Exception:
-            # A refused login, for example. The other metrics are wanted all the more.
+            # A refused login, for example: the other metrics are served all the same.
             log.exception("gauges of the %s cannot be read", part)
             up.append(((part,), 0))
         else:
@@ -82,7 +82,7 @@ def _of_broker() -> list[Metric]:
     pipeline.exists(PAUSED_KEY)
     for queue in queues:
         pipeline.llen(queue)
-        # Workers take from the right.
+        # Workers pop from the right.
         pipeline.lindex(queue, -1)
     fields, backlog, closed, *rest = pipeline.execute()
     lengths, oldest = dict(zip(queues, rest[::2], strict=True)), dict(zip(queues, rest[1::2], strict=True))
@@ -102,7 +102,7 @@ def _of_broker() -> list[Metric]:
 
 
 def _age_s(message: str | None) -> float | None:
-    """Seconds since a message was sent; None when it does not say, as one of an older version."""
+    """Seconds since a message was sent; None if it has no such header, as in an older version."""
     if message is None:
         return 0.0
     try:

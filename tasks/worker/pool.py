@@ -1,4 +1,4 @@
-"""The worker's pool: Celery's prefork, whose parent hands each message over once, as soon as it has read it.
+"""The worker's pool: Celery's prefork, whose parent sends each message to a child as soon as it has read it.
 
 Celery's own parent waits in its loop until one of all idle children's pipes can be written to, although an idle child's
 pipe is empty; and with each turn of the loop it asks the kernel to forget every pipe that it does not watch. Both cost
@@ -16,13 +16,13 @@ from kombu.utils.compat import fileno
 
 
 class Pool(AsynPool):
-    """Celery's pool of processes, its pipes written to at once."""
+    """Celery's pool of processes, which writes to the pipes of its children at once."""
 
     def _create_write_handlers(self, hub: Any, **options: Any) -> None:
-        # Called anew for each connection to the broker, always with the hub of the worker.
+        # Called for each connection to the broker, always with the hub of the worker.
         _forget_only_what_is_watched(hub)
         super()._create_write_handlers(hub, **options)  # type: ignore[misc]
-        # Celery's types know nothing of what it keeps for itself.
+        # Celery's type stubs have no private members.
         pool: Any = self
         queue_job = pool._quick_put
 
@@ -30,8 +30,7 @@ class Pool(AsynPool):
             queue_job(job)
             for pipe in pool._all_inqueues:
                 if pipe not in pool._busy_workers and pipe not in pool._active_writes:
-                    # What the loop calls when it finds a pipe that can be written to; what does not fit into it is
-                    # written by the loop.
+                    # The loop calls this for a pipe that is ready; it also writes what does not fit at once.
                     hub.consolidate_callback([pipe])
                     break
 
@@ -59,6 +58,6 @@ def _forget_only_what_is_watched(hub: Any) -> None:
 
 
 class TaskPool(Prefork):
-    """`prefork`, with the pool above."""
+    """`prefork` with the pool above."""
 
     Pool = Pool

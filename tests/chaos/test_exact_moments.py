@@ -113,7 +113,7 @@ def test_worker_that_was_only_slow_neither_completes_nor_records_success(world: 
         assert work_phases(world, correlation_id) == ["lost", "completed"]
     assert slow.is_running
     # It says so, and stops.
-    eventually(lambda: slow.log_text().count("attempt ends without effect") >= 2)
+    eventually(lambda: slow.log_text().count("lock lost, outcome discarded") >= 2)
     world.stack["worker-2"].terminate()
 
 

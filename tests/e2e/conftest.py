@@ -13,9 +13,9 @@ from selenium import webdriver
 from dev.browser import headless
 from dev.stack import Stack
 from tests.support.api import Api
+from tests.support.facade import USER
 from tests.support.monitor_page import Monitor
 from tests.support.monitored import Monitored, Ran
-from tests.unit.facade import USER
 
 #: signs the webhooks of the stack
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()

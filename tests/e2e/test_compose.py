@@ -24,7 +24,7 @@ from dev.children import Child, stop_all
 from dev.environment import ROOT
 from dev.ports import LOOPBACK, free_port
 from tests.support.api import Api, eventually
-from tests.unit.facade import USER
+from tests.support.facade import USER
 
 #: services of compose.yaml that run servers of others
 SERVERS = {"sqlserver", "database", "redis", "engine-database", "engine"}

@@ -19,7 +19,7 @@ from dev.stack import Stack
 from tests.support.api import Api, eventually
 from tests.support.example_outcomes import APPROVED_BY_OFFICER, CASES, LOAN, Case
 from tests.support.example_runs import ExampleRun
-from tests.unit.scripted_server import ScriptedServer
+from tests.support.scripted_server import ScriptedServer
 
 #: the first number of a version tells who made the engine
 MAKERS = {"7": "camunda", "1": "operaton"}

@@ -13,8 +13,8 @@ from app.security import api_keys
 from dev.browser import PATIENCE_S
 from dev.stack import Stack
 from tests.support.api import Api
+from tests.support.facade import USER
 from tests.support.monitor_page import Monitor
-from tests.unit.facade import USER
 
 KEY, ENTRY = api_keys.new_entry("ada", ["process:read", "process:start", "process:admin"])
 

@@ -16,7 +16,7 @@ from dev.stack import Stack
 from tests.e2e.conftest import CALLBACK_SECRET
 from tests.support.api import Answer, Api, eventually
 from tests.support.guide import verifier
-from tests.unit.scripted_server import Handler, ScriptedServer, Seen, in_turn, says, stays_silent
+from tests.support.scripted_server import Handler, ScriptedServer, Seen, in_turn, says, stays_silent
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tasks.steps import run as step_module
 from testkit.isolation import delete_deployments
 from tests.contract.bpmn import Part, external, process
 from tests.contract.engine import eventually
-from tests.unit.facade import Facade
+from tests.support.facade import Facade
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from service.engine_health import EngineContents
 from service.health import Health
 from store.event_rows import COMPLETING, OUTCOME_UNKNOWN
 from tasks.processes import registry
-from tasks.settling.reconcile import _resolve
+from tasks.settling.open_attempts import _resolve
 from tests.contract.bpmn import external, process
 from tests.integration.step_bench import Bench
 

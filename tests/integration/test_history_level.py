@@ -28,7 +28,7 @@ from tasks.settling import reconcile
 from tasks.settling.instances import instances_of
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
-from tests.unit.facade import Facade
+from tests.support.facade import Facade
 
 LEVELS = ("none", "activity", "audit", "full")
 

@@ -16,7 +16,7 @@ from tasks.fetching import fetch
 from tasks.runtime import Runtime
 from tests.integration.conftest import migrated_file
 from tests.integration.step_bench import broker
-from tests.unit.facade import Facade
+from tests.support.facade import Facade
 
 __all__ = ["broker", "migrated_file"]
 

@@ -73,7 +73,7 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
     try:
         row_id = uuid.uuid4()
         runtime.processes.accept(NewProcess(row_id, name, "h", processes[0].key, {}, name))
-        start._start_ours(row_id, new_token(), None)
+        start._start_claimed(row_id, new_token(), None)
         while messages or fetch(registry.topics(), max_tasks=FETCHED).enqueued:
             run.run_step(messages.popleft().dump())
         reconcile.settle_incidents()

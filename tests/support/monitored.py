@@ -20,8 +20,8 @@ from store.database import Database
 from tests.support.api import Api, eventually
 from tests.support.example_outcomes import CASES, Case
 from tests.support.example_runs import ExampleRun
+from tests.support.metrics_text import Scrape, total
 from tests.support.world import children_of
-from tests.unit.metrics_text import Scrape, total
 
 #: `user:password` of its Flower, and what a reader of its metrics must send
 FLOWER_AUTH, METRICS_TOKEN = "ops:only for tests", "only-for-tests"

@@ -11,7 +11,7 @@ import pytest
 from app.client import api
 from app.client.api import ApiClient
 from app.client.errors import ApiUnreachable, StreamLost
-from tests.unit.scripted_server import Answer, Handler, ScriptedServer, says, stays_silent
+from tests.support.scripted_server import Answer, Handler, ScriptedServer, says, stays_silent
 
 #: a wait that is longer than the limit of connecting and shorter than that of an answer, in seconds
 SLOW_S = 0.6

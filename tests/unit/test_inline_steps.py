@@ -12,7 +12,7 @@ from settings import Settings
 from tasks.broker import inline
 from tasks.broker.inline import Chain, accept, chain
 from tasks.broker.step_message import StepMessage
-from tests.unit.facade import Facade
+from tests.support.facade import Facade
 
 FIRST = "onboard-user.validate-user-information"
 

@@ -13,7 +13,7 @@ import pytest
 from dev.ports import LOOPBACK, free_port
 from telemetry.metrics import declared
 from telemetry.metrics.exporter import serve
-from tests.unit.metrics_text import Scrape
+from tests.support.metrics_text import Scrape
 
 #: seconds
 PATIENCE_S = 15

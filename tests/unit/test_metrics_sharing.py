@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dev.environment import ROOT
-from tests.unit.metrics_text import Scrape
+from tests.support.metrics_text import Scrape
 
 #: seconds that a family of processes may take
 PATIENCE_S = 60

@@ -22,9 +22,10 @@ from store.driver import Driver, load_pyodbc, parse_url
 from store.errors import DatabaseUnavailable, MigrationRunning
 from store.event_rows import COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.events import EventStore
+from store.freetds import BEGIN_IF_NONE
 from store.migrate import alembic_config
 from store.models import event_log
-from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, TO_ROLL_BACK, alone, create_mssql, reads_without_locks
+from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, alone, create_mssql, reads_without_locks
 from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
 from store.processes import ProcessStore
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
@@ -255,7 +256,7 @@ def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
     assert [text for text, values in writes if None in values] == []
 
 
-@pytest.mark.parametrize(("driver", "rollback"), [("FreeTDS", [TO_ROLL_BACK]), ("ODBC Driver 18 for SQL Server", [])])
+@pytest.mark.parametrize(("driver", "rollback"), [("FreeTDS", [BEGIN_IF_NONE]), ("ODBC Driver 18 for SQL Server", [])])
 def test_rollback_hides_no_error_when_the_server_has_rolled_back_already(
     wire: Wire, driver: str, rollback: list[str]
 ) -> None:

@@ -14,7 +14,7 @@ from camunda_bridge.context import recording_calls
 from camunda_bridge.errors import PartnerError
 from camunda_bridge.partner import PartnerClient
 from dev.partner_stub import PartnerStub
-from tests.unit.scripted_server import ScriptedServer, hangs_up, in_turn, says, stays_silent
+from tests.support.scripted_server import ScriptedServer, hangs_up, in_turn, says, stays_silent
 
 
 @pytest.fixture

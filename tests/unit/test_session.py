@@ -16,7 +16,7 @@ import pytest
 
 from camunda_bridge.errors import BridgeError, EngineRefused, EngineUnavailable, NotFound, Unauthorized
 from camunda_bridge.session import EngineSession, authorization_header
-from tests.unit.scripted_server import (
+from tests.support.scripted_server import (
     Handler,
     ScriptedServer,
     breaks_off,

@@ -31,10 +31,11 @@ from store.clock import now
 from store.database import Database
 from store.event_rows import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.events import EventStore
+from store.freetds import BEGIN_IF_NONE
 from store.insight import InsightStore
 from store.migrate import ROOT, upgrade
 from store.models import metadata
-from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON, TO_ROLL_BACK
+from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON
 from store.overview import Filters, OverviewStore
 from store.personal import PersonalData
 from store.process_rows import ERROR, OK, Ending, NewProcess
@@ -412,7 +413,7 @@ def test_script_begins_with_what_filtered_indexes_need(direction: str) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["SELECT 1", SESSION.format(2_500), FILTERED_INDEXES, str(SNAPSHOT_IS_ON), str(MIGRATION_LOCK), TO_ROLL_BACK],
+    ["SELECT 1", SESSION.format(2_500), FILTERED_INDEXES, str(SNAPSHOT_IS_ON), str(MIGRATION_LOCK), BEGIN_IF_NONE],
 )
 def test_what_is_written_by_hand_is_t_sql(statement: str) -> None:
     assert parsed(statement)

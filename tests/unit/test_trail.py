@@ -33,7 +33,7 @@ from store.process_rows import PENDING, ProcessRow
 from tasks import runtime
 from tasks.runtime import Runtime
 from tests.support.histories import AT, diagram, element, flow, task, visit
-from tests.unit.scripted_server import Handler, ScriptedServer
+from tests.support.scripted_server import Handler, ScriptedServer
 
 SEVERAL = "<multiInstanceLoopCharacteristics/>"
 

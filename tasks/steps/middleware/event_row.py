@@ -10,6 +10,7 @@ from tasks.broker.notify import announce
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
 from tasks.steps.result import Result
+from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -26,4 +27,5 @@ def write_begin(attempt: Attempt, call_next: Callable[[], Result]) -> Result:
         return Result.DUPLICATE
     announce(attempt.correlation_id)
     attempt.earlier = earlier
+    crash_point("step: row written, handler not run")
     return call_next()

@@ -1,0 +1,384 @@
+"""`flask process ...` against the real facade behind a real socket: what is printed, and every exit code."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from werkzeug.serving import make_server
+
+from app.client import following
+from app.client.api import ApiClient, StreamedEvent
+from app.client.errors import ApiUnreachable, DeadlineExceeded, StreamLost
+from app.client.exit_codes import ExitCode, of_problem, of_process
+from app.client.following import follow
+from app.security import api_keys
+from dev.ports import free_port
+from store.event_rows import COMPLETED, AttemptKey, NewEvent
+from store.process_rows import CANCELLED, ERROR, OK, Ending
+from tests.support.facade import USER, Facade
+from tests.support.scripted_server import Handler, ScriptedServer, in_turn, says
+
+BUSINESS = {"code": "USER_TOO_YOUNG", "message": "too young"}
+INCIDENT = {"code": "INCIDENT", "message": "broke", "type": "incident"}
+
+
+@pytest.fixture
+def flask(facade: Facade) -> Iterator[Callable[..., Result]]:
+    """Runs `flask process` against the facade."""
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        # `facade.change` makes another app.
+        return facade.app(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, serve, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+
+    def run(*arguments: str, url: str = f"http://127.0.0.1:{server.port}", **given: Any) -> Result:
+        return facade.app.test_cli_runner().invoke(args=["process", *arguments, "--url", url], **given)
+
+    yield run
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def accept(facade: Facade, ending: Ending | None = None) -> None:
+    assert facade.start("order-1", Prefer="respond-async").status_code == 202
+    if ending is not None:
+        row = facade.runtime.processes.by_correlation_id("order-1")
+        assert row is not None
+        assert facade.runtime.processes.settle(row.id, ending)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (None, ExitCode.PENDING),
+        (Ending(OK, result={"n": 1}), ExitCode.OK),
+        (Ending(ERROR, error=BUSINESS), ExitCode.BUSINESS_ERROR),
+        (Ending(ERROR, error=INCIDENT, incident_id="i"), ExitCode.TECHNICAL_ERROR),
+        (Ending(CANCELLED, error={"code": "CANCELLED", "message": "gone"}), ExitCode.CANCELLED),
+    ],
+)
+def test_exit_code_of_status_start_and_watch_tells_how_a_process_stands(
+    facade: Facade, flask: Callable[..., Result], ending: Ending | None, code: ExitCode
+) -> None:
+    accept(facade, ending)
+    variables = json.dumps(USER)
+
+    status = flask("status", "order-1", "--json")
+    start = flask("start", "onboard-user", "--variables", variables, "--correlation-id", "order-1", "--wait", "0")
+
+    assert status.exit_code == code, status.output
+    assert json.loads(status.stdout)["correlationId"] == "order-1"
+    assert start.exit_code == code, start.output
+    if ending is not None:
+        watch = flask("watch", "order-1", "--json")
+        assert watch.exit_code == code, watch.output
+        assert json.loads(watch.stdout)["event"] == "end"
+
+
+def test_what_is_wrong_is_said_and_has_a_code_of_its_own(facade: Facade, flask: Callable[..., Result]) -> None:
+    wrong = flask("start", "onboard-user", "--variables", '{"userId": 1}')
+    assert wrong.exit_code == ExitCode.USAGE
+    assert "email" in wrong.stderr
+
+    for call in (("status", "nobody"), ("watch", "nobody"), ("cancel", "nobody"), ("retry", "nobody")):
+        assert flask(*call).exit_code == ExitCode.NOT_FOUND, call
+    assert flask("start", "no-such-process").exit_code == ExitCode.NOT_FOUND
+
+    accept(facade)
+    other = flask(
+        "start", "onboard-user", "--variables", json.dumps({**USER, "firstName": "Eve"}), "--correlation-id", "order-1"
+    )
+    assert other.exit_code == ExitCode.REFUSED
+    watched = flask(
+        "start", "onboard-user", "--variables", json.dumps({**USER, "firstName": "Eve"}), "--correlation-id", "order-1",
+        "--watch",
+    )  # fmt: skip
+    assert watched.exit_code == ExitCode.REFUSED
+    assert "another start" in watched.stderr, watched.stderr
+    refused = flask("retry", "nobody", "--json")
+    assert json.loads(refused.stdout)["type"] == "/problems/unknown-correlation-id"
+
+
+@pytest.mark.parametrize("variables", ["{", "[1]", "@/no/such/file"])
+def test_variables_that_cannot_be_read_are_wrong_usage(flask: Callable[..., Result], variables: str) -> None:
+    found = flask("start", "onboard-user", "--variables", variables)
+
+    assert found.exit_code == ExitCode.USAGE
+    assert "--variables" in found.stderr
+
+
+def test_variables_come_from_a_file_or_standard_input(
+    facade: Facade, flask: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = tmp_path / "user.json"
+    path.write_text(json.dumps(USER))
+
+    assert flask("start", "onboard-user", "--variables", f"@{path}", "--wait", "0").exit_code == ExitCode.PENDING
+    piped = flask("start", "onboard-user", "--variables", "@-", "--wait", "0", input=json.dumps(USER))
+    assert piped.exit_code == ExitCode.PENDING
+    assert [row.variables["userId"] for row in facade.rows()] == ["user-1", "user-1"]
+
+
+def test_wait_goes_on_beyond_what_the_server_waits(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade)
+    row = facade.rows()[0]
+    later = threading.Timer(0.6, lambda: facade.runtime.processes.settle(row.id, Ending(OK, result={"n": 1})))
+    later.start()
+
+    found = flask("status", "order-1", "--wait", "8")
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert '"n": 1' in found.stdout
+
+
+def test_key_is_sent_and_a_stranger_is_refused(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade, Ending(OK))
+    key, entry = api_keys.new_entry("reader", ["process:read"])
+    facade.change(auth="on", api_keys=[entry])
+
+    assert flask("status", "order-1", "--api-key", key).exit_code == ExitCode.OK
+    assert flask("watch", "order-1", "--api-key", key).exit_code == ExitCode.OK
+    assert flask("status", "order-1", "--api-key", "").exit_code == ExitCode.REFUSED
+    assert flask("cancel", "order-1", "--api-key", key).exit_code == ExitCode.REFUSED
+
+
+def test_server_that_is_away_is_unavailable(flask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PAUSE_S", 0.01)
+    nowhere = f"http://127.0.0.1:{free_port()}"
+
+    found = flask("status", "order-1", url=nowhere)
+
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert nowhere in found.stderr
+    with pytest.raises(ApiUnreachable):
+        list(follow(ApiClient(nowhere), "order-1", patience_s=0.05))
+
+
+def test_answer_of_something_else_is_unavailable(flask: Callable[..., Result]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+
+        def serve() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+        threading.Thread(target=serve, daemon=True).start()
+        found = flask("status", "order-1", url=f"http://127.0.0.1:{other.getsockname()[1]}")
+
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "not this API" in found.stderr
+
+
+def test_cancel_ends_well_when_the_process_is_cancelled(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade)
+
+    found = flask("cancel", "order-1", "--reason", "withdrawn")
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert "withdrawn" in found.stdout
+    assert facade.rows()[0].status == CANCELLED
+
+
+def test_list_shows_and_filters(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade, Ending(OK))
+    facade.start("order-2", Prefer="respond-async")
+
+    shown = flask("list", "--limit", "1")
+    assert shown.exit_code == ExitCode.OK
+    assert "order-2" in shown.stdout
+    assert "order-1" not in shown.stdout
+    cursor = shown.stderr.split()[-1]
+    assert "order-1" in flask("list", "--cursor", cursor).stdout
+    found = json.loads(flask("list", "--status", "ok", "--process", "onboard-user", "--json").stdout)
+    assert [row["correlationId"] for row in found["processes"]] == ["order-1"]
+    assert flask("list", "--since", "yesterday").exit_code == ExitCode.USAGE
+    assert flask("list", "--status", "fine").exit_code == ExitCode.USAGE
+
+
+def test_watch_prints_each_step_and_the_result(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade)
+    facade.runtime.events.begin(NewEvent("t", "work", correlation_id="order-1", external_task_id="e", lock_token="l"))
+    facade.runtime.events.close(AttemptKey("e", "l"), COMPLETED)
+    facade.runtime.processes.settle(facade.rows()[0].id, Ending(OK, result={"n": 1}))
+
+    found = flask("watch", "order-1")
+
+    assert found.exit_code == ExitCode.OK
+    assert [line.split("  ")[1:] for line in found.stdout.splitlines()[:3]] == [
+        ["work", "started"],
+        ["work", "completed"],
+        ["ok"],
+    ]
+    assert '"n": 1' in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [(Ending(OK), ExitCode.OK), (Ending(ERROR, error=BUSINESS), ExitCode.BUSINESS_ERROR)],
+)
+def test_start_that_joins_a_process_that_has_ended_is_watched_to_its_end(
+    facade: Facade, flask: Callable[..., Result], ending: Ending, code: ExitCode
+) -> None:
+    accept(facade, ending)
+
+    found = flask(
+        "start", "onboard-user", "--variables", json.dumps(USER), "--correlation-id", "order-1", "--watch", "--json"
+    )
+
+    assert found.exit_code == code, found.output
+    assert json.loads(found.stdout)["event"] == "end"
+
+
+# -- following
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """A server that answers as told."""
+    monkeypatch.setattr(following, "PAUSE_S", 0.01)
+    monkeypatch.setattr(following, "MOST_PAUSE_S", 0.01)
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+def streams(handler: Handler, *parts: bytes, every_s: float = 0.0) -> None:
+    """Send an event stream that ends with the connection."""
+    handler.close_connection = True
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.end_headers()
+    for part in parts:
+        handler.wfile.write(part)
+        time.sleep(every_s)
+
+
+END = b'id: end\nevent: end\ndata: {"status": "ok", "error": null}\n\n'
+UNAVAILABLE = says(502, b"<html>Bad Gateway</html>", "text/html")
+
+
+def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
+    server: ScriptedServer, flask: Callable[..., Result]
+) -> None:
+    server.answer = in_turn(UNAVAILABLE, UNAVAILABLE, lambda handler: streams(handler, END))
+
+    found = flask("watch", "order-1", "--json", url=server.url)
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert "502" in found.stderr
+    assert len(server.seen) == 3
+
+
+def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -> None:
+    server.answer = UNAVAILABLE
+
+    with pytest.raises(ApiUnreachable, match="no stream"):
+        list(follow(ApiClient(server.url), "order-1", patience_s=0.1))
+    assert len(server.seen) > 1
+
+
+def test_what_is_no_api_at_all_is_given_up_at_once(server: ScriptedServer) -> None:
+    server.answer = says(404, b"<html>", "text/html")
+
+    with pytest.raises(ApiUnreachable, match="not this API"):
+        list(follow(ApiClient(server.url), "order-1"))
+    assert len(server.seen) == 1
+
+
+def test_status_is_asked_again_when_a_proxy_answers(server: ScriptedServer, flask: Callable[..., Result]) -> None:
+    server.answer = in_turn(UNAVAILABLE, says(200, b'{"status": "ok"}'))
+
+    assert flask("status", "order-1", "--json", url=server.url).exit_code == ExitCode.OK
+    assert len(server.seen) == 2
+
+
+def test_refusal_for_now_is_told_as_it_is(server: ScriptedServer, flask: Callable[..., Result]) -> None:
+    server.answer = says(503, b'{"type": "/problems/x", "status": 503, "detail": "full"}', Retry_After="60")
+
+    found = flask("status", "order-1", url=server.url)
+
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "full" in found.stderr
+    assert len(server.seen) == 1
+
+
+def test_time_to_watch_is_kept_on_a_stream_where_nothing_happens(
+    server: ScriptedServer, flask: Callable[..., Result]
+) -> None:
+    server.answer = lambda handler: streams(handler, *[b": keep-alive\n\n"] * 30, every_s=0.2)
+    begun = time.monotonic()
+
+    found = flask("watch", "order-1", "--timeout", "1", url=server.url)
+
+    assert found.exit_code == ExitCode.PENDING, found.output
+    assert 0.9 < time.monotonic() - begun < 3
+    assert found.stderr == "not ended in the time given\n"
+
+
+class Scripted(ApiClient):
+    """Streams that end as told: each a list of event ids, then an exception or nothing."""
+
+    def __init__(self, *streams: tuple[list[str], Exception | None]) -> None:
+        self.streams = list(streams)
+        self.asked: list[str | None] = []
+
+    def events(
+        self, correlation_id: str, last_id: str | None, *, for_s: float | None = None
+    ) -> Iterator[StreamedEvent]:
+        self.asked.append(last_id)
+        ids, error = self.streams.pop(0)
+        for each in ids:
+            yield StreamedEvent(each, "end" if each == "end" else "started", {})
+        if error is not None:
+            raise error
+
+
+def test_each_event_is_told_once_however_often_the_stream_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PAUSE_S", 0.001)
+    api = Scripted(
+        (["a", "b"], StreamLost("cut")), ([], StreamLost("away")), (["a", "b", "c"], None), (["a", "d", "end"], None)
+    )
+    lost: list[str] = []
+
+    found = [event.id for event in follow(api, "order-1", lost=lost.append)]
+
+    assert found == ["a", "b", "c", "d", "end"]
+    assert api.asked == [None, "b", "b", "c"]
+    assert lost == ["cut", "away"]
+
+
+def test_watch_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PAUSE_S", 0.001)
+
+    with pytest.raises(DeadlineExceeded):
+        list(follow(Scripted(([], None)), "order-1", timeout_s=0))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, 8), (403, 8), (409, 8), (404, 6), (400, 2), (422, 2), (429, 7), (500, 7), (503, 7)],
+)
+def test_codes_of_problems_by_status(status: int, code: int) -> None:
+    assert of_problem(status, "/problems/x") == code
+
+
+def test_codes_of_processes() -> None:
+    assert of_process({"status": "error", "error": None}) == ExitCode.BUSINESS_ERROR
+    assert of_process({"status": "error", "error": {"code": "PROCESS_NOT_DEPLOYED"}}) == ExitCode.TECHNICAL_ERROR
+    assert of_problem(422, "/problems/process-failed") == ExitCode.BUSINESS_ERROR
+    assert of_problem(500, "/problems/process-error") == ExitCode.TECHNICAL_ERROR
+    assert of_problem(409, "/problems/process-cancelled") == ExitCode.CANCELLED
