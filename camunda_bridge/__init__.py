@@ -1,4 +1,4 @@
-"""The bridge to the engine. What a process package may use is what this module names."""
+"""The bridge between the workers and the engine; process packages import from this module only."""
 
 from camunda_bridge.context import StepContext
 from camunda_bridge.definition import define_process

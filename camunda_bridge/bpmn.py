@@ -1,6 +1,6 @@
-"""What the bridge must know of a BPMN file: which errors are caught, where the engine goes on by itself, who is called.
+"""Reads from a BPMN file what workers need: topics, caught errors, asynchronous continuations and called processes.
 
-Read from the definition that an instance really runs on, since older versions go on beside newer ones.
+Workers read the definition version that an instance runs on, because instances of older versions run beside newer ones.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from camunda_bridge.errors import DefinitionError
 
-#: namespace of BPMN's own elements; namespaces of the engines' attributes and elements
+#: namespace of the elements that BPMN itself defines
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
+#: namespaces of the attributes and elements that Camunda and Operaton add
 ENGINES = ("{http://camunda.org/schema/1.0/bpmn}", "{http://operaton.org/schema/1.0/bpmn}")
-#: elements with a sequence of their own
+#: elements that contain flow nodes
 _SCOPES = (BPMN + "subProcess", BPMN + "transaction")
-#: what may give an activity variables that its process instance does not have
+#: elements by which an activity may have variables that its process instance doesn't have
 _LOCAL_SCOPES = frozenset({*_SCOPES, BPMN + "multiInstanceLoopCharacteristics"})
 _LOCAL_VARIABLES = frozenset({"inputParameter", "executionListener"})
 
@@ -30,29 +31,29 @@ class Bpmn:
     topics: dict[str, str] = field(default_factory=dict)
     #: call activity id -> key of the process that it starts
     call_activities: dict[str, str] = field(default_factory=dict)
-    #: activities behind which an asynchronous continuation comes
+    #: external tasks after which an asynchronous continuation may come before the next external task
     pauses_after: set[str] = field(default_factory=set)
-    #: every activity sees the variables of its process instance and no others
+    #: True when every activity sees exactly the variables of its process instance
     is_flat: bool = True
-    #: error end event id -> the code that it throws
+    #: error end event id -> error code that it throws
     error_ends: dict[str, str] = field(default_factory=dict)
-    #: external task id -> codes of its `camunda:errorEventDefinition`s, in order: the engine throws the first whose
-    #: expression holds when the task is completed or has failed
+    #: external task id -> codes of its `camunda:errorEventDefinition`s, in order; when the task is completed or has
+    #: failed, the engine throws the first one whose expression is true
     error_definitions: dict[str, list[str]] = field(default_factory=dict)
-    #: activity id -> error codes caught around it; None stands for any code
+    #: activity id -> error codes that an event around the activity catches; None means any code
     _caught: dict[str, set[str | None]] = field(default_factory=dict)
 
     @property
     def calls(self) -> set[str]:
-        """Keys of the processes that call activities start."""
+        """The keys of the processes that the call activities start."""
         return set(self.call_activities.values())
 
     def calling(self, key: str) -> list[str]:
-        """The call activities that start process `key`; those whose process is an expression may start any."""
+        """The call activities that may start process `key`; an expression may name any process."""
         return [activity for activity, called in self.call_activities.items() if called == key or "{" in called]
 
     def catches(self, activity_id: str, code: str) -> bool:
-        """True when an error of `code` thrown by this activity is caught inside this process."""
+        """True when an event of this process catches an error `code` that this activity throws."""
         caught = self._caught.get(activity_id, set())
         return None in caught or code in caught
 
@@ -60,10 +61,11 @@ class Bpmn:
 def parse(xml: str | bytes, *, definition_id: str | None = None) -> Bpmn:
     """Read the executable process of a BPMN file.
 
-    `definition_id`: the engine's id of the definition, `<key>:<version>:<id>`: chooses among several processes.
+    Args:
+        definition_id: the engine's id of the definition, `<key>:<version>:<id>`; it selects one of several processes.
 
     Raises:
-        DefinitionError: it is no XML, or holds no executable process, or more than one.
+        DefinitionError: the file isn't XML, or doesn't hold exactly one executable process.
     """
     root = root_of(xml)
     processes = [found for found in root.iter(BPMN + "process") if found.get("isExecutable") == "true"]
@@ -71,29 +73,29 @@ def parse(xml: str | bytes, *, definition_id: str | None = None) -> Bpmn:
         of_key = [found for found in processes if definition_id.startswith(f"{found.get('id')}:")]
         processes = of_key or processes
     if len(processes) != 1:
-        raise DefinitionError(f"a BPMN file must hold one executable process, this one holds {len(processes)}")
+        raise DefinitionError(f"a BPMN file must hold exactly one executable process; this one holds {len(processes)}")
     codes = {error.get("id", ""): error.get("errorCode") for error in root.iter(BPMN + "error")}
     bpmn = Bpmn(processes[0].get("id", ""))
     _read_scope(bpmn, processes[0], codes, set(), set())
     paths = _Paths(processes[0])
     bpmn.pauses_after = {activity_id for activity_id in bpmn.topics if paths.pauses_after(activity_id)}
-    bpmn.is_flat = not any(_has_variables_of_its_own(node) for node in processes[0].iter())
+    bpmn.is_flat = not any(_may_have_local_variables(node) for node in processes[0].iter())
     return bpmn
 
 
 def root_of(xml: str | bytes) -> ET.Element:
-    """The outermost element of a file.
+    """The root element of an XML file.
 
     Raises:
-        DefinitionError: it is no XML.
+        DefinitionError: the file isn't XML.
     """
     try:
         return ET.fromstring(xml)
     except ET.ParseError as error:
-        raise DefinitionError(f"no XML: {error}") from None
+        raise DefinitionError(f"the file is not XML: {error}") from None
 
 
-def _has_variables_of_its_own(node: ET.Element) -> bool:
+def _may_have_local_variables(node: ET.Element) -> bool:
     return node.tag in _LOCAL_SCOPES or any(
         node.tag == namespace + name for namespace in ENGINES for name in _LOCAL_VARIABLES
     )
@@ -106,8 +108,13 @@ def _read_scope(
     around: set[str | None],
     around_calls: set[str | None],
 ) -> None:
-    """Note what is caught around each node of a scope; `around_calls`: of errors that come out of called processes."""
-    # An event sub-process with an error start event catches what is thrown anywhere in its scope.
+    """Record which error codes are caught around each node of a scope.
+
+    Args:
+        around: codes that events outside of the scope catch, of errors thrown in it.
+        around_calls: the same, of errors that called processes throw.
+    """
+    # An event sub-process with an error start event catches errors that are thrown anywhere in its scope.
     handlers: dict[str, set[str | None]] = {}
     for sub in scope.findall(BPMN + "subProcess"):
         if _is_event_driven(sub):
@@ -119,7 +126,7 @@ def _read_scope(
     for node in scope:
         node_id = node.get("id", "")
         at_border = on_boundary.get(node_id, set())
-        # What an event sub-process throws is not caught by itself. What a process throws that it calls is.
+        # An event sub-process doesn't catch errors that it throws itself. It does catch those of a process it calls.
         caught = around.union(at_border, *(found for handler, found in handlers.items() if handler != node_id))
         caught_of_calls = around_calls.union(at_border, *handlers.values())
         if node.tag in _SCOPES:
@@ -138,14 +145,15 @@ def _read_scope(
 
 
 def _caught_codes(event: ET.Element, codes: dict[str, str | None]) -> set[str | None]:
-    # Without a reference, or with an error that has no code, the event catches every code.
+    # An event without an error reference, or whose error has no code, catches every code.
     return {_code(definition, codes) for definition in event.findall(BPMN + "errorEventDefinition")}
 
 
 def _code(definition: ET.Element, codes: dict[str, str | None]) -> str | None:
-    """The error code that an error event definition refers to; None without one."""
+    """The error code that an error event definition refers to; None when it refers to none."""
     reference = definition.get("errorRef")
-    # A reference to an error that is not declared is itself the code (BpmnParse.parseBoundaryErrorEventDefinition).
+    # The engine takes a reference to an undeclared error as the code itself
+    # (BpmnParse.parseBoundaryErrorEventDefinition).
     return codes.get(reference, reference) or None if reference else None
 
 
@@ -160,7 +168,7 @@ def _error_definitions(node: ET.Element, codes: dict[str, str | None]) -> list[s
 
 
 class _Paths:
-    """The ways that a token may take through a process."""
+    """The paths that a token may take through a process."""
 
     def __init__(self, process: ET.Element) -> None:
         self._nodes = {node.get("id", ""): node for node in process.iter() if node.get("id")}
@@ -171,7 +179,7 @@ class _Paths:
                 self._flows.setdefault(flow.get("sourceRef", ""), []).append(target)
 
     def pauses_after(self, activity_id: str) -> bool:
-        """True when an asynchronous continuation may lie between this activity and the next external task."""
+        """True when an asynchronous continuation may come between this activity and the next external task."""
         start = self._nodes[activity_id]
         entering, leaving = list(self._on_error(start)), [start]
         entered: set[ET.Element] = set()
@@ -203,7 +211,7 @@ class _Paths:
         return False
 
     def _on_error(self, start: ET.Element) -> Iterator[ET.Element]:
-        """The events that an error of this activity may go to: on its own boundary and in the scopes around it."""
+        """The events that may catch an error of this activity: on its own boundary and in the scopes around it."""
         node: ET.Element | None = start
         while node is not None and (scope := self._parents.get(node)) is not None:
             for event in scope.findall(BPMN + "boundaryEvent"):
@@ -224,7 +232,7 @@ def _is_external(node: ET.Element) -> bool:
 
 
 def engine_attribute(node: ET.Element, name: str) -> str | None:
-    """An attribute in the namespace of Camunda or Operaton."""
+    """The value of an attribute in the namespace of Camunda or Operaton; None when it is missing."""
     for namespace in ENGINES:
         if (value := node.get(namespace + name)) is not None:
             return value

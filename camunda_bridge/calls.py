@@ -1,10 +1,10 @@
-"""Counts calls of the engine, by their kind: the method, and the path without ids, keys and names."""
+"""Counts requests to the engine by kind: the method, and the path without ids, keys and names."""
 
 from __future__ import annotations
 
 from telemetry.metrics import declared
 
-#: the words of the paths that this project calls; whatever else stands there names something
+#: the fixed words in the paths that this project requests; any other word is an id, a key or a name
 _WORDS = frozenset(
     (
         *("history", "external-task", "external-task-log", "process-definition", "process-instance", "incident", "job"),
@@ -16,13 +16,13 @@ _WORDS = frozenset(
 
 
 def kind_of(method: str, path: str) -> str:
-    """`POST /external-task/{}/complete`, for a path below the root of the API."""
+    """The kind of a request, such as `POST /external-task/{}/complete`; `path` is below the root of the API."""
     words = path.partition("?")[0].strip("/").split("/")
     return f"{method} /" + "/".join([word if word in _WORDS else "{}" for word in words])
 
 
 def note_call(method: str, path: str, status: str, seconds: float) -> None:
-    """One call has been made, with this HTTP status, or `away`."""
+    """Count one request. `status`: its HTTP status, or `away` when no answer came. `seconds`: its duration."""
     kind = kind_of(method, path)
     declared.ENGINE_SECONDS.labels(kind).observe(seconds)
     declared.ENGINE_CALLS.labels(kind, status).inc()

@@ -1,4 +1,4 @@
-"""Is an error code caught, in the process that throws it or in the calls that are under way?"""
+"""Finds out whether an event catches an error code: in the process that throws it or in those that called it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.client import Engine
 from camunda_bridge.engine.locked_task import LockedTask
 
-#: call activities nested deeper than this are taken for a loop
+#: levels of call activities that are searched; deeper nesting is treated as a loop
 MAX_DEPTH = 20
 
 
 def is_caught(engine: Engine, bpmn_of: Callable[[str], Bpmn], task: LockedTask, code: str) -> bool:
-    """True when some event catches `code` thrown by this task. The engine would end the instance silently if not.
+    """True when an event catches `code` thrown by this task. If none does, the engine ends the instance silently.
 
-    `bpmn_of`: the BPMN of a definition id.
+    Args:
+        bpmn_of: gives the BPMN of a definition id.
 
     Raises:
-        EngineUnavailable: the engine does not answer.
+        EngineUnavailable: the engine doesn't answer.
     """
     if bpmn_of(task.process_definition_id).catches(task.activity_id, code):
         return True
@@ -32,7 +33,7 @@ def is_caught(engine: Engine, bpmn_of: Callable[[str], Bpmn], task: LockedTask, 
         if activity_id is not None:
             if calling.catches(activity_id, code):
                 return True
-        # Without history nobody tells which call activity it is: caught only if each that may be it catches the code.
+        # Without history the call activity is unknown. The code is caught only if every possible one catches it.
         elif (calls := calling.calling(bpmn_of(definition_id).key)) and all(
             calling.catches(activity, code) for activity in calls
         ):

@@ -1,8 +1,8 @@
-"""The engine's REST API, as far as this project uses it: pycamunda's requests over one lean, timed-out session.
+"""The client of the engine's REST API: pycamunda's requests over a small session with time-outs.
 
-pycamunda 0.6.1 knows no history, no jobs, no incidents by business key, no topic filters beyond variables, and its
-`deployment.Create` ignores the session; those calls are made on the session directly. The facts that the methods rely
-on are pinned by tests/contract on the real engine.
+pycamunda 0.6.1 has no requests for history, jobs, or incidents by business key, and no topic filters other than
+variables; its `deployment.Create` ignores the session. The client sends those requests on the session directly.
+tests/contract checks on a real engine every fact that the methods rely on.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from settings import Settings
 
 
 class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incidents):
-    """One engine, over one session."""
+    """The client of one engine, over one session."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Engine:
-        """The engine that `settings` name."""
+        """The client of the engine at CAMUNDA_BASE_URL."""
         return cls(
             EngineSession(
                 settings.camunda_base_url,
@@ -38,5 +38,5 @@ class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incident
         )
 
     def version(self) -> str:
-        """The engine's version, for example ``7.24.0``."""
+        """The version of the engine, for example ``7.24.0``."""
         return str(self.session.get("/version")["version"])

@@ -1,4 +1,4 @@
-"""What the engine does not send with a task, fetched on first use: contents of files, Java objects as JSON."""
+"""Fetches, on first use, what the engine doesn't send with a task: contents of files, and Java objects as JSON."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from camunda_bridge.variables import Values, from_engine
 
 
 def task_values(engine: Engine, task: LockedTask) -> Values:
-    """The variables of a task as its handler gets them, the bridge's own among them unless it cannot be read."""
+    """The variables of a task as its handler gets them; without the execution context if that can't be read."""
     values = from_engine(task.variables, TaskContents(engine, task.id, task.process_instance_id))
     try:
         values.get(CONTEXT_VARIABLE)
     except VariableError:
-        # Somebody has written over it: the step is one of an instance that was started past the facade.
+        # Somebody overwrote the execution context, so the step is treated as one of an instance that was started
+        # without the facade.
         del values[CONTEXT_VARIABLE]
     return values
 
 
 class TaskContents:
-    """The variables that one external task sees.
+    """Fetches the variables that one external task sees.
 
-    Several scopes of an instance may hold a variable of one name: a task, a sub-process, each instance of a
-    multi-instance activity, the process. The task sees that of the innermost scope around it.
+    Several scopes of an instance may hold a variable of the same name: a task, a sub-process, each instance of a
+    multi-instance activity, the process. The task sees the variable of the innermost scope around it.
 
     Raises (each method):
-        VariableError: there is no such variable any more, or the engine cannot give it.
-        EngineUnavailable: the engine does not answer now.
+        VariableError: the variable no longer exists, or the engine can't send it.
+        EngineUnavailable: the engine doesn't answer.
     """
 
     def __init__(self, engine: Engine, task_id: str, instance_id: str) -> None:
@@ -39,25 +40,25 @@ class TaskContents:
         self._instance_id = instance_id
 
     def data(self, name: str) -> bytes:
-        """The content of a file or of bytes."""
+        """The content of a File or Bytes variable."""
         try:
             return self._engine.variable_data(self._variable_id(name))
         except NotFound as error:
-            raise VariableError(f"variable {name!r} is gone: {error}") from None
+            raise VariableError(f"variable {name!r} no longer exists: {error}") from None
 
     def value(self, name: str) -> Any:
-        """A Java object as the engine gives it in JSON, by its own means."""
+        """A Java object, as JSON that the engine makes of it."""
         try:
             return self._engine.variable_as_json(self._variable_id(name))
         except NotFound as error:
-            raise VariableError(f"variable {name!r} is gone: {error}") from None
+            raise VariableError(f"variable {name!r} no longer exists: {error}") from None
 
     def _variable_id(self, name: str) -> str:
         found = self._engine.variables_named(self._instance_id, name)
         if len(found) > 1:
             found = self._innermost(found)
         if not found:
-            raise VariableError(f"variable {name!r} is gone")
+            raise VariableError(f"variable {name!r} no longer exists")
         return str(found[0]["id"])
 
     def _innermost(self, variables: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,7 +71,7 @@ class TaskContents:
 
 
 def _path_to(node: dict[str, Any], wanted: str) -> list[str]:
-    """Ids of the activity instances around `wanted`, itself first; empty when it is not below `node`."""
+    """Ids of `wanted` and the activity instances around it, from inside out; empty when `wanted` isn't below `node`."""
     if node["id"] == wanted:
         return [wanted]
     for child in node["childActivityInstances"]:

@@ -1,4 +1,4 @@
-"""What travels with a process beside its business data, and what a handler may ask about its own attempt."""
+"""The execution context that a process carries beside its business data, and the context that a handler gets."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-#: the process variable that carries the execution context; clients cannot set it
+#: name of the process variable that carries the execution context; clients can't set it
 CONTEXT_VARIABLE = "executionContext"
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """Who a step works for: set at the start, the same for every step of a process."""
+    """The ids of the start that a step belongs to; set at the start, the same for every step of a process."""
 
     process_id: str | None = None
     correlation_id: str | None = None
     traceability_id: str | None = None
     batch_id: str | None = None
     application_id: str | None = None
-    #: W3C Trace Context of the start, for the calls that steps make
+    #: W3C Trace Context of the start; steps send it with their calls
     traceparent: str | None = None
-    #: somebody is to be told the end: whoever settles need not ask the row
+    #: True when the start named a callback URL; the worker that settles needn't read the row to find out
     has_callback: bool = False
-    #: of the process that was started: a step of another one is in a process that it called
+    #: key of the process that was started; a step of another key belongs to a process that it called
     process_key: str | None = None
 
     def to_variable(self) -> dict[str, str]:
-        """As the value of the process variable."""
+        """The value of the process variable."""
         names = {
             "processId": self.process_id,
             "correlationId": self.correlation_id,
@@ -45,9 +45,9 @@ class ExecutionContext:
 
     @classmethod
     def from_variable(cls, value: Any) -> ExecutionContext:
-        """From the process variable; empty for an instance that was started past the facade.
+        """From the process variable; empty for an instance that was started without the facade.
 
-        Empty too where somebody else has written over it: a process id that is none would lead nowhere.
+        Also empty when the process id in it isn't a UUID, because somebody else overwrote the variable.
         """
         if not isinstance(value, dict) or not _is_process_id(value.get("processId")):
             return cls()
@@ -73,10 +73,10 @@ def _is_process_id(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """What a handler may know about its own attempt.
+    """What a handler can read about its own attempt.
 
-    `idempotency_key` is the same in every attempt of one step of one process: send it with every outside effect, since
-    a worker may die after the effect and before it could say so.
+    `idempotency_key` is the same in every attempt of one step of one process. Send it with every call that changes
+    another system: a worker may die after the call and before it reports the outcome, and then the call is repeated.
     """
 
     correlation_id: str
@@ -90,7 +90,7 @@ class StepContext:
 
 @dataclass(slots=True)
 class CallRecord:
-    """What the partner calls of an attempt pass on, and what they leave for its event: the last HTTP status code."""
+    """Shared by the partner calls of an attempt: they send `traceparent` on, and set the last HTTP status code."""
 
     http_status_code: int | None = None
     traceparent: str | None = None
@@ -101,7 +101,7 @@ _record: ContextVar[CallRecord | None] = ContextVar("call_record", default=None)
 
 @contextmanager
 def recording_calls(traceparent: str | None = None) -> Iterator[CallRecord]:
-    """Collect what partner calls leave, inside the block; they send `traceparent` on."""
+    """Collect the last HTTP status of the partner calls inside the block; those calls send `traceparent` on."""
     record = CallRecord(traceparent=traceparent)
     reset = _record.set(record)
     try:
@@ -111,5 +111,5 @@ def recording_calls(traceparent: str | None = None) -> Iterator[CallRecord]:
 
 
 def current_record() -> CallRecord | None:
-    """The record of the running attempt; None outside of one."""
+    """The record of the running attempt; None outside of an attempt."""
     return _record.get()

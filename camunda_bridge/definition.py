@@ -1,4 +1,4 @@
-"""How a process is declared: its BPMN file, its schemas, and a plain function for each step.
+"""Declares processes: a BPMN file, schemas, and a plain function for each step.
 
     process = define_process("onboard-user", start_schema=OnboardUser)
 
@@ -6,8 +6,8 @@
     def validate_user_information(user: User) -> dict[str, str]:
         return {"userId": user.user_id}
 
-The topic of a step is ``<process key>.<step name>``. A handler takes the step's input and, if it has a second
-parameter, a :class:`StepContext`; what it returns becomes process variables.
+The topic of a step is ``<process key>.<step name>``. A handler gets the input of the step and, if it has a second
+parameter, a :class:`StepContext`. The fields that it returns become process variables.
 """
 
 from __future__ import annotations
@@ -31,23 +31,26 @@ from settings.reading import RATE
 Handler = Callable[..., Any]
 Outcome = Literal["ok", "error"]
 
-#: fields that name a business object, kept with every event and row
+#: identifiers: fields that name a business object; they are stored with every event and process row
 IDENTIFIERS = ("customerId", "userId", "orderId", "accountId")
 
-#: variables that a boundary event or a business error leaves for the steps behind it
+#: variables that a business error, or the boundary event that catches it, sets for the steps that follow
 ERROR_VARIABLES = ("errorCode", "errorMessage", "errorType", "errorDetails")
 
 
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
-    """One step: a handler and everything that is known about it.
+    """One step: its handler and its options.
 
-    `outcome` marks a response step: the last step of its process, whose output is the result (ok) or the error.
-    `retry_strategy`: how many attempts it gets and the pauses between them.
-    `hooks`: what runs around the handler: those of the process and its own.
-    `error_codes`: codes of business errors that the handler raises and whose names its source does not show.
-    `max_concurrency`: how many of it may run at once, on all workers together. `rate`: how many may begin in a time,
-    such as ``5/second``. Ops may change both at run time.
+    Attributes:
+        outcome: marks a response step: the last step of its process. Its output is the result (ok) or the error.
+        retry_strategy: how many retries the step has, and the pauses between them.
+        hooks: the functions around the handler: those of the process and those of the step.
+        error_codes: codes of business errors that the handler raises but that can't be read from its source.
+        max_concurrency: how many steps of this topic may run at once, on all workers together.
+        rate: how many may begin in a time, on all workers together, such as ``5/second``.
+
+    Ops may change `max_concurrency` and `rate` at run time.
     """
 
     name: str
@@ -75,20 +78,20 @@ class StepDefinition:
 
     @property
     def input_names(self) -> list[str]:
-        """The variables that its input schema names."""
+        """The names of the variables in the input schema; empty without a schema."""
         if self.input_schema is None:
             return []
         return [item.data_key or name for name, item in self.input_schema.fields.items()]
 
     @property
     def retries(self) -> int:
-        """Attempts after the first."""
+        """How many attempts the step has after the first."""
         return self.retry_strategy.retries
 
 
 @dataclass(slots=True)
 class ProcessDefinition:
-    """One process: made by :func:`define_process`, filled by its :meth:`step` decorator."""
+    """One process. :func:`define_process` makes it, and its :meth:`step` decorator adds the steps."""
 
     key: str
     bpmn_path: Path
@@ -102,14 +105,14 @@ class ProcessDefinition:
 
     @property
     def queue(self) -> str:
-        """The Celery queue of this process's steps."""
+        """The Celery queue of the steps of this process."""
         return f"steps.{self.key}"
 
     def bpmn(self) -> Bpmn:
-        """The BPMN file as it is on disk.
+        """Read the BPMN file from the disk.
 
         Raises:
-            DefinitionError: it is missing, no BPMN, or of another process.
+            DefinitionError: the file is missing, isn't BPMN, or holds another process.
         """
         try:
             bpmn = parse(self.bpmn_path.read_bytes())
@@ -118,7 +121,9 @@ class ProcessDefinition:
         except DefinitionError as error:
             raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}") from None
         if bpmn.key != self.key:
-            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name} holds process {bpmn.key!r}")
+            raise DefinitionError(
+                f"process {self.key!r}: {self.bpmn_path.name} holds process {bpmn.key!r}; the ids must be the same"
+            )
         return bpmn
 
     def step(
@@ -146,13 +151,13 @@ class ProcessDefinition:
         error: str | None = None,
         target_system: str | None = None,
     ) -> Callable[[Handler], Handler]:
-        """Declare the handler of a step; the function itself stays as it is, callable in a test.
+        """Declare the handler of a step. The function itself doesn't change, so that a test can call it.
 
-        `retries` and `retry_base_s` (seconds) stand for :class:`ExponentialBackoff` with these. `before`, `after` and
-        `on_error`: see :class:`Hooks`.
+        `retries` and `retry_base_s` (in seconds) are a short form of :class:`ExponentialBackoff` with these arguments.
+        `before`, `after` and `on_error`: see :class:`Hooks`.
 
         Raises:
-            DefinitionError: the step is declared twice, or a number is out of range.
+            DefinitionError: the step is declared twice, or an option is out of range.
         """
         strategy = _retry_strategy(name, retries, retry_base_s, retry_strategy)
         if max_concurrency is not None and max_concurrency < 1:
@@ -193,7 +198,7 @@ class ProcessDefinition:
         return declare
 
     def topic(self, step: StepDefinition) -> Topic:
-        """What to fetch for a step: only the variables that its schema names, where it has one."""
+        """What to fetch for a step: all variables, or with an input schema only the variables that are needed."""
         if step.input_schema is None:
             return Topic(step.topic)
         return Topic(
@@ -217,12 +222,13 @@ def define_process(
     """Declare a process.
 
     Args:
-        key: the id of the executable process in the BPMN file.
-        bpmn: the BPMN file, beside the module that calls; ``<key with underscores>.bpmn`` by default.
-        start_schema: what the variables of a start must be.
-        example: variables of an example start, for the API's documentation.
-        identifiers: output fields that name a business object; kept with events and row, and passed on.
-        before, after, on_error: what runs around the handler of every step; see :class:`Hooks`.
+        key: id of the executable process in the BPMN file.
+        bpmn: name of the BPMN file, in the folder of the calling module; by default ``<key with underscores>.bpmn``.
+        start_schema: validates the variables of a start.
+        example: variables of an example start, for the documentation of the API.
+        identifiers: fields that name a business object; they are stored with events and process row, and every step
+            gets them.
+        before, after, on_error: functions that run around the handler of every step; see :class:`Hooks`.
     """
     caller = Path(inspect.stack()[1].filename).parent
     return ProcessDefinition(
@@ -242,7 +248,9 @@ def _retry_strategy(
 ) -> RetryStrategy:
     if strategy is not None:
         if retries is not None or retry_base_s is not None:
-            raise DefinitionError(f"step {step!r}: retry_strategy stands in place of retries and retry_base_s")
+            raise DefinitionError(
+                f"step {step!r}: give either retry_strategy, or retries and retry_base_s, but not both"
+            )
         return strategy
     try:
         return ExponentialBackoff(

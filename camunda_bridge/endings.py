@@ -1,4 +1,4 @@
-"""How an instance ended that has no written outcome: what the engine's history says, and nothing else."""
+"""Reads from the engine's history how an instance ended whose outcome no worker wrote."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.executor import ERROR_VARIABLES
 from camunda_bridge.variables import parse_date, to_document
 
-#: called instances that are looked at, at most
+#: most instances that are read: the root instance and those that it called
 MAX_INSTANCES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class UncaughtError:
-    """An error that no event caught: the engine ended what threw it, logged a warning and went on.
+    """An error that no event caught. The engine ended the activity that threw it, logged a warning and went on.
 
-    `thrown_at`: the time of it, by the engine's clock.
+    `thrown_at`: when it was thrown, by the engine's clock.
     """
 
     thrown_at: datetime
@@ -31,13 +31,14 @@ class UncaughtError:
 
 
 def end_of(engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str) -> tuple[bool, dict[str, Any]]:
-    """True and its last variables, as clients see them, when a completed instance ended well; else False and its error.
+    """How a completed instance ended: True and its last variables as clients see them, or False and its error.
 
-    It ended in an error when it, or an instance that it called, threw one that nothing caught; the first one counts.
+    The instance ended in an error if it, or an instance that it called, threw an error that no event caught. If there
+    are several, the first one counts.
 
     Args:
-        bpmn_of: the BPMN of a definition id.
-        instance_id: of the root instance.
+        bpmn_of: gives the BPMN of a definition id.
+        instance_id: id of the root instance.
     """
     uncaught = min(_uncaught_errors(engine, bpmn_of, instance_id), key=lambda error: error.thrown_at, default=None)
     values = _variables(engine, instance_id if uncaught is None else uncaught.instance_id)
@@ -54,10 +55,10 @@ def _variables(engine: Engine, instance_id: str) -> dict[str, Any]:
 
 
 def _uncaught_errors(engine: Engine, bpmn_of: Callable[[str], Bpmn], root_id: str) -> Iterator[UncaughtError]:
-    """The errors that nothing caught, of an instance and of those that it called.
+    """The errors that no event caught, of an instance and of those that it called.
 
-    An error that is caught cancels the activity that threw it; one that is not lets it end as any other. So history
-    tells them apart, whoever would have had to catch it: see tests/contract/test_error_ends.py.
+    A caught error cancels the activity that threw it; after an uncaught error the activity ends as usual. History
+    therefore shows which of the two happened: see tests/contract/test_error_ends.py.
     """
     instances = [root_id]
     for instance_id in instances:
@@ -74,7 +75,7 @@ def _uncaught_errors(engine: Engine, bpmn_of: Callable[[str], Bpmn], root_id: st
 def _thrown_by_tasks(
     engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str, ended: list[dict[str, Any]]
 ) -> Iterator[UncaughtError]:
-    """External tasks that a `camunda:errorEventDefinition` ended: not cancelled, and yet never completed."""
+    """Errors of external tasks that a `camunda:errorEventDefinition` ended: neither cancelled nor completed."""
     suspects = {
         item["id"]: item
         for item in ended
@@ -89,6 +90,6 @@ def _thrown_by_tasks(
         item = suspects[activity_instance_id]
         bpmn = bpmn_of(item["processDefinitionId"])
         codes = bpmn.error_definitions[item["activityId"]]
-        # Which of several expressions held is in no history: of those that nothing catches here, the first.
+        # History doesn't show which of several expressions was true. Take the first code that no event catches here.
         code = next((code for code in codes if not bpmn.catches(item["activityId"], code)), codes[0])
         yield UncaughtError(parse_date(item["endTime"]), instance_id, item["activityId"], code)

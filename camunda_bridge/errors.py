@@ -1,4 +1,4 @@
-"""What the bridge raises. Each docstring says who raises the exception and what answers it."""
+"""The exceptions of the bridge. Each docstring names who raises the exception and what happens then."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class BridgeError(CeleryCamundaError):
 
 
 class EngineUnavailable(BridgeError):
-    """The engine could not be reached, did not answer in time, or answered with a transient error.
+    """The engine can't be reached, doesn't answer in time, or answers with a transient error.
 
     Every request of :class:`camunda_bridge.client.Engine` raises it. A worker repeats the request as long as the lock
     lasts; the API answers 503 `engine-away`.
 
     Args:
-        maybe_done: False when the request surely had no effect, as without a connection.
+        maybe_done: False when the request certainly had no effect, for example because there was no connection.
     """
 
     def __init__(self, message: str | None = None, *, maybe_done: bool = True) -> None:
@@ -27,14 +27,14 @@ class EngineUnavailable(BridgeError):
 
 
 class BrokenAnswer(BridgeError, OSError):
-    """The engine closed the connection within its answer, or what it sent is no HTTP.
+    """The engine closed the connection in the middle of its answer, or sent something that isn't HTTP.
 
-    :mod:`camunda_bridge.wire` raises it; the session raises :class:`EngineUnavailable` in its place.
+    :mod:`camunda_bridge.wire` raises it; the session turns it into :class:`EngineUnavailable`.
     """
 
 
 class EngineRefused(BridgeError):
-    """The engine refused the request for its content.
+    """The engine refused the request because of its content.
 
     Every request of :class:`camunda_bridge.client.Engine` raises it. A worker reports a failure without retries, which
     opens an incident; the API answers 409 `engine-refused`.
@@ -47,57 +47,57 @@ class EngineRefused(BridgeError):
 
     @property
     def is_final(self) -> bool:
-        """True when the engine would refuse the same request again: not for the login or a suspended instance."""
+        """True when the engine would refuse the same request again; False for the login or a suspended instance."""
         return not isinstance(self, Unauthorized) and "suspended" not in str(self)
 
 
 class NotFound(EngineRefused):
-    """The engine does not know what the request names.
+    """The engine doesn't have what the request names.
 
     Every request of :class:`camunda_bridge.client.Engine` raises it for 404. A start ends its process with
-    `PROCESS_NOT_DEPLOYED`; elsewhere the task, instance or incident has ended meanwhile.
+    `PROCESS_NOT_DEPLOYED`; in other requests it means that the task, instance or incident no longer exists.
     """
 
 
 class Unauthorized(EngineRefused):
-    """The engine refused the login: check CAMUNDA_AUTH and the settings that belong to it.
+    """The engine refused the login: check CAMUNDA_AUTH and the user name, password or token that it needs.
 
     Every request of :class:`camunda_bridge.client.Engine` raises it for 401 and 403. The starts queue is paused until
-    the login is accepted.
+    the engine accepts the login.
     """
 
 
 class LockLost(BridgeError):
-    """The external task is no longer locked with this token, or is gone.
+    """The external task is no longer locked with this token, or no longer exists.
 
     Requests about a locked task raise it; the worker discards the outcome of the attempt.
     """
 
 
 class VariableError(BridgeError):
-    """A value cannot be carried as a variable of the engine, or a variable cannot be read.
+    """A value can't be stored as a variable of the engine, or a variable can't be read.
 
     :mod:`camunda_bridge.variables` raises it. In a step the attempt fails without retries; the API answers 422.
     """
 
 
 class DefinitionError(BridgeError):
-    """A process is not declared as it must be.
+    """The declaration or the BPMN file of a process is invalid.
 
-    :mod:`camunda_bridge.definition` and :mod:`camunda_bridge.bpmn` raise it; the process stops at its start, and
+    :mod:`camunda_bridge.definition` and :mod:`camunda_bridge.bpmn` raise it. Facade and workers then don't start, and
     `flask process check` prints it.
     """
 
 
 class BusinessRuleError(BridgeError):
-    """The step ended in a business error: the process goes on at the BPMN event that catches `code`.
+    """The step ends in a business error, and the process goes on at the BPMN event that catches `code`.
 
-    A handler raises it, or a hook. The worker throws a BPMN error in the engine.
+    A handler or a hook raises it. The worker throws a BPMN error in the engine.
 
     Args:
         code: the BPMN error code, for example ``"BACKGROUND_CHECK_REJECTED"``.
-        message: what a person should read.
-        details: a JSON object with more, kept in the event log and in the process's error.
+        message: a message for people.
+        details: a JSON object with more, stored in the event log and in the error of the process.
     """
 
     def __init__(self, code: str, message: str, details: dict[str, Any] | None = None) -> None:
@@ -108,13 +108,13 @@ class BusinessRuleError(BridgeError):
 
 
 class PartnerError(BridgeError):
-    """A partner service did not answer as it should.
+    """A partner service answered with an error, with no JSON, or not at all.
 
-    :class:`camunda_bridge.partner.PartnerClient` raises it. The attempt fails and is tried again, unless the handler or
-    a hook handles it.
+    :class:`camunda_bridge.partner.PartnerClient` raises it. The attempt fails and is retried, unless the handler or
+    a hook handles the exception.
 
     Args:
-        status: the HTTP status code; None when the partner did not answer at all.
+        status: the HTTP status code; None when the partner didn't answer.
         body: the beginning of the answer.
     """
 

@@ -1,4 +1,4 @@
-"""One attempt of one step: check the input, call the handler, check the output. No queue, no engine, no database."""
+"""Runs one attempt of a step: checks the input, calls the handler, checks the output. Needs no engine or database."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from camunda_bridge.variables import (
     utf16_length,
 )
 
-#: a business error's fields -> the variables that it leaves in the process, which boundary and end events leave too
+#: field of a business error -> process variable that holds it; boundary and end events set the same variables
 ERROR_VARIABLES = {"code": "errorCode", "message": "errorMessage", "type": "errorType", "details": "errorDetails"}
 
-#: longest stack trace kept, in characters; its end says most
+#: longest stored stack trace, in characters; the end is stored, because it shows the cause
 MAX_TRACE = 16_000
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The handler returned: `variables` for the engine, and the same as a JSON document.
+    """The outcome of a handler that returned: `variables` for the engine, and the same as a JSON `document`.
 
-    `exact`: the document alone gives the same variables back.
+    `exact`: True when the same variables can be made from the document.
     """
 
     variables: dict[str, Typed]
@@ -48,7 +48,7 @@ class Completed:
         """From the fields that a handler returned.
 
         Raises:
-            VariableError: a field cannot be carried by the engine, or has a name that is not the handler's to give.
+            VariableError: the engine can't store a field, or its name is reserved.
         """
         variables = outgoing(output)
         return cls(variables, *to_document(variables))
@@ -56,7 +56,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class BusinessError:
-    """The attempt ends in the BPMN error `code`."""
+    """The outcome of a handler that raised a business error: the BPMN error `code`."""
 
     code: str
     message: str
@@ -65,22 +65,22 @@ class BusinessError:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The error as an event keeps it."""
+        """The error as the event log stores it."""
         return {"code": self.code, "message": self.message, "details": self.details}
 
     @property
     def variables(self) -> dict[str, Typed]:
-        """What it leaves in the process, for the engine."""
+        """The variables that the error sets in the process, for the engine."""
         return to_engine({ERROR_VARIABLES[name]: value for name, value in {**self.document, "type": self.kind}.items()})
 
     def uncaught(self) -> Failed:
-        """What becomes of it where no event catches it: the engine would end the instance silently."""
+        """The failure to report if no event catches the error, because the engine would end the instance silently."""
         return Failed(f"no event in the BPMN catches the error {self.code!r}: {self.message}", "", final=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed. `final`: another attempt would fail alike, so none is made."""
+    """The outcome of a failed attempt. `final`: another attempt would fail the same way, so there is no retry."""
 
     message: str
     details: str
@@ -92,7 +92,7 @@ Outcome = Completed | BusinessError | Failed
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An outcome and what is known beside it; `duration_ms` in whole milliseconds."""
+    """An outcome, its duration in whole milliseconds, and the HTTP status of the last partner call."""
 
     outcome: Outcome
     duration_ms: int
@@ -100,9 +100,9 @@ class Execution:
 
 
 def execute(step: StepDefinition, values: Mapping[str, Any], context: StepContext) -> Execution:
-    """Run one attempt; whatever the handler raises becomes an outcome, a MemoryError too.
+    """Run one attempt. Every exception that the handler raises becomes an outcome, including MemoryError.
 
-    `values` are the task's variables as Python values.
+    `values`: the variables of the task as Python values.
     """
     begun = time.monotonic()
     with recording_calls(context.traceparent) as calls:
@@ -135,10 +135,10 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
 
 
 def _checkable(step: StepDefinition, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the input schema of a step is to check: a copy, in which all that it names is read.
+    """A copy of the input for the schema to check, in which every variable of the schema is read already.
 
     Raises:
-        ValidationError: names what it names and what cannot be read.
+        ValidationError: names the variables of the schema that can't be read.
     """
     errors = {}
     for name in step.input_names:
@@ -156,7 +156,7 @@ def _business_error(step: StepDefinition, error: BusinessRuleError) -> Outcome:
     if not isinstance(error.code, str) or not error.code or utf16_length(error.code) > MAX_STRING:
         why = f"its code must be text of 1 to {MAX_STRING} characters"
     try:
-        # plain JSON, as the event and the process's error keep it
+        # plain JSON, because the event and the error of the process store it
         given = {"code": error.code, "message": str(error.message), "details": error.details}
         plain, _ = to_document(to_engine(given))
     except VariableError as fault:
@@ -171,12 +171,13 @@ def _checked(step: StepDefinition, returned: Any) -> Outcome:
     if output is None:
         output = {}
     if not isinstance(output, Mapping):
-        return Failed(f"{step.topic} returned a {type(returned).__name__}, not an object with fields", "", final=True)
+        why = f"{step.topic} returned {type(returned).__name__}; it must return a dict, a dataclass or None"
+        return Failed(why, "", final=True)
     if step.output_schema is not None:
         try:
             output = step.output_schema.dump(returned)
         except Exception as error:
-            # a number field given a word, for example: marshmallow validates what it loads, not what it dumps
+            # marshmallow doesn't validate before it dumps, so that a word in a number field raises here
             return Failed(f"output of {step.topic} fails its schema: {_headline(error)}", _trace(error), final=True)
         if faults := step.output_schema.validate(output):
             return Failed(f"output of {step.topic} fails its schema: {_text(faults)}", "", final=True)
@@ -187,7 +188,7 @@ def _checked(step: StepDefinition, returned: Any) -> Outcome:
 
 
 def _text(messages: Any) -> str:
-    """A schema's messages for people: JSON, which every reader of the API knows."""
+    """The messages of a schema as JSON text."""
     return json.dumps(json_form(messages), ensure_ascii=False)
 
 
@@ -201,5 +202,5 @@ def _trace(error: BaseException) -> str:
 
 
 def _storable(text: str) -> str:
-    # Neither a database nor a JSON takes lone surrogates, and an error's text may hold anything.
+    # The text of an exception may hold lone surrogates, which neither the database nor JSON accepts.
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,8 +1,8 @@
-"""Which errors that the engine explains pass by themselves, and which are its refusals.
+"""Tells transient errors of the engine from refusals, by the error document in its answer.
 
-An engine that answers with its own error document has rolled the transaction back. What is transient succeeds when the
-same request is made again; everything else that it answers with 500 is a refusal: an expression that it cannot
-evaluate, a script engine that it has not, a value that its columns do not take.
+An engine that answers with an error document has rolled its transaction back. After a transient error the same request
+may succeed. Every other error with status 500 is a refusal: an expression that can't be evaluated, a missing script
+engine, a value that is too long for its column.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-#: `code` of an error document -> why another try may succeed. The codes are the engine's built-in exception codes:
+#: `code` of an error document -> why the same request may succeed later. These are built-in exception codes:
 #: https://docs.camunda.org/manual/7.24/user-guide/process-engine/error-handling/#built-in-codes
 TRANSIENT_CODES = {
     1: "optimistic locking: another transaction changed the same rows",
@@ -18,7 +18,7 @@ TRANSIENT_CODES = {
     10_001: "foreign key violation: another transaction deleted or added the row referred to",
 }
 
-#: `type` of an error document, the simple name of the Java exception -> where it comes from
+#: `type` of an error document (the simple name of the Java exception) -> what raises it
 TRANSIENT_TYPES = {
     # the engine: https://docs.camunda.org/manual/7.24/user-guide/process-engine/transactions-in-processes/
     "OptimisticLockingException": "the engine",
@@ -47,7 +47,7 @@ TRANSIENT_TYPES = {
     "OutOfMemoryError": "the Java virtual machine",
 }
 
-#: parts of a `message` that say the same where the REST API wraps the exception in its own, as it does at a start
+#: parts of a `message` that show the same when the REST API wraps the exception in its own, as it does at a start
 TRANSIENT_WORDS = (
     "ENGINE-03005",  # the engine's own code of an optimistic locking exception
     "exception occurred in the persistence layer",
@@ -55,7 +55,7 @@ TRANSIENT_WORDS = (
     "Connection is not available, request timed out",
 )
 
-#: a value that a column does not take, whatever its type says: BuiltinExceptionCode.COLUMN_SIZE_TOO_SMALL
+#: `code` of a value that is too long for its column (BuiltinExceptionCode.COLUMN_SIZE_TOO_SMALL): always a refusal
 COLUMN_TOO_SMALL = 10_002
 
 
@@ -72,7 +72,7 @@ class Explanation:
 
     @classmethod
     def load(cls, document: Any) -> Explanation | None:
-        """From the JSON of an answer; None when that is no error document of the engine."""
+        """From the JSON of an answer; None when it isn't an error document of the engine."""
         if not isinstance(document, dict) or not isinstance(document.get("type"), str) or not document["type"]:
             return None
         code = document.get("code")
@@ -81,7 +81,7 @@ class Explanation:
     def is_transient(self, *, is_fetch: bool = False) -> bool:
         """True when the same request may succeed soon.
 
-        `is_fetch`: the request fetches and locks external tasks: two that meet may end in a NullPointerException.
+        `is_fetch`: the request is a fetchAndLock. Two of these at the same time may cause a NullPointerException.
         """
         if self.code == COLUMN_TOO_SMALL:
             return False

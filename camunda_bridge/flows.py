@@ -1,6 +1,6 @@
-"""What a BPMN file says of its sequence flows: which the engine takes whenever their source is left, which it chooses.
+"""Reads the sequence flows of a BPMN file: which ones the engine always takes, and among which ones it chooses.
 
-The engine's history tells which elements were visited, never along which sequence flow.
+The history of the engine has the elements that an instance visited, but not the sequence flows that it took.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ from dataclasses import dataclass, field
 
 from camunda_bridge.bpmn import BPMN, root_of
 
-#: gateways that choose among their outgoing flows; a parallel one takes them all
+#: gateways that choose among their outgoing flows; a parallel gateway takes all of them
 _CHOOSING = frozenset({"exclusiveGateway", "inclusiveGateway", "complexGateway", "eventBasedGateway"})
-#: of these, those that take only one
+#: gateways that take exactly one outgoing flow
 _ONE_WAY = frozenset({"exclusiveGateway", "eventBasedGateway"})
-#: the engine adds it to the id of an activity for what holds the activity's instances
+#: suffix of the activity id that the engine gives to the body of a multi-instance activity
 BODY = "#multiInstanceBody"
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A sequence flow, or two that a link joins: the engine goes past link events, which are in no history.
+    """A sequence flow, or two that a link event joins: link events don't appear in the engine's history.
 
     Attributes:
-        ids: of the flow, and of the one behind its link.
-        target: what the engine enters.
-        is_certain: taken whenever the source is left in the usual way.
+        ids: the id of the flow, and that of the flow after the link event.
+        source: id of the element that the engine leaves.
+        target: id of the element that the engine enters.
+        is_certain: True when the engine takes the flow each time the source ends normally.
     """
 
     ids: tuple[str, ...]
@@ -36,10 +37,10 @@ class Flow:
 
 @dataclass(slots=True)
 class Diagram:
-    """Ids of what a diagram shows, those within subprocesses too."""
+    """The flows and some element ids of a diagram, including those inside sub-processes."""
 
     flows: list[Flow] = field(default_factory=list)
-    #: sources that take one of their outgoing flows, others than those may take several
+    #: ids of gateways that take exactly one of their outgoing flows; other elements may take several
     one_way: set[str] = field(default_factory=set)
     event_gateways: set[str] = field(default_factory=set)
     multi_instances: set[str] = field(default_factory=set)
@@ -49,7 +50,7 @@ def read(xml: str) -> Diagram:
     """Read the flows of a BPMN file.
 
     Raises:
-        DefinitionError: it is no XML.
+        DefinitionError: the file isn't XML.
     """
     root = root_of(xml)
     nodes = {node.get("id", ""): node for node in root.iter() if node.get("id")}
@@ -81,13 +82,13 @@ def _is_certain(flow: ET.Element, kind: str, default: str | None, siblings: list
         return True
     if kind in _CHOOSING:
         return len(siblings) == 1
-    # An activity takes each flow without a condition, and its default flow when no condition holds.
+    # An activity takes each flow without a condition, and its default flow if no condition is true.
     has_condition = flow.find(BPMN + "conditionExpression") is not None
     return not has_condition and (flow.get("id") != default or len(siblings) == 1)
 
 
 def _links(root: ET.Element) -> dict[str, str]:
-    """Link event that throws -> the one of its name that catches."""
+    """Id of each throwing link event -> id of the catching link event of the same name."""
     caught = {}
     for event in root.iter(BPMN + "intermediateCatchEvent"):
         if (link := event.find(BPMN + "linkEventDefinition")) is not None:

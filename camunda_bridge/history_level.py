@@ -1,11 +1,11 @@
-"""The engine's history level, found out from what it keeps: its REST API does not tell it.
+"""Finds out the history level of the engine from the history it stores, because its REST API has no request for it.
 
-| level | what history keeps, see tests/integration/test_history_level.py |
+| level | what history stores, see tests/integration/test_history_level.py |
 |---|---|
 | none | nothing |
 | activity | instances and their activities |
-| audit | variables too |
-| full | the log of external tasks too |
+| audit | also variables |
+| full | also the log of external tasks |
 
 https://docs.camunda.org/manual/7.24/user-guide/process-engine/history/history-configuration/#choose-a-history-level
 """
@@ -16,27 +16,27 @@ from camunda_bridge.client import Engine
 
 NONE, ACTIVITY, AUDIT, FULL = "none", "activity", "audit", "full"
 
-#: level -> what does not work at it
+#: history level -> what doesn't work at this level
 MISSING = {
     NONE: (
-        "the end of a process without a response step is not found (it ends as INSTANCE_LOST), nor what became of an "
+        "the end of a process without a response step is not found (it ends as INSTANCE_LOST), nor the result of an "
         "attempt that a crash left open; the monitor shows no path"
     ),
     ACTIVITY: (
-        "a process without a response step has an empty result, and what became of an attempt that a crash left open "
+        "a process without a response step has an empty result, and the result of an attempt that a crash left open "
         "is not found"
     ),
-    AUDIT: "what became of an attempt that a crash left open is not found",
+    AUDIT: "the result of an attempt that a crash left open is not found",
 }
 
 
 def history_level(engine: Engine, instance_id: str, task_id: str) -> str | None:
-    """The level at which the engine keeps an instance that had an external task and a variable.
+    """The history level, found from an instance that had an external task and a variable.
 
-    None when nobody can tell: the instance may have been cleaned up.
+    None when the level can't be found out, because the history of the instance may have been cleaned up.
 
     Raises:
-        EngineUnavailable: the engine does not answer.
+        EngineUnavailable: the engine doesn't answer.
     """
     if engine.task_log(task_id):
         return FULL

@@ -1,12 +1,12 @@
-"""What authors run around their handlers: before, after and on error, for one step or for every step of a process.
+"""Hooks: functions that run before a handler, after it or on its error, for one step or every step of a process.
 
     def audit(given, context):
         log.info("%s begins", context.step)
 
     process = define_process("onboard-user", before=[audit])
 
-The hooks of the process surround those of the step: the process's `before` runs first, its `after` last. Hooks run
-inside of the step's time limit. They run in the testing kit too.
+The hooks of the process surround those of the step: `before` of the process runs first, its `after` last. The time
+limit of the step includes its hooks. Hooks also run in the test kit.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ OnError = Callable[[Exception, StepContext], Any]
 class Hooks:
     """The hooks of a step, in the order in which they run.
 
-    `before` is called with the input of the handler, once that has passed its schema; `after` with what the handler
-    returned, before that is checked. What they return takes the place of the input or the output, unless it is None.
-    `on_error` is called with an exception of the handler or of another hook; it may raise another in its place, for
-    example a :class:`BusinessRuleError`, and what it returns is ignored.
+    Attributes:
+        before: called with the input of the handler, after the schema has checked it. A value other than None that it
+            returns replaces the input.
+        after: called with the output of the handler, before the schema checks it. A value other than None that it
+            returns replaces the output.
+        on_error: called with an exception of the handler or of another hook. It may raise another exception instead,
+            for example a :class:`BusinessRuleError`. What it returns is ignored.
     """
 
     before: tuple[Before, ...] = ()
@@ -38,7 +41,7 @@ class Hooks:
 
     @classmethod
     def of(cls, before: Iterable[Before], after: Iterable[After], on_error: Iterable[OnError]) -> Hooks:
-        """From what a definition was given."""
+        """From the arguments of a definition."""
         return cls(tuple(before), tuple(after), tuple(on_error))
 
     def within(self, outer: Hooks) -> Hooks:
@@ -49,10 +52,10 @@ class Hooks:
         return iter((*self.before, *self.after, *self.on_error))
 
     def run(self, handler: Callable[[Any], Any], given: Any, context: StepContext) -> Any:
-        """What the handler returns for `given`, with the hooks run around it.
+        """Call the handler with `given`, and the hooks around it; returns the output.
 
         Raises:
-            Exception: what the handler or a hook raised, or what `on_error` raised in its place.
+            Exception: what the handler or a hook raised, or what `on_error` raised instead.
         """
         try:
             for hook in self.before:
@@ -70,7 +73,7 @@ class Hooks:
             try:
                 hook(error, context)
             except Exception as other:
-                # Hooks further out see the exception that took its place.
+                # The outer hooks get the new exception.
                 Hooks(on_error=self.on_error[position + 1 :])._handle(other, context)
                 raise
 
@@ -79,5 +82,5 @@ def _or_unchanged(returned: Any, before: Any) -> Any:
     return before if returned is None else returned
 
 
-#: of a step without hooks
+#: the hooks of a step that has none
 NO_HOOKS = Hooks()

@@ -1,16 +1,16 @@
-"""The one JSON form of any value that clients, events and logs are shown: strict JSON by RFC 8259.
+"""Turns any value into the strict JSON (RFC 8259) that clients, events and logs show.
 
 | Python | JSON |
 |---|---|
 | None, bool, int, finite float, str | itself |
-| NaN, Infinity, -Infinity | their names as text: RFC 8259, 6, has no numbers for them |
-| aware or naive datetime | `2026-01-02T03:04:05.000Z`, naive ones taken as UTC |
+| NaN, Infinity, -Infinity | their names as text, because JSON has no numbers for them (RFC 8259, 6) |
+| datetime | `2026-01-02T03:04:05.000Z`; one without a zone is taken as UTC |
 | date, time, UUID, Decimal | text |
 | bytes | base64 text |
 | Mapping; list, tuple, set | object; array |
-| :class:`Presentable` | what it says of itself |
+| :class:`Presentable` | the result of its `json_form()` |
 
-A lone surrogate becomes U+FFFD: UTF-8 has no form for it (RFC 8259, 8.1 and 8.2).
+A lone surrogate becomes U+FFFD, because UTF-8 can't encode it (RFC 8259, 8.1 and 8.2).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-#: Levels of arrays and objects within each other. Python's `json` writes and reads about twice as many.
+#: most nested levels of arrays and objects; Python's `json` can handle about twice as many
 MAX_DEPTH = 500
 TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
 
@@ -34,28 +34,28 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
 
 class Presentable:
-    """A value that says itself what it looks like in JSON."""
+    """Base of values that define their own JSON form."""
 
     __slots__ = ()
 
     def json_form(self) -> Any:
-        """Strict JSON."""
+        """The value as strict JSON."""
         raise NotImplementedError
 
 
 def json_form(value: Any) -> Any:
-    """`value` in strict JSON; a new object, and never an exception: what has no form is told by a text."""
+    """`value` as strict JSON, in a new object. Never raises: a value without a JSON form becomes a text about it."""
     return _form(value, 0)
 
 
 def parse_json(text: str) -> Any:
-    """The document of a JSON text, in a form that can be written again.
+    """Parse a JSON text into a document that can be written as strict JSON.
 
-    Other programs write NaN, Infinity, 1e999 and lone surrogates, and Java reads them: the numbers become their text,
-    a surrogate U+FFFD.
+    Other programs write NaN, Infinity, 1e999 and lone surrogates, and Java reads them. Such numbers become text, and a
+    surrogate becomes U+FFFD.
 
     Raises:
-        ValueError, RecursionError: the text is no JSON, or nested too deeply.
+        ValueError, RecursionError: the text isn't JSON, or is nested too deeply.
     """
     document = _DECODER.decode(text)
     if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(document, MAX_DEPTH):
@@ -64,13 +64,13 @@ def parse_json(text: str) -> Any:
 
 
 def rfc3339(value: datetime) -> str:
-    """A time in UTC with milliseconds: ``2026-01-02T03:04:05.000Z``. One without a zone is taken as UTC."""
+    """A time in UTC with milliseconds: ``2026-01-02T03:04:05.000Z``. A time without a zone is taken as UTC."""
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
     try:
         value = value.astimezone(UTC)
     except OverflowError:
-        # An hour before or after the first or last year in UTC: its own zone says it as well (RFC 3339, 5.6).
+        # In UTC the year would be below 1 or above 9999. With its own zone the time is valid too (RFC 3339, 5.6).
         return value.isoformat(timespec="milliseconds")
     return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
@@ -83,7 +83,7 @@ def well_formed(text: str) -> str:
 
 
 def is_deeper(document: Any, levels: int) -> bool:
-    """True when arrays and objects stand in each other more than `levels` deep."""
+    """True when arrays and objects are nested more than `levels` deep."""
     within = [document]
     for _ in range(levels):
         inner: list[Any] = []
@@ -99,7 +99,7 @@ def is_deeper(document: Any, levels: int) -> bool:
 
 
 def number_name(value: float) -> str:
-    """What JSON writes in place of a number that it has none for, as the engine does for a Double."""
+    """The text for a float that JSON has no number for, such as `NaN`; the engine writes the same for a Double."""
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
@@ -112,7 +112,7 @@ _DECODER = json.JSONDecoder(parse_constant=str, parse_float=_number)
 
 
 def _form(value: Any, depth: int) -> Any:
-    # Loops, not comprehensions: one frame a level leaves room for MAX_DEPTH of them.
+    # Loops instead of comprehensions: with one stack frame a level, MAX_DEPTH levels fit on the stack.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Enum):
@@ -132,7 +132,7 @@ def _form(value: Any, depth: int) -> Any:
                 array.append(_form(item, depth + 1))  # noqa: PERF401
             return array
         document = {}
-        # Of a dict that reads its values on first use, those it holds: showing it is no use of it.
+        # dict.items() doesn't read the lazy values of a Values object: showing it must not cost requests.
         for name, item in dict.items(value) if isinstance(value, dict) else value.items():
             document[_key(name)] = _form(item, depth + 1)
         return document
@@ -150,7 +150,7 @@ def _leaf(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, UUID | Decimal):
         return str(value)
-    return f"[a {type(value).__name__}, which has no form in JSON]"
+    return f"[a {type(value).__name__}, which has no JSON form]"
 
 
 def _key(name: Any) -> str:

@@ -1,4 +1,4 @@
-"""Variables of types that Python has no equal for, and the engine's form of a date."""
+"""Variables of types that Python has no equivalent for, and the date format of the engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from camunda_bridge.errors import VariableError
 from camunda_bridge.json_form import Presentable, json_form, rfc3339
 
-#: a variable as the engine's REST API tells it: `type`, `value`, `valueInfo`
+#: a typed variable as the engine's REST API sends it: `type`, `value`, `valueInfo`
 Typed = dict[str, Any]
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
@@ -21,8 +21,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
 class File(Presentable):
     """A file variable.
 
-    `content` is None where only the metadata is known, as in the input of a step: the engine sends no more with it.
-    :meth:`read` gives the content in either case.
+    `content` is None where only the metadata is known, as in the input of a step, because the engine doesn't send the
+    content with a task. :meth:`read` returns the content in both cases.
     """
 
     filename: str
@@ -32,42 +32,43 @@ class File(Presentable):
     _fetch: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> bytes:
-        """The content; of a step's input it is fetched from the engine, at each call.
+        """The content. For a file in the input of a step, each call fetches it from the engine.
 
         Raises:
-            VariableError: it is not known, and there is no engine to ask; or the variable is gone meanwhile.
-            EngineUnavailable: the engine does not answer now.
+            VariableError: the content is unknown and can't be fetched, or the variable no longer exists.
+            EngineUnavailable: the engine doesn't answer.
         """
         if self.content is not None:
             return self.content
         if self._fetch is None:
-            raise VariableError(f"file {self.filename!r} has no content, and no engine to fetch it from")
+            raise VariableError(f"file {self.filename!r} has no content, and there is no engine to fetch it from")
         return self._fetch()
 
     def json_form(self) -> dict[str, Any]:
-        """Its metadata, and the content as base64 text where it is known."""
+        """The metadata, and the content as base64 text if it is known."""
         found = {"filename": self.filename, "mimetype": self.mimetype, "encoding": self.encoding}
-        return json_form(found if self.content is None else {**found, "content": self.content})  # type: ignore[no-any-return]
+        document = found if self.content is None else {**found, "content": self.content}
+        return json_form(document)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
 class Raw(Presentable):
-    """A variable of a type that Python has no equal for, such as Xml: its typed value, unchanged."""
+    """A variable of a type that Python has no equivalent for, such as Xml: its typed value, unchanged."""
 
     type: str
     value: Any
     value_info: Mapping[str, Any]
 
     def json_form(self) -> Any:
-        """Its value."""
+        """The value without its type."""
         return json_form(self.value)
 
 
 def format_date(value: datetime) -> str:
-    """A time as the engine writes it: milliseconds and a zone without colon."""
+    """A time in the engine's format: with milliseconds, and a zone without a colon."""
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
-    # strftime's %Y does not pad years below 1000 on glibc, and the engine reads four digits
+    # On glibc, strftime's %Y doesn't pad years below 1000, but the engine needs four digits.
     return (
         f"{value.year:04d}-{value.month:02d}-{value.day:02d}T{value.hour:02d}:{value.minute:02d}:{value.second:02d}"
         f".{value.microsecond // 1000:03d}{value.strftime('%z')[:5]}"
@@ -75,20 +76,20 @@ def format_date(value: datetime) -> str:
 
 
 def parse_date(value: str) -> datetime:
-    """A time of the engine's, aware."""
+    """Parse a time in the engine's format into an aware datetime."""
     return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
-def in_one_form(document: Any) -> Any:
-    """What the engine made of a Java object, with its dates in the form of all others."""
+def with_rfc3339_dates(document: Any) -> Any:
+    """The JSON that the engine made of a Java object, with dates in the form that this project writes (RFC 3339)."""
     if isinstance(document, list):
-        return [in_one_form(item) for item in document]
+        return [with_rfc3339_dates(item) for item in document]
     if isinstance(document, dict):
-        return {name: in_one_form(item) for name, item in document.items()}
+        return {name: with_rfc3339_dates(item) for name, item in document.items()}
     if isinstance(document, str) and _DATE.fullmatch(document):
         try:
             return rfc3339(parse_date(document))
         except ValueError:
-            # a text that only looks so, such as of the 31st of June
+            # a text that only looks like a date, such as the 31st of June
             return document
     return document

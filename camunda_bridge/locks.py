@@ -1,4 +1,4 @@
-"""Lock tokens, and the one thread a process that keeps the locks of running handlers alive."""
+"""Lock tokens, and the thread of each worker process that extends the locks of running handlers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _HOST = socket.gethostname()[:60]
 
 
 def new_token() -> str:
-    """A lock token: the workerId of one fetch. The engine compares worker ids only, so each fetch has a fresh one."""
+    """A new lock token: the workerId of one fetch. The engine compares only worker ids, so every fetch has its own."""
     return f"{_HOST}:{uuid.uuid4()}"
 
 
 @dataclass(slots=True)
 class _Held:
-    """A lock that is held: when its extension is due, and the log context and span that the extension belongs to."""
+    """A held lock: when to extend it, and the log context and span in which to extend it."""
 
     due_at: float
     context: Context
@@ -34,13 +34,13 @@ class _Held:
 
 
 class LockKeeper:
-    """Extends the lock of every task that is held, at half its duration, until it is let go.
+    """Extends every held lock after half of its duration, until the lock is released.
 
-    One thread serves the whole process and sleeps while nothing is held, so a short step costs it nothing.
+    One thread serves the whole process. It sleeps while no lock is held.
 
     Args:
-        extend: called with (task id, token); raises :class:`LockLost` when the lock is another's.
-        duration_ms: how long a lock lasts, in milliseconds.
+        extend: called with (task id, token); raises :class:`LockLost` when another token holds the task.
+        duration_ms: duration of a lock, in milliseconds.
     """
 
     def __init__(self, extend: Callable[[str, str], None], duration_ms: int) -> None:
@@ -56,13 +56,11 @@ class LockKeeper:
     def holding(
         self, task_id: str, token: str, *, since: float, on_extended: Callable[[], object] | None = None
     ) -> Iterator[Callable[[], bool]]:
-        """Extend a lock inside the block.
+        """Extend a lock inside the block; yields a function that returns True after the lock was lost.
 
         Args:
             since: time.monotonic() of the fetch, or of the last extension.
-            on_extended: called after each extension, in the keeper's thread.
-
-        Gives a function that returns whether the lock was lost to another token meanwhile.
+            on_extended: called after each extension, in the thread of the lock keeper.
         """
         key = (task_id, token)
         with self._guard:
@@ -89,7 +87,7 @@ class LockKeeper:
                     self._wake.clear()
             for key, held in due:
                 held.context.run(self._extend_one, key, held)
-            # A held lock is looked at eight times a period at least; a new one is never due sooner.
+            # Check every held lock eight times a period. A new lock is due later than the next check.
             time.sleep(self._period_s / 8)
 
     def _extend_one(self, key: tuple[str, str], held: _Held) -> None:
@@ -99,19 +97,19 @@ class LockKeeper:
             if held.on_extended is not None:
                 held.on_extended()
         except LockLost as error:
-            log.warning("lock lost while the handler runs: %s", error)
+            log.warning("lock lost while the handler runs, its outcome will be discarded: %s", error)
             with self._guard:
                 self._lost.add(key)
                 self._held.pop(key, None)
             return
         except BridgeError as error:
-            # away for the moment: try again soon, the lock still has half its time
-            log.info("lock not extended: %s", error)
+            # Try again soon: the lock has half of its duration left.
             pause = self._period_s / 8
+            log.info("lock not extended, trying again in %.1f s: %s", pause, error)
         except Exception:
-            # The one thread that keeps all locks of this process must outlive a fault of ours.
-            log.exception("fault while extending a lock")
+            # This thread extends all locks of the process, so it must survive any error.
             pause = self._period_s / 8
+            log.exception("lock not extended because of an unexpected error, trying again in %.1f s", pause)
         with self._guard:
             if key in self._held:
                 held.due_at = time.monotonic() + pause

@@ -1,10 +1,10 @@
-"""Calls from step handlers to partner services: one pool a process, time-outs, retries where a repeat is safe.
+"""The HTTP client for partner services: one connection pool a process, time-outs, and retries where they are safe.
 
     partner = PartnerClient("http://partner", timeout_ms=5_000)
     answer = partner.post("/onboarding", {"userId": "u-1"}, idempotency_key=context.idempotency_key)
 
-A GET, PUT or DELETE is safe to repeat, and so is a POST that carries an idempotency key (RFC 9110, 9.2.2; the
-Idempotency-Key draft of the IETF's HTTPAPI group). The status code of the last answer goes into the attempt's event.
+A GET is safe to repeat (RFC 9110, 9.2.2), and so is a POST with an idempotency key (the Idempotency-Key draft of the
+IETF's HTTPAPI group). The event of the attempt stores the status code of the last answer.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import urllib3
 from camunda_bridge.context import current_record
 from camunda_bridge.errors import PartnerError
 
-#: answers that say "later": overloaded, bad gateway, unavailable, gateway time-out
+#: statuses after which a call is repeated: too many requests, bad gateway, unavailable, gateway time-out
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 
 
 class PartnerClient:
-    """One partner service.
+    """The client of one partner service.
 
     Args:
-        base_url: root that the paths of the calls are put behind.
+        base_url: the URL to which the paths of the calls are appended.
         timeout_ms: longest wait for a connection and for each part of an answer, in milliseconds.
-        retries: repeats of a call that is safe to repeat, with exponential back-off and jitter.
+        retries: how often a call that is safe to repeat is repeated, with exponential back-off and jitter.
+        pool_size: how many connections are kept open.
     """
 
     def __init__(self, base_url: str, *, timeout_ms: int = 5_000, retries: int = 2, pool_size: int = 4) -> None:
@@ -38,11 +39,19 @@ class PartnerClient:
         self._retries = retries
 
     def get(self, path: str, *, params: dict[str, str] | None = None) -> Any:
-        """GET a JSON document."""
+        """GET `path`; returns the JSON of the answer.
+
+        Raises:
+            PartnerError: the partner answered with an error, with no JSON, or not at all.
+        """
         return self._call("GET", path, fields=params)
 
     def post(self, path: str, body: Any, *, idempotency_key: str | None = None) -> Any:
-        """POST a JSON document; the answer's JSON. Repeated on trouble only with an idempotency key."""
+        """POST a JSON document; returns the JSON of the answer. Only a call with an idempotency key is repeated.
+
+        Raises:
+            PartnerError: the partner answered with an error, with no JSON, or not at all.
+        """
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
@@ -62,7 +71,7 @@ class PartnerClient:
             status_forcelist=RETRIED_STATUSES if repeatable else (),
             allowed_methods=None,
             raise_on_status=False,
-            # A partner that says "in an hour" must not hold a slot, and the step's lock, for an hour.
+            # A Retry-After of an hour must not occupy a slot and hold the lock of the step for an hour.
             respect_retry_after_header=False,
             redirect=0,
         )
@@ -79,5 +88,5 @@ class PartnerClient:
             return json.loads(text)
         except ValueError:
             raise PartnerError(
-                f"{method} {path} answered {answer.status} with no JSON", status=answer.status, body=text[:1000]
+                f"{method} {path} answered {answer.status} without JSON", status=answer.status, body=text[:1000]
             ) from None

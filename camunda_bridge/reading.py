@@ -1,4 +1,4 @@
-"""The engine's typed variables as Python values for handlers, and as JSON for everybody who is only shown them."""
+"""Turns typed variables of the engine into Python values for handlers, and into JSON for clients and events."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from camunda_bridge.json_form import json_form, parse_json, rfc3339
 from camunda_bridge.kinds import File, Raw, Typed, parse_date
 from camunda_bridge.values import Later, Values
 
-#: types whose value is the same in JSON
+#: types whose JSON value is the Python value
 _PLAIN_TYPES = frozenset({"Null", "Boolean", "Integer", "Long", "Short", "Double", "String"})
-#: of these, those that a Python value becomes again as it was
+#: types that `to_engine` gives back for the JSON value; a Short would become an Integer
 _EXACT_TYPES = (_PLAIN_TYPES - {"Short"}) | {"Json"}
-#: those whose values a document tells by itself
-_TOLD_TYPES = _EXACT_TYPES | {"Short"}
+#: types whose Python value can be read from a JSON document without the name of the type
+_UNTYPED = _EXACT_TYPES | {"Short"}
 _JSON = "application/json"
 _JAVA = "application/x-java-serialized-object"
 
 
 class Contents(Protocol):
-    """Fetches what the engine does not send with a task; see :class:`camunda_bridge.contents.TaskContents`."""
+    """Fetches what the engine doesn't send with a task; see :class:`camunda_bridge.contents.TaskContents`."""
 
     def data(self, name: str) -> bytes:
         """The content of a file."""
 
     def value(self, name: str) -> Any:
-        """A Java object as the engine gives it in JSON."""
+        """A Java object, as JSON that the engine makes of it."""
 
 
 def from_engine(variables: Mapping[str, Typed], contents: Contents | None = None) -> Values:
-    """Python values of typed variables. One that cannot be read fails whoever reads it, by a VariableError.
+    """Python values of typed variables. Reading a value that has no Python form raises a VariableError.
 
     Args:
-        contents: fetches what the engine did not send; without it only what was sent can be read.
+        contents: fetches what the engine didn't send; without it, reading such a value raises a VariableError.
     """
     found = Values()
     for name, typed in variables.items():
@@ -45,10 +45,10 @@ def from_engine(variables: Mapping[str, Typed], contents: Contents | None = None
 
 
 def to_document(variables: Mapping[str, Typed]) -> tuple[dict[str, Any], bool]:
-    """Typed variables as clients and events see them, in strict JSON; what cannot be read, as its text.
+    """Typed variables as a JSON document for clients and events, and whether the document is exact.
 
-    Also whether that document alone gives the same variables back; it does for those that :func:`to_engine` made of
-    JSON values.
+    A value that can't be read stands in the document as text. The document is exact when :func:`to_engine` makes the
+    same variables from it, as it does for variables that it made from JSON values.
     """
     document = {name: _document(name, typed) for name, typed in variables.items()}
     exact = all(typed["type"] in _EXACT_TYPES and "valueInfo" not in typed for typed in variables.values())
@@ -56,18 +56,18 @@ def to_document(variables: Mapping[str, Typed]) -> tuple[dict[str, Any], bool]:
 
 
 def input_types(variables: Mapping[str, Typed]) -> dict[str, str]:
-    """The types that the document of these variables does not tell, by name; :func:`from_document` needs them."""
+    """Variable name -> type, for the types that a JSON document doesn't show; :func:`from_document` needs them."""
     return {
         name: typed["type"]
         for name, typed in variables.items()
-        if typed["type"] not in _TOLD_TYPES or (typed["type"] == "Double" and isinstance(typed["value"], str))
+        if typed["type"] not in _UNTYPED or (typed["type"] == "Double" and isinstance(typed["value"], str))
     }
 
 
 def from_document(document: Mapping[str, Any], types: Mapping[str, str]) -> Values:
-    """Python values of a document of :func:`to_document`, which is what an event keeps of a step's input.
+    """Python values of a document of :func:`to_document`; an event stores the input of its step as such a document.
 
-    What it does not hold, contents of files and Java objects, fails whoever reads it.
+    Contents of files and Java objects aren't in the document: reading them raises a VariableError.
     """
     found = Values()
     for name, shown in document.items():
@@ -79,7 +79,7 @@ def from_document(document: Mapping[str, Any], types: Mapping[str, str]) -> Valu
             value = shown.get("content")
             info = {"filename": shown.get("filename"), "mimeType": shown.get("mimetype"), "encoding": shown["encoding"]}
         elif kind == "Object" and isinstance(shown, str):
-            info = {"serializationDataFormat": _JAVA, "objectTypeName": "a class that its event does not name"}
+            info = {"serializationDataFormat": _JAVA, "objectTypeName": "a class that the event doesn't name"}
         if kind == "Json":
             found[name] = shown
         else:
@@ -88,11 +88,11 @@ def from_document(document: Mapping[str, Any], types: Mapping[str, str]) -> Valu
 
 
 def _value(name: str, typed: Typed, contents: Contents | None) -> Any:
-    """The Python value, or one that is read on first use: then it costs a call, or fails."""
+    """The Python value, or a lazy value: reading it costs a request, or raises a VariableError."""
     try:
         return _read(name, typed, contents)
     except (TypeError, ValueError, RecursionError) as error:
-        why = f"variable {name!r} is no {typed.get('type')} that can be read: {error}"
+        why = f"variable {name!r} can't be read as {typed.get('type')}: {error}"
 
     def fail() -> Any:
         raise VariableError(why)
@@ -121,7 +121,7 @@ def _read(name: str, typed: Typed, contents: Contents | None) -> Any:
     info = typed.get("valueInfo") or {}
     written_as = info.get("serializationDataFormat")
     if kind in ("Json", "Object") and not isinstance(value, str):
-        # as history gives a Java object
+        # history returns a Java object as parsed JSON
         return json_form(value)
     if kind == "Json" or (kind == "Object" and written_as == _JSON):
         return parse_json(value)
@@ -138,11 +138,11 @@ def _given_file(name: str, info: Mapping[str, Any], content: bytes | None, conte
 def _java_object(name: str, info: Mapping[str, Any], contents: Contents | None) -> Any:
     what = f"variable {name!r} is a Java object of {info.get('objectTypeName')}"
     if contents is None:
-        raise VariableError(f"{what}, and there is no engine to give it as JSON")
+        raise VariableError(f"{what}, and there is no engine to fetch it from as JSON")
     try:
         return json_form(contents.value(name))
     except VariableError as error:
-        raise VariableError(f"{what}, which the engine does not give as JSON: {error}") from None
+        raise VariableError(f"{what}, which the engine can't send as JSON: {error}") from None
 
 
 def _document(name: str, typed: Typed) -> Any:
@@ -157,6 +157,6 @@ def _document(name: str, typed: Typed) -> Any:
         if isinstance(value, str) and (kind == "Json" or info.get("serializationDataFormat") == _JSON):
             return parse_json(value)
     except (TypeError, ValueError, RecursionError):
-        # What cannot be read is shown as its text.
+        # A value that can't be read is shown as text.
         return json_form(value)
     return json_form(value)

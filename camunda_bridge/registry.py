@@ -12,7 +12,7 @@ from camunda_bridge.errors import DefinitionError
 
 
 class Registry:
-    """The processes that this installation knows, and their steps by topic."""
+    """The processes of this installation, and their steps by topic."""
 
     def __init__(self) -> None:
         self.processes: dict[str, ProcessDefinition] = {}
@@ -26,7 +26,7 @@ class Registry:
         """Add a declared process.
 
         Raises:
-            DefinitionError: its key, or a topic of its steps, is taken.
+            DefinitionError: another process has the same key, or a step with the same topic.
         """
         if self.processes.get(process.key, process) is not process:
             raise DefinitionError(f"process {process.key!r} is declared twice")
@@ -45,7 +45,7 @@ class Registry:
         return iter(self.processes.values())
 
     def find(self, topic: str) -> tuple[ProcessDefinition, StepDefinition] | None:
-        """The process and step of a topic; None when nobody handles it."""
+        """The process and step of a topic; None when no step has this topic."""
         return self._steps.get(topic)
 
     def topics(self) -> list[Topic]:
@@ -53,7 +53,7 @@ class Registry:
         return [process.topic(step) for process, step in self._steps.values()]
 
     def family_topics(self, key: str) -> tuple[Topic, ...]:
-        """The topics of a process and of all that it calls: what may come next in one of its instances."""
+        """The topics of a process and of the processes that it calls: a next step of an instance has one of them."""
         if key not in self._families:
             self._families[key] = tuple(
                 self.processes[member].topic(step)
@@ -63,10 +63,10 @@ class Registry:
         return self._families[key]
 
     def is_called(self, key: str) -> bool:
-        """True when some registered process may start `key` by a call activity."""
+        """True when a call activity of a registered process may start `key`."""
         if self._called is None:
             called = set().union(*(process.bpmn().calls for process in self))
-            # An expression may name any process.
+            # A call activity whose process is an expression may start any process.
             self._called = set(self.processes) if any("{" in name for name in called) else called
         return key in self._called
 
@@ -79,7 +79,7 @@ class Registry:
         return seen
 
     def unhandled_topics(self) -> dict[str, list[str]]:
-        """Process key -> topics of its BPMN file that no handler is declared for. They are not fetched."""
+        """Process key -> topics of its BPMN file without a handler. Workers don't fetch tasks of these topics."""
         missing = {process.key: sorted(set(process.bpmn().topics.values()) - set(self._steps)) for process in self}
         return {key: topics for key, topics in missing.items() if topics}
 
@@ -100,7 +100,7 @@ def load_processes(packages: Iterable[str], into: Registry = registry) -> Regist
         except ModuleNotFoundError as error:
             raise DefinitionError(f"PROCESSES names {package_name!r}, which cannot be imported: {error}") from None
         if not hasattr(package, "__path__"):
-            raise DefinitionError(f"PROCESSES names {package_name!r}, which is a module and no package")
+            raise DefinitionError(f"PROCESSES names {package_name!r}, which is a module; it must be a package")
         for item in pkgutil.iter_modules(package.__path__):
             if not item.ispkg:
                 continue
@@ -110,7 +110,7 @@ def load_processes(packages: Iterable[str], into: Registry = registry) -> Regist
                 raise DefinitionError(f"{package_name}.{item.name}.steps cannot be imported: {error}") from error
             found = [value for value in vars(steps).values() if isinstance(value, ProcessDefinition)]
             if not found:
-                raise DefinitionError(f"{steps.__name__} declares no process")
+                raise DefinitionError(f"{steps.__name__} declares no process; call define_process in it")
             for process in found:
                 into.add(process)
     return into

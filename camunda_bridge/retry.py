@@ -1,9 +1,9 @@
-"""The retry policy of a step: how many attempts it gets, and how long the engine pauses between them.
+"""Retry strategies: how many retries a step has, and how long the engine pauses between attempts.
 
     @process.step("charge-card", retry_strategy=ExponentialBackoff(retries=5, base_s=2.0, max_s=60.0))
 
-A strategy of your own is a subclass of :class:`RetryStrategy`. The engine counts the retries that are left, and ops may
-set that number; so a strategy is asked for a pause only, and whether an error is worth another attempt.
+For a strategy of your own, subclass :class:`RetryStrategy`. The engine counts the retries that are left, and ops may
+set that number. A strategy therefore only computes the pause, and decides whether an error is final.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from dataclasses import dataclass
 
 from camunda_bridge.errors import DefinitionError
 
-#: attempts after the first, where a step declares none
+#: retries of a step that doesn't declare any
 DEFAULT_RETRIES = 3
 #: pause before the first retry, in seconds
 DEFAULT_BASE_S = 1.0
 #: longest pause between two attempts, in seconds: an hour
 DEFAULT_MAX_S = 3_600.0
-#: how far a pause may be from its value, as a share of it: steps that failed together are not tried together
+#: share of a pause by which it is longer or shorter, at random, so that steps that failed together retry apart
 DEFAULT_JITTER = 0.25
-#: doublings after which every pause is the longest
+#: most doublings of the pause; more would overflow a float, and the pause is the longest before that
 MAX_DOUBLINGS = 60
 
 
 class RetryStrategy(ABC):
-    """Decides about the next attempt of a step that failed. `retries`: attempts after the first."""
+    """Decides whether and when a failed step is tried again. `retries`: how many attempts it has after the first."""
 
     retries: int
 
@@ -36,27 +36,30 @@ class RetryStrategy(ABC):
         """The pause before the next attempt, in seconds, after `failures` failed attempts (1 after the first)."""
 
     def is_final(self, error: Exception) -> bool:
-        """True when another attempt would fail alike: then an incident is opened at once."""
+        """True when another attempt would fail the same way: then an incident opens at once, without a retry."""
         return False
 
     def retries_left(self, before: int | None) -> int:
-        """Retries after one more failed attempt. `before`: what the engine counts, None before the first failure."""
+        """The retries that are left after one more failed attempt.
+
+        `before`: how many retries the engine counts; None before the first failure.
+        """
         return max(0, (self.retries + 1 if before is None else before) - 1)
 
     def pause_ms(self, left: int) -> int:
-        """The pause before the next attempt, in whole milliseconds, when `left` retries are left; 0 without one.
+        """The pause before the next attempt, in whole milliseconds, when `left` retries are left; 0 when none is left.
 
-        To the engine the pause is a lock. Without a retry there is nothing to pause for, and ops need not wait.
+        The engine implements the pause as a lock. With no retry left it is 0, so that ops can retry at once.
         """
         return round(self.pause_s(max(1, self.retries - left + 1)) * 1000) if left else 0
 
 
 @dataclass(frozen=True)
 class ExponentialBackoff(RetryStrategy):
-    """Doubles the pause with each failed attempt, with jitter.
+    """Doubles the pause with each failed attempt, and adds jitter.
 
     Args:
-        retries: attempts after the first.
+        retries: how many attempts the step has after the first.
         base_s: pause before the first retry, in seconds.
         max_s: longest pause, in seconds.
         jitter: share of the pause by which it is longer or shorter, at random; 0 to 1.
@@ -77,21 +80,21 @@ class ExponentialBackoff(RetryStrategy):
             raise DefinitionError("a retry strategy's jitter must be from 0 to 1")
 
     def pause_s(self, failures: int) -> float:
-        """`base_s` after the first failure, doubled with each more, at most `max_s`; then the jitter."""
+        """`base_s` after the first failure, twice as much after each further one, at most `max_s`; then the jitter."""
         pause = min(self.max_s, self.base_s * 2.0 ** min(failures - 1, MAX_DOUBLINGS))
         return pause * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
 @dataclass(frozen=True)
 class NoRetry(RetryStrategy):
-    """One attempt: its failure opens an incident."""
+    """No retries: the first failure opens an incident."""
 
     retries: int = 0
 
     def pause_s(self, failures: int) -> float:
-        """0: there is no next attempt, unless ops allow one."""
+        """0: there is no next attempt, except one that ops ask for."""
         return 0.0
 
 
-#: of a step that declares no other
+#: the strategy of a step that doesn't declare one
 DEFAULT_RETRY = ExponentialBackoff()

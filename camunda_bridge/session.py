@@ -1,7 +1,7 @@
-"""One process's HTTP way to the engine: a kept connection a thread, time-outs on every request, authentication.
+"""The HTTP session to the engine: one open connection a thread, time-outs on every request, authentication.
 
-pycamunda asks its session only for ``request(method, url, params, json, files, auth)``. A lean one under it takes a
-fraction of the CPU time that requests takes, and every process makes two calls a step.
+pycamunda calls only ``request(method, url, params, json, files, auth)`` of its session. This small session needs a
+fraction of the CPU time of the package `requests`, which matters because each step makes two requests.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from telemetry import tracing
 
 log = logging.getLogger(__name__)
 
-#: request not received in time, too many requests: nothing was done, and the same may be asked again
+#: request not received in time, too many requests: the request had no effect and may be sent again
 _LATER = frozenset({408, 429})
-#: statuses of a gateway that has surely not passed the request on (RFC 9110, 15.5; RFC 6585, 4)
-_NOT_PASSED_ON = frozenset({401, 403, 405, 408, 413, 414, 415, 429, 431})
+#: statuses of a gateway that certainly didn't forward the request (RFC 9110, 15.5; RFC 6585, 4)
+_NOT_FORWARDED = frozenset({401, 403, 405, 408, 413, 414, 415, 429, 431})
 
-
-#: escapes that may be of a lone surrogate
+#: JSON escapes that may encode a lone surrogate
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -53,7 +52,7 @@ class Response:
 
     @property
     def content(self) -> bytes:
-        """The body as it came."""
+        """The body as it was received."""
         return self.body
 
     @property
@@ -65,32 +64,32 @@ class Response:
         """The body, parsed.
 
         Raises:
-            EngineUnavailable: it is no JSON: whoever answered is not a healthy engine.
+            EngineUnavailable: the body isn't JSON, so the answer isn't that of a healthy engine.
         """
         try:
-            # UTF-8 (RFC 8259, 8.1): `json` would look for others first
+            # Decoded as UTF-8 here (RFC 8259, 8.1), because `json` would try other encodings first.
             document = jsonlib.loads(str(self.body, "utf-8"))
         except ValueError:
             raise EngineUnavailable(
-                f"the engine answered {self.status_code} with no JSON: {self.text[:200]!r}"
+                f"the engine answered {self.status_code} without JSON: {self.text[:200]!r}"
             ) from None
-        # Java's texts may hold half a character, which nothing here can write again: broker, store, clients.
+        # Java strings may hold lone surrogates, which neither the broker, nor the store, nor a client accepts.
         return json_form(document) if _LONE.search(self.body) else document
 
 
 class EngineSession:
-    """Requests to one engine.
+    """Sends requests to one engine.
 
     Args:
         base_url: root of the engine's REST API; absolute URLs given to `request` must begin with it.
-        timeout_ms: longest silence of the engine within an answer, in milliseconds.
+        timeout_ms: longest wait for the next part of an answer, in milliseconds.
         connect_timeout_ms: longest wait for a connection, in milliseconds.
-        authorization: value of the ``Authorization`` header, None for none.
+        authorization: value of the ``Authorization`` header; None for no header.
 
     Raises (from `request`):
-        EngineUnavailable: no connection, no answer in time, an answer that is not the engine's own, or one that says
-            that the same request may succeed soon (:mod:`camunda_bridge.explained`).
-        NotFound, Unauthorized, EngineRefused: the engine's own 404, 401 / 403, and every other error that it explains.
+        EngineUnavailable: no connection, no answer in time, an answer of something other than the engine, or a
+            transient error of the engine (:mod:`camunda_bridge.explained`).
+        NotFound, Unauthorized, EngineRefused: the engine answered 404, 401 or 403, or any other error.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class EngineSession:
         self.base_url = base_url.rstrip("/")
         parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"CAMUNDA_BASE_URL={base_url!r} is no http(s) URL")
+            raise ValueError(f"CAMUNDA_BASE_URL={base_url!r} must be an http or https URL with a host")
         secure = parts.scheme == "https"
         self._context = ssl.create_default_context() if secure else None
         self._host = parts.hostname
@@ -113,20 +112,22 @@ class EngineSession:
         self._timeout_s = timeout_ms / 1000
         self._connect_timeout_s = connect_timeout_ms / 1000
         self._authorization = authorization
-        # User name and password of a URL are no part of the Host field (RFC 9110, 7.2).
+        # The Host field must not contain the user name and password of the URL (RFC 9110, 7.2).
         self._head = f"Host: {parts.netloc.rpartition('@')[2]}\r\nAccept: application/json\r\n"
         if authorization:
             if not authorization.isprintable():
-                raise ValueError("CAMUNDA_TOKEN, CAMUNDA_USERNAME or CAMUNDA_PASSWORD holds a control character")
+                raise ValueError(
+                    "CAMUNDA_TOKEN, CAMUNDA_USERNAME and CAMUNDA_PASSWORD must not hold control characters"
+                )
             self._head += f"Authorization: {authorization}\r\n"
         self._local = threading.local()
-        self._away = False
-        #: requests sent so far, for the benchmark's counts
+        self._is_unavailable = False
+        #: how many requests were sent so far; the benchmark reads it
         self.requests_sent = 0
 
     @classmethod
     def like(cls, other: EngineSession, *, timeout_ms: int) -> EngineSession:
-        """A session to the same engine with another time-out, for calls and connections alike."""
+        """A session to the same engine with another time-out, in milliseconds, for connections and answers."""
         return cls(
             other.base_url,
             timeout_ms=timeout_ms,
@@ -143,14 +144,17 @@ class EngineSession:
         files: dict[str, tuple[str, bytes]] | None = None,
         auth: object = None,
         *,
-        takes: Callable[[Response], bool] | None = None,
+        accepts: Callable[[Response], bool] | None = None,
     ) -> Response:
-        """Send one request and read its whole answer. `auth` is pycamunda's and not used: the session has its own.
+        """Send one request and read its whole answer.
 
-        `takes`: an answer that it says yes to is given back unchecked: one that is right and no JSON.
+        Args:
+            auth: ignored; pycamunda passes it, but the session has its own authorization.
+            accepts: when it returns True for an answer, the answer is returned without the usual checks, because a
+                correct answer need not be JSON.
         """
         if not url.startswith(self._root):
-            raise ValueError(f"{url!r} is not below {self._root!r}")
+            raise ValueError(f"{url!r} must begin with {self._root!r}")
         path = url[len(self._root) :] or "/"
         if params:
             path += "?" + urlencode(params, doseq=True)
@@ -162,28 +166,28 @@ class EngineSession:
             body = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
         observe, resource = tracing.engine_calls(), url[len(self.base_url) :]
         if observe is None:
-            return self._ask(method, path, resource, body, content_type, takes)
+            return self._send(method, path, resource, body, content_type, accepts)
         with observe(method, resource):
-            return self._ask(method, path, resource, body, content_type, takes)
+            return self._send(method, path, resource, body, content_type, accepts)
 
     def get(self, path: str, **params: Any) -> Any:
-        """GET `path` below the root of the API; the answer's JSON."""
+        """GET `path` below the root of the API; returns the JSON of the answer."""
         return self.request("GET", self.base_url + path, params=params).json()
 
     def post(self, path: str, json: Any) -> Any:
-        """POST `json` to `path` below the root of the API; the answer's JSON, None when it is empty."""
+        """POST `json` to `path` below the root of the API; returns the JSON of the answer, or None if it is empty."""
         response = self.request("POST", self.base_url + path, json=json)
         return response.json() if response.body else None
 
     def download(self, path: str) -> bytes:
-        """GET the content at `path`: of a file, or bytes.
+        """GET the content of a File or Bytes variable at `path`.
 
         Raises:
-            EngineUnavailable: also where what came is a page, and no content.
+            EngineUnavailable: also when the answer is a page instead of the content.
         """
-        response = self.request("GET", self.base_url + path, takes=lambda it: it.status_code == 200 and it.is_content)
+        response = self.request("GET", self.base_url + path, accepts=lambda it: it.status_code == 200 and it.is_content)
         if not response.is_content:
-            raise EngineUnavailable(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
+            raise EngineUnavailable(_not_the_engine(response))
         return response.body
 
     def close(self) -> None:
@@ -193,29 +197,29 @@ class EngineSession:
             connection.close()
             self._local.connection = None
 
-    def _ask(
+    def _send(
         self,
         method: str,
         path: str,
         resource: str,
         body: bytes,
         content_type: str,
-        takes: Callable[[Response], bool] | None,
+        accepts: Callable[[Response], bool] | None,
     ) -> Response:
         begun, status = time.perf_counter(), "away"
         try:
             response = self._exchange(method, path, body, content_type)
             status = str(response.status_code)
         except EngineUnavailable as error:
-            self._note_away(error)
+            self._log_unavailable(error)
             raise
         finally:
             note_call(method, resource, status, time.perf_counter() - begun)
-        return response if takes is not None and takes(response) else self._checked(response, resource)
+        return response if accepts is not None and accepts(response) else self._checked(response, resource)
 
     def _exchange(self, method: str, path: str, body: bytes, content_type: str) -> Response:
         if any(character <= " " for character in path):
-            raise ValueError(f"{path!r} is no path of a request")
+            raise ValueError(f"{path!r} holds a space or control character, which a request path must not")
         connection = self._connection()
         self.requests_sent += 1
         head = f"{method} {path} HTTP/1.1\r\n{self._head}"
@@ -232,8 +236,8 @@ class EngineSession:
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None and connection.is_open:
-            # A kept connection that has something to say before we asked was closed by the other side. Sending on it
-            # would fail without telling whether the engine saw the request.
+            # Data before the next request means that the engine has closed the connection. A request on it would fail,
+            # and it would be unknown whether the engine received it.
             if not connection.is_stale():
                 return connection
             connection.close()
@@ -254,40 +258,39 @@ class EngineSession:
 
     def _checked(self, response: Response, resource: str) -> Response:
         if response.status_code < 300 and response.body.lstrip()[:1] in (b"", b"{", b"["):
-            self._note_back()
+            self._log_available()
             return response
         if response.status_code < 400:
-            # A login page, a captive portal: no word of the engine that it has done what it was asked for.
-            raise EngineUnavailable(f"not the engine answered {response.status_code}: {response.text[:200]!r}")
+            # For example a login page or a captive portal. It doesn't show that the engine processed the request.
+            raise EngineUnavailable(_not_the_engine(response))
         status, found = response.status_code, _explanation(response)
         if status == 401 and found is None:
-            # The engine's login filter explains nothing.
-            raise Unauthorized(f"the login was answered {status}: {response.text[:200]!r}", status=status)
+            # The login filter of the engine answers without an error document.
+            raise Unauthorized(f"the engine refused the login with {status}: {response.text[:200]!r}", status=status)
         if found is None:
-            # A gateway, or a servlet container without the engine, has no say in what the engine knows.
-            text = f"not the engine answered {status}: {response.text[:200]!r}"
-            raise EngineUnavailable(text, maybe_done=status not in _NOT_PASSED_ON)
+            # Only the engine sends error documents, so this is a gateway, or a servlet container without the engine.
+            raise EngineUnavailable(_not_the_engine(response), maybe_done=status not in _NOT_FORWARDED)
         text = f"engine answered {status} {found.type}: {found.message}"
         if status in _LATER or (status >= 500 and found.is_transient(is_fetch=resource.endswith("/fetchAndLock"))):
-            # An engine that explains its fault has rolled back.
+            # An engine that answers with an error document has rolled its transaction back.
             raise EngineUnavailable(text, maybe_done=False)
-        self._note_back()
+        self._log_available()
         if status == 404:
             raise NotFound(text, status=404, type_=found.type)
         if status in (401, 403):
             raise Unauthorized(text, status=status, type_=found.type)
         raise EngineRefused(text, status=status, type_=found.type)
 
-    def _note_away(self, error: EngineUnavailable) -> None:
-        # one line a change of state, not one a request
-        if not self._away:
-            self._away = True
-            log.warning("engine is away: %s", error)
+    def _log_unavailable(self, error: EngineUnavailable) -> None:
+        # one line for each change, not for each request
+        if not self._is_unavailable:
+            self._is_unavailable = True
+            log.warning("engine unavailable: %s", error)
 
-    def _note_back(self) -> None:
-        if self._away:
-            self._away = False
-            log.warning("engine is back: %s", self.base_url)
+    def _log_available(self) -> None:
+        if self._is_unavailable:
+            self._is_unavailable = False
+            log.warning("engine available again: %s", self.base_url)
 
 
 def authorization_header(kind: str, *, username: str = "", password: str = "", token: str = "") -> str | None:
@@ -297,6 +300,10 @@ def authorization_header(kind: str, *, username: str = "", password: str = "", t
     if kind == "bearer":
         return f"Bearer {token}"
     return None
+
+
+def _not_the_engine(response: Response) -> str:
+    return f"something other than the engine answered {response.status_code}: {response.text[:200]!r}"
 
 
 def _explanation(response: Response) -> Explanation | None:

@@ -1,7 +1,7 @@
-"""What became of an external task under one lock token: the engine's own log of the task tells.
+"""Finds out from the engine's task log how an external task ended, and whether it ended under our lock token.
 
-The log is written at history level FULL alone. What each end of a task leaves in it is shown by
-tests/contract/test_task_log.py and tests/contract/test_error_ends.py.
+The engine writes the log only at history level FULL. tests/contract/test_task_log.py and
+tests/contract/test_error_ends.py show what each kind of end writes into the log.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from enum import Enum
 from camunda_bridge.client import Engine
 from camunda_bridge.variables import parse_date
 
-#: the engine writes times of one transaction within this
+#: longest time between two times that the engine writes in one transaction
 ONE_TRANSACTION = timedelta(seconds=1)
-#: what catches an error
+#: activity types of the events that catch errors
 _CATCHING = frozenset({"boundaryError", "errorStartEvent"})
 
 
 class Fate(Enum):
-    """What the engine made of a task that was locked with a token."""
+    """How a task ended, seen from one lock token."""
 
-    #: it has not ended, whoever holds it
+    #: the task hasn't ended; it may be locked by any token or none
     OPEN = "open"
-    #: it took our completion as one
+    #: the engine accepted a completion with our token
     COMPLETED = "completed"
-    #: it took another token's completion
+    #: the engine accepted a completion with another token
     COMPLETED_BY_ANOTHER = "completed by another"
-    #: it ended while it carried our token, and not by a completion: a BPMN error, or its activity was cancelled
+    #: the task ended under our token without a completion: by a BPMN error, or because its activity was cancelled
     REMOVED = "removed"
-    #: the same while it carried another token, or none
+    #: the task ended in the same way under another token or none
     REMOVED_FROM_ANOTHER = "removed from another"
     #: the engine has no log of the task
     UNKNOWN = "unknown"
@@ -38,9 +38,11 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
-    """The fate of a task; `at` is the engine's time of its end, as it writes times, None while it is open or unknown.
+    """How a task ended.
 
-    `has_failed`: the engine took a failure that was reported with our token.
+    Attributes:
+        at: when it ended, in the engine's format; None when it is open or unknown.
+        has_failed: True when the engine accepted a failure with our token.
     """
 
     fate: Fate
@@ -50,10 +52,10 @@ class TaskEnd:
 
 
 def fate_of(engine: Engine, task_id: str, token: str) -> TaskEnd:
-    """What became of a task.
+    """How a task ended under `token`.
 
     Raises:
-        EngineUnavailable: the engine does not answer.
+        EngineUnavailable: the engine doesn't answer.
     """
     log = engine.task_log(task_id)
     has_failed = any(entry["failureLog"] and entry["workerId"] == token for entry in log)
@@ -71,13 +73,13 @@ def fate_of(engine: Engine, task_id: str, token: str) -> TaskEnd:
 
 
 def ended_in_error(engine: Engine, end: TaskEnd, instance_id: str) -> bool:
-    """True when a task ended in a BPMN error, and not because its activity or its instance was cancelled.
+    """True when a task ended in a BPMN error, False when its activity or instance was cancelled.
 
-    An error that nothing catches lets the activity end as if all were well. One that is caught cancels it, and then the
-    event that caught it is in the history of the instance, or of one that called it, at the same time.
+    After an uncaught error the activity ends as usual. A caught error cancels the activity, and the event that caught
+    it appears at the same time in the history of the instance, or of an instance that called it.
 
     Raises:
-        EngineUnavailable: the engine does not answer.
+        EngineUnavailable: the engine doesn't answer.
     """
     if end.fate is not Fate.REMOVED or end.at is None:
         return False

@@ -1,4 +1,4 @@
-"""The input of a step: a dict whose values are read on first use, where reading them may fail or costs a call."""
+"""The input of a step: a dict that reads a value on first use if reading it may fail or needs a request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from camunda_bridge.json_form import Presentable
 
 
 class Later(Presentable):
-    """A value that is not read yet.
+    """A lazy value: it is read on first use.
 
     Args:
-        shown: what stands for it until then, where values are only shown: strict JSON.
-        read: gives the value, or raises what whoever uses it is to see.
+        shown: strict JSON that clients and events show for the unread value.
+        read: returns the value, or raises the exception for the code that uses it.
     """
 
     __slots__ = ("read", "shown")
@@ -23,7 +23,7 @@ class Later(Presentable):
         self.read = read
 
     def json_form(self) -> Any:
-        """What stands for it."""
+        """The JSON that is shown for the unread value."""
         return self.shown
 
     def __repr__(self) -> str:
@@ -33,12 +33,12 @@ class Later(Presentable):
 class Values(dict[str, Any]):
     """The variables of a step, by name.
 
-    Every way to a value reads it: `values[name]`, `get`, `pop`, `items()`, `values()`, `dict(values)`, `{**values}`,
-    comparing. Names, `in` and `len` read nothing, so that a value which cannot be read fails only whoever uses it.
+    Every access to a value reads it: `values[name]`, `get`, `pop`, `items()`, `values()`, `dict(values)`, `{**values}`,
+    `==`. Names, `in` and `len` read no value, so that a value which can't be read fails only the code that uses it.
 
-    Raises (reading):
-        VariableError: the value cannot be read; the message names the variable.
-        BridgeError: it has to be fetched, and the engine does not give it now.
+    Raises (on access to a value):
+        VariableError: the value can't be read; the message names the variable.
+        BridgeError: the value must be fetched, and the engine doesn't send it.
     """
 
     def __getitem__(self, name: str) -> Any:
@@ -48,24 +48,24 @@ class Values(dict[str, Any]):
             self[name] = value
         return value
 
-    # With dict's own iterator, dict() and ** would copy what is stored without asking __getitem__.
+    # With the iterator of dict, dict() and ** would copy the stored objects without calling __getitem__.
     def __iter__(self) -> Iterator[str]:
         return super().__iter__()
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value, or `default` where there is none."""
+        """The value, or `default` when the name is missing."""
         if name not in self:
             return default
         return self[name]
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """The value; `default` becomes it where there is none."""
+        """The value; when the name is missing, `default` is stored and returned."""
         if name not in self:
             self[name] = default
         return self[name]
 
     def pop(self, name: str, *default: Any) -> Any:
-        """Take a value out."""
+        """Remove a name and return its value."""
         if name in self:
             value = self[name]
             del self[name]
@@ -73,7 +73,7 @@ class Values(dict[str, Any]):
         return super().pop(name, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last value out."""
+        """Remove the last name and return it with its value."""
         name = next(reversed(self), None)
         return (name, self.pop(name)) if name is not None else super().popitem()
 
@@ -86,7 +86,7 @@ class Values(dict[str, Any]):
         return ItemsView(self)
 
     def copy(self) -> Values:
-        """A copy; reads nothing."""
+        """A copy; reads no value."""
         found = Values()
         for name, value in dict.items(self):
             found[name] = value

@@ -1,7 +1,7 @@
-"""One kept HTTP/1.1 connection: a request in one piece, its answer read by httptools' parser (llhttp, in C).
+"""An HTTP/1.1 connection that stays open: sends each request in one piece and parses the answer with httptools.
 
-The standard library's client takes several times the CPU time of this, most of it for headers that nobody reads, and
-sends head and body apart, which wakes the engine twice for each request.
+The client of the standard library needs several times the CPU time, most of it for headers that aren't used here. It
+also sends head and body separately, which wakes the engine twice for each request.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import httptools
 
 from camunda_bridge.errors import BrokenAnswer
 
-#: read at once, in bytes; most answers come in one piece
+#: most bytes of one read; most answers are shorter
 _PIECE = 65_536
 
 
 class _Answer:
-    """Collects one answer; the methods are httptools' callbacks."""
+    """Collects one answer; httptools (llhttp, in C) calls its methods."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.is_complete = False
         self.keeps_alive = False
-        #: the head said where the body ends; without that the end of the connection is its end (RFC 9112, 6.3)
+        #: True when the head defines where the body ends; otherwise the body ends with the connection (RFC 9112, 6.3)
         self.is_delimited = False
         self.has_head = False
-        #: the body is a content, no document: of a file (RFC 6266), or bytes (RFC 2046, 4.5.1)
+        #: True when the body is the content of a file (RFC 6266) or bytes (RFC 2046, 4.5.1), not a document
         self.is_content = False
         self.parser = httptools.HttpResponseParser(self)
 
@@ -40,7 +40,7 @@ class _Answer:
             self.is_content = True
 
     def on_headers_complete(self) -> None:
-        # An interim answer, such as 100, has a head of its own and is followed by the real one.
+        # The final answer follows after an interim answer, such as 100, which has its own head.
         self.has_head = self.parser.get_status_code() >= 200
 
     def on_body(self, piece: bytes) -> None:
@@ -53,14 +53,15 @@ class _Answer:
 
 
 class Connection:
-    """A connection to one server, opened at once.
+    """A connection to one server; the constructor opens it.
 
     Args:
-        host, port: where the server is.
-        connect_timeout_s, timeout_s: longest wait for the connection, and for each piece of an answer, in seconds.
-        context: for TLS; None for none.
+        host, port: address of the server.
+        connect_timeout_s, timeout_s: longest wait for the connection, and for each part of an answer, in seconds.
+        context: TLS context; None for a connection without TLS.
 
-    Raises (OSError): the server cannot be reached in time, or its certificate is not good.
+    Raises:
+        OSError: the server can't be reached in time, or its certificate is invalid.
     """
 
     def __init__(
@@ -76,22 +77,22 @@ class Connection:
             sock.close()
             raise
         self.sock = sock
-        # poll, not select: a process with many waiting requests has file numbers that select cannot look at
+        # poll instead of select: with many open requests, file descriptors exceed the range of select
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self.is_open = True
-        #: whether the last answer had a content as its body
+        #: True when the body of the last answer was the content of a file or bytes
         self.has_content = False
 
     def is_stale(self) -> bool:
-        """True when something came that nobody asked for: the other side has closed, and would lose a request."""
+        """True when data came without a request: the other side has closed the connection and would lose a request."""
         return bool(self._poll.poll(0))
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request, head and body; the status code and the body of its answer.
+        """Send a request (head and body); returns the status code and the body of the answer.
 
         Raises:
-            OSError: no whole answer came in time; the connection is closed.
+            OSError: no complete answer came in time; the connection is closed.
         """
         try:
             self.sock.sendall(request)
@@ -112,11 +113,11 @@ class Connection:
             if not piece:
                 if answer.has_head and not answer.is_delimited:
                     break
-                raise BrokenAnswer("the other side hung up before the end of its answer")
+                raise BrokenAnswer("the connection was closed before the end of the answer")
             try:
                 answer.parser.feed_data(piece)
             except httptools.HttpParserError as error:
-                raise BrokenAnswer(f"no HTTP: {error}") from error
+                raise BrokenAnswer(f"the answer is not HTTP: {error}") from error
         self.has_content = answer.is_content
         if not answer.keeps_alive:
             self.close()

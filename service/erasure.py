@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from camunda_bridge.errors import BridgeError
-from camunda_bridge.variables import in_one_form
+from camunda_bridge.variables import with_rfc3339_dates
 from service.errors import OperationUnavailable, ProcessStillRunning
 from store.event_rows import OPS, NewEvent
 from store.personal import PersonalData
@@ -47,7 +47,7 @@ def export(row: ProcessRow) -> dict[str, Any]:
     try:
         engine = runtime().engine
         instances = [
-            in_one_form({**instance, "variables": engine.historic_variables(instance["id"])})
+            with_rfc3339_dates({**instance, "variables": engine.historic_variables(instance["id"])})
             for instance in _instances(row)
         ]
     except BridgeError as error:

@@ -1,10 +1,10 @@
-"""Does a diagram agree with its code? Answered without engine, broker or database.
+"""Checks that diagrams agree with the code of their steps; needs no engine, broker or database.
 
     for finding in check(registry):
         print(finding)
 
-An exception is written where it stands, in the diagram: an extension property of the element (in the Modeler: Extension
-properties) named ``ignore:CODE``, whose value says why.
+To excuse a finding, add an extension property to the element of the diagram (in the Modeler: Extension properties). Its
+name is ``ignore:CODE``, and its value is the reason.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _RULES = (
     variable_rules.names,
     variable_rules.java_objects,
 )
-#: how the name of an extension property begins that excuses a finding
+#: prefix of the name of an extension property that excuses a finding
 EXCUSE = "ignore:"
 
 
 def check(processes: Iterable[ProcessDefinition]) -> list[Finding]:
-    """What diagrams and code do not agree about; those that the diagram excuses carry the reason.
+    """The findings: where diagrams and code don't agree. A finding that the diagram excuses has the reason with it.
 
-    `processes` are all of an installation: who calls whom matters.
+    `processes`: all processes of the installation, because a process is checked together with those that call it.
     """
     subjects = Subjects(processes)
     findings = [
@@ -47,7 +47,7 @@ def check(processes: Iterable[ProcessDefinition]) -> list[Finding]:
             process.process_name if process.process_name != process.key else "",
             BPMN_UNREADABLE,
             message,
-            "the file must hold one executable process whose id is the key that define_process names",
+            "the file must hold one executable process whose id is the key given to define_process",
         )
         for process, message in subjects.faults
     ]
@@ -77,8 +77,8 @@ def _excused(subject: Subject, findings: list[Finding]) -> Iterator[Finding]:
     for node in nodes:
         for code, reason in _excuses(node):
             if (node.id, code) not in used:
-                why = "excuses nothing" if reason else "says no reason"
-                hint = "remove the property" if reason else "give the property a value that says why"
+                why = "excuses no finding" if reason else "gives no reason"
+                hint = "remove the property" if reason else "write the reason into the value of the property"
                 yield _finding(
                     subject, node, EXCEPTION_UNUSED, f"has the property {EXCUSE + code!r}, which {why}", hint
                 )

@@ -1,10 +1,11 @@
-"""Which variables are there when a node is reached: a data-flow analysis of the diagram.
+"""Finds out which variables exist when a node is reached, by a data-flow analysis of the diagram.
 
-Two questions are answered for every node, each by the usual fixed point over the graph. *Before* goes with the flow:
-what was given on every way that leads here. *After* goes against it: what will have been given on every way from here
-to the end of the scope; a sub-process or a called process gives what its start has after it. Where ways meet, only what
-all of them gave is certain, except at a parallel gateway, which waits for all of them. What a step gives that an error
-event interrupts is not there behind that event.
+The analysis computes two results for every node, each as a fixed point over the graph. *Before* follows the flow: the
+variables that are set on every path to the node. *After* goes against the flow: the variables that are set on every
+path from the node to the end of its scope; the result of a sub-process or called process is what *after* has at its
+start. Where paths join, only variables of all paths are certain. A parallel gateway is different: it waits for all
+paths, so that the variables of each are certain. After an error event, the variables of the interrupted step are
+missing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from camunda_bridge.check.diagram import Diagram, Node
 from camunda_bridge.check.knowledge import ANYTHING, NOTHING, Known, all_of, of_start, of_step, one_of
 from camunda_bridge.definition import ERROR_VARIABLES, ProcessDefinition
 
-#: finds a process by its key, with its diagram; None for one that is not in this installation
+#: finds a process and its diagram by the key of the process; None for a process that isn't in this installation
 Find = Callable[[str], tuple[ProcessDefinition, Diagram] | None]
 
 _SET_VARIABLE = re.compile(r"""setVariable(?:Local)?\s*\(\s*["']([^"']+)["']""")
@@ -27,9 +28,10 @@ class DataFlow:
     """The data flow of one process.
 
     Args:
-        process: its steps and schemas.
-        diagram: its BPMN file.
-        find: the other processes, for what a call activity brings back.
+        process: the steps and schemas.
+        diagram: the BPMN file.
+        find: finds the other processes, for the variables that a call activity returns.
+        calling: keys of the processes that are being analysed, to stop at a loop of calls.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class DataFlow:
         self._calling = calling | {process.key}
         self._gives: dict[Node, Known] = {}
         self._after: dict[Node, Known] = {}
-        # A node inside a scope is asked before the scope itself.
+        # Nodes inside a scope come before the scope itself.
         for node in reversed(diagram.nodes):
             if node.children:
                 self._solve_after(node)
@@ -50,15 +52,15 @@ class DataFlow:
         self._before = self._solve_before()
 
     def at(self, node: Node) -> Known:
-        """What a node can read when it is reached, its own input mappings too."""
+        """The variables that a node can read when it is reached, including its own input mappings."""
         return self._before[node].and_also(_local(node))
 
     def result(self) -> Known:
-        """What the whole process gives, beside what it was started with."""
+        """The variables that the process sets, without those of its start."""
         return self._of_scope(self._diagram.root)
 
     def always_runs(self, node: Node) -> bool:
-        """True when every instance that no error interrupts passes this node."""
+        """True when every instance passes this node, unless an error interrupts it."""
         while node.scope is not None:
             if node.is_event_subprocess or not self._is_inevitable(node, node.scope):
                 return False
@@ -66,12 +68,12 @@ class DataFlow:
         return True
 
     def _is_inevitable(self, node: Node, scope: Node) -> bool:
-        # The same fixed point, with one thing to give: having passed this node.
+        # The same fixed point with a single variable, which stands for having passed this node.
         passed = {child: Known.of(["passed"]) if child is node else NOTHING for child in scope.children}
         after = _solve(scope.children, lambda child, so_far: _onwards(child, passed[child], so_far))
         return "passed" in all_of(after[start] for start in scope.starts).certain
 
-    # -- after: against the flow
+    # -- after: against the flow of tokens
 
     def _solve_after(self, scope: Node) -> None:
         self._after |= _solve(scope.children, self._after_node)
@@ -82,7 +84,7 @@ class DataFlow:
         return one_of([onwards, *interrupted])
 
     def _of_scope(self, scope: Node) -> Known:
-        """What a scope gives once it has ended: each of its starts has gone its way, or an event took its place."""
+        """What a scope sets until it ends: on the paths from all of its starts, or in an interrupting sub-process."""
         normal = all_of(self._after[start] for start in scope.starts)
         instead = [
             all_of(self._after[start] for start in sub.starts)
@@ -92,7 +94,7 @@ class DataFlow:
         found = one_of([normal, *instead])
         return found if scope.kind == "process" else found.and_also(_mapped_out(scope))
 
-    # -- before: with the flow
+    # -- before: with the flow of tokens
 
     def _solve_before(self) -> dict[Node, Known]:
         return _solve([self._diagram.root, *self._diagram.nodes], self._before_node)
@@ -102,14 +104,14 @@ class DataFlow:
             return of_start(self._process.start_schema)
         if node.attached_to is not None:
             reached = so_far[node.attached_to]
-            # What is to be undone had been done.
+            # A compensated activity has completed, so its variables are set.
             return reached.and_also(self._given(node.attached_to)) if node.is_compensation else reached
         if not node.incoming:
             return so_far[node.scope].and_also(_local(node.scope))
         ways = [so_far[source].and_also(self._given(source)) for source in node.incoming]
         return all_of(ways) if node.kind == "parallelGateway" else one_of(ways)
 
-    # -- what one node gives
+    # -- the variables that one node sets
 
     def _given(self, node: Node) -> Known:
         if node not in self._gives:
@@ -121,14 +123,14 @@ class DataFlow:
             return ANYTHING
         if node.topic:
             step = self._process.steps.get(node.topic)
-            # A step of another process, or of nobody: that is another finding.
+            # For a topic of another process or without a handler there are other findings.
             return ANYTHING if step is None else of_step(step)
         if node.kind == "callActivity":
             return self._called(node)
         if node.has_event("error"):
             return _of_error(node)
         if node.kind in ("userTask", "receiveTask") or node.has_event("message", "signal", "conditional"):
-            # Whoever ends it may bring variables; an end or throw event brings none.
+            # A message, signal or user may set any variables here. An end or throw event sets none.
             return NOTHING if node.kind in ("endEvent", "intermediateThrowEvent") else ANYTHING
         return _of_engine_task(node)
 
@@ -145,9 +147,9 @@ class DataFlow:
 
 
 def _onwards(node: Node, given: Known, so_far: dict[Node, Known]) -> Known:
-    """What is given from a node on along its flows."""
+    """The variables that are set from a node to the end of its scope."""
     if node.kind == "endEvent" and node.has_event("error", "terminate", "cancel"):
-        # This way does not come to the good end of the scope, so it takes nothing from the others.
+        # This path doesn't reach the normal end of the scope, so it must not restrict the other paths.
         return ANYTHING
     ways = [so_far[target] for target in node.outgoing if not target.is_compensation]
     if not ways:
@@ -155,15 +157,15 @@ def _onwards(node: Node, given: Known, so_far: dict[Node, Known]) -> Known:
     return given.and_also(all_of(ways) if node.forks else one_of(ways))
 
 
-def _solve(nodes: Iterable[Node], look: Callable[[Node, dict[Node, Known]], Known]) -> dict[Node, Known]:
-    """Look at every node until nothing changes. Knowledge only shrinks from ANYTHING, so that it ends."""
+def _solve(nodes: Iterable[Node], compute: Callable[[Node, dict[Node, Known]], Known]) -> dict[Node, Known]:
+    """Compute every node again until nothing changes. It ends, because results only shrink, from ANYTHING on."""
     everything = list(nodes)
     found = dict.fromkeys(everything, ANYTHING)
     changed = True
     while changed:
         changed = False
         for node in everything:
-            now = look(node, found)
+            now = compute(node, found)
             if now != found[node]:
                 found[node] = now
                 changed = True
@@ -171,7 +173,7 @@ def _solve(nodes: Iterable[Node], look: Callable[[Node, dict[Node, Known]], Know
 
 
 def _local(node: Node) -> Known:
-    """Variables that only this node, and what is inside it, can read."""
+    """The variables that only this node and the nodes inside it can read."""
     names = {item.get("name", "") for item in node.extensions("inputParameter")}
     if (loop := node.multi_instance) is not None:
         names |= {"loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances"}
@@ -184,7 +186,7 @@ def _mapped_out(node: Node) -> Known:
 
 
 def _of_error(node: Node) -> Known:
-    """What an event that catches an error leaves: the engine its own variables, the failed step the worker's four."""
+    """The variables after an event that catches an error: those of the event, and the four that the worker sets."""
     if node.kind == "endEvent":
         return NOTHING
     names = set(ERROR_VARIABLES)
@@ -198,7 +200,7 @@ def _of_error(node: Node) -> Known:
 
 
 def _of_engine_task(node: Node) -> Known:
-    """What a task gives that the engine runs itself: what it says, or anything where it is a program."""
+    """The variables that a task of the engine itself sets: those in the diagram, or any variables if it runs code."""
     if node.attribute("class") or node.attribute("delegateExpression") or node.attribute("decisionRef"):
         result = node.attribute("resultVariable")
         return Known((frozenset({result}) if result else frozenset()), is_open=True)
@@ -206,6 +208,6 @@ def _of_engine_task(node: Node) -> Known:
     names = {name for text in texts for name in _SET_VARIABLE.findall(text)}
     if result := node.attribute("resultVariable"):
         names.add(result)
-    # A script may set a variable behind a condition, or one whose name it computes.
+    # A script may set a variable only under a condition, or compute the name of a variable.
     is_open = node.kind == "scriptTask" and any("setVariable" in text for text in texts)
     return Known.of(names, is_open=is_open)

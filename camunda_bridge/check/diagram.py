@@ -1,7 +1,7 @@
-"""A BPMN file as a graph of nodes, for the questions that a check asks of it.
+"""Reads a BPMN file as a graph of nodes, for the checks.
 
-:mod:`camunda_bridge.bpmn` reads what a worker must know and is asked at every step; this one keeps names, flows and
-mappings, and is read by developers' commands alone.
+:mod:`camunda_bridge.bpmn` reads the part that workers need for every step. This module also reads names, flows and
+mappings; only commands for developers use it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 
 from camunda_bridge.bpmn import BPMN, ENGINES, engine_attribute
 
-#: elements with nodes of their own
+#: elements that contain nodes
 SCOPES = frozenset({"process", "subProcess", "transaction", "adHocSubProcess"})
 TASKS = frozenset(
     {"serviceTask", "task", "userTask", "scriptTask", "sendTask", "receiveTask", "manualTask", "businessRuleTask"}
@@ -25,12 +25,16 @@ _NODES = SCOPES | TASKS | GATEWAYS | EVENTS | {"callActivity"}
 
 @dataclass(eq=False)
 class Node:
-    """A flow node; the process itself is the outermost one.
+    """A flow node; the process itself is the outermost node.
 
     Attributes:
-        outgoing: where its token goes; a link event leads to its other end, a compensation event to its handler.
-        boundary: the events on its border.
-        attached_to: for a boundary event, what it is on the border of.
+        scope: the node that contains this one; None for the process.
+        children: the nodes inside this one.
+        outgoing: the nodes where its token goes next. For a link event that is the catching link event, for a
+            compensation event its handler.
+        boundary: the boundary events of this node.
+        attached_to: the node to which a boundary event belongs.
+        has_conditions: True when an outgoing flow has a condition.
     """
 
     id: str
@@ -46,33 +50,33 @@ class Node:
     has_conditions: bool = False
 
     def attribute(self, name: str) -> str | None:
-        """An attribute of the engine's own, such as `topic`."""
+        """An attribute in the namespace of the engine, such as `topic`."""
         return engine_attribute(self.xml, name)
 
     def extensions(self, name: str) -> Iterator[ET.Element]:
-        """The engine's own elements of that name below this node, not those of nodes within it."""
+        """The extension elements of this name that belong to this node, without those of nodes inside it."""
         for container in self.xml.findall(BPMN + "extensionElements"):
             for namespace in ENGINES:
                 yield from container.iter(namespace + name)
 
     @property
     def is_external(self) -> bool:
-        """True when a worker runs it."""
+        """True when a worker runs the node."""
         return self.attribute("type") == "external"
 
     @property
     def topic(self) -> str | None:
-        """The topic of an external task."""
+        """The topic of an external task; None for other nodes."""
         return self.attribute("topic") if self.is_external else None
 
     @property
     def is_event_subprocess(self) -> bool:
-        """True for a sub-process that an event starts."""
+        """True for an event sub-process."""
         return self.xml.get("triggeredByEvent") == "true"
 
     @property
     def is_interrupting(self) -> bool:
-        """True for an event that ends what it happens to."""
+        """True for an event that ends the activity or scope in which it happens."""
         return self.xml.get("cancelActivity", self.xml.get("isInterrupting", "true")) != "false"
 
     @property
@@ -82,23 +86,23 @@ class Node:
 
     @property
     def multi_instance(self) -> ET.Element | None:
-        """The loop characteristics of a node that runs once for each of many."""
+        """The loop characteristics of a multi-instance node; None for other nodes."""
         return self.xml.find(BPMN + "multiInstanceLoopCharacteristics")
 
     def has_event(self, *kinds: str) -> bool:
-        """True when this event is of one of the kinds, such as `error` or `message`."""
+        """True when this event is of one of these kinds, such as `error` or `message`."""
         return any(self.xml.find(f"{BPMN}{kind}EventDefinition") is not None for kind in kinds)
 
     @property
     def forks(self) -> bool:
-        """True when a token goes on along every outgoing flow at once."""
+        """True when a token takes every outgoing flow at the same time."""
         if self.kind in GATEWAYS:
             return self.kind == "parallelGateway"
         return not self.has_conditions
 
     @property
     def waits(self) -> bool:
-        """True when the engine stops here: for a worker, a person, a message, a time, or another transaction."""
+        """True when an instance waits here: for a worker, a person, a message, a time, or another transaction."""
         if "true" in (self.attribute("asyncBefore"), self.attribute("async"), self.attribute("asyncAfter")):
             return True
         if self.kind in ("userTask", "receiveTask", "eventBasedGateway", "callActivity"):
@@ -109,7 +113,7 @@ class Node:
 
     @property
     def starts(self) -> list[Node]:
-        """Where a token begins inside this scope; event sub-processes and compensation handlers begin otherwise."""
+        """The nodes where a token starts in this scope, without event sub-processes and compensation handlers."""
         return [
             node
             for node in self.children
@@ -125,17 +129,17 @@ class Node:
         return [node for node in self.children if node.is_event_subprocess]
 
     def walk(self) -> Iterator[Node]:
-        """Every node inside, at any depth."""
+        """Every node inside this one, at any depth."""
         for child in self.children:
             yield child
             yield from child.walk()
 
 
 class Diagram:
-    """The one executable process of a file.
+    """The executable process of a file.
 
     Args:
-        xml: the file, which :func:`camunda_bridge.bpmn.parse` has found to be good.
+        xml: the content of the file; :func:`camunda_bridge.bpmn.parse` must have accepted it.
     """
 
     def __init__(self, xml: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Is each error code that a step may end in caught by an event, in its own process or in those that call it?"""
+"""Checks that an event catches each error code of each step, in the process of the step or in those that call it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from camunda_bridge.definition import StepDefinition
 
 
 def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, str, str, str]]:
-    """A finding for each code of each step that no event catches."""
+    """A finding for each error code of a step that no event catches."""
     for node in subject.diagram.steps:
         step = subject.process.steps.get(node.topic or "")
         if step is None:
@@ -34,22 +34,22 @@ def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, 
 
 
 def _codes(step: StepDefinition) -> dict[str, str]:
-    """Error code -> where it comes from."""
+    """Error code of a step -> what raises it."""
     found = dict.fromkeys(step.error_codes, "declared by the step")
     for hook in step.hooks:
-        found |= dict.fromkeys(raised_codes(hook), "raised by a hook of it")
+        found |= dict.fromkeys(raised_codes(hook), "raised by one of its hooks")
     found |= dict.fromkeys(raised_codes(step.handler), "raised by its handler")
-    # The step that reports errors is the last resort: an input that it cannot read is a fault of ours, an incident.
+    # Invalid input of an error response step is a bug, which shall open an incident: nothing has to catch it.
     if step.input_schema is not None and step.outcome != "error":
         found.setdefault(step.invalid_input_code, "its input fails its schema")
     return found
 
 
 def _escapes(bpmn: Bpmn, code: str, others: Subjects, seen: set[str]) -> str | None:
-    """Where an error goes that leaves a process: None when its callers catch it, else words that say where not."""
+    """None when the callers of a process catch an error that leaves it, else where no event catches it, in words."""
     named = [(other, node) for other in others.good for node in other.calls_to(bpmn.key)]
     if not named:
-        # A call whose process is an expression may be the one that catches.
+        # A call activity whose process is an expression may call this process and catch the error.
         by_expression = [(other.bpmn, node) for other in others.good for node in other.calls_to_any()]
         caught = any(caller.catches(node.id, code) for caller, node in by_expression)
         return None if caught else ""

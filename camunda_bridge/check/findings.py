@@ -1,4 +1,4 @@
-"""What a check finds: where, what, and how to put it right."""
+"""The findings of a check: codes, place, message, and how to fix each."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-#: the BPMN file is missing, is no BPMN, or holds another process
+#: the BPMN file is missing, isn't BPMN, or holds another process
 BPMN_UNREADABLE = "BPMN_UNREADABLE"
-#: an external task that nobody would ever run
+#: an external task whose topic no step handles, so that no worker runs it
 TOPIC_WITHOUT_HANDLER = "TOPIC_WITHOUT_HANDLER"
-#: a step that no external task leads to
+#: a step whose topic no external task has
 HANDLER_WITHOUT_TOPIC = "HANDLER_WITHOUT_TOPIC"
-#: a business error that ends as an incident, because no event catches its code
+#: a business error that opens an incident, because no event catches its code
 ERROR_NOT_CAUGHT = "ERROR_NOT_CAUGHT"
-#: the client would get its answer while the process still goes on
+#: a response step after which the process goes on, although the client has its answer
 RESPONSE_NOT_LAST = "RESPONSE_NOT_LAST"
-#: the steps of the called process would have to wait for the poll, and carry no correlation id
+#: a call activity without the business key: steps of the called process wait for the poll and have no correlation id
 BUSINESS_KEY_NOT_PASSED = "BUSINESS_KEY_NOT_PASSED"
-#: a required field that neither the start nor any step before gives
+#: a required field that neither the start nor an earlier step sets
 FIELD_NOT_PROVIDED = "FIELD_NOT_PROVIDED"
-#: a required field that whoever gives it may leave out
+#: a required field that is optional where it is set
 FIELD_MAY_BE_MISSING = "FIELD_MAY_BE_MISSING"
-#: a name that is the bridge's own, or that the engine does not keep
+#: a variable name that is reserved, or that the engine can't store
 VARIABLE_NAME_REFUSED = "VARIABLE_NAME_REFUSED"
-#: an object of Java that no step can read
+#: a Java object that no step can read
 JAVA_OBJECT = "JAVA_OBJECT"
-#: an exception in the diagram that excuses nothing, or says no reason
+#: an ignore property in the diagram that excuses no finding, or gives no reason
 EXCEPTION_UNUSED = "EXCEPTION_UNUSED"
 
 CODES = (
@@ -46,17 +46,17 @@ CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the diagram and the code do not agree about.
+    """One place where the diagram and the code don't agree.
 
     Attributes:
         path: the BPMN file.
         process: key of the process.
-        element: id of the element at fault; the process's own where no other fits.
-        name: what the diagram calls the element; empty where it has no name.
+        element: id of the element; that of the process when no other element fits.
+        name: name of the element in the diagram; empty when it has none.
         code: one of :data:`CODES`.
         message: what is wrong, with the values.
-        hint: what would put it right.
-        excuse: the reason that the diagram gives for leaving it so; None for a fault.
+        hint: how to fix it.
+        excuse: the reason in the diagram why the finding may stay; None when it isn't excused.
     """
 
     path: Path
@@ -74,15 +74,15 @@ class Finding:
         return f"{_shown(self.path)}:{self.element}: {self.code} {called}{self.message} ({why})"
 
     def excused(self, reason: str) -> Finding:
-        """The same, with the reason why it may stay."""
+        """A copy of the finding that is excused for this reason."""
         return replace(self, excuse=reason)
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """The finding as a JSON object."""
         return {**asdict(self), "path": _shown(self.path)}
 
 
 def _shown(path: Path) -> str:
-    """As a terminal makes a link of it: from the working folder, where it lies below it."""
+    """The path relative to the working folder if it is below it, so that terminals make a link of it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,4 +1,4 @@
-"""What is known of the variables at one place of a diagram, and how knowledge of several ways meets."""
+"""The variables that are known at one place of a diagram, and how to combine what is known on several paths."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from camunda_bridge.definition import StepDefinition
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The variables that are there.
+    """The variables that are known to be set.
 
     Attributes:
-        certain: those that are there for sure.
-        possible: those that somebody gives who may leave them out; the certain ones too.
-        is_open: somebody gave variables whose names nobody tells, so that any other may be there as well.
+        certain: names of the variables that are always set.
+        possible: names of the variables that may be set, including the certain ones.
+        is_open: True when variables with unknown names may be set too.
     """
 
     certain: frozenset[str] = frozenset()
@@ -28,24 +28,24 @@ class Known:
 
     @classmethod
     def of(cls, certain: Iterable[str], possible: Iterable[str] = (), *, is_open: bool = False) -> Known:
-        """From names."""
+        """From names; the certain ones are also possible."""
         sure = frozenset(certain)
         return cls(sure, sure | frozenset(possible), is_open)
 
     def and_also(self, other: Known) -> Known:
-        """What is known where both were passed."""
+        """What is known when both places were passed."""
         return Known(self.certain | other.certain, self.possible | other.possible, self.is_open or other.is_open)
 
     def or_else(self, other: Known) -> Known:
-        """What is known where one of the two was passed. Something open may be what the other is."""
+        """What is known when one of two places was passed. An open one may set all variables of the other."""
         certain = _both(self.certain, self.is_open, other.certain, other.is_open)
         possible = _both(self.possible, self.is_open, other.possible, other.is_open)
         return Known(certain, possible, self.is_open and other.is_open)
 
 
-#: nothing was given
+#: no variable was set
 NOTHING = Known()
-#: anything may have been given; neutral in `or_else`, so also what is known of a place not looked at yet
+#: any variable may have been set; neutral in `or_else`, so that it is also the value of a place not computed yet
 ANYTHING = Known(is_open=True)
 
 
@@ -58,7 +58,7 @@ def _both(mine: frozenset[str], mine_open: bool, others: frozenset[str], others_
 
 
 def all_of(parts: Iterable[Known]) -> Known:
-    """What is known where each of `parts` was passed."""
+    """What is known when each of `parts` was passed."""
     found = NOTHING
     for part in parts:
         found = found.and_also(part)
@@ -66,7 +66,7 @@ def all_of(parts: Iterable[Known]) -> Known:
 
 
 def one_of(parts: Iterable[Known]) -> Known:
-    """What is known where one of `parts` was passed."""
+    """What is known when one of `parts` was passed."""
     found = ANYTHING
     for part in parts:
         found = found.or_else(part)
@@ -74,25 +74,25 @@ def one_of(parts: Iterable[Known]) -> Known:
 
 
 def of_start(schema: Schema | None) -> Known:
-    """What a start gives. Its variables go on as they came: a `load_default` of the start's schema adds none."""
+    """The variables of a start. They are passed on as received: a `load_default` of the start schema adds none."""
     if schema is None:
         return ANYTHING
     return Known.of(required_fields(schema), _names(schema))
 
 
 def of_step(step: StepDefinition) -> Known:
-    """What a step gives, by its output schema, else by what its source says."""
+    """The variables that a step sets, according to its output schema, or without one according to its source."""
     schema = step.output_schema
     if schema is None:
         names, is_open = returned_fields(step.handler)
-        # A hook may return another output in its place.
+        # An `after` hook may replace the output.
         return Known.of(names, is_open=is_open or bool(step.hooks.after))
     dumped = {_name(name, item): item for name, item in schema.fields.items() if not item.load_only}
     return Known.of([name for name, item in dumped.items() if item.required or _has_default(item)], dumped)
 
 
 def required_fields(schema: Schema) -> list[str]:
-    """The names without which the schema refuses its input."""
+    """The names of the fields that an input of the schema must have."""
     partial = schema.partial
     if partial is True:
         return []

@@ -1,4 +1,4 @@
-"""The rules that diagram and code are held to, but for the errors; each yields (node, code, message, hint)."""
+"""The rules for diagram and code, except the one for error codes; each yields (node, code, message, hint)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Found = tuple[Node, str, str, str]
 
 
 def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
-    """Every external task has a handler, every handler an external task."""
+    """Every external task must have a handler, and every handler an external task."""
     handled = {topic for other in others.good for topic in other.process.steps}
     handled |= {topic for process, _ in others.faults for topic in process.steps}
     used = set()
@@ -48,7 +48,7 @@ def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
 
 
 def responses(subject: Subject, others: Subjects) -> Iterator[Found]:
-    """A response step is the last of its path: the client has its answer once it is done."""
+    """A response step must be the last of its path, because the client gets its answer when the step completes."""
     for node in subject.diagram.steps:
         step = subject.process.steps.get(node.topic or "")
         if step is None or step.outcome is None:
@@ -58,12 +58,12 @@ def responses(subject: Subject, others: Subjects) -> Iterator[Found]:
                 node,
                 RESPONSE_NOT_LAST,
                 f"answers the client (outcome={step.outcome!r}), but {why}",
-                "move it to the end, or take its outcome away",
+                "move it to the end, or remove outcome from the step",
             )
 
 
 def business_keys(subject: Subject, others: Subjects) -> Iterator[Found]:
-    """A call activity passes the business key on, which is the correlation id."""
+    """A call activity must pass on the business key, which is the correlation id."""
     for node in subject.diagram.call_activities:
         keys = [found.get("businessKey", "") for found in node.extensions("in")]
         if not any("businesskey" in key.lower() for key in keys):
@@ -76,7 +76,7 @@ def business_keys(subject: Subject, others: Subjects) -> Iterator[Found]:
 
 
 def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
-    """What a step's input schema requires is there whenever the step is reached; so is what a called process needs."""
+    """The required fields of a step or of a called process must be set whenever the step or the call is reached."""
     flow = DataFlow(subject.process, subject.diagram, others.find)
     for node in subject.diagram.steps:
         step = subject.process.steps.get(node.topic or "")
@@ -111,21 +111,21 @@ def _missing(node: Node, names: list[str], flow: DataFlow, who: str) -> Iterator
             yield (
                 node,
                 FIELD_NOT_PROVIDED,
-                f"needs {name!r}, which {who}, but neither the start nor a step that always runs before gives it",
-                "add it to the start schema or to the output of a step before, map it, or make it optional here",
+                f"needs {name!r}, which {who}, but neither the start nor a step that always runs before it sets it",
+                "add it to the start schema or to the output of an earlier step, map it, or make it optional here",
             )
         elif name not in known.certain and flow.always_runs(node):
-            # Behind a condition, the diagram may have looked whether it is there.
+            # After a gateway with a condition there is no finding: the condition may check that the variable is set.
             yield (
                 node,
                 FIELD_MAY_BE_MISSING,
-                f"needs {name!r}, which {who}, but whoever gives it may leave it out",
-                "say required=True where it is given, or give it a load_default here",
+                f"needs {name!r}, which {who}, but it is optional where it is set",
+                "add required=True to the field where it is set, or a load_default to the field here",
             )
 
 
 def _goes_on(node: Node) -> str | None:
-    """Why a node is not the last that happens in its process; None when it is."""
+    """The reason why a node isn't the last step of its process; None when it is the last."""
     if node.attribute("asyncAfter") == "true":
         return "an asynchronous continuation comes after it"
     scope: Node | None = node
@@ -141,12 +141,12 @@ def _goes_on(node: Node) -> str | None:
 
 
 def _next_wait(node: Node) -> Node | None:
-    """The first node behind this one at which the instance would still stand."""
+    """The first node after this one at which an instance waits; None when there is none."""
     return next((found for target in node.outgoing for found in _ways(target) if _holds(found)), None)
 
 
 def _beside(node: Node) -> Node | None:
-    """A node on a branch that runs at the same time and need not have ended."""
+    """A node at which an instance waits on a parallel branch; None when there is none."""
     for fork in node.scope.children if node.scope is not None else ():
         if len(fork.outgoing) < 2 or not (fork.forks or fork.kind == "inclusiveGateway"):
             continue
@@ -159,7 +159,7 @@ def _beside(node: Node) -> Node | None:
 
 
 def _ways(start: Node) -> Iterator[Node]:
-    """Every node that a token from here may pass in this scope, itself first."""
+    """`start` and every node of its scope that a token may pass after it."""
     seen: set[Node] = set()
     waiting = [start]
     while waiting:

@@ -1,7 +1,7 @@
-"""What the source of a step's handler tells without running it: the error codes that it raises, the fields it returns.
+"""Reads the source of a handler without running it: the error codes that it raises, and the fields that it returns.
 
-Names are resolved as Python would, by the globals and the closure of the function; functions of the same top-level
-package that it calls are read too. What cannot be told from the source is said to be unknown, never guessed.
+Names are resolved as Python does, in the globals and the closure of the function. Called functions of the same
+top-level package are read too. A value that can't be read from the source is unknown; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def raised_codes(handler: Callable[..., Any]) -> set[str]:
-    """The codes of the business errors that a handler, and what it calls in its own package, may raise."""
+    """The codes of the business errors that a handler and the functions of its package that it calls may raise."""
     function = inspect.unwrap(handler)
     if not isinstance(function, FunctionType):
         return set()
@@ -42,7 +42,7 @@ def raised_codes(handler: Callable[..., Any]) -> set[str]:
 
 
 def returned_fields(handler: Callable[..., Any]) -> tuple[set[str], bool]:
-    """The fields that every return of a handler has, and whether there may be others that the source does not tell."""
+    """The fields that every return of a handler has, and True when the source may return other fields too."""
     function = inspect.unwrap(handler)
     tree = _tree(function) if isinstance(function, FunctionType) else None
     if tree is None or not isinstance(tree, ast.FunctionDef):
@@ -79,7 +79,7 @@ class _Raises(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _swallows(self, handler: ast.ExceptHandler) -> bool:
-        """True when a business error ends here: caught, and not raised again."""
+        """True when this clause catches business errors and doesn't raise them again."""
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         caught = [BaseException if kind is None else _resolve(kind, self._names) for kind in kinds]
         if not any(isinstance(kind, type) and issubclass(BusinessRuleError, kind) for kind in caught):
@@ -92,7 +92,7 @@ class _Raises(ast.NodeVisitor):
 
 
 def _code_of(call: ast.Call, error: type[BusinessRuleError], names: dict[str, Any]) -> Any:
-    """The code that this call gives its error; a subclass may have one of its own."""
+    """The error code in a call of an error class; a subclass may set a fixed code in its `__init__`."""
     init = error.__init__
     if init is not BusinessRuleError.__init__ and isinstance(init, FunctionType):
         inner = _super_init(init)
@@ -124,7 +124,7 @@ def _resolve(node: ast.expr, names: dict[str, Any]) -> Any:
         return names.get(node.id, _UNKNOWN)
     if isinstance(node, ast.Attribute):
         owner = _resolve(node.value, names)
-        # Only where looking runs no code of anybody's.
+        # Only of modules and classes, because getattr on other objects may run code.
         if isinstance(owner, ModuleType | type):
             return getattr(owner, node.attr, _UNKNOWN)
     return _UNKNOWN
@@ -136,9 +136,9 @@ def _scope_of(function: FunctionType) -> dict[str, Any]:
         try:
             names[name] = cell.cell_contents
         except ValueError:
-            # not filled yet
+            # the variable of the closure isn't set yet
             continue
-    # A local name hides a global one, and what it holds is not known.
+    # A local variable hides a global of the same name, and its value is unknown.
     for name in function.__code__.co_varnames:
         names.pop(name, None)
     return names
@@ -148,7 +148,7 @@ def _tree(function: FunctionType) -> ast.AST | None:
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
-        # made by exec, or a lambda in the midst of a line
+        # a function made by exec, or a lambda in the middle of a line
         return None
 
 

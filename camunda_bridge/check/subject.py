@@ -1,4 +1,4 @@
-"""The processes that a check looks at: each with its code, its BPMN file as workers read it, and its diagram."""
+"""The processes under check: each with its code, its BPMN file as workers read it, and its diagram."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Subject:
         """Read the file of a process.
 
         Raises:
-            DefinitionError: it is missing, no BPMN, or of another process.
+            DefinitionError: the file is missing, isn't BPMN, or holds another process.
         """
         bpmn = process.bpmn()
         return cls(process, bpmn, Diagram(process.bpmn_path.read_bytes()))
 
     def calls_to(self, key: str) -> list[Node]:
-        """The call activities that surely start process `key`."""
+        """The call activities that always start process `key`."""
         return [node for node in self.diagram.call_activities if node.xml.get("calledElement") == key]
 
     def calls_to_any(self) -> list[Node]:
@@ -39,7 +39,7 @@ class Subject:
 
 
 class Subjects:
-    """All processes of an installation; `faults` says why a file could not be read."""
+    """All processes of an installation: `good` has those with a valid file, `faults` the others and the errors."""
 
     def __init__(self, processes: Iterable[ProcessDefinition]) -> None:
         self.good: list[Subject] = []
@@ -51,7 +51,7 @@ class Subjects:
                 self.faults.append((process, str(error)))
 
     def find(self, key: str) -> tuple[ProcessDefinition, Diagram] | None:
-        """A process and its diagram; None when it is not here, or its file cannot be read."""
+        """A process and its diagram; None when the installation doesn't have it, or its file is invalid."""
         for subject in self.good:
             if subject.process.key == key:
                 return subject.process, subject.diagram

@@ -1,1 +1,1 @@
-"""The engine's REST API, one module a resource."""
+"""The engine's REST API; one module for each resource."""

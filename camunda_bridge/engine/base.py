@@ -1,17 +1,17 @@
-"""What the modules of the REST API share."""
+"""The base class of the parts of the REST API."""
 
 from __future__ import annotations
 
 from camunda_bridge.session import EngineSession
 
-#: most entries that one request to a list asks for
+#: most entries of a list in one request
 PAGE = 500
 
 
 class EngineApi:
-    """A part of the engine's REST API.
+    """Base of a part of the engine's REST API.
 
-    Every method raises :class:`EngineUnavailable` when the engine does not answer, and :class:`Unauthorized` when it
+    Every method raises :class:`EngineUnavailable` when the engine doesn't answer, and :class:`Unauthorized` when it
     refuses the login.
     """
 

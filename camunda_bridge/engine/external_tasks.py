@@ -1,28 +1,27 @@
-"""External tasks: fetch and lock, report the outcome, read the log. `token` is the lock token: the workerId of the fetch that locked the task."""
+"""Requests for external tasks: fetch and lock, report the outcome, read the log.
+
+`token` is the lock token: the workerId of the fetch that locked the task.
+"""
 
 from __future__ import annotations
-import base64
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
+
+import pycamunda.base
 import pycamunda.externaltask
-import pycamunda.incident
-import pycamunda.message
-import pycamunda.processdef
-import pycamunda.processinst
+
 from camunda_bridge.engine.base import PAGE, EngineApi
-from camunda_bridge.errors import EngineRefused, LockLost, NotFound, VariableError
-from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form, parse_date
 from camunda_bridge.engine.locked_task import LockedTask, Topic
+from camunda_bridge.errors import EngineRefused, LockLost, NotFound
+from camunda_bridge.variables import MAX_STRING, Typed
 
-
-#: for how long a task that is unlocked stays locked, in milliseconds
+#: how long an unlocked task stays locked, in milliseconds
 UNLOCK_MS = 1
 
 
 class _FetchAndLock(pycamunda.externaltask.FetchAndLock):
-    """pycamunda's request with what 7.24 knows beyond it: topic filters, order, and the fields of the answer."""
+    """pycamunda's request, extended by what Camunda 7.24 offers: topic filters, sorting, all fields of the answer."""
 
     sorting = pycamunda.externaltask.BodyParameter("sorting")
 
@@ -35,7 +34,7 @@ class _FetchAndLock(pycamunda.externaltask.FetchAndLock):
 
 
 class ExternalTasks(EngineApi):
-    """External tasks: fetch and lock, report the outcome, read the log."""
+    """Requests for external tasks: fetch and lock, report the outcome, read the log."""
 
     def fetch_and_lock(
         self,
@@ -46,9 +45,11 @@ class ExternalTasks(EngineApi):
         max_tasks: int,
         business_key: str | None = None,
     ) -> list[LockedTask]:
-        """Lock external tasks that are ready, oldest first; never waits for one to come.
+        """Lock external tasks that are ready, oldest first; doesn't wait for new ones.
 
-        `business_key` restricts the fetch to one process.
+        Args:
+            lock_duration_ms: duration of the locks, in milliseconds.
+            business_key: fetches only tasks of instances with this business key; None for all instances.
         """
         request = _FetchAndLock(self._url, worker_id=token, max_tasks=max_tasks)
         request.session = self.session
@@ -69,11 +70,12 @@ class ExternalTasks(EngineApi):
     def lock_ready(
         self, instance_id: str, topics: Sequence[Topic], *, token: str, lock_duration_ms: int, max_tasks: int
     ) -> list[LockedTask]:
-        """The same for one process instance, without its called ones: list its tasks, lock each, read its variables.
+        """Lock ready tasks of one process instance, without those of called instances.
 
-        Three calls where :meth:`fetch_and_lock` makes one, but their cost does not grow with the tasks that other
-        instances have in the same topics. Only for a flat process (:attr:`Bpmn.is_flat`): the variables are those of
-        the process instance.
+        It lists the tasks of the instance, locks each, and reads the variables. These are more requests than the one
+        of :meth:`fetch_and_lock`, but their cost doesn't grow with the number of tasks that other instances have in the
+        same topics. Use it only for a flat process (:attr:`Bpmn.is_flat`), because the tasks get the variables of the
+        process instance.
         """
         wanted = {topic.name: topic.variables for topic in topics}
         ready = self.session.get(
@@ -106,7 +108,7 @@ class ExternalTasks(EngineApi):
         try:
             self._lock(task_id, token, duration_ms)
         except (LockLost, NotFound):
-            # somebody else was quicker
+            # another worker locked the task first, or it has ended
             return False
         return True
 
@@ -114,7 +116,7 @@ class ExternalTasks(EngineApi):
         """Complete a task.
 
         Raises:
-            LockLost: another token holds the task, or it is gone.
+            LockLost: another token holds the task, or it no longer exists.
         """
         request = pycamunda.externaltask.Complete(self._url, id_=task_id, worker_id=token)
         request.variables = dict(variables)
@@ -124,10 +126,10 @@ class ExternalTasks(EngineApi):
         """End a task with a BPMN error.
 
         Raises:
-            LockLost: another token holds the task, or it is gone.
+            LockLost: another token holds the task, or it no longer exists.
         """
-        # A boundary event may keep the message as a String variable, whose column holds 4,000 UTF-16 code units; with a
-        # longer one the engine answers 500, each time.
+        # A boundary event may store the message in a String variable, whose column holds 4,000 UTF-16 code units. With
+        # a longer message the engine answers 500 every time.
         request = pycamunda.externaltask.HandleBPMNError(self._url, task_id, token, code, message[: MAX_STRING // 2])
         request.variables = dict(variables)
         self._about_lock(request)
@@ -135,27 +137,32 @@ class ExternalTasks(EngineApi):
     def failure(
         self, task_id: str, token: str, message: str, details: str, *, retries: int, retry_timeout_ms: int
     ) -> None:
-        """Report that an attempt failed; with 0 retries the engine makes an incident.
+        """Report that an attempt failed; with 0 retries the engine opens an incident.
+
+        Args:
+            details: the stack trace.
+            retries: how many retries are left.
+            retry_timeout_ms: the pause before the next attempt, in milliseconds.
 
         Raises:
-            LockLost: another token holds the task, or it is gone.
+            LockLost: another token holds the task, or it no longer exists.
         """
-        # The engine keeps 666 characters of the message and refuses none.
+        # The engine stores 666 characters of the message and accepts longer ones.
         request = pycamunda.externaltask.HandleFailure(
             self._url, task_id, token, message[:600], details, retries, retry_timeout_ms
         )
         self._about_lock(request)
 
     def extend_lock(self, task_id: str, token: str, duration_ms: int) -> None:
-        """Lock a task anew for `duration_ms` from now.
+        """Extend the lock of a task: it then lasts `duration_ms` milliseconds from now.
 
         Raises:
-            LockLost: another token holds the task, or it is gone.
+            LockLost: another token holds the task, or it no longer exists.
         """
         try:
             self._about_lock(pycamunda.externaltask.ExtendLock(self._url, task_id, duration_ms, token))
         except EngineRefused as error:
-            # A lock that ran out cannot be extended, but the same token may lock the task anew if nobody took it.
+            # An expired lock can't be extended, but the same token may lock the task again if no other token did.
             if "expired" not in str(error):
                 raise
             self._lock(task_id, token, duration_ms)
@@ -168,23 +175,23 @@ class ExternalTasks(EngineApi):
             raise LockLost(str(error)) from error
 
     def unlock(self, task_id: str, token: str) -> bool:
-        """Give a task back, if it still carries our token; False when it does not.
+        """Unlock a task if it still carries our token; False when it doesn't.
 
-        A lock that lasts one millisecond more: the engine compares the token in the same transaction, which the call
-        that is named unlock does not.
+        It extends the lock by one millisecond, because the engine then compares the token in the same transaction. The
+        engine's own unlock request doesn't compare the token.
         """
         try:
             self._about_lock(pycamunda.externaltask.ExtendLock(self._url, task_id, UNLOCK_MS, token))
         except LockLost:
             return False
         except EngineRefused as error:
-            # It has run out already.
+            # The lock has expired already.
             if "expired" not in str(error):
                 raise
         return True
 
     def external_task(self, task_id: str) -> dict[str, Any] | None:
-        """A task that has not ended; None when it is gone."""
+        """A task that has not ended; None when it no longer exists."""
         try:
             found: dict[str, Any] = self.session.get(f"/external-task/{task_id}")
         except NotFound:
@@ -192,19 +199,19 @@ class ExternalTasks(EngineApi):
         return found
 
     def task_log(self, task_id: str) -> list[dict[str, Any]]:
-        """History's log of one task: creation, failures, success, deletion, each with the token it was done under."""
+        """The history log of one task: creation, failures, success and deletion, each with the token at that time."""
         found: list[dict[str, Any]] = self.session.get("/history/external-task-log", externalTaskId=task_id)
         return found
 
     def instance_task_log(self, instance_id: str) -> list[dict[str, Any]]:
-        """History's log of how the tasks of one instance ended."""
+        """The history log of the ends of all tasks of one instance: successes and deletions."""
         found: list[dict[str, Any]] = []
         for kind in ("successLog", "deletionLog"):
             found += self.session.get("/history/external-task-log", processInstanceId=instance_id, **{kind: "true"})
         return found
 
     def set_task_retries(self, task_id: str, retries: int) -> None:
-        """Give an external task new retries; its incident goes away."""
+        """Set the retries of an external task; the engine then resolves its incident."""
         self.session.request("PUT", f"{self._url}/external-task/{task_id}/retries", json={"retries": retries})
 
     def _about_lock(self, request: Any) -> None:
@@ -214,7 +221,7 @@ class ExternalTasks(EngineApi):
         except NotFound as error:
             raise LockLost(str(error)) from error
         except EngineRefused as error:
-            # The same status and type say that the instance is suspended: only the words tell.
+            # The engine answers a suspended instance with the same status and type; only the message differs.
             if error.status == 400 and "locked by worker" in str(error):
                 raise LockLost(str(error)) from error
             raise

@@ -1,39 +1,33 @@
-"""Process instances that run: start, delete, call, correlate."""
+"""Requests for running process instances: start, delete, list, correlate a message."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
-import pycamunda.externaltask
-import pycamunda.incident
-import pycamunda.message
 import pycamunda.processdef
 import pycamunda.processinst
 
-from camunda_bridge.engine.base import PAGE, EngineApi
-from camunda_bridge.errors import EngineRefused, LockLost, NotFound, VariableError
-from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form, parse_date
+from camunda_bridge.engine.base import EngineApi
+from camunda_bridge.errors import EngineRefused, NotFound
+from camunda_bridge.variables import Typed
 
 
 class Started(NamedTuple):
-    """An instance of a process, and the definition, one version of it, that it runs by."""
+    """The id of a started instance, and the id of the definition (one version of the process) that it runs."""
 
     id: str
     definition_id: str
 
 
 class Instances(EngineApi):
-    """Process instances that run: start, delete, call, correlate."""
+    """Requests for running process instances: start, delete, list, correlate a message."""
 
     def start(self, key: str, business_key: str, variables: Mapping[str, Typed]) -> Started:
         """Start an instance of the newest version of `key`.
 
         Raises:
-            NotFound: no such definition is deployed.
+            NotFound: no process `key` is deployed.
         """
         request = pycamunda.processdef.StartInstance(self._url, key=key, business_key=business_key)
         request.session = self.session
@@ -42,9 +36,9 @@ class Instances(EngineApi):
         return Started(instance.id_, instance.definition_id)
 
     def delete_instance(self, instance_id: str, reason: str) -> bool:
-        """Delete an instance with its children; False when it does not run.
+        """Delete an instance and the instances that it called; False when it isn't running.
 
-        Listeners and I/O mappings of the diagram are skipped: one that fails would keep the instance for ever.
+        The engine skips listeners and I/O mappings of the diagram, because one that fails would prevent the deletion.
         """
         skipped = {"skipCustomListeners": "true", "skipIoMappings": "true"}
         try:
@@ -64,32 +58,31 @@ class Instances(EngineApi):
         return True
 
     def running_instances(self, instance_ids: Sequence[str], **filters: bool) -> set[str]:
-        """Those of these instances that run; at most PAGE ids a call. `filters`: of the engine's, `withIncident`."""
+        """The ids of those instances that are running. Pass at most PAGE ids. `filters`: such as `withIncident`."""
         body = {"processInstanceIds": list(instance_ids), **filters}
         return {item["id"] for item in self.session.post("/process-instance", body)}
 
     def without_incident(self, instance_ids: Sequence[str]) -> set[str]:
-        """Those of these instances that run and have no open incident; at most PAGE ids a call."""
-
-        # In this order: an incident that is resolved in between is found in the next look.
+        """The ids of those instances that are running and have no open incident. Pass at most PAGE ids."""
+        # In this order, because an instance whose incident is resolved in between is found by the next call.
         return self.running_instances(instance_ids) - self.running_instances(instance_ids, withIncident=True)
 
     def calling_instance(self, instance_id: str) -> dict[str, Any] | None:
-        """The running instance whose call activity started this one; None when it is a root."""
+        """The running instance whose call activity started this one; None for a root instance."""
         found: list[dict[str, Any]] = self.session.get("/process-instance", subProcessInstance=instance_id)
         return found[0] if found else None
 
     def activity_tree(self, instance_id: str) -> dict[str, Any]:
-        """The activity instances that an instance is in, each with its children.
+        """The tree of the activity instances in which an instance currently is.
 
         Raises:
-            NotFound: it does not run.
+            NotFound: the instance isn't running.
         """
         found: dict[str, Any] = self.session.get(f"/process-instance/{instance_id}/activity-instances")
         return found
 
     def correlate(self, message: str, *, instance_id: str, variables: Mapping[str, Typed]) -> bool:
-        """Deliver a message to an instance; False when nothing in it waits for one."""
+        """Correlate a message to an instance; False when nothing in the instance waits for this message."""
         try:
             self.session.post(
                 "/message",

@@ -1,24 +1,17 @@
-"""What a fetch asks for, and what it locks."""
+"""The topics that a fetch requests, and the tasks that it locks."""
 
 from __future__ import annotations
-import base64
-from collections.abc import Mapping, Sequence
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
-import pycamunda.externaltask
-import pycamunda.incident
-import pycamunda.message
-import pycamunda.processdef
-import pycamunda.processinst
-from camunda_bridge.engine.base import PAGE, EngineApi
-from camunda_bridge.errors import EngineRefused, LockLost, NotFound, VariableError
-from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form, parse_date
+from typing import Any
+
+from camunda_bridge.variables import Typed
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What to fetch: a topic, and the variables that its step reads (None for all)."""
+    """A topic to fetch, and the names of the variables to fetch with its tasks; None for all variables."""
 
     name: str
     variables: tuple[str, ...] | None = None
@@ -26,7 +19,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class LockedTask:
-    """An external task that is locked for us; `variables` typed as the engine sent them."""
+    """An external task that this worker has locked; `variables` are typed, as the engine sent them."""
 
     id: str
     topic: str
@@ -40,7 +33,7 @@ class LockedTask:
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> LockedTask:
-        """From one entry of fetchAndLock's answer."""
+        """From one entry of the answer to fetchAndLock."""
         return cls(
             id=data["id"],
             topic=data["topicName"],

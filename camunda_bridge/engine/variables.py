@@ -1,29 +1,20 @@
-"""Variables of instances, running and historic."""
+"""Requests for variables of running and ended instances."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-import pycamunda.externaltask
-import pycamunda.incident
-import pycamunda.message
-import pycamunda.processdef
-import pycamunda.processinst
-
-from camunda_bridge.engine.base import PAGE, EngineApi
-from camunda_bridge.errors import EngineRefused, LockLost, NotFound, VariableError
-from camunda_bridge.variables import MAX_STRING, Typed, format_date, in_one_form, parse_date
+from camunda_bridge.engine.base import EngineApi
+from camunda_bridge.errors import NotFound, VariableError
+from camunda_bridge.variables import Typed, with_rfc3339_dates
 
 
 class Variables(EngineApi):
-    """Variables of instances, running and historic."""
+    """Requests for variables of running and ended instances."""
 
     def running_variable(self, instance_id: str, name: str) -> Typed | None:
-        """A variable of a running instance, typed; None when there is none, or the instance has ended."""
+        """A typed variable of a running instance; None when it doesn't exist, or the instance has ended."""
         path = f"/process-instance/{instance_id}/variables/{name}"
         try:
             found: Typed = self.session.get(path, deserializeValue="false")
@@ -32,13 +23,13 @@ class Variables(EngineApi):
         return found
 
     def historic_variables(self, instance_id: str) -> dict[str, Typed]:
-        """The last values of an instance's own variables, typed."""
+        """The typed variables of an instance with their last values, without variables of inner scopes."""
         found = self.session.get("/history/variable-instance", processInstanceId=instance_id, deserializeValues="false")
         own = [item for item in found if item.get("activityInstanceId") == instance_id]
         return {item["name"]: self._with_content(item) for item in own}
 
     def _with_content(self, item: dict[str, Any]) -> Typed:
-        """A historic variable, typed; with what the list leaves out: bytes, and Java objects as JSON."""
+        """A typed variable from the history, with the content that the list leaves out: bytes, Java objects as JSON."""
         value, info = item["value"], item["valueInfo"]
         path = f"/history/variable-instance/{item['id']}"
         try:
@@ -47,43 +38,44 @@ class Variables(EngineApi):
             elif (info or {}).get("serializationDataFormat") == "application/x-java-serialized-object":
                 value = self._as_json(path)
         except (NotFound, VariableError):
-            # Cleaned up since the list was made; or the engine has no JSON for it, and its serialised form stays.
+            # The variable was cleaned up since the list was read, or the engine can't turn the object into JSON. The
+            # value from the list stays.
             pass
         return {"type": item["type"], "value": value, "valueInfo": info}
 
     def variables_named(self, instance_id: str, name: str) -> list[dict[str, Any]]:
-        """The variables of this name in every scope of an instance; `activityInstanceId` names the scope."""
+        """The variables of this name in every scope of an instance; `activityInstanceId` is the id of the scope."""
         found: list[dict[str, Any]] = self.session.get(
             "/variable-instance", processInstanceIdIn=instance_id, variableName=name, deserializeValues="false"
         )
         return found
 
     def variable_data(self, variable_id: str) -> bytes:
-        """The content of a file or of bytes.
+        """The content of a File or Bytes variable.
 
         Raises:
-            NotFound: there is no such variable.
+            NotFound: the variable doesn't exist.
         """
         return self.session.download(f"/variable-instance/{variable_id}/data")
 
     def variable_as_json(self, variable_id: str) -> Any:
-        """An object as JSON, which the engine makes of it.
+        """A Java object, as JSON that the engine makes of it.
 
         Raises:
-            NotFound: there is no such variable.
-            VariableError: the engine cannot; says why.
+            NotFound: the variable doesn't exist.
+            VariableError: the engine can't turn the object into JSON; the message has the reason.
         """
         return self._as_json(f"/variable-instance/{variable_id}")
 
     def _as_json(self, path: str) -> Any:
-        # What Java's JSON writer has no form for is refused with 400: with its words as plain text, or without any in
-        # a document, as it comes. Which of the two differs from one start of the same engine to the next.
+        # The engine answers 400 when its JSON writer can't write the object. The body is plain text with the reason,
+        # or a document without a reason; the same engine may change from one to the other when it is restarted.
         response = self.session.request(
-            "GET", self._url + path, takes=lambda it: it.status_code == 400 and not it.body.lstrip().startswith(b"<")
+            "GET", self._url + path, accepts=lambda it: it.status_code == 400 and not it.body.lstrip().startswith(b"<")
         )
         if response.status_code == 400:
-            raise VariableError(f"its JSON writer refuses it: {response.text[:300]}")
+            raise VariableError(f"its JSON writer refused the object: {response.text[:300]}")
         found = response.json()
         if found.get("errorMessage"):
             raise VariableError(str(found["errorMessage"])[:300])
-        return in_one_form(found["value"])
+        return with_rfc3339_dates(found["value"])

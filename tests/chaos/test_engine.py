@@ -26,7 +26,7 @@ def test_engine_killed_and_restarted_on_its_data(make_stack: MakeStack) -> None:
     assert {answer.status for answer in before.answers()} <= {200, 202}
     check_books(stack, api, [*before.ids, *during.ids], "five-steps")
     # one line a change of state and process of the system, not one a call
-    assert lines.count("engine is away:") <= 8 + 2 + 1
+    assert lines.count("engine unavailable:") <= 8 + 2 + 1
 
 
 def test_engine_frozen_for_longer_than_its_time_out(make_stack: MakeStack) -> None:

@@ -97,6 +97,6 @@ def test_absence_is_logged_once_a_change_of_state_and_starts_wait_for_its_end(wo
     check_all(world, load.ids, "five-steps")
     for name, text in said.items():
         # each of a worker's processes has a session of its own
-        assert text.count("engine is away:") <= 1 + int(SETTINGS["WORKER_CONCURRENCY"]), name  # type: ignore[call-overload]
+        assert text.count("engine unavailable:") <= 1 + int(SETTINGS["WORKER_CONCURRENCY"]), name  # type: ignore[call-overload]
         warnings = re.findall(r"\[(?:warning|error)", text)
         assert len(warnings) < 60, f"{name} said {len(warnings)} things in 10 s:\n{text[:4000]}"

@@ -118,7 +118,7 @@ def test_content_is_taken_from_the_engine_alone(engine: Engine, key: str) -> Non
     with pytest.raises(VariableError, match="'nothing' no longer exists"):
         contents.data("nothing")
     # A document, or a page of somebody before the engine, is no content.
-    with pytest.raises(EngineUnavailable, match="not the engine"):
+    with pytest.raises(EngineUnavailable, match="something other than the engine"):
         engine.session.download("/version")
 
 

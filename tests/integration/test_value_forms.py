@@ -150,7 +150,7 @@ def test_handler_that_returns_the_bridges_own_variable_fails_at_once(bench: Benc
     bench.deploy({"executionContext": {}}, external("b"))
     row = bench.run(bench.start())
     assert row.phase == FAILED
-    assert "variable 'executionContext' is reserved" in row.business_action_response["message"]
+    assert "variable name 'executionContext' is reserved" in row.business_action_response["message"]
     (incident,) = bench.engine.incidents_of(row.process_instance_id or "")
     assert "is reserved" in incident["incidentMessage"]
 

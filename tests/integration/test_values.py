@@ -96,7 +96,7 @@ def test_object_that_java_cannot_write_as_json_is_named_by_the_incident(run_proc
     assert run.status == "incident"
     why = "input of odd-values.make: variable 'clock' is a Java object of org.joda.time.DateTime"
     assert why in (run.error or {})["message"]
-    assert "JSON writer refuses it" in (run.error or {})["message"]
+    assert "JSON writer refused the object" in (run.error or {})["message"]
 
 
 @pytest.mark.parametrize("text", ["{not json", "", "[" * 600 + "]" * 600])
@@ -154,8 +154,8 @@ def test_list_of_an_input_mapping_passes_a_schema(run_process: Run, step_context
 @pytest.mark.parametrize(
     ("output", "why"),
     [
-        ({"executionContext": {"processId": "not-a-uuid"}}, "variable 'executionContext' is reserved"),
-        ({"n" * 300: 1}, "variable name of 300 characters; the engine keeps 255"),
+        ({"executionContext": {"processId": "not-a-uuid"}}, "variable name 'executionContext' is reserved"),
+        ({"n" * 300: 1}, f"variable name {'n' * 30!r}… has 300 characters; at most 255 are allowed"),
     ],
 )
 def test_name_that_a_handler_cannot_give_is_an_incident_at_once(

@@ -161,10 +161,10 @@ def test_date_of_the_engine_passes_a_schema() -> None:
 @pytest.mark.parametrize(
     ("output", "why"),
     [
-        ({"executionContext": {"processId": "x"}}, "variable 'executionContext' is reserved"),
-        ({"n" * 300: 1}, "variable name of 300 characters; the engine keeps 255: "),
-        ({"\U0001f600" * 128: 1}, "variable name of 256 characters; the engine keeps 255: "),
-        ({"": 1}, "a variable without a name"),
+        ({"executionContext": {"processId": "x"}}, "variable name 'executionContext' is reserved"),
+        ({"n" * 300: 1}, f"variable name {'n' * 30!r}… has 300 characters; at most 255 are allowed"),
+        ({"\U0001f600" * 128: 1}, f"variable name '{chr(0x1F600) * 30}'… has 256 characters; at most 255 are allowed"),
+        ({"": 1}, "a variable has an empty name"),
     ],
 )
 def test_name_that_a_handler_cannot_give_is_a_final_failure(output: dict[str, Any], why: str) -> None:

@@ -103,4 +103,4 @@ def test_business_error_of_before_keeps_the_handler_from_running(seen: list[str]
     assert isinstance(outcome, BusinessError)
     assert seen == []
     (step,) = process.steps.values()
-    assert _codes(step)["UNKNOWN_TENANT"] == "raised by a hook of it"
+    assert _codes(step)["UNKNOWN_TENANT"] == "raised by one of its hooks"

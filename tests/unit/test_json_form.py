@@ -53,7 +53,7 @@ class Colour(Enum):
         ({1: 1, None: 2, False: 3, 1.5: 4, Decimal(2): 5}, {"1": 1, "null": 2, "false": 3, "1.5": 4, "2": 5}),
         ("a\ud800b", "a\ufffdb"),
         ({"\udc00": 1}, {"\ufffd": 1}),
-        pytest.param(object(), "[a object, which has no form in JSON]", id="object"),
+        pytest.param(object(), "[a object, which has no JSON form]", id="object"),
         (File("a.txt"), {"filename": "a.txt", "mimetype": None, "encoding": None}),
         (Raw("Double", "NaN", {}), "NaN"),
     ],

@@ -166,7 +166,7 @@ def test_keeper_that_slept_wakes_for_the_next_lock(extend: Extend) -> None:
     [
         (LockLost("another's"), "lock lost"),
         (EngineUnavailable("no answer"), "lock not extended"),
-        (RuntimeError("a fault"), "fault while extending"),
+        (RuntimeError("a fault"), "lock not extended because of an unexpected error"),
     ],
 )
 def test_lines_and_calls_of_an_extension_are_about_the_step_that_holds_the_lock(

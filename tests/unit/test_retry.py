@@ -63,7 +63,7 @@ def test_step_has_the_strategy_that_it_declares() -> None:
 
 @pytest.mark.parametrize("beside", [{"retries": 1}, {"retry_base_s": 2.0}])
 def test_strategy_beside_its_numbers_is_refused(beside: dict[str, Any]) -> None:
-    with pytest.raises(DefinitionError, match=r"'charge': retry_strategy stands in place of retries and retry_base_s"):
+    with pytest.raises(DefinitionError, match=r"'charge': give either retry_strategy, or retries and retry_base_s"):
         define_process("order").step("charge", retry_strategy=Fixed(), **beside)
 
 

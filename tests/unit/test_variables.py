@@ -348,7 +348,7 @@ def test_json_that_cannot_be_written_again_fails_whoever_reads_it(text: str) -> 
 
 @pytest.mark.parametrize("name", ["", "n" * 256, "😀" * 128])
 def test_name_that_the_engine_does_not_keep_is_refused(name: str) -> None:
-    with pytest.raises(VariableError, match=r"variable name of 256 characters; the engine keeps 255|without a name"):
+    with pytest.raises(VariableError, match=r"has 256 characters; at most 255 are allowed|empty name"):
         to_engine({name: 1})
     assert to_engine({"n" * 255: 1, "😀" * 127: 1})
 
