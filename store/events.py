@@ -168,7 +168,7 @@ class EventStore(EventQueries):
         with self._db.write_one() as own:
             insert_event(own, event)
 
-    def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
+    def claim_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
         """Attempts that neither ended nor moved for a while, oldest first.
 
         They count as moved from now on, so that of two reconcilers each gets other attempts.
@@ -187,7 +187,7 @@ class EventStore(EventQueries):
         return rows
 
     def release(self, rows: Sequence[EventRow]) -> None:
-        """Undo :meth:`take_open_attempts` for attempts that could not be looked at: the next round takes them again."""
+        """Undo :meth:`claim_open_attempts` for attempts that could not be looked at: the next round takes them again."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})

@@ -234,7 +234,7 @@ class ProcessStore(ProcessQueries):
         with self._db.write_one() as connection:
             connection.execute(sa.update(process_store).where(_p.id == process_id).values(updated_at=now()))
 
-    def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
+    def claim_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
         """Pending rows without an instance that nothing has happened to for a while, oldest first.
 
         They count as touched from now on, so that of two reconcilers each gets other rows.
@@ -260,7 +260,7 @@ class ProcessStore(ProcessQueries):
         return rows
 
     def release(self, rows: Sequence[ProcessRow]) -> None:
-        """Undo :meth:`take_unstarted` for rows that could not be sent: the next round takes them again."""
+        """Undo :meth:`claim_unstarted` for rows that could not be sent: the next round takes them again."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})

@@ -130,7 +130,7 @@ class WebhookStore:
         )
         return claim
 
-    def take_due(self, *, limit: int, for_s: float) -> list[Claim]:
+    def claim_due(self, *, limit: int, for_s: float) -> list[Claim]:
         """Deliveries whose time has come, longest due first; they are the caller's to send for `for_s` seconds."""
         moment = now()
         token = uuid.uuid4().hex
@@ -184,7 +184,7 @@ class WebhookStore:
             return connection.execute(statement, values).rowcount == 1
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Undo :meth:`take_due` for deliveries that could not be sent: the next round takes them again."""
+        """Undo :meth:`claim_due` for deliveries that could not be sent: the next round takes them again."""
         moment = now()
         with self._db.write() as connection:
             for claim in claims:
