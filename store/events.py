@@ -187,7 +187,7 @@ class EventStore(EventQueries):
         return rows
 
     def release(self, rows: Sequence[EventRow]) -> None:
-        """Undo :meth:`claim_open_attempts` for attempts that could not be looked at: the next round takes them again."""
+        """Undo :meth:`claim_open_attempts` for attempts that were not looked up: the next round claims them again."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})

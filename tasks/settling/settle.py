@@ -1,4 +1,4 @@
-"""Settle: end the row of a process, once, and publish_end its waiters. The row decides; the key in Redis only wakes."""
+"""Settle: end the row of a process, once, and wake its waiters. The row decides; the key in Redis only wakes."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def ops_event(row: ProcessRow, *, actor: str, step_name: str, result: str, **col
 
 
 def record_ops(event: NewEvent) -> None:
-    """Write an event that belongs to no change of a row, and publish_end the watchers of its process."""
+    """Write an event that belongs to no change of a row, and wake the watchers of its process."""
     runtime().events.record(event)
     if event.correlation_id is not None:
         notify_watchers(event.correlation_id)
