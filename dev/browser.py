@@ -1,4 +1,4 @@
-"""A headless Chromium, for pictures and for tests; its complaints are in `get_log("browser")`."""
+"""A headless Chromium, for pictures and for tests; `get_log("browser")` returns its warnings and errors."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ class ToolMissing(Exception):
 
 @contextmanager
 def headless(*arguments: str, size: tuple[int, int] = (1400, 2400)) -> Iterator[webdriver.Chrome]:
-    """A browser with a profile of its own, in a window of `size` pixels, with more `arguments`.
+    """Run a browser with a profile of its own.
+
+    Args:
+        arguments: further command-line arguments.
+        size: width and height of the window, in pixels.
 
     Raises:
-        ToolMissing: it, or its driver, is not on PATH.
+        ToolMissing: the browser or its driver is not on PATH.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()

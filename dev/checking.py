@@ -1,4 +1,4 @@
-"""What `flask process check` would say, for those who start the stack."""
+"""The faults that `flask process check` finds, for `make run`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from camunda_bridge.registry import Registry, load_processes
 
 
 def faults(packages: Iterable[str]) -> Iterator[str]:
-    """A line for each fault of the processes in `packages`, or for the reason why they cannot be loaded."""
+    """One line for each fault of the processes in `packages`, or one line why they cannot be loaded."""
     try:
         registry = load_processes(packages, Registry())
     except DefinitionError as error:

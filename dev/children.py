@@ -1,4 +1,4 @@
-"""Child processes that write to log files, can be asked whether they are ready, and never outlive their runner."""
+"""Child processes with a log file and a readiness check, which never outlive the process that runs them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from dev.guard import guard
 
-#: seconds between two looks while waiting
-LOOK_EVERY_S = 0.05
-#: seconds that a process may take to go after SIGKILL
+#: seconds between two checks while waiting
+CHECK_EVERY_S = 0.05
+#: seconds that a process may take to end after SIGKILL
 KILL_S = 10.0
 #: lines of its log that the error about a failed child shows
 LAST_LINES = 20
@@ -26,7 +26,7 @@ class ChildError(Exception):
 
 
 class Child:
-    """One process in a process group of its own, which can be started again after it ended.
+    """One process in a process group of its own, which can be started again after it has ended.
 
         child = Child("web", ["gunicorn", "app:create_app()"], log=folder / "web.log", ready=lambda child: answers(url))
         child.start()
@@ -35,12 +35,12 @@ class Child:
         child.start()
 
     Args:
-        name: what messages call it.
+        name: its name in messages.
         command: program and arguments; no shell.
-        log: file that takes what it writes; made anew with the first start, appended to with later ones.
-        cwd: its working folder, made if missing; None is this process's own.
-        env: its whole environment; None inherits.
-        ready: tells whether it serves; without one it is ready while it runs.
+        log: file for its output; the first start truncates it, later starts append to it.
+        cwd: its working folder, created if missing; None: that of this process.
+        env: its whole environment; None: that of this process.
+        ready: returns whether it serves; by default it is ready while it runs.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Child:
         for folder in (self.log.parent, self.cwd):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-        # In a thread, because a Ctrl-C interrupts this one alone, and the end of the block waits: no process is ever
-        # there that is not known.
+        # In a thread: a Ctrl-C interrupts only this thread, and the end of the block waits for the other. So every
+        # process that was started is also registered.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(self._start).result()
 
@@ -92,7 +92,7 @@ class Child:
 
     @property
     def was_started(self) -> bool:
-        """True once `start` has succeeded, whatever became of the process."""
+        """True once `start` has succeeded, even if the process has ended since."""
         return self._process is not None
 
     @property
@@ -115,7 +115,7 @@ class Child:
         while not self.is_ready():
             if time.monotonic() > deadline:
                 raise self.failure(f"was not ready within {timeout_s:.0f} s")
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(CHECK_EVERY_S)
 
     def is_ready(self) -> bool:
         """True when the process serves.
@@ -133,14 +133,14 @@ class Child:
         while self.is_running:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(CHECK_EVERY_S)
         return True
 
     def finish(self, timeout_s: float) -> None:
-        """Start the process and wait for its good end, for commands that do one thing.
+        """Start the process and wait until it ends with code 0, for commands that end by themselves.
 
         Raises:
-            ChildError: it could not be started, did not end within `timeout_s` seconds, or not with code 0.
+            ChildError: it could not be started, did not end within `timeout_s` seconds, or ended with another code.
         """
         self.start()
         try:
@@ -157,13 +157,13 @@ class Child:
             self._process.send_signal(number)
 
     def terminate(self, timeout_s: float = 10.0) -> None:
-        """SIGTERM to the process; SIGKILL to its whole group after `timeout_s` seconds, or to what it left behind."""
+        """Send SIGTERM to the process; when it has ended, or after `timeout_s` seconds, SIGKILL to its whole group."""
         self.signal(signal.SIGTERM)
         self.wait(timeout_s)
         self.kill()
 
     def kill(self, *, whole_group: bool = True) -> None:
-        """SIGKILL to the process and all its children, as when its machine dies; or to the process alone."""
+        """Send SIGKILL to the process and all its children, as if its machine failed; or to the process alone."""
         if self._process is None:
             return
         if whole_group:
@@ -175,13 +175,13 @@ class Child:
             self._forget_groups()
 
     def kill_groups(self) -> None:
-        """SIGKILL to the process and all its children, without a wait and without a lock: for signal handlers."""
+        """Send SIGKILL to the process and all its children, without a wait and without a lock: for signal handlers."""
         for group in tuple(self._groups):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
 
     def log_text(self, *, since_start: bool = False) -> str:
-        """What the process has written, in all its lives or since its last start."""
+        """The output of the process since its first or its last start."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
@@ -189,7 +189,7 @@ class Child:
             return log.read().decode("utf-8", "replace")
 
     def failure(self, reason: str) -> ChildError:
-        """An error that names the child, the reason, its log and its last lines."""
+        """Make an error with the child's name, the reason, the path of its log and the last lines of it."""
         lines = self.log_text(since_start=True).rstrip().splitlines()[-LAST_LINES:]
         return ChildError("\n  | ".join([f"{self.name} {reason} (log: {self.log})", *lines]))
 
@@ -218,7 +218,7 @@ class Child:
 
 
 def stop_all(children: Iterable[Child], timeout_s: float) -> None:
-    """Stop children together: SIGTERM to each; SIGKILL after `timeout_s` seconds to the groups that still run."""
+    """Stop children together: send SIGTERM to each; after `timeout_s` seconds SIGKILL to the groups that still run."""
     stopped = [child for child in children if child.was_started]
     for child in stopped:
         child.signal(signal.SIGTERM)

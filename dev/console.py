@@ -1,4 +1,4 @@
-"""What `make run` prints: progress while parts start, addresses, and the parts' logs with coloured names."""
+"""The output of `make run`: progress while parts start, addresses, and the parts' logs with coloured names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 from dev.children import Child
 from dev.stack import Stack
 
-#: ANSI colours of the names, in turn
+#: ANSI colours of the names, used in turn
 COLOURS = (36, 33, 32, 35, 34, 31, 96, 93)
+#: characters of a name
 WIDTH = 8
 
 
@@ -21,47 +22,47 @@ class Console:
         self._offsets: dict[str, int] = {}
         self._colours: dict[str, int] = {}
 
-    def say(self, text: str) -> None:
-        """A line of the runner's own."""
+    def print_line(self, text: str) -> None:
+        """Print a line of the runner itself."""
         print(text, flush=True)
 
-    def shout(self, text: str) -> None:
-        """A line from a signal handler, which may have interrupted `say`: a buffered file is not written twice."""
+    def print_from_signal_handler(self, text: str) -> None:
+        """Print a line without a buffer: the signal may have interrupted `print_line` while it wrote to its buffer."""
         os.write(sys.stdout.fileno(), f"{text}\n".encode())
 
     def failed(self, text: str, code: int) -> int:
-        """Say on standard error why the run failed; `code`."""
+        """Print on standard error why the run failed; returns `code`."""
         print(f"\nfailed: {text}", file=sys.stderr, flush=True)
         return code
 
     def report(self, name: str, state: str, seconds: float) -> None:
-        """A part's progress."""
+        """Print the progress of a part."""
         took = f"  {seconds:.1f} s" if seconds else ""
-        self.say(f"  {self._label(name)} {state}{took}")
+        self.print_line(f"  {self._label(name)} {state}{took}")
 
-    def urls(self, stack: Stack) -> None:
-        """Where everything is."""
-        told = stack.environment
+    def print_urls(self, stack: Stack) -> None:
+        """Print the address of each part, and the folder of the logs."""
+        environment = stack.environment
         lines = [
             ("API", f"{stack.url}/api/process/start"),
             ("docs", f"{stack.url}/docs"),
             ("monitor", f"{stack.url}/monitor"),
-            ("Flower", told.flower_url),
-            ("engine", told.get("CAMUNDA_BASE_URL")),
+            ("Flower", environment.flower_url),
+            ("engine", environment.get("CAMUNDA_BASE_URL")),
         ]
         if stack.engine is not None:
             lines.append(("Cockpit", f"{stack.engine.cockpit_url} (demo / demo)"))
         lines += [("logs", str(stack.folder / "logs")), ("stop", "Ctrl-C")]
-        self.say("\n" + "\n".join(f"  {label:<{WIDTH}} {text}" for label, text in lines) + "\n")
+        self.print_line("\n" + "\n".join(f"  {label:<{WIDTH}} {text}" for label, text in lines) + "\n")
 
     def skip_logs(self, stack: Stack) -> None:
-        """Show only what is logged from now on."""
+        """Skip the lines that the logs have now: `print_logs` prints only later ones."""
         for child in stack.parts.values():
             if child.log.exists():
                 self._offsets[child.name] = child.log.stat().st_size
 
-    def logs(self, stack: Stack) -> None:
-        """Show what was logged since the last call, whole lines only."""
+    def print_logs(self, stack: Stack) -> None:
+        """Print the whole lines that were logged since the last call."""
         for child in stack.parts.values():
             for line in self._new_lines(child):
                 print(f"{self._label(child.name)} | {line}")

@@ -1,4 +1,4 @@
-"""`python -m dev.env_example`: write `.env.example` anew from the settings; a test checks that it is in step."""
+"""`python -m dev.env_example`: write `.env.example` from the settings; a test checks that it is up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment of the stack's processes: what the user named, and the addresses of the local parts for the rest."""
+"""The environment of the stack's processes: the user's settings, and the addresses of local parts for all others."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: the local part that stands in while this variable is not set
+#: local parts that are started unless this variable is set
 LOCAL_PARTS = {"broker": "REDIS_URL", "engine": "CAMUNDA_BASE_URL", "partner": "PARTNER_BASE_URL"}
 
 
 @dataclass(frozen=True, slots=True)
 class StackEnvironment:
-    """What the processes of a stack are told.
+    """The environment of the processes of a stack, and how its local parts are run.
 
     Attributes:
         variables: the whole environment of each process.
-        local: ports of the local parts, by name; a part is missing here when its address was named.
+        local: ports of the local parts, by name; without the parts whose address is set.
         engine_heap_mb: largest Java heap of the local engine, in MiB.
-        engine: which engine the local one is.
+        engine: Camunda or Operaton.
     """
 
     variables: Mapping[str, str]
@@ -38,7 +38,7 @@ class StackEnvironment:
     engine: EngineKind
 
     def get(self, name: str) -> str:
-        """The value of a variable of `settings/`, its default when it is not set."""
+        """The value of a variable of `settings/`, or its default."""
         return self.variables.get(name) or defaults()[name]
 
     @property
@@ -62,7 +62,7 @@ def defaults() -> dict[str, str]:
 
 
 def of_user(settings: Mapping[str, object]) -> StackEnvironment:
-    """The environment of `make run`: the user's own and the `.env` file, the usual ports for what they do not name."""
+    """The environment of `make run`: the user's own and the `.env` file, with local parts for missing addresses."""
     base = {**_env_file(), **os.environ, **_texts(settings)}
     local = LocalSettings.load(base)
     ports = {
@@ -75,11 +75,11 @@ def of_user(settings: Mapping[str, object]) -> StackEnvironment:
 
 
 def isolated(folder: Path, settings: Mapping[str, object]) -> StackEnvironment:
-    """The environment of a test: `settings`, else defaults, whatever the user has set; free ports; data in `folder`."""
+    """The environment of a test: `settings` over defaults, without the user's own; free ports; the data in `folder`."""
     ours = {name.upper() for name in (*defaults(), *(item.name for item in fields(LocalSettings)))}
     ours |= {f"{name}_FILE" for name in ours}
     base = {name: value for name, value in os.environ.items() if name not in ours}
-    # An `.env` file in the working folder is read by each process; what the environment says goes before it.
+    # Each process reads an `.env` file in the working folder; a variable of the environment overrides the file.
     base.update({name: defaults().get(name, "") for name in _env_file() if name in ours})
     for part_setting in LOCAL_PARTS.values():
         base.pop(part_setting, None)
@@ -100,9 +100,9 @@ def _complete(base: Mapping[str, str], ports: Mapping[str, int], local: LocalSet
     }
     for part in ports:
         variables[LOCAL_PARTS[part]] = urls[part]
-    # The programs of the Procfile are those of the Python that runs this.
+    # The Procfile's programs must be those of this Python.
     variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)])
-    # What a process says is in its log at once, even if it is killed.
+    # The output of a process must be in its log at once, even if the process is killed.
     variables["PYTHONUNBUFFERED"] = "1"
     variables["FLASK_APP"] = "app"
     return StackEnvironment(variables, dict(ports), local.local_engine_heap_mb, local.engine)
@@ -121,5 +121,5 @@ def _texts(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def _reachable(host: str) -> str:
-    # A server that listens on every address is reached at this one.
+    # A server that listens on every address is also reached at the loopback address.
     return LOOPBACK if host.strip("0.:") == "" else host

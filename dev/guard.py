@@ -1,4 +1,4 @@
-"""The runner's side of the watchdog: tells it which process groups must not outlive this process."""
+"""The runner's side of the watchdog: sends it the process groups that must not outlive this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WATCHDOG = Path(__file__).with_name("watchdog.py")
 
 
 class Guard:
-    """Starts the watchdog with the first group, and again if it was killed."""
+    """Starts the watchdog with the first group, and starts it again if it was killed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,25 +21,25 @@ class Guard:
         self._to_watchdog = -1
 
     def watch(self, group: int) -> None:
-        """Kill `group` when this process ends without having called `forget`."""
+        """Have `group` killed if this process ends without a call of `forget`."""
         with self._lock:
             self._groups.add(group)
-            self._tell(f"+{group}\n")
+            self._send(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        """The group has ended."""
+        """Remove a group that has ended."""
         with self._lock:
             self._groups.discard(group)
-            self._tell(f"-{group}\n")
+            self._send(f"-{group}\n")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._watchdog is None or self._watchdog.poll() is not None:
             self._watchdog = self._start()
             line = "".join(f"+{group}\n" for group in self._groups)
         try:
             os.write(self._to_watchdog, line.encode())
         except BrokenPipeError:
-            # It died between the look and the write; the next call starts another with the whole list.
+            # The watchdog died between the check and the write. The next call starts another with the whole list.
             self._watchdog.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -51,7 +51,7 @@ class Guard:
                 [sys.executable, "-I", "-S", str(WATCHDOG), str(os.getpid())],
                 stdin=read_end,
                 stdout=subprocess.DEVNULL,
-                # away from the terminal: Ctrl-C and a kill of the runner's group must not reach it
+                # in a session of its own: Ctrl-C and a kill of the runner's group must not reach it
                 start_new_session=True,
             )
         finally:

@@ -9,14 +9,22 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-# Never through a proxy: what is asked runs on this machine.
+# Never through a proxy: the server runs on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def post_json(url: str, body: Any, timeout_s: float, also: Mapping[str, str] | None = None) -> tuple[int, Any]:
-    """POST a JSON document, with `also` as further headers; status and answer (JSON, or text when it is none).
+    """POST a JSON document.
 
-    Status 0: no answer, and why.
+    Args:
+        url: the address.
+        body: the document.
+        timeout_s: longest wait, in seconds.
+        also: further headers.
+
+    Returns:
+        The status and the answer: JSON, or the text of an answer that is no JSON. Without an answer the status is 0 and
+        the text is the reason.
     """
     headers = {"Content-Type": "application/json", "Accept": "application/json", **(also or {})}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)

@@ -1,11 +1,11 @@
-"""The local engine: the real Camunda 7 or Operaton of `engine/`, built by Maven once and run as one Java process.
+"""The local engine: Camunda 7 or Operaton from `engine/`, built once by Maven and run as one Java process.
 
     engine = LocalEngine(port=8080, database=Path(".run/engine"))
     engine.build()
     engine.start()
     engine.wait_ready(timeout_s=60)
 
-It takes about 8 seconds to start and holds about 400 MB.
+It takes about 8 seconds to start and uses about 400 MB.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ PROJECT = ROOT / "engine"
 BUILD_LOCK = ROOT / ".run" / "engine-build.lock"
 LOGS = ROOT / ".run" / "logs"
 
-#: the engines that can be built, each by the Maven profile of its name
+#: the engines that can be built, each with the Maven profile of this name
 EngineKind = Literal["camunda", "operaton"]
-#: where Maven puts the jar of each
+#: where Maven writes the jar of each
 JARS: dict[EngineKind, Path] = {
     "camunda": PROJECT / "target" / "local-engine.jar",
     "operaton": PROJECT / "target" / "operaton" / "local-engine.jar",
@@ -42,8 +42,8 @@ JAVA_VERSION = 17
 #: seconds that a build may take; the first downloads about 100 MB
 BUILD_S = 900.0
 
-#: H2's options for a database file. Each commit is in the file before it is answered (H2's default holds it back for
-#: half a second), so that a killed engine restarts with all it ever confirmed; Spring closes the database, not H2.
+#: H2's options for a database file. Each commit is in the file before it is answered (by default H2 delays it for half
+#: a second), so a killed engine restarts with all that it has confirmed. Spring closes the database, not H2.
 H2_FILE_OPTIONS = "WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE"
 
 
@@ -51,8 +51,8 @@ class LocalEngine:
     """One engine on 127.0.0.1.
 
     Args:
-        port: where it listens.
-        database: H2 file, without suffix, that outlives the process; None keeps everything in memory.
+        port: the port on which it listens.
+        database: H2 file, without suffix, that survives the process; None keeps all data in memory.
         heap_mb: largest Java heap, in MiB.
         kind: Camunda or Operaton.
         log: its log file; by default below `.run/logs`.
@@ -73,7 +73,7 @@ class LocalEngine:
         self.database = database
         self.process = Child(
             "engine",
-            # The serial collector starts no slower than the others and holds 40 MB less.
+            # The serial collector starts as fast as the others and uses 40 MB less.
             [_java_program("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-jar", str(self.jar)],
             log=log or LOGS / f"engine-{port}.log",
             env={**os.environ, "SERVER_PORT": str(port), "SPRING_DATASOURCE_URL": self._datasource_url()},
@@ -87,7 +87,7 @@ class LocalEngine:
 
     @property
     def cockpit_url(self) -> str:
-        """Where a browser finds Cockpit; the login is demo / demo."""
+        """The address of Cockpit; the login is demo / demo."""
         return f"http://{LOOPBACK}:{self.port}/{self.kind}/app/cockpit/"
 
     def needs_build(self) -> bool:
@@ -111,7 +111,7 @@ class LocalEngine:
                 _build(self.kind)
 
     def start(self) -> None:
-        """Start the engine; `wait_ready` tells when it serves, about 8 seconds later.
+        """Start the engine, which serves about 8 seconds later: see `wait_ready`.
 
         Raises:
             ChildError: it cannot be started.
@@ -128,10 +128,10 @@ class LocalEngine:
 
     @contextmanager
     def running(self, timeout_s: float = 120.0) -> Iterator[Self]:
-        """Build it if need be, start it, and stop it at the end of the block, which begins when the REST API answers.
+        """Run the engine for the length of a block, which begins when the REST API answers; builds it if necessary.
 
         Raises:
-            ChildError: as :meth:`build` and :meth:`wait_ready`.
+            ChildError: see :meth:`build` and :meth:`wait_ready`.
         """
         self.build()
         self.start()
@@ -155,7 +155,7 @@ def require_java() -> None:
     """Check that there is a Java that the engine runs on.
 
     Raises:
-        ChildError: there is none, or it is too old; says what to install.
+        ChildError: there is none, or it is too old; the message names what to install.
     """
     advice = f"install a JDK {JAVA_VERSION} or newer (Debian, Ubuntu: apt-get install openjdk-17-jdk-headless)"
     try:
@@ -170,7 +170,7 @@ def require_java() -> None:
 
 
 def java_version(text: str) -> int:
-    """The major version in what `java -version` prints, 0 if there is none ("1.8.0_412" is 8)."""
+    """The major version in the output of `java -version`, 0 if there is none ("1.8.0_412" is 8)."""
     found = re.search(r'version "(?:1\.)?(\d+)', text)
     return int(found.group(1)) if found else 0
 
@@ -187,7 +187,7 @@ def _build(kind: EngineKind) -> None:
     command = ["mvn", "--quiet", "--batch-mode", "--activate-profiles", kind]
     command += ["--file", str(PROJECT / "pom.xml"), "package"]
     Child("engine build", command, log=LOGS / "engine-build.log", cwd=PROJECT).finish(BUILD_S)
-    # Maven leaves an unchanged jar as it was; its time has to say that it is newer than its sources.
+    # Maven does not write an unchanged jar. Its time must be newer than that of its sources, or it is built again.
     os.utime(JARS[kind])
 
 

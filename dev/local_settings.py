@@ -1,6 +1,6 @@
-"""The environment variables of the local stack alone: where the parts listen that stand in for real ones.
+"""The environment variables of the local stack: the ports and options of its local parts.
 
-Read as `settings/` reads the product's own; production has none of them.
+They are read like the product's own in `settings/`; production has none of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _engine(default: EngineKind, doc: str) -> EngineKind:
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """Each attribute is the environment variable of the same name in capitals."""
+    """The settings of the local stack; each attribute is the environment variable of the same name in capitals."""
 
     engine: EngineKind = _engine("camunda", "Which engine the local one is: `camunda` or `operaton`.")
     local_redis_port: int = _number(6379, "Port of the local broker, started unless `REDIS_URL` is set.", 1, 65_535)
@@ -39,10 +39,10 @@ class LocalSettings:
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> LocalSettings:
-        """The settings in `env`.
+        """Read the settings from `env`.
 
         Raises:
-            SettingsError: names each variable that cannot be used.
+            SettingsError: a variable cannot be used; the message names each of them.
         """
         values: dict[str, Any] = {}
         wrong: list[str] = []

@@ -1,4 +1,4 @@
-"""`python -m dev.metrics_table`: write the list of metrics in the guide anew from the code; a test compares the two."""
+"""`python -m dev.metrics_table`: update the list of metrics in the guide from the code; a test compares the two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def table() -> str:
 
 
 def rewritten(text: str) -> str:
-    """The guide with the list of today."""
+    """The text of the guide with the present list."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}{table()}{END}{after}"

@@ -1,4 +1,4 @@
-"""Databases of a test's own on the SQL Server of MSSQL_TEST_URL, dropped afterwards."""
+"""A database for one test on the SQL Server of MSSQL_TEST_URL, dropped after the test."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import sqlalchemy as sa
 from store.database import Database
 from store.driver import parse_url
 
-#: milliseconds; creating a database takes a server seconds
+#: milliseconds that a statement may take; a server takes seconds to create a database
 PATIENCE_MS = 60_000
 
 
 @contextmanager
 def own_database(server: str) -> Iterator[str]:
-    """The URL of a new, empty database with READ COMMITTED SNAPSHOT, as the guide recommends.
+    """Create an empty database with READ COMMITTED SNAPSHOT, as the guide recommends; the value is its URL.
 
-    `server` is a URL whose login may create databases; the database that it names is only connected to.
+    Args:
+        server: a URL whose login may create databases. The database that it names is not changed.
     """
     name = f"test_{uuid.uuid4().hex}"
     administration = Database(server, pool_size=1, timeout_ms=PATIENCE_MS)

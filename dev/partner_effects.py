@@ -1,4 +1,4 @@
-"""What the partner stub has done: calls and effects, and the answer that belongs to each idempotency key."""
+"""The calls and effects of the partner stub, and the answer of each idempotency key."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Effects:
         self._answers: dict[tuple[str, str], Answer] = {}
 
     def call(self, endpoint: str, user_id: str) -> int:
-        """Count a call; which call of this user at this endpoint it is, from 1."""
+        """Count a call. Returns its number among the calls of this user at this endpoint, from 1."""
         with self._lock:
             self._calls[endpoint] += 1
             self._calls_of_user[endpoint, user_id] += 1
             return self._calls_of_user[endpoint, user_id]
 
     def once(self, endpoint: str, user_id: str, key: str | None, work: Callable[[], Answer]) -> tuple[Answer, bool]:
-        """The answer of `work`, or the one that `key` had before; and whether this was the effect."""
+        """The answer of `work`, or the earlier answer of `key`; and True if this call had the effect."""
         with self._lock:
             if key is not None and (endpoint, key) in self._answers:
                 return self._answers[endpoint, key], False

@@ -1,4 +1,4 @@
-"""What the partner stub's services answer, for the user, order or loan that a call is about.
+"""The answers of the partner stub's services for the user, order or loan of a call.
 
     POST /background-checks  {userId, ...}  -> 200 {decision, riskLevel, checkId}
     POST /onboarding         {userId, ...}  -> 201 {customerId, accountId}
@@ -9,8 +9,9 @@
     POST /credit-reports     {loanId, ...}  -> 200 {reportId, score}
     POST /reviews, /payouts  {loanId, ...}  -> 201 {reviewId}, {payoutId}
 
-The beginning of the id tells the answer. Users: `reject-`, `risk-`. Orders: `soldout-` has no goods, `broke-` no money,
-`lost-` a parcel that gets lost. Loans: the score is 780, `fair-` 640, `poor-` 420.
+The beginning of the id decides the answer. Users: `reject-`, `risk-`. Orders: with `soldout-` the goods are missing,
+with `broke-` the payment is refused, with `lost-` the parcel gets lost. Loans: the score is 780, with `fair-` 640,
+with `poor-` 420.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from typing import Any
 
 Answer = dict[str, Any]
 
-#: milliseconds that `slow-` takes
+#: milliseconds that a call with `slow-` takes
 SLOW_MS = 2_000
-#: where the state of a parcel is, before its tracking number
+#: the path of a parcel's state, before its tracking number
 SHIPMENTS = "/shipments/"
 _TRACKING = "trk-"
 _SCORES = {"fair": 640, "poor": 420}
@@ -35,9 +36,9 @@ class Service:
     """One endpoint.
 
     Attributes:
-        subject: the field that names what a call is about.
-        status: HTTP status of a good answer.
-        answer: the good answer, from the body and the nature of the subject.
+        subject: the field with the id of the user, order or loan.
+        status: HTTP status of a success.
+        answer: makes the document of a success from the body and the behaviour that the id asks for.
     """
 
     subject: str
@@ -46,7 +47,7 @@ class Service:
 
 
 def nature_of(subject: str) -> tuple[int, str]:
-    """How long a call about `subject` takes, in milliseconds, and the word that tells what happens."""
+    """The time that a call about `subject` takes, in milliseconds, and the word in its id that decides the answer."""
     slow = re.match(r"slow-(?:(\d{1,6})ms-)?", subject)
     if slow is None:
         return 0, subject.partition("-")[0]
@@ -55,7 +56,7 @@ def nature_of(subject: str) -> tuple[int, str]:
 
 
 def parcel_state(tracking_number: str) -> str:
-    """Where a parcel is."""
+    """The state of a parcel."""
     _, nature = nature_of(tracking_number.removeprefix(_TRACKING))
     return "lost" if nature == "lost" else "in-transit"
 
@@ -86,7 +87,7 @@ def _report(body: Answer, nature: str) -> Answer:
     return {"reportId": f"rep-{body['loanId']}", "score": _SCORES.get(nature, 780)}
 
 
-def _gives(name: str, prefix: str, subject: str) -> Callable[[Answer, str], Answer]:
+def _new_id(name: str, prefix: str, subject: str) -> Callable[[Answer, str], Answer]:
     return lambda body, _: {name: prefix + body[subject]}
 
 
@@ -95,10 +96,10 @@ SERVICES = {
     "/onboarding": Service("userId", 201, _onboard),
     "/reservations": Service("orderId", 200, _reserve),
     "/payments": Service("orderId", 200, _charge),
-    "/shipments": Service("orderId", 201, _gives("trackingNumber", _TRACKING, "orderId")),
-    "/releases": Service("orderId", 201, _gives("releaseId", "rel-", "orderId")),
-    "/refunds": Service("orderId", 201, _gives("refundId", "ref-", "orderId")),
+    "/shipments": Service("orderId", 201, _new_id("trackingNumber", _TRACKING, "orderId")),
+    "/releases": Service("orderId", 201, _new_id("releaseId", "rel-", "orderId")),
+    "/refunds": Service("orderId", 201, _new_id("refundId", "ref-", "orderId")),
     "/credit-reports": Service("loanId", 200, _report),
-    "/reviews": Service("loanId", 201, _gives("reviewId", "rev-", "loanId")),
-    "/payouts": Service("loanId", 201, _gives("payoutId", "out-", "loanId")),
+    "/reviews": Service("loanId", 201, _new_id("reviewId", "rev-", "loanId")),
+    "/payouts": Service("loanId", 201, _new_id("payoutId", "out-", "loanId")),
 }

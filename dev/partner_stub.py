@@ -1,4 +1,4 @@
-"""`python -m dev.partner_stub --port 8090`: the partner services that the examples call.
+"""`python -m dev.partner_stub --port 8090`: a stub of the partner services that the examples call.
 
     POST /background-checks, /onboarding, /reservations, ...: see dev/partner_services.py
     GET  /shipments/{trackingNumber} -> 200 {state}
@@ -6,10 +6,10 @@
     GET  /effects?userId=            the effects for one user; likewise orderId, loanId
     GET  /health
 
-What happens is told by the beginning of the id of the user, order or loan: `slow-` takes 2 s, `slow-<n>ms-` takes n ms
-(what follows either counts again: `slow-50ms-reject-1`), `fail-` is always answered 503, `flaky-` 503 for its first two
-calls of an endpoint, `teapot-` 418, `garbage-` 200 with no JSON; dev/partner_services.py has more; all others are
-served well. The same `Idempotency-Key` at the same endpoint gives the same answer and has one effect.
+The beginning of the id of the user, order or loan decides the answer: `slow-` takes 2 s and `slow-<n>ms-` n ms (another
+word may follow: `slow-50ms-reject-1`); `fail-` is always answered 503, `flaky-` 503 for its first two calls of an
+endpoint, `teapot-` 418, `garbage-` 200 without JSON. dev/partner_services.py has more; every other id gets a success.
+The same `Idempotency-Key` at the same endpoint gets the same answer and has one effect.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from dev.partner_effects import Answer, Effects
 from dev.partner_services import SERVICES, SHIPMENTS, nature_of, parcel_state
 from dev.ports import LOOPBACK
 
-#: calls of one user at one endpoint that `flaky-` refuses
+#: first calls of one `flaky-` user at one endpoint that are refused
 FLAKY_CALLS = 2
 #: largest body that is read, in bytes
 MAX_BODY = 1_000_000
 
 
 class PartnerStub(ThreadingHTTPServer):
-    """The server; `port` 0 takes any free one."""
+    """The server; with `port` 0 it listens on any free port."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -50,13 +50,14 @@ class PartnerHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    # Head and body leave in one packet; seconds after which an idle connection is closed.
+    # buffered, so that head and body are sent in one packet
     wbufsize = -1
+    #: seconds after which an idle connection is closed
     timeout = 120
     server: PartnerStub
 
     def do_GET(self) -> None:
-        """Health, counts and effects."""
+        """Answer health, counts and effects."""
         url = urlsplit(self.path)
         if url.path == "/health":
             self._answer(200, {"status": "ok"})
@@ -71,7 +72,7 @@ class PartnerHandler(BaseHTTPRequestHandler):
             self._answer(404, {"message": f"no such resource: {url.path}"})
 
     def do_POST(self) -> None:
-        """A call of a service."""
+        """Answer the call of a service."""
         body = self._read()
         endpoint = urlsplit(self.path).path
         service = SERVICES.get(endpoint)
@@ -92,17 +93,17 @@ class PartnerHandler(BaseHTTPRequestHandler):
             endpoint, subject, self.headers["Idempotency-Key"], lambda: service.answer(body, nature)
         )
         if is_first:
-            # After the effect: a caller that runs out of patience and repeats the call must find it done.
+            # After the effect: a caller that times out and repeats the call must find the effect done.
             time.sleep(delay_ms / 1000)
         if nature == "garbage":
             return self._send(200, b"<html>this is no JSON", "text/html")
         return self._answer(service.status, answer)
 
     def log_request(self, *_: object) -> None:
-        """Nothing: one line a request would be most of what the local stack prints."""
+        """Log nothing: one line a request would be most of the output of the local stack."""
 
     def log_error(self, *said: Any) -> None:
-        """Log faults. A connection that was idle for `timeout` seconds is closed without a line: that is no fault."""
+        """Log faults. The end of a connection that was idle for `timeout` seconds is no fault, and is not logged."""
         if not any(isinstance(part, TimeoutError) for part in said):
             super().log_error(*said)
 
@@ -127,7 +128,7 @@ class PartnerHandler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m dev.partner_stub", description="The stub of the partner services.")
-    parser.add_argument("--port", type=int, default=8090, help="where it listens on 127.0.0.1")
+    parser.add_argument("--port", type=int, default=8090, help="port on 127.0.0.1")
     server = PartnerStub(parser.parse_args().port)
 
     def stop(*_: object) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Small questions to a server of the stack, each with a time-out: does it answer?"""
+"""Checks whether a server of the stack answers, each with a time-out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import urllib.request
 
 from dev.ports import LOOPBACK
 
-#: longest wait for the answer to one question, in seconds
+#: longest wait for one answer, in seconds
 PROBE_S = 3.0
 
-# Never through a proxy: what is asked runs on this machine.
+# Never through a proxy: the server runs on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -22,7 +22,7 @@ def answers(url: str) -> bool:
 
 
 def status_of(url: str) -> int | None:
-    """Status of the answer to a GET of `url`, None without an answer."""
+    """The status of the answer to a GET of `url`; None without an answer."""
     try:
         with _opener.open(url, timeout=PROBE_S) as answer:
             return int(answer.status)

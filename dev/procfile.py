@@ -11,5 +11,5 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def commands(path: Path = ROOT / "Procfile") -> dict[str, list[str]]:
-    """Name to program and arguments, in the file's order. There is no shell: a process's id is the program's own."""
+    """Program and arguments by name, in the file's order. No shell runs them: the process id is that of the program."""
     return {name: shlex.split(line) for name, line in parse_procfile(path.read_text()).processes.items()}

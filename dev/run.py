@@ -1,6 +1,7 @@
-"""`python -m dev.run`: start the stack, onboard a user through the HTTP API, serve until Ctrl-C; `--once` stops then.
+"""`python -m dev.run`: start the stack, onboard a user through the HTTP API, and serve until Ctrl-C.
 
-Exit codes: 0; 1 when the stack or the onboarding failed; 2 when a setting cannot be used or a port is taken.
+With `--once` it stops after the onboarding. Exit codes: 0; 1 if the stack or the onboarding failed; 2 if a setting
+cannot be used or a port is in use.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from dev.ports import PortError
 from dev.stack import Stack
 from settings import SettingsError, load
 
-#: longest wait for the answer to the demo's start, in seconds: beyond the facade's own
+#: longest wait for the answer to the demo's start, in seconds: longer than the facade waits
 ANSWER_S = 60.0
-#: a part that ended is started again, unless it ends this often within so many seconds
+#: how often a part is started again after it ended, within so many seconds
 RESTARTS = 3
 RESTARTS_WITHIN_S = 60.0
 
@@ -42,19 +43,19 @@ DEMO_USER = {
 
 
 def main() -> int:
-    """Run the command; its exit code."""
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m dev.run", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--once", action="store_true", help="stop after the answer; exit 0 only if it was good")
-    parser.add_argument("--quiet", action="store_true", help="do not show what the parts log")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".run", help="where data and logs are kept")
+    parser.add_argument("--once", action="store_true", help="stop after the onboarding; exit 0 only if it succeeded")
+    parser.add_argument("--quiet", action="store_true", help="do not print the logs of the parts")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".run", help="folder of data and logs")
     options = parser.parse_args()
     console = Console()
     try:
-        # Every process reads the settings as it starts; a bad one is told here, once.
+        # Every process reads the settings when it starts. Checked here first, a bad one is reported only once.
         os.chdir(ROOT)
         for fault in faults(load().processes):
-            # Told, and no reason to stop: a process that is half written must not keep the others from running.
-            console.say(f"check: {fault}")
+            # No reason to stop: an unfinished process must not keep the others from running.
+            console.print_line(f"check: {fault}")
         stack = Stack(options.folder, isolated=False, engine_on_disk=True, report=console.report)
     except SettingsError as error:
         return console.failed(f"settings: {error}", 2)
@@ -62,12 +63,12 @@ def main() -> int:
         return console.failed(str(error), 1)
 
     def kill(*_: object) -> None:
-        console.shout("killing")
+        console.print_from_signal_handler("killing")
         stack.kill()
 
     def stop(*_: object) -> None:
         _on_signals(kill)
-        console.shout("stopping; Ctrl-C again kills")
+        console.print_from_signal_handler("stopping; Ctrl-C again kills")
         raise KeyboardInterrupt
 
     try:
@@ -76,7 +77,7 @@ def main() -> int:
         is_good = onboard(stack, console)
         if options.once:
             return 0 if is_good else 1
-        console.urls(stack)
+        console.print_urls(stack)
         return serve(stack, console, show_logs=not options.quiet)
     except PortError as error:
         return console.failed(str(error), 2)
@@ -88,33 +89,37 @@ def main() -> int:
         _on_signals(kill)
         if any(child.was_started for child in stack.parts.values()):
             stack.stop()
-            console.say("stopped")
-        # A late one must not end the interpreter with another exit code.
+            console.print_line("stopped")
+        # A late signal must not end the interpreter with another exit code.
         _on_signals(signal.SIG_IGN)
 
 
 def onboard(stack: Stack, console: Console) -> bool:
-    """Start `onboard-user` and show the answer; True when it was 200 with status ok."""
+    """Start `onboard-user` and print the answer; True if it is 200 with status ok."""
     body = {
         "processKey": "onboard-user",
         "correlationId": f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}",
         "variables": DEMO_USER,
     }
     url = f"{stack.url}/api/process/start"
-    console.say(f"POST {url}\n{json.dumps(body, indent=2)}")
+    console.print_line(f"POST {url}\n{json.dumps(body, indent=2)}")
     begun = time.monotonic()
     status, answer = post_json(url, body, ANSWER_S)
-    console.say(f"{status} after {(time.monotonic() - begun) * 1000:.0f} ms\n{_pretty(answer)}")
+    console.print_line(f"{status} after {(time.monotonic() - begun) * 1000:.0f} ms\n{_pretty(answer)}")
     return status == 200 and isinstance(answer, dict) and answer.get("status") == "ok"
 
 
 def serve(stack: Stack, console: Console, *, show_logs: bool) -> int:
-    """Show the logs and start again what ended, until Ctrl-C; the exit code when a part keeps ending."""
+    """Print the logs, and start parts again that ended, until Ctrl-C.
+
+    Raises:
+        ChildError: a part ended more than :data:`RESTARTS` times within :data:`RESTARTS_WITHIN_S` seconds.
+    """
     ends: dict[str, list[float]] = {}
     console.skip_logs(stack)
     while True:
         if show_logs:
-            console.logs(stack)
+            console.print_logs(stack)
         for name, child in stack.parts.items():
             if not child.was_started or child.is_running:
                 continue
@@ -122,7 +127,7 @@ def serve(stack: Stack, console: Console, *, show_logs: bool) -> int:
             ends[name] = [at for at in ends.get(name, []) if now - at < RESTARTS_WITHIN_S] + [now]
             if len(ends[name]) > RESTARTS:
                 raise child.failure(f"ended {len(ends[name])} times within {RESTARTS_WITHIN_S:.0f} s")
-            console.say(f"{name} ended with exit code {child.returncode}; starting it again")
+            console.print_line(f"{name} ended with exit code {child.returncode}; starting it again")
             child.start()
         time.sleep(0.1)
 

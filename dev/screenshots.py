@@ -1,6 +1,7 @@
-"""`python -m dev.screenshots`: photograph Flower and the monitor, for README and guides; takes headless Chromium.
+"""`python -m dev.screenshots`: take the pictures of Flower and the monitor for README and guides.
 
-Starts a stack of its own, onboards some users in different ways, and leaves some starts in their queue.
+It needs headless Chromium. It starts a stack of its own, onboards some users with different results, and leaves some
+starts in their queue.
 """
 
 from __future__ import annotations
@@ -27,28 +28,27 @@ from dev.stack import Stack
 from store.database import Database
 from store.models import event_log, process_store
 
-#: where the guides look for them
+#: the folder of the guides' pictures
 FOLDER = ROOT / "docs" / "images"
-#: a picture needs none
 HIDE_SCROLLBARS = "--hide-scrollbars"
 #: the sizes of the two windows, in pixels
 TASKS_SIZE, QUEUES_SIZE = (1560, 960), (1560, 780)
-#: pages of the monitor: name of the picture -> path, what shows that it is complete, and the size of the window
+#: pages of the monitor: name of the picture -> path, an element that a complete page has, and the size of the window
 MONITOR = {
     "monitor-process": ("/order-4715", "#diagram .is-failed", (1300, 1260)),
     "monitor-list": ("", "tbody tr", (1300, 900)),
     "monitor-insight": ("/insight?span=15min", "#waits canvas", (1300, 1080)),
 }
-#: the beginnings of user ids by which the partner stub knows how to behave
+#: the beginnings of user ids, which decide the answers of the partner stub
 KINDS = ("user", "user", "user", "reject", "fail")
 #: starts that are left in their queue
 LEFT = 7
-#: processes before all these, for the charts: how many began in each of the minutes before
+#: earlier processes, for the charts: how many began in each minute
 EARLIER = (1, 3, 2, 4, 3, 6, 4, 2, 5, 3)
 
 
 def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "", search: str = "") -> str:
-    """Flower's list of tasks, those that `search` finds; what stands there. Waits until it holds `wanted`."""
+    """Take a picture of Flower's list of tasks, and return its text. Waits until the text contains `wanted`."""
     driver.set_window_size(*TASKS_SIZE)
     driver.get(f"{url}/tasks")
     if search:
@@ -58,21 +58,21 @@ def photograph_tasks(driver: WebDriver, url: str, to: Path, *, wanted: str = "",
 
 
 def photograph_queues(driver: WebDriver, url: str, to: Path, *, wanted: str = "") -> str:
-    """Flower's list of queues; what stands there. Waits until it holds `wanted`."""
+    """Take a picture of Flower's list of queues, and return its text. Waits until the text contains `wanted`."""
     driver.set_window_size(*QUEUES_SIZE)
     driver.get(f"{url}/broker")
     return _photograph(driver, to, lambda text: wanted in text)
 
 
 def photograph_monitor(driver: WebDriver, url: str, folder: Path) -> None:
-    """The pages of :data:`MONITOR`; waits until each is complete."""
+    """Take a picture of each page of :data:`MONITOR` when it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (path, selector, size) in MONITOR.items():
         driver.set_window_size(*size)
         driver.get(f"{url}/monitor{path}")
         complete = expected_conditions.presence_of_element_located((By.CSS_SELECTOR, selector))
         WebDriverWait(driver, PATIENCE_S).until(complete)
-        time.sleep(1)  # the diagram is still drawn
+        time.sleep(1)  # until the diagram is drawn
         driver.save_screenshot(str(folder / f"{name}.png"))
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m dev.screenshots", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--to", type=Path, default=FOLDER, help="folder of the pictures")
-    parser.add_argument("--engine-url", help="root of the REST API of a running engine; else one is started")
+    parser.add_argument("--engine-url", help="root of the REST API of a running engine; by default one is started")
     options = parser.parse_args()
     settings: dict[str, object] = {"POLL_INTERVAL_MS": 10_000, "RECONCILE_INTERVAL_MS": 60_000}
     if options.engine_url:
@@ -105,7 +105,7 @@ def main() -> None:
         for number, kind in enumerate(KINDS, 4711):
             _start(stack, f"order-{number}", kind)
         url = stack.environment.flower_url
-        time.sleep(2)  # Flower hears of tasks a few times a second
+        time.sleep(2)  # workers send their events to Flower a few times a second
         photograph_tasks(driver, url, options.to / "flower-tasks.png", wanted="order-4714")
         photograph_monitor(driver, stack.url, options.to)
         for name in ("worker", "control"):
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def _run_earlier(stack: Stack) -> None:
-    """Run the processes of :data:`EARLIER`, then put each back to its minute."""
+    """Run the processes of :data:`EARLIER`, then move the times of each back to its minute."""
     minutes = [minute for minute, number in enumerate(EARLIER) for _ in range(number)]
     ids = [f"order-{4600 + number}" for number in range(len(minutes))]
     for number, correlation_id in enumerate(ids):

@@ -5,7 +5,7 @@
         stack["worker"].kill()
         stack["worker"].start()
 
-`make run` uses it, the end-to-end tests and the benchmark do.
+`make run`, the end-to-end tests and the benchmark use it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from dev.probes import answers
 READY_S = 120.0
 #: seconds that migration and deployment may take
 COMMAND_S = 120.0
-#: seconds that a wave of parts has to end by itself
+#: seconds that the parts of a wave have to end by themselves
 STOP_S = 10.0
 
-#: told what a part does: its name, its state, seconds since it was started
+#: called with the progress of a part: its name, its state, seconds since it was started
 Report = Callable[[str, str, float], None]
 
 
@@ -40,14 +40,14 @@ class Stack:
     """The parts and their handles: `stack["worker"]` is a :class:`~dev.children.Child`.
 
     Args:
-        folder: where databases and logs are kept, made if missing.
-        settings: variables of `settings/`; one that names a part's address (`REDIS_URL`, `CAMUNDA_BASE_URL`,
-            `PARTNER_BASE_URL`) keeps the local one from being started.
-        parts: what `start` starts; the others are there to be started later.
-        isolated: free ports and nothing of the user's environment, as tests need it; else the user's own.
-        engine_on_disk: the engine's data outlive its process.
-        broker_on_disk: the broker's data outlive its process.
-        report: is told the progress.
+        folder: the folder of databases and logs, created if missing.
+        settings: variables of `settings/`. If one names a part's address (`REDIS_URL`, `CAMUNDA_BASE_URL`,
+            `PARTNER_BASE_URL`), the local part is not started.
+        parts: the parts that `start` starts; the others can be started later.
+        isolated: with free ports and without the user's environment, for tests; otherwise with the user's own.
+        engine_on_disk: the engine's data survive its process.
+        broker_on_disk: the broker's data survive its process.
+        report: called with the progress.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Start the wanted parts, migrate, deploy the processes, and wait until all serve.
+        """Start the wanted parts, migrate the database, deploy the processes, and wait until all parts serve.
 
         Raises:
-            ChildError: a part ended or was not ready in time; with its last log lines.
-            PortError: names the port and the setting that chooses it.
+            ChildError: a part ended or was not ready in time; the message has its last log lines.
+            PortError: a port is in use; the message has the port and the setting that chooses it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = [name for name in self._parts if name in self._wanted]
@@ -119,7 +119,7 @@ class Stack:
         self.start_parts(local, wait=False)
         self.run("migrate", [sys.executable, "-m", "store.migrate"])
         self.wait_ready(local)
-        # Only when the engine serves: until then each of the others would complain that it is away.
+        # Only when the engine serves: until then each of the others would log that it is unavailable.
         others = [name for name in wanted if name not in LOCAL_PARTS]
         self.start_parts(others, wait=False)
         if "engine" in wanted or "engine" not in self.environment.local:
@@ -181,7 +181,8 @@ class Stack:
     ) -> Child:
         """Make one more part from the Procfile's entry `like`; it is not started.
 
-        A further worker gets a node name of its own; a further web or flower a free port, unless `settings` name one.
+        A further worker gets a node name of its own. A further web or flower gets a free port, unless `settings` have
+        one.
         """
         kind = like or name
         command = [*procfile.commands()[kind], *arguments]
@@ -192,8 +193,8 @@ class Stack:
             for part, setting in (("web", "WEB_PORT"), ("flower", "FLOWER_PORT")):
                 if kind == part and setting not in (settings or {}):
                     variables[setting] = str(free_port())
-        told = replace(self.environment, variables=variables)
-        self._parts[name] = self._child(name, command, variables, roles.readiness(kind, told, self._wanted))
+        own = replace(self.environment, variables=variables)
+        self._parts[name] = self._child(name, command, variables, roles.readiness(kind, own, self._wanted))
         return self._parts[name]
 
     def url_of(self, name: str) -> str:
@@ -202,7 +203,7 @@ class Stack:
         return replace(self.environment, variables=variables).web_url
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """Stop every part, the servers of others last; each wave has `timeout_s` seconds before it is killed."""
+        """Stop every part, in the order of the waves; the parts of a wave are killed after `timeout_s` seconds."""
         waves = [*roles.STOP_WAVES]
         known = {name for wave in waves for name in wave}
         added = tuple(name for name in self._parts if name not in known)
@@ -211,11 +212,11 @@ class Stack:
             running = [child for child in children if child.is_running]
             for child in running:
                 self._report(child.name, "stopping", 0.0)
-            # Those that have ended may have left children of their own.
+            # Parts that have ended may have left children of their own.
             stop_all(children, timeout_s)
 
     def kill(self) -> None:
-        """SIGKILL to everything, at once and without a wait, as a signal handler may; `stop` still has to follow."""
+        """Send SIGKILL to all parts without a wait, for signal handlers; `stop` must follow."""
         for child in self._parts.values():
             child.kill_groups()
 

@@ -1,7 +1,7 @@
-"""Fetch the files of other projects that the monitor's pages and their tests load: `python -m dev.vendor` (needs npm).
+"""`python -m dev.vendor`: fetch the files of other projects that the monitor's pages and their tests load. Needs npm.
 
-They are committed, so that nobody needs npm to run the service and no page loads anything from elsewhere. Each keeps
-its licence beside it; `VENDORED.md` lists versions and digests.
+The files are committed, so that the service runs without npm and no page loads anything from another site. The licence
+of each project is in its folder; `VENDORED.md` lists versions and digests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PATIENCE_S = 120
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An npm package, and which of its files are taken: path in the package -> path in our folder for it."""
+    """An npm package. `files`: path in the package -> path in our folder, for each file that is used."""
 
     name: str
     version: str
@@ -55,7 +55,7 @@ PACKAGES = (
 
 
 def main() -> None:
-    """Fetch everything anew."""
+    """Fetch all packages and write the lists."""
     for folder in dict.fromkeys(package.folder for package in PACKAGES):
         lines = ["# Files of other projects\n", "Fetched by `python -m dev.vendor`; do not edit.\n"]
         for package in PACKAGES:
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def fetch(package: Package) -> list[Path]:
-    """Put a package's files into its folder; where they are."""
+    """Write a package's files into its folder; returns their paths."""
     target = package.folder / package.name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)

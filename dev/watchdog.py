@@ -1,7 +1,7 @@
-"""Kills the process groups of a runner that went away without stopping them, for example by SIGKILL.
+"""Kills the process groups of a runner that ended without stopping them, for example by SIGKILL.
 
-A script of its own (`python watchdog.py <pid of the runner>`), so that it starts in milliseconds. Each line on its
-standard input is `+<group>` or `-<group>`. When the runner is gone, every group that is still on the list is killed.
+It is a script of its own (`python watchdog.py <pid of the runner>`), so that it starts in milliseconds. Each line of
+its standard input is `+<group>` or `-<group>`. When the runner is gone, it kills every group that is still on the list.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import select
 import signal
 import sys
 
-#: seconds between two looks at the runner; the end of the input is seen at once
-LOOK_EVERY_S = 0.5
+#: seconds between two checks of the runner; the end of the input is noticed at once
+CHECK_EVERY_S = 0.5
 
 
 def main(runner: int) -> None:
-    """Watch `runner` until it is gone, then kill what it left behind."""
+    """Watch `runner` until it is gone, then kill the groups that it left behind."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     groups: set[int] = set()
     unread = b""
     while True:
-        # Asked before the input is read: what a runner wrote before it went is read in any case. And asked at all
-        # because a process that the runner forked may hold the other end of the pipe open.
+        # Checked before the input is read, so that the runner's last lines are always read. The end of the input is not
+        # enough: a process that the runner forked may hold the other end of the pipe open.
         is_gone = os.getppid() != runner
-        if select.select([0], [], [], 0 if is_gone else LOOK_EVERY_S)[0]:
+        if select.select([0], [], [], 0 if is_gone else CHECK_EVERY_S)[0]:
             read = os.read(0, 65536)
             if not read:
                 break

@@ -1,4 +1,4 @@
-"""What the facade may ask about processes, without knowing the engine."""
+"""The registered processes and the checks of their variables, for the facade, which does not import the bridge."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from tasks.processes import registry
 
 __all__ = ["MAX_NAME", "RESERVED_VARIABLE", "ProcessDefinition", "all_processes", "check_variables", "find_process"]
 
-#: longest name of a variable; the engine's column holds 255 characters
+#: longest name of a variable, in characters; the engine's column holds 255
 MAX_NAME = 200
 #: the variable that no client may set
 RESERVED_VARIABLE = CONTEXT_VARIABLE
 
 
 def find_process(key: str) -> ProcessDefinition | None:
-    """The process with this key."""
+    """The process with this key; None if there is none."""
     return registry.processes.get(key)
 
 
 def all_processes() -> list[ProcessDefinition]:
-    """Every registered process, by key."""
+    """All registered processes, sorted by key."""
     return sorted(registry, key=lambda process: process.key)
 
 
 def check_variables(process: ProcessDefinition, variables: dict[str, Any]) -> None:
-    """Check the variables of a start against the process's own schema and against what the engine can carry.
+    """Check the variables of a start: by the process's own schema, and whether the engine can store them.
 
     Raises:
-        ValidationError: names each variable at fault.
+        ValidationError: has a message for each invalid variable.
     """
     check_carried(variables)
     if process.start_schema is not None:
@@ -42,13 +42,13 @@ def check_variables(process: ProcessDefinition, variables: dict[str, Any]) -> No
 
 
 def check_carried(variables: dict[str, Any]) -> None:
-    """Check variables against what the engine can carry, and that none is the service's own.
+    """Check that the engine can store the variables, and that none has the name of the service's own.
 
     Raises:
-        ValidationError: names a variable at fault.
+        ValidationError: has a message for an invalid variable.
     """
     if CONTEXT_VARIABLE in variables:
-        raise ValidationError({CONTEXT_VARIABLE: ["Reserved: set by the service itself."]})
+        raise ValidationError({CONTEXT_VARIABLE: ["Reserved: the service sets this variable itself."]})
     for name, value in variables.items():
         if not 0 < len(name) <= MAX_NAME:
             raise ValidationError({name: [f"A name must have 1 to {MAX_NAME} characters."]})

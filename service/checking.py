@@ -9,5 +9,5 @@ __all__ = ["Finding", "check_all"]
 
 
 def check_all() -> list[Finding]:
-    """What diagrams and code do not agree about, those that the diagrams excuse too; asks nobody but the files."""
+    """All differences between diagrams and code, also those that a diagram excuses. Reads only files."""
     return check(registry)

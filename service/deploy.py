@@ -12,10 +12,14 @@ from tasks.runtime import runtime
 
 
 def deploy_all() -> dict[str, list[str]]:
-    """Process key -> ids of definitions that are new; empty for what the engine had already.
+    """Deploy all processes.
+
+    Returns:
+        Process key -> ids of the new definitions; no ids if the engine had the diagram already.
 
     Raises:
-        DeployError: names the process whose file is wrong, and nothing is deployed, or was refused.
+        DeployError: a file is invalid, and nothing was deployed; or the engine refused a file. The message names the
+            process or the file.
     """
     done: dict[str, list[str]] = {}
     for process in registry:
@@ -31,7 +35,14 @@ def deploy_all() -> dict[str, list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One process at the engine: its newest version, 0 for none, and whether the file here has `changed` since."""
+    """A process in the engine.
+
+    Attributes:
+        key: its key.
+        version: its newest version; 0 if it is not deployed.
+        running: its running instances, of all versions.
+        changed: the file of this installation differs from the newest version.
+    """
 
     key: str
     version: int
@@ -40,16 +51,16 @@ class Deployed:
 
 
 def definitions() -> list[Deployed]:
-    """Every process of this installation, by key: its newest version, and its running instances of all versions.
+    """All processes of this installation as the engine has them, sorted by key.
 
     Raises:
-        DeployError: the engine does not answer, or a file cannot be read.
+        DeployError: the engine is unavailable, or a file cannot be read.
     """
     processes = sorted(registry, key=lambda process: process.key)
     for process in processes:
         _require_file(process)
     try:
-        return [_look(process) for process in processes]
+        return [_deployed(process) for process in processes]
     except (BridgeError, OSError) as error:
         raise DeployError(str(error)) from error
 
@@ -61,13 +72,13 @@ def _require_file(process: ProcessDefinition) -> None:
         raise DeployError(f"{process.bpmn_path}: {error}") from error
 
 
-def _look(process: ProcessDefinition) -> Deployed:
+def _deployed(process: ProcessDefinition) -> Deployed:
     session = runtime().engine.session
     found = session.get("/process-definition", key=process.key, latestVersion="true", withoutTenantId="true")
     running = session.get("/process-instance/count", processDefinitionKey=process.key)["count"]
     if not found:
         return Deployed(process.key, 0, running, changed=True)
     xml = runtime().engine.definition_xml(found[0]["id"])
-    # The engine keeps a file as it came, but for how lines end.
+    # The engine keeps a file unchanged, except for its line ends.
     changed = xml.splitlines() != process.bpmn_path.read_text("utf-8").splitlines()
     return Deployed(process.key, found[0]["version"], running, changed)

@@ -1,4 +1,4 @@
-"""Whether the engine has what the code at hand needs: its diagrams, and no tasks that nobody here handles."""
+"""Checks of what the engine contains: the diagrams of this installation, and no tasks without a handler here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from camunda_bridge.errors import DefinitionError
 from camunda_bridge.history_level import history_level
 from tasks.processes import registry
 
-#: seconds for which a look at the deployed diagrams is trusted, and one at the waiting tasks
+#: seconds for which a check of the deployed diagrams stays valid
 DEPLOYED_LIFETIME_S = 30.0
+#: seconds for which a count of the waiting tasks stays valid
 WAITING_LIFETIME_S = 5.0
-#: the same for the look at what history keeps
+#: seconds for which a check of the history level stays valid
 HISTORY_LIFETIME_S = 30.0
-#: topics that are looked into, at most
+#: most topics whose tasks are counted
 MAX_TOPICS = 20
 
 T = TypeVar("T")
@@ -26,23 +27,23 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Kept(Generic[T]):
-    """A value that is looked up again when it is `lifetime_s` seconds old; what fails is tried again at once."""
+    """A value that is read again when it is `lifetime_s` seconds old. After a failure the next call reads again."""
 
     lifetime_s: float
     _value: T | None = None
     _until: float = float("-inf")
 
-    def get(self, look: Callable[[], T]) -> T:
-        """The value, looked up if it is too old."""
+    def get(self, read: Callable[[], T]) -> T:
+        """The value; `read` gets it if it is too old."""
         if self._value is None or time.monotonic() > self._until:
-            self._value = look()
+            self._value = read()
             self._until = time.monotonic() + self.lifetime_s
         return self._value
 
 
 @dataclass(frozen=True, slots=True)
 class Deployments:
-    """Keys of processes that the engine does not have; versions of those whose diagram is not the file here."""
+    """Keys of processes that the engine lacks, and versions of processes whose diagram differs from the file here."""
 
     missing: list[str]
     different: dict[str, int]
@@ -50,7 +51,7 @@ class Deployments:
 
 @dataclass(slots=True)
 class EngineContents:
-    """Looks at what the engine holds, seldom: nothing of it changes within a second."""
+    """Reads what the engine contains, and keeps each answer for some seconds: none of it changes within a second."""
 
     engine: Callable[[], Engine]
     _deployments: Kept[Deployments] = field(default_factory=lambda: Kept(DEPLOYED_LIFETIME_S))
@@ -61,38 +62,38 @@ class EngineContents:
     _same: dict[str, bool] = field(default_factory=dict)
 
     def deployments(self) -> Deployments:
-        """Which diagrams are not there, or differ.
+        """The diagrams that are missing in the engine or differ from the files here.
 
         Raises:
-            BridgeError: the engine cannot tell.
+            BridgeError: the engine gives no answer.
         """
-        return self._deployments.get(self._look_at_deployments)
+        return self._deployments.get(self._read_deployments)
 
     def waiting(self) -> dict[str, int]:
-        """Topics without a handler here whose tasks wait in the engine, and how many; of the processes here alone.
+        """Topics without a handler here, and how many of their tasks wait; only topics of the processes here.
 
         Raises:
-            BridgeError: the engine cannot tell.
+            BridgeError: the engine gives no answer.
         """
-        return self._waiting.get(self._look_at_waiting)
+        return self._waiting.get(self._count_waiting)
 
     def history_level(self, newest_attempt: Callable[[], tuple[str, str] | None]) -> str | None:
-        """The engine's history level, by what it keeps of the attempt that began last; None when that cannot be told.
+        """The engine's history level, by what it keeps of the attempt that began last; None if that shows no level.
 
         Raises:
-            BridgeError: the engine cannot tell.
+            BridgeError: the engine gives no answer.
         """
 
-        def look() -> str:
+        def read() -> str:
             newest = newest_attempt()
             found = None if newest is None else history_level(self.engine(), *newest)
-            # What was found out once holds until another level shows.
+            # A level that was found once stays valid until another one is found.
             return found or self._level
 
-        self._level = self._history.get(look)
+        self._level = self._history.get(read)
         return self._level or None
 
-    def _look_at_deployments(self) -> Deployments:
+    def _read_deployments(self) -> Deployments:
         processes = {process.key: process for process in registry}
         if not processes:
             return Deployments([], {})
@@ -107,11 +108,11 @@ class EngineContents:
     def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
         if definition_id not in self._same:
             xml: str = self.engine().session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
-            # The engine keeps a file as it came, but for how lines end.
+            # The engine keeps a file unchanged, except for its line ends.
             self._same[definition_id] = xml.splitlines() == process.bpmn_path.read_text("utf-8").splitlines()
         return self._same[definition_id]
 
-    def _look_at_waiting(self) -> dict[str, int]:
+    def _count_waiting(self) -> dict[str, int]:
         names = self.engine().session.get(
             "/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true"
         )
@@ -124,7 +125,7 @@ class EngineContents:
         }
 
     def _is_ours(self, topic: str) -> bool:
-        """An engine may serve others too; their topics are none of our business."""
+        """True if a task of the topic is of a process here: other systems may use the engine with their own topics."""
         if any(topic in topics for topics in _unhandled().values()):
             return True
         tasks = self.engine().session.get("/external-task", topicName=topic, notLocked="true", maxResults=1)

@@ -1,4 +1,4 @@
-"""All that is kept about one process: hand it out, or delete it everywhere (GDPR, articles 15 and 17)."""
+"""Export all data about one process, or delete it everywhere (GDPR, articles 15 and 17)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was deleted. `id` names the event that records it, which says nothing of the process but its kind."""
+    """What was deleted.
+
+    Attributes:
+        id: part of the traceability id of the event that records the erasure. Of the process, that event has only the
+            key.
+        events: deleted rows of the event log.
+        webhooks: deleted deliveries.
+        instances: process instances whose history was deleted.
+    """
 
     id: str
     events: int
@@ -35,7 +43,7 @@ class Erasure:
 
 
 def export(row: ProcessRow) -> dict[str, Any]:
-    """Everything about a process, as it is kept.
+    """All data about a process, as they are stored.
 
     Raises:
         OperationUnavailable: the engine's history cannot be read.
@@ -61,20 +69,24 @@ def export(row: ProcessRow) -> dict[str, Any]:
 
 
 def erase(row: ProcessRow, *, actor: str) -> Erasure:
-    """Delete everything about an ended process: the engine's history, Redis, then its rows. Again after a fault.
+    """Delete all data about an ended process: the engine's history, then its result in Redis, then its rows.
+
+    After an error, call it again: it deletes what is left.
 
     Raises:
-        ProcessStillRunning: nothing was deleted.
+        ProcessStillRunning: the process has not ended. Nothing was deleted, unless it changed during the call.
         OperationUnavailable: the engine's history cannot be deleted now; no row was deleted.
         DatabaseUnavailable: some rows may be left.
     """
     if row.status == PENDING or row.incident_id is not None or row.engine_open:
-        raise ProcessStillRunning(f"the process is {row.status}" + (", on an incident" if row.incident_id else ""))
+        raise ProcessStillRunning(
+            f"the process is {row.status}" + (" and has an open incident" if row.incident_id else "")
+        )
     instances = _erase_history(row)
     try:
         app.backend.forget(str(row.id))
     except BROKER_ERRORS as error:
-        log.warning("result of an erased process is left to expire: %s", error)
+        log.warning("result of an erased process not deleted from Redis, it expires there: %s", error)
     crash_point("erase: history deleted, rows not deleted")
     erasure = str(uuid.uuid4())
     events = 0
@@ -89,7 +101,7 @@ def erase(row: ProcessRow, *, actor: str) -> Erasure:
         )
         erased = PersonalData(runtime().database).erase(row.id, row.correlation_id, record)
         if erased is None:
-            raise ProcessStillRunning("the process changed meanwhile")
+            raise ProcessStillRunning("the process changed during the call")
         events += erased.events
         if not erased.left:
             return Erasure(erasure, events, erased.webhooks, instances)
@@ -100,14 +112,14 @@ def _erase_history(row: ProcessRow) -> int:
         instances = _instances(row)
         if any(instance["state"] in ("ACTIVE", "SUSPENDED") for instance in instances):
             raise ProcessStillRunning("its instance has not ended")
-        # The root last: a fault in between leaves a way to the others.
+        # The root last: after an error in between, the other instances can still be found through it.
         return sum(runtime().engine.delete_history(instance["id"]) for instance in reversed(instances))
     except BridgeError as error:
         raise OperationUnavailable(str(error)) from error
 
 
 def _instances(row: ProcessRow) -> list[dict[str, Any]]:
-    """What history knows of the process's instance and of those that it called, the root first."""
+    """The engine's history of the process's instance and of the instances that it called, the root first."""
     instance_id = with_instance(row).process_instance_id
     if instance_id is None:
         return []

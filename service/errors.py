@@ -1,4 +1,4 @@
-"""What a use case raises."""
+"""The exceptions of the use cases."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class ServiceError(CeleryCamundaError):
 
 
 class OperationUnavailable(ServiceError):
-    """The engine did not answer, or refused the login. The message says what the engine may have done.
+    """The engine did not answer, or refused the login. The message contains what the engine may have done.
 
     The operations on a process raise it; the API answers 503 `engine-away`.
     """
 
 
 class OperationRefused(ServiceError):
-    """The engine refused the operation, in its own words; it would refuse the same again.
+    """The engine refused the operation, and would refuse it again. The message is the engine's own.
 
     The operations on a process raise it; the API answers 409 `engine-refused`.
     """
@@ -41,13 +41,14 @@ class ProcessStillRunning(ServiceError):
 
 
 class PartUnhealthy(ServiceError):
-    """A part of the system is not as it should be.
+    """A part of the system does not work as it should.
 
-    The checks of :mod:`service.health` raise it; `/health/ready` shows the part as away.
+    The checks of :mod:`service.health` raise it; `/health/ready` shows the part as down.
 
     Args:
-        since: since when, in seconds since the epoch; None if that is unknown.
-        facts: what else is known about the part.
+        message: what is wrong.
+        since: time since which it is wrong, in seconds since the epoch; None if that is unknown.
+        facts: further facts about the part.
     """
 
     def __init__(self, message: str, *, since: float | None = None, facts: dict[str, Any] | None = None) -> None:
@@ -57,27 +58,32 @@ class PartUnhealthy(ServiceError):
 
 
 class DeployError(ServiceError):
-    """A BPMN file could not be deployed.
+    """A BPMN file could not be deployed, or the deployed ones cannot be listed.
 
-    :func:`service.deploy.deploy_all` raises it; `flask process deploy` prints it and ends with exit code 1.
+    :mod:`service.deploy` raises it; the commands print it and end with exit code 1.
     """
 
 
 class ReplayError(ServiceError):
     """A step cannot be run again.
 
-    :func:`service.replay.replay` raises it; `flask process replay` prints it and ends with exit code 1.
+    :meth:`service.replay.Recorded.find` raises it; `flask process replay` prints it and ends with exit code 1.
     """
 
 
 class ScaffoldError(ServiceError):
-    """A process cannot be written under this name or at this place.
+    """A new process cannot be written with this key or into this package.
 
     :func:`service.scaffold.write_process` raises it; `flask process new` prints it and ends with exit code 1.
     """
 
 
 def as_answer(error: BridgeError, known: str) -> OperationUnavailable | OperationRefused:
-    """The service's error for one of the bridge. `known`: what the engine has done."""
+    """The service's exception for one of the bridge.
+
+    Args:
+        error: the bridge's exception.
+        known: what the engine has done, for the message.
+    """
     refused = isinstance(error, EngineRefused) and error.is_final
     return (OperationRefused if refused else OperationUnavailable)(f"{error}; {known}")

@@ -1,4 +1,4 @@
-"""Which part is away: asked by the facade, answered from here because only the tasks know all parts."""
+"""The readiness checks of all parts of the system, for the facade."""
 
 from __future__ import annotations
 
@@ -30,17 +30,24 @@ from telemetry.logs.redaction import shown_text
 
 log = logging.getLogger(__name__)
 
-#: seconds for which an answer about the parts is trusted
+#: seconds for which the last checks stay valid
 LIFETIME_S = 1.0
 #: longest wait for the engine, in milliseconds
 ENGINE_TIMEOUT_MS = 1_500
-#: longest wait for all parts together, in seconds: a little more than each of them may take by itself
+#: longest wait for all checks together, in seconds: a little more than each of them may take by itself
 DEADLINE_S = 3.0
 
 
 @dataclass(slots=True)
 class Part:
-    """One part: whether it is well, what it said, since when it is not (seconds since the epoch), and more about it."""
+    """The state of one part.
+
+    Attributes:
+        up: whether it works.
+        detail: what is wrong, or more about a part that works.
+        since: time since which it does not work, in seconds since the epoch.
+        facts: further members of the answer.
+    """
 
     up: bool
     detail: str = ""
@@ -49,50 +56,50 @@ class Part:
 
 
 class Health:
-    """Looks at the parts, all at once, and at most once a second, however often it is asked."""
+    """Checks all parts in parallel, at most once a second, however many requests ask for them."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._parts: dict[str, Part] = {}
-        self._looked_at = float("-inf")
-        self._turn = threading.Lock()
+        self._checked_at = float("-inf")
+        self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
-        self._looks: dict[str, Future[Part]] = {}
+        self._running: dict[str, Future[Part]] = {}
         self._probe: Engine | None = None
         self._contents = EngineContents(self._engine_probe)
         self._advised = False
         self._paused: dict[str, str] | None = None
 
     def paused_topics(self) -> dict[str, str] | None:
-        """Topics that ops have paused, and since when; None while the store is away."""
+        """Topics that ops have paused, and since when; None while the database is unavailable."""
         self.parts()
         return self._paused
 
     def parts(self) -> dict[str, Part]:
-        """Every part by name; the last look while another request looks anew."""
-        if time.monotonic() - self._looked_at <= LIFETIME_S:
+        """The state of every part by name; the last one while another request makes the checks."""
+        if time.monotonic() - self._checked_at <= LIFETIME_S:
             return self._parts
-        # The first look is waited for, since there is no other answer.
-        if self._turn.acquire(blocking=not self._parts):
+        # Every request waits for the first checks, because there is no earlier answer.
+        if self._lock.acquire(blocking=not self._parts):
             try:
-                if time.monotonic() - self._looked_at > LIFETIME_S:
-                    self._parts = self._look_at_all()
-                    self._paused = self._look_for_paused() if self._parts["database"].up else None
-                    self._looked_at = time.monotonic()
+                if time.monotonic() - self._checked_at > LIFETIME_S:
+                    self._parts = self._check_all()
+                    self._paused = self._read_paused() if self._parts["database"].up else None
+                    self._checked_at = time.monotonic()
             finally:
-                self._turn.release()
+                self._lock.release()
         return self._parts
 
-    def _look_for_paused(self) -> dict[str, str] | None:
+    def _read_paused(self) -> dict[str, str] | None:
         try:
             found = [state.said for state in topic_states() if state.is_paused]
         except Exception as error:
-            # A schema that was not migrated yet, for example: no reason to answer nothing at all.
+            # For example before a migration: no reason to leave out all the rest of the answer.
             log.warning("paused topics cannot be read: %s", type(error).__name__)
             return None
         return {row.topic: rfc3339(row.paused_at) for row in found if row is not None and row.paused_at is not None}
 
-    def _look_at_all(self) -> dict[str, Part]:
+    def _check_all(self) -> dict[str, Part]:
         checks: dict[str, Callable[[], Part]] = {
             "database": self._database,
             "broker": self._broker,
@@ -101,39 +108,39 @@ class Health:
             "beat": self._beat,
             "history": self._history,
         }
-        parts = self._look_at(checks)
+        parts = self._run(checks)
         if parts["engine"].up:
-            # An engine that is away has neither to be asked nor blamed for this.
-            parts |= self._look_at({"deployments": self._deployments, "topics": self._topics})
+            # While the engine is unavailable, it cannot answer these, and they are not reported as faults.
+            parts |= self._run({"deployments": self._deployments, "topics": self._topics})
         return parts
 
-    def _look_at(self, checks: dict[str, Callable[[], Part]]) -> dict[str, Part]:
+    def _run(self, checks: dict[str, Callable[[], Part]]) -> dict[str, Part]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(8, thread_name_prefix="health")
         for name, check in checks.items():
-            # One that still hangs is not started again. Its lines are those of the request that had it begun.
-            if name not in self._looks:
-                self._looks[name] = self._threads.submit(copy_context().run, self._look, name, check)
-        wait([self._looks[name] for name in checks], timeout=DEADLINE_S)
+            # A check that still hangs is not started again. Its log lines have the ids of the request that started it.
+            if name not in self._running:
+                self._running[name] = self._threads.submit(copy_context().run, self._checked, name, check)
+        wait([self._running[name] for name in checks], timeout=DEADLINE_S)
         return {name: self._answer_of(name) for name in checks}
 
     def _answer_of(self, name: str) -> Part:
-        if self._looks[name].done():
-            return self._looks.pop(name).result()
+        if self._running[name].done():
+            return self._running.pop(name).result()
         return Part(False, f"no answer within {DEADLINE_S:.0f} s", self._since(name))
 
-    def _look(self, name: str, check: Callable[[], Part]) -> Part:
+    def _checked(self, name: str, check: Callable[[], Part]) -> Part:
         try:
             return check()
-        except PartUnhealthy as away:
-            return Part(False, str(away), away.since or self._since(name), away.facts)
+        except PartUnhealthy as error:
+            return Part(False, str(error), error.since or self._since(name), error.facts)
         except (DatabaseUnavailable, BridgeError, redis.RedisError) as error:
             return Part(False, shown_text(str(error)), self._since(name))
         except Exception as error:
-            # A refused login, for example; its text may hold what is not for everybody.
+            # For example a refused login. The answer has no text: it may contain what callers must not see.
             before = self._parts.get(name)
             if before is None or before.up:
-                log.exception("%s cannot be looked at", name)
+                log.exception("check of %s failed", name)
             return Part(False, type(error).__name__, self._since(name))
 
     def _since(self, name: str) -> float:
@@ -147,7 +154,7 @@ class Health:
         if advice and not self._advised:
             log.warning("database: %s", advice)
         self._advised = bool(advice)
-        # Not where it is: that is nobody's business who may ask for this.
+        # Without the address: callers of the health check must not see it.
         kind = str(database.url.get_backend_name()) + (f" through {database.driver.name}" if database.driver else "")
         return Part(True, f"{kind}; {advice}" if advice else kind)
 
@@ -187,7 +194,7 @@ class Health:
         since = log_missing_since(self.runtime.redis)
         if since is not None:
             raise PartUnhealthy(
-                "the engine keeps no log of completed steps, so what became of one cannot always be told: "
+                "the engine keeps no log of completed steps, so after a crash the outcome of a step may stay unknown: "
                 "its history level must be FULL",
                 since=since,
             )
@@ -198,8 +205,10 @@ class Health:
         facts = {"missing": found.missing, "different": found.different}
         if found.missing:
             raise PartUnhealthy("not deployed: " + ", ".join(found.missing), facts=facts)
-        # Instances of any version go on, so this is news and no fault.
-        texts = [f"{key}: version {version} is not the file here" for key, version in sorted(found.different.items())]
+        # Instances of any version go on, so this is reported and no fault.
+        texts = [
+            f"{key}: version {version} differs from the file here" for key, version in sorted(found.different.items())
+        ]
         return Part(True, "; ".join(texts), facts=facts)
 
     def _topics(self) -> Part:
@@ -207,10 +216,10 @@ class Health:
         facts = {"waiting": waiting}
         if waiting:
             texts = ", ".join(f"{topic} ({count})" for topic, count in waiting.items())
-            raise PartUnhealthy(f"tasks wait for handlers that are not here: {texts}", facts=facts)
+            raise PartUnhealthy(f"tasks wait for topics without a handler here: {texts}", facts=facts)
         return Part(True, facts=facts)
 
 
 def moment(seconds: float) -> str:
-    """Seconds since the epoch, as an answer shows them."""
+    """The text of a time in answers. `seconds`: since the epoch."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC))

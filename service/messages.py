@@ -1,4 +1,4 @@
-"""Deliver a message to a process that waits for it, for the facade."""
+"""Deliver a BPMN message to a process that waits for it, for the facade."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from telemetry.crash_points import crash_point
 
 
 def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], *, actor: str) -> bool:
-    """Deliver a message with variables to the instance of `row`, and have its next steps run at once.
+    """Deliver a message with variables to the instance of `row`, and follow it at once.
 
-    False when nothing in the instance waits for it, or more than one place does. Processes that it called are
-    instances of their own, and are not asked. A message that was delivered counts as delivered even if the event that
-    says so cannot be written.
+    Only this instance can get the message: processes that it called have instances of their own. A message that the
+    engine accepted counts as delivered even if its event cannot be written.
+
+    Returns:
+        True if it was delivered; False if not exactly one element of the instance waits for it.
 
     Raises:
-        OperationUnavailable: the engine is away or refuses us; away in the midst of the call, it may have the message.
-        OperationRefused: what the process does with the message fails in the engine, which has rolled it back.
+        OperationUnavailable: the engine is unavailable or refuses the login. If it became unavailable during the call,
+            it may have accepted the message.
+        OperationRefused: the engine failed to go on with the process, and rolled the delivery back.
         ProcessNotStarted: the process has no instance yet.
     """
     try:
@@ -36,7 +39,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
             return False
     except BridgeError as error:
         maybe_done = isinstance(error, EngineUnavailable) and error.maybe_done
-        known = "the process may have the message" if maybe_done else "the message was not delivered"
+        known = "the process may have received the message" if maybe_done else "the message was not delivered"
         raise as_answer(error, known) from error
     crash_point("message: correlated, not followed")
     follow_at_once(row, instance_id)

@@ -1,4 +1,4 @@
-"""End processes from outside, for the facade: settle the row, then let the instance be deleted."""
+"""Cancel or complete a process for ops: settle the row, then have the instance deleted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,23 @@ log = logging.getLogger(__name__)
 
 
 def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -> bool:
-    """End a row as `actor` wants it, by the call `step_name`; False when it had ended before.
+    """End a process as ops asked, unless it has ended before.
 
-    It has, too, when the engine has accepted the outcome of a response step that is not written into the row yet. Its
-    instance, if one runs, is deleted by a task, so that no caller waits for the engine.
+    A process has also ended if the engine has accepted the outcome of a response step that is not in the row yet. A
+    task deletes the instance if it still runs, so the caller does not wait for the engine.
+
+    Args:
+        row: the process.
+        ending: the end.
+        actor: the name of the caller, for the event.
+        step_name: the name of the call, for the event.
+
+    Returns:
+        True if this call ended it; False if it had ended before.
 
     Raises:
-        OperationUnavailable: the process has such an outcome, and only the engine knows whether it was accepted.
-            Nothing was changed.
+        OperationUnavailable: a response step has written an outcome, and the engine gives no answer whether it accepted
+            it. Nothing was changed.
     """
     if row.status != PENDING and row.status == ending.status and row.incident_id is None:
         return False
@@ -33,7 +42,7 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
             return False
     except BridgeError as error:
         raise OperationUnavailable(
-            f"{error}; whether the process has ended is not known; nothing was changed"
+            f"{error}; it is unknown whether the process has ended; nothing was changed"
         ) from error
     event = ops_event(
         row,
@@ -48,5 +57,5 @@ def end_by_ops(row: ProcessRow, ending: Ending, *, actor: str, step_name: str) -
         try:
             send_close(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
         except BrokerUnavailable as error:
-            log.info("instance of %s left to reconcile: %s", row.correlation_id, error)
+            log.info("deletion of the instance of %s not enqueued, reconcile deletes it: %s", row.correlation_id, error)
     return won

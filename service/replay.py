@@ -1,4 +1,4 @@
-"""Run one recorded step again, with the input of its event and the code at hand, and compare what comes of it."""
+"""Run one recorded step again, with the input of its event and the present code, and compare the outcomes."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ from telemetry.logs.redaction import REDACTED, shown, shown_error, shown_text
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A step's event, and the step that the code at hand has for it."""
+    """The event of an attempt, and the step of the present code."""
 
     event: EventRow
     step: StepDefinition
 
     @classmethod
     def find(cls, execution_id: UUID) -> Recorded:
-        """Read an event; nothing is written.
+        """Read an event and find its step. Writes nothing.
 
         Raises:
-            ReplayError: there is no such event, it is no attempt of a step, no step of that name is here, or the
-                database has not the schema of this version.
-            DatabaseUnavailable: the store cannot be reached.
+            ReplayError: there is no such event, it is no attempt of a step, this installation has no step of that name,
+                or the database does not have the schema of this version.
+            DatabaseUnavailable: the database is unavailable.
         """
         try:
             event = runtime().events.by_execution_id(execution_id)
         except DBAPIError as error:
             said = str(error.orig).splitlines()[0]
-            raise ReplayError(f"the store cannot be read: {said}; is it migrated? (python -m store.migrate)") from error
+            raise ReplayError(
+                f"the store cannot be read: {said}; migrate it with python -m store.migrate if you have not"
+            ) from error
         if event is None:
-            raise ReplayError(f"no event has the execution id {execution_id}")
+            raise ReplayError(f"no event has the execution id {execution_id}; take one of the event log")
         if event.external_task_id is None:
-            raise ReplayError(f"event {execution_id} is {event.step_name!r} of ops, and no step")
+            raise ReplayError(f"event {execution_id} is the act {event.step_name!r} of ops, not an attempt of a step")
         found = [
             step
             for process in registry
@@ -54,20 +56,24 @@ class Recorded:
             if (step.name, step.process_name) == (event.step_name, event.process_name)
         ]
         if len(found) != 1:
-            raise ReplayError(f"{len(found)} steps here are called {event.step_name!r} of {event.process_name!r}")
+            raise ReplayError(
+                f"exactly one step must have the name {event.step_name!r} in {event.process_name!r}, not {len(found)}"
+            )
         return cls(event, found[0])
 
     @property
     def redacted(self) -> list[str]:
-        """The fields of the recorded input that the handler gets as `[redacted]`, because their event has no more."""
+        """Paths of the fields of the recorded input whose value is `[redacted]`: the handler gets that text instead."""
         return list(_redacted_paths(self.event.business_action_request or {}))
 
     def run(self) -> list[str]:
-        """Run the handler; a unified diff of the recorded outcome and the new one, empty where they are the same.
+        """Run the handler, and compare its outcome with the recorded one.
 
-        Neither engine nor database is told. What the handler does outside happens.
+        Nothing is reported to the engine or written to the database, but the outside effects of the handler happen. A
+        handler fails if it reads what the event does not have, such as the content of a file.
 
-        A handler that reads what the event does not have, such as the content of a file, fails.
+        Returns:
+            The lines of a unified diff; empty if the outcomes are equal.
         """
         event = self.event
         types = (event.metadata or {}).get("inputTypes", {})
@@ -94,7 +100,7 @@ def _recorded(event: EventRow) -> dict[str, Any]:
 
 
 def _new(outcome: Outcome, values: Mapping[str, Any]) -> dict[str, Any]:
-    """As an event would show it."""
+    """The outcome in the form of an event."""
     if isinstance(outcome, Completed):
         return {"outcome": "completed", "response": shown(outcome.document)}
     if isinstance(outcome, BusinessError):

@@ -1,4 +1,4 @@
-"""Retry a process that stands still on an incident, for the facade."""
+"""Retry a process with an open incident, for the facade."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ log = logging.getLogger(__name__)
 
 #: attempts that a retry allows
 RETRIES = 1
-#: seconds for which what the engine has taken is tried to be written down, while the caller waits
+#: seconds for which a change that the engine has accepted is tried to be written, while the caller waits
 WRITE_S = 2.0
 
 
 def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
-    """Give what the process stands on another attempt, and make its row `pending` again.
+    """Retry the open incidents of a process, each with one more attempt, and make its row `pending` again.
 
-    False when it stands on nothing. Of several calls at once for one incident one retries it, and all are True.
+    Of several calls at once for one incident, one retries it and all return True.
+
+    Returns:
+        False if the process has no open incident.
 
     Raises:
-        OperationUnavailable: the engine is away or refuses us, perhaps after a part of the incidents. Calling again is
-            safe: it goes on with those that are left.
-        OperationRefused: the engine refuses to try the first of them again.
+        OperationUnavailable: the engine is unavailable or refuses the login, perhaps after some of the incidents were
+            retried. It is safe to call again: the next call retries the others.
+        OperationRefused: the engine refuses to retry the first incident.
         DatabaseUnavailable: nothing was changed.
     """
     if row.incident_id is not None:
@@ -44,15 +47,15 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         except BridgeError as error:
             raise OperationUnavailable(f"{error}; nothing was changed") from error
     if not row.process_instance_id:
-        # Not at the engine yet. An empty filter would find the incidents of every instance.
+        # The process has no instance yet. With an empty filter the engine would list the incidents of all instances.
         return False
     with incident_lock(row.id):
         found = runtime().processes.by_id(row.id) or row
         if row.incident_id is not None and found.incident_id != row.incident_id:
-            # Another call was first: the incident that this one is about is being tried again, or was.
+            # Another call came first: it has retried the incident of this call.
             return found.status in (PENDING, OK) or found.incident_id is not None
         if found.status != PENDING and found.incident_id is None:
-            # It was ended meanwhile. What its instance stands on is nobody's business any more.
+            # The process was ended before this call got the lock: the incidents of its instance do not matter any more.
             return False
         return _retry_all(found, row.process_instance_id, actor)
 
@@ -65,29 +68,29 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
     retried, fault = _retry_each(incidents)
     if fault is not None and not retried:
         maybe_done = isinstance(fault, EngineUnavailable) and fault.maybe_done
-        known = "an incident may be tried again already" if maybe_done else "nothing was changed"
+        known = "an incident may have been retried already" if maybe_done else "nothing was changed"
         raise as_answer(fault, f"{known}; call again") from fault
-    # A row that stands on what the engine has no longer (retried in Cockpit, or by a call whose answer was lost) is
-    # being tried again too.
+    # If the row has an incident that the engine has no longer, it was retried in Cockpit, or by a call whose answer was
+    # lost: then the row is reopened too.
     if not retried and (incidents or row.incident_id is None):
         return False
     event = ops_event(
         row,
         actor=actor,
         step_name="retry",
-        result="the incident is tried again"
+        result="the incident was retried"
         if fault is None
-        else f"{len(retried)} of {len(incidents)} incidents are tried again",
+        else f"{len(retried)} of {len(incidents)} incidents were retried",
         metadata={"incidentId": row.incident_id, "error": row.error, "incidents": retried},
     )
     if fault is not None:
-        # The row stands on the others still.
+        # The other incidents are still open, so the row stays `error`.
         write_down(lambda: record_ops(event), f"retry of {row.correlation_id}")
         follow_at_once(row, instance_id)
         raise OperationUnavailable(f"{event.result}, then: {fault}; call again for the others") from fault
     crash_point("retry: engine has the retries, row not reopened")
-    # After the engine: if the step has ended well meanwhile, the row is `ok` and stays so. If it is never written, the
-    # row says `error` until the process ends.
+    # After the engine: if the step has ended well in between, the row is `ok` and stays so. If this is never written,
+    # the row stays `error` until the process ends.
     write_down(lambda: reopen(row, event), f"retry of {row.correlation_id}")
     crash_point("retry: row reopened, not followed")
     follow_at_once(row, instance_id)
@@ -95,15 +98,15 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
 
 
 def write_down(work: Callable[[], object], what: str) -> None:
-    """Write what the engine has taken already; a database that stays away does not make it undone."""
+    """Write a change that the engine has accepted. If the database stays unavailable, the change counts as done."""
     try:
         retrying(work, for_s=WRITE_S)
     except DatabaseUnavailable as error:
-        log.error("%s is done in the engine and not written down: %s", what, error)
+        log.error("%s not written to the database, although it is done in the engine: %s", what, error)
 
 
 def follow_at_once(row: ProcessRow, instance_id: str) -> None:
-    """Have what ops set going in an instance run without waiting for a poll, which finds it if the broker is away."""
+    """Follow an instance that ops have set going. If the broker is unavailable, the poll finds its next steps."""
     try:
         send_follow(
             instance_id,
@@ -114,11 +117,11 @@ def follow_at_once(row: ProcessRow, instance_id: str) -> None:
             traceparent=tracing.traceparent(),
         )
     except BrokerUnavailable as error:
-        log.info("next steps of %s left to the poll: %s", row.correlation_id, error)
+        log.info("follow of %s not enqueued, the poll finds its next steps: %s", row.correlation_id, error)
 
 
 def _retry_each(incident_ids: list[str]) -> tuple[list[str], BridgeError | None]:
-    """Those that may be tried again, and the error that came before all were through."""
+    """Retry incidents in turn. Returns those that were retried, and the error that ended the loop early."""
     retried: list[str] = []
     for incident_id in incident_ids:
         try:
@@ -130,12 +133,12 @@ def _retry_each(incident_ids: list[str]) -> tuple[list[str], BridgeError | None]
 
 
 def _retry(incident_id: str) -> bool:
-    """True when this incident's task or job may be tried again."""
+    """Set the retries of an incident's task or job; False if it has neither or is resolved already."""
     engine = runtime().engine
     try:
         incident = engine.incident(incident_id)
         if incident["configuration"] is None and incident["rootCauseIncidentId"] != incident_id:
-            # Shown at the caller; the task is in the process that it called.
+            # The incident of a caller: its cause is the incident in the process that it called.
             incident = engine.incident(incident["rootCauseIncidentId"])
         if incident["incidentType"] == "failedExternalTask":
             engine.set_task_retries(incident["configuration"], RETRIES)
@@ -144,6 +147,6 @@ def _retry(incident_id: str) -> bool:
         else:
             return False
     except NotFound:
-        # resolved by somebody else between two calls
+        # somebody else has resolved it between two requests
         return False
     return True

@@ -1,4 +1,4 @@
-"""Write the folder of a new process: a diagram, its schemas, its steps, and tests that pass."""
+"""Write the folder of a new process: a diagram, schemas, steps, and tests that pass."""
 
 from __future__ import annotations
 
@@ -15,37 +15,46 @@ from string import Template
 from service.errors import ScaffoldError
 
 TEMPLATES = Path(__file__).with_name("templates")
-#: what a key looks like: it is also the name of a queue, of topics and, with underscores, of a Python package
+#: a valid key; it is also part of the names of a queue and of topics and, with underscores, a Python package
 KEY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+#: longest key, in characters
 MAX_KEY = 60
 
 
 def write_process(key: str, package: str, taken: Collection[str]) -> Path:
-    """Write the process `key` into a sub-package of `package`; its folder, which is there as a whole or not at all.
+    """Write the process `key` into a sub-package of `package`: the whole folder or nothing.
+
+    Args:
+        key: the key of the process.
+        package: the package that gets the folder.
+        taken: keys of the processes that exist.
+
+    Returns:
+        The folder.
 
     Raises:
-        ScaffoldError: the key cannot be used or is `taken`, the package is none, the folder is there already or cannot
-            be written.
+        ScaffoldError: the key is invalid or taken, the package does not exist, or the folder exists or cannot be
+            written.
     """
     if not KEY.match(key) or len(key) > MAX_KEY:
         raise ScaffoldError(
-            f"{key!r} cannot be the key of a process: small letters, digits and single hyphens, a letter first, "
+            f"{key!r} cannot be the key of a process: use small letters, digits and single hyphens, a letter first, "
             f"at most {MAX_KEY} characters; for example order-fulfilment"
         )
     name = key.replace("-", "_")
     if keyword.iskeyword(name):
-        raise ScaffoldError(f"{key!r} cannot be the key of a process: {name} is a word of Python's own")
+        raise ScaffoldError(f"{key!r} cannot be the key of a process: {name} is a keyword of Python; use another key")
     if key in taken:
-        raise ScaffoldError(f"there is a process {key!r} already")
+        raise ScaffoldError(f"there is a process {key!r} already; use another key")
     parent = _folder_of(package)
     folder = parent / name
     for there in (folder, parent / f"{name}.py"):
-        # A module of this name would be hidden by the package.
+        # The new package would hide a module of this name.
         if there.exists() or there.is_symlink():
-            raise ScaffoldError(f"{there} is there already; nothing was written")
+            raise ScaffoldError(f"{there} exists already; nothing was written")
     title = key.replace("-", " ").capitalize()
     words = {"key": key, "name": name, "title": title, "package": package}
-    # Hidden, so that nobody imports it before it is whole.
+    # With a dot, so that no program imports it before it is complete.
     try:
         draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
     except OSError as error:
@@ -56,7 +65,7 @@ def write_process(key: str, package: str, taken: Collection[str]) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(Template(template.read_text()).substitute(words))
         draft.chmod(0o777 & ~_umask())
-        # Renaming onto a folder that came meanwhile fails, unless that is empty.
+        # If the folder was created in between, renaming fails, unless that folder is empty.
         draft.rename(folder)
     except OSError as error:
         raise ScaffoldError(f"{folder} cannot be written: {error}") from error
@@ -69,10 +78,10 @@ def _folder_of(package: str) -> Path:
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
-        # A package around it is missing, or it is no name of one.
+        # A package around it is missing, or the name is invalid.
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise ScaffoldError(f"{package!r} is no package")
+        raise ScaffoldError(f"{package!r} is no package; name an importable one, such as processes")
     return Path(next(iter(spec.submodule_search_locations)))
 
 

@@ -1,4 +1,4 @@
-"""Pause, resume and limit topics, for the facade: the store first, then whoever fetches is told."""
+"""Pause, resume and limit topics, for the facade: a change is written to the store, then published in Redis."""
 
 from __future__ import annotations
 
@@ -18,70 +18,70 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TopicView:
-    """A topic, and how many of its tasks are locked or run: None where nobody counts them, or Redis is away."""
+    """A topic, and how many of its tasks are locked or run: None without a limit, or while Redis is unavailable."""
 
     state: TopicState
     in_flight: int | None
 
 
 def views() -> list[TopicView]:
-    """Every topic, by name; a limit's use is counted, for the limited ones.
+    """All topics, sorted by name.
 
     Raises:
-        DatabaseUnavailable: the store cannot be asked.
+        DatabaseUnavailable: the database is unavailable.
     """
     return [TopicView(state, _in_flight(state)) for state in topic_states()]
 
 
 def view(topic: str) -> TopicView | None:
-    """One topic; None when nobody handles it and ops never said anything about it.
+    """One topic; None if it has no handler here and no pause or limit of ops.
 
     Raises:
-        DatabaseUnavailable: the store cannot be asked.
+        DatabaseUnavailable: the database is unavailable.
     """
     return next((TopicView(state, _in_flight(state)) for state in topic_states() if state.topic == topic), None)
 
 
 def pause(topic: str, reason: str | None, *, actor: str) -> None:
-    """Stop fetching a topic; steps that are locked already end. A topic that is paused stays as it is.
+    """Stop fetching a topic; locked steps end normally. A topic that is paused already keeps its first pause.
 
     Raises:
         DatabaseUnavailable: nothing was changed.
     """
     event = _event(topic, "pause", "the topic was paused", actor, {"reason": reason})
     if runtime().topics.pause(topic, reason, event):
-        _tell()
+        _publish()
 
 
 def resume(topic: str, *, actor: str) -> None:
-    """Fetch a topic again.
+    """Fetch a paused topic again.
 
     Raises:
         DatabaseUnavailable: nothing was changed.
     """
     if runtime().topics.resume(topic, _event(topic, "resume", "the topic was resumed", actor, {})):
-        _tell()
+        _publish()
 
 
 def limit(topic: str, changes: dict[str, Any], *, actor: str) -> None:
-    """Change the limits that `changes` names (`max_concurrency`, `rate`): None for what the code declares.
+    """Change the limits in `changes` (`max_concurrency`, `rate`). None sets a limit back to what the code declares.
 
     Raises:
         DatabaseUnavailable: nothing was changed.
     """
     runtime().topics.limit(topic, changes, _event(topic, "limit", "the topic's limits were changed", actor, changes))
-    _tell()
+    _publish()
 
 
-def _tell() -> None:
+def _publish() -> None:
     try:
         refresh()
     except DatabaseUnavailable as error:
-        log.info("change of a topic is told by the next poll: %s", error)
+        log.info("change of a topic not published, the next poll publishes it: %s", error)
 
 
 def _event(topic: str, step_name: str, result: str, actor: str, metadata: dict[str, Any]) -> NewEvent:
-    # No process: found by GET /event-log/topic:<topic>
+    # The event is of no process: GET /event-log/topic:<topic> finds it.
     return NewEvent(
         traceability_id=f"topic:{topic}"[:200],
         phase=OPS,
@@ -98,5 +98,5 @@ def _in_flight(state: TopicState) -> int | None:
     try:
         return leases.in_flight(state.topic)
     except BROKER_ERRORS as error:
-        log.info("%s cannot be counted: %s", state.topic, error)
+        log.info("tasks in flight of %s not counted: %s", state.topic, error)
         return None

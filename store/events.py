@@ -183,7 +183,7 @@ class EventStore(EventQueries):
         with self._db.write_one() as own:
             insert_event(own, event)
 
-    def take_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
+    def claim_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
         """Open attempts whose rows haven't changed for `untouched_for_s` seconds, oldest first.
 
         It updates the time of their last change, so that two reconcilers get different attempts.
@@ -202,7 +202,7 @@ class EventStore(EventQueries):
         return rows
 
     def release(self, rows: Sequence[EventRow]) -> None:
-        """Undo :meth:`take_open_attempts` for attempts that couldn't be handled, so that the next round gets them."""
+        """Undo :meth:`claim_open_attempts` for attempts that couldn't be handled, so that the next round gets them."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})

@@ -238,7 +238,7 @@ class ProcessStore(ProcessQueries):
         with self._db.write_one() as connection:
             connection.execute(sa.update(process_store).where(_p.id == process_id).values(updated_at=now()))
 
-    def take_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
+    def claim_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
         """Pending rows without an instance that haven't changed for `untouched_for_s` seconds, oldest first.
 
         It updates the time of their last change, so that two reconcilers get different rows.
@@ -264,7 +264,7 @@ class ProcessStore(ProcessQueries):
         return rows
 
     def release(self, rows: Sequence[ProcessRow]) -> None:
-        """Undo :meth:`take_unstarted` for rows whose start couldn't be sent, so that the next round gets them."""
+        """Undo :meth:`claim_unstarted` for rows whose start couldn't be sent, so that the next round gets them."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})

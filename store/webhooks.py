@@ -130,8 +130,8 @@ class WebhookStore:
         )
         return claim
 
-    def take_due(self, *, limit: int, for_s: float) -> list[Claim]:
-        """Claim due deliveries for `for_s` seconds, longest due first."""
+    def claim_due(self, *, limit: int, for_s: float) -> list[Claim]:
+        """Claim due deliveries, longest due first, for `for_s` seconds."""
         moment = now()
         token = uuid.uuid4().hex
         query = (
@@ -185,7 +185,7 @@ class WebhookStore:
             return connection.execute(statement, values).rowcount == 1
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Undo :meth:`take_due` for deliveries whose message couldn't be sent, so that the next round gets them."""
+        """Undo :meth:`claim_due` for deliveries whose message couldn't be sent, so that the next round gets them."""
         moment = now()
         with self._db.write() as connection:
             for claim in claims:

@@ -16,7 +16,7 @@ from app.responses.problem import Problem
 from app.responses.problem_types import NOT_FOUND
 from app.security.auth import requires
 from app.services import services
-from service.history.execution_overlay import trail_of
+from service.history.execution_overlay import overlay_of
 from store.event_rows import PhaseRow
 from store.process_rows import PENDING, ProcessRow
 from telemetry.logs.redaction import shown_error
@@ -53,7 +53,7 @@ def trail(correlation_id: str) -> Response:
     """Where the process has been; with its diagram if the script has none yet."""
     row = find(correlation_id)
     try:
-        found = trail_of(row, services().events.newest_phases_of(row.correlation_id, limit=_ON_DIAGRAM))
+        found = overlay_of(row, services().events.newest_phases_of(row.correlation_id, limit=_ON_DIAGRAM))
     except LookupError as error:
         raise Problem(NOT_FOUND, str(error)) from None
     # The engine's words hold what a handler wrote, with the values that it had.

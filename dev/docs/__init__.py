@@ -1,1 +1,1 @@
-"""What builds the documentation beside MkDocs."""
+"""The parts of the documentation's build that MkDocs does not have."""

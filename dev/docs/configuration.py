@@ -1,4 +1,4 @@
-"""The page of every environment variable, written from `settings/` when the documentation is built."""
+"""The page of all environment variables, made from `settings/` when the documentation is built."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from settings import SECTIONS
 HEAD = """\
 # Configuration
 
-Every setting is an environment variable. It may stand in an `.env` file in the working folder; the environment goes
-before the file. Any of them may be read from a file instead, as secrets are mounted: `DATABASE_URL_FILE` names the file
-that holds `DATABASE_URL`. A value that cannot be used, or two that contradict each other, stop the start with a message
-that names them. A name ends in its unit: `_MS` is milliseconds, `_S` seconds, `_KB` KiB, `_MB` MiB.
+This page lists every setting. A setting is an environment variable. You may also write it in an `.env` file in the
+working folder; the environment overrides the file. Each of them may be read from a file instead, for mounted secrets:
+`DATABASE_URL_FILE` names the file that contains `DATABASE_URL`. If a value cannot be used, or two values contradict
+each other, the program does not start; the message names them. A name ends in its unit: `_MS` is milliseconds, `_S`
+seconds, `_KB` KiB, `_MB` MiB.
 
-This page is written from `settings/`; `.env.example` lists the same, to be copied.
+This page is made from `settings/`. `.env.example` lists the same settings for you to copy.
 """
 
 

@@ -1,4 +1,4 @@
-"""MkDocs hooks: the generated page, links that lead out of docs/, and Mermaid only where a page has a diagram."""
+"""MkDocs hooks: the generated page, links to files outside of docs/, and Mermaid only on pages with a diagram."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>(?:\.\./)+[^)#]*)(?:#[^)]*
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Stop before a site is built whose diagrams cannot be shown."""
+    """Stop the build if Mermaid's script is missing: the site could not show its diagrams."""
     mermaid.require()
     return config
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add what is written from the code."""
+    """Add the page that is made from the code."""
     files.append(File.generated(config, CONFIGURATION, content=configuration.page()))
     return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Show a link to a file of the checkout, which the site does not have, as its text.
+    """Replace each link to a file outside of docs/, which the site does not have, by its text.
 
     Raises:
         PluginError: the checkout has no such file.
@@ -43,14 +43,14 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
         if target.is_relative_to(docs):
             return link[0]
         if not target.exists():
-            raise PluginError(f"{page.file.src_uri}: {link['target']} is not there")
+            raise PluginError(f"{page.file.src_uri}: {link['target']} does not exist")
         return link["text"]
 
     return _LINK.sub(shown, markdown)
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """Take the script of 3.5 MB from pages without a diagram."""
+    """Remove the script of 3.5 MB from pages without a diagram."""
     if '<pre class="mermaid">' in output:
         return output
     return mermaid.SCRIPT_TAG.sub("", output)

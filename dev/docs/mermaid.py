@@ -1,7 +1,7 @@
-"""`python -m dev.docs.mermaid`: bring Mermaid's script into the documentation's assets, once, checked by its hash.
+"""`python -m dev.docs.mermaid`: fetch Mermaid's script once into the documentation's assets, and check its hash.
 
-The theme would have each reader's browser fetch it from a CDN, which a closed network has not. npm is asked for the
-package's archive alone: nothing is installed and no script of a package is run.
+With the theme's default, each reader's browser would fetch the script from a CDN, which a closed network cannot reach.
+npm only downloads the package's archive: it installs nothing and runs no script of a package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dev.environment import ROOT
 
-#: the major version that Material for MkDocs 9.8 drives
+#: of the major version that Material for MkDocs 9.8 supports
 PACKAGE = "mermaid@11.17.2"
 MEMBER = "package/dist/mermaid.min.js"
 SHA256 = "581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8"
@@ -25,12 +25,12 @@ SHA256 = "581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8"
 PATH = ROOT / "docs" / "assets" / "vendor" / "mermaid.min.js"
 SCRIPT_TAG = re.compile(r'\s*<script src="[^"]*assets/vendor/mermaid\.min\.js"></script>')
 
-#: seconds that the registry has
+#: seconds that the download may take
 FETCH_S = 180.0
 
 
 class MermaidError(Exception):
-    """Mermaid's script is not there, or is not the one that is pinned."""
+    """Mermaid's script is missing, or is not the pinned one."""
 
 
 def is_there() -> bool:
@@ -42,17 +42,17 @@ def require() -> None:
     """Check that the script is there.
 
     Raises:
-        MermaidError: says how to bring it.
+        MermaidError: it is not; the message has the command that fetches it.
     """
     if not is_there():
-        raise MermaidError(f"{PATH.relative_to(ROOT)} is missing: run `make docs`, or python -m dev.docs.mermaid")
+        raise MermaidError(f"{PATH.relative_to(ROOT)} is missing: run `make docs` or `python -m dev.docs.mermaid`")
 
 
-def bring() -> None:
+def fetch() -> None:
     """Fetch the script, unless it is there.
 
     Raises:
-        MermaidError: npm is missing or failed, or the archive holds another script.
+        MermaidError: npm is missing or failed, or the archive contains another script.
     """
     if is_there():
         return
@@ -69,13 +69,13 @@ def bring() -> None:
             member = archive.extractfile(MEMBER)
             content = member.read() if member else b""
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise MermaidError(f"{PACKAGE} holds another {MEMBER} than the one that is pinned")
+        raise MermaidError(f"{MEMBER} of {PACKAGE} is not the pinned one: its SHA-256 must be {SHA256}")
     PATH.parent.mkdir(parents=True, exist_ok=True)
     PATH.write_bytes(content)
 
 
 if __name__ == "__main__":
     try:
-        bring()
+        fetch()
     except MermaidError as error:
         sys.exit(str(error))

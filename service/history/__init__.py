@@ -1,1 +1,1 @@
-"""What the engine's history says of one instance."""
+"""The history of one instance, for the monitor: its execution overlay."""

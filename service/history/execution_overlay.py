@@ -1,6 +1,6 @@
-"""Where a process has been on its diagram: the engine's history, with the attempts of the event log put to it.
+"""The execution overlay of a process: the elements that it passed, from the engine's history and the event log.
 
-While the engine is away, or has no instance yet, what the event log says of the steps is all there is.
+While the engine is unavailable, or has no instance yet, the overlay has only the steps of the event log.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ from store.process_rows import ProcessRow
 from tasks.processes import registry
 from tasks.runtime import runtime
 
-#: states of an element; `waiting`: for a message, a timer, a person, or a worker
+#: states of an element; one that is `waiting` waits for a message, a timer, a person, or a worker
 DONE, RUNNING, WAITING, STUCK, CANCELLED = "done", "running", "waiting", "failed", "cancelled"
-#: diagrams of definitions that are kept: they never change
+#: diagrams that are kept in memory; the diagram of a definition never changes
 _KEPT_DIAGRAMS = 64
-#: visits of one instance that are looked at, the newest, and as many external tasks
+#: newest visits of one instance that are read, and as many external tasks
 MOST_VISITS = 2_000
-#: phases after which the engine has no task any more
+#: phases after which the engine does not have the task any more
 _OVER = frozenset({COMPLETED, BPMN_ERROR, OUTCOME_UNKNOWN})
 
 
 @dataclass(slots=True)
 class Element:
-    """What happened at one element of a diagram.
+    """One element of a diagram, and what happened there.
 
     Attributes:
+        state: one of the states above.
         visits: how often it was entered.
-        instances: of a multi-instance activity, how many it had in all its visits.
-        attempts: of its newest external task.
-        took_ms: its newest visit that ended.
-        message: of its newest attempt, or of its incident, when that did not go well.
+        instances: of a multi-instance activity: how many instances it had in all its visits.
+        attempts: the attempts of its newest external task.
+        took_ms: the duration of its newest ended visit, in milliseconds.
+        message: the message of its incident, or of its newest attempt if that did not complete.
+        steps: names of the steps that ran there.
     """
 
     state: str
@@ -51,15 +53,15 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
-    """A process on its diagram.
+class ExecutionOverlay:
+    """The elements and flows that a process has passed, with its diagram.
 
     Attributes:
-        xml: the diagram: of the version that the instance runs on, or of the file here while that cannot be had.
-        version: of the definition; None when the diagram is the file's.
-        elements: by their ids in the diagram.
+        xml: the diagram of the instance's version; if the engine does not return it, the file of this installation.
+        version: the version of the definition; None if the diagram is the file.
+        elements: the passed elements, by their ids in the diagram.
         flows: ids of the sequence flows that were taken.
-        note: why something is missing; empty when nothing is.
+        note: what is missing, and why; empty if nothing is missing.
     """
 
     xml: str
@@ -69,14 +71,15 @@ class Trail:
     note: str = ""
 
 
-def trail_of(row: ProcessRow, events: Iterable[PhaseRow]) -> Trail:
-    """The trail of a process.
+def overlay_of(row: ProcessRow, events: Iterable[PhaseRow]) -> ExecutionOverlay:
+    """The execution overlay of a process.
 
     Args:
-        events: how far its events have come, oldest first.
+        row: the process.
+        events: the phases of its attempts, oldest first.
 
     Raises:
-        LookupError: there is no diagram, neither in the engine nor here.
+        LookupError: there is no diagram, neither in the engine nor in this installation.
     """
     attempts = [event for event in events if event.external_task_id is not None]
     if row.process_instance_id is None:
@@ -93,14 +96,16 @@ def trail_of(row: ProcessRow, events: Iterable[PhaseRow]) -> Trail:
     except NotFound as error:
         return _from_events(row, attempts, f"The engine does not have the diagram of this instance any more: {error}")
     except BridgeError as error:
-        return _from_events(row, attempts, f"The engine cannot be asked now: {error}")
-    # The engine's order holds along one path; stable, so it tells which of two at one time came first.
+        return _from_events(row, attempts, f"The engine is unavailable: {error}")
+    # The engine's order is right along one path. The sort is stable, so of two visits at one time it keeps that order.
     visits = sorted(map(Visit.of, found), key=lambda visit: visit.started)
     elements = _elements(visits)
     _add_attempts(elements, attempts, places, _activities_by_step(row.process_key, xml))
     _add_incidents(elements, incidents)
     note = "" if len(found) < MOST_VISITS else f"Only the newest {MOST_VISITS:,} visits of elements are shown."
-    return Trail(xml, instance.get("processDefinitionVersion"), elements, flows_taken(read(xml), visits), note)
+    return ExecutionOverlay(
+        xml, instance.get("processDefinitionVersion"), elements, flows_taken(read(xml), visits), note
+    )
 
 
 @lru_cache(maxsize=_KEPT_DIAGRAMS)
@@ -116,7 +121,7 @@ def _incidents(row: ProcessRow) -> list[dict[str, Any]]:
 
 def _add_incidents(elements: dict[str, Element], incidents: list[dict[str, Any]]) -> None:
     for incident in incidents:
-        # A job that fails before its activity begins leaves no visit.
+        # If a job fails before its activity begins, the activity has no visit.
         element = elements.setdefault((incident["activityId"] or "").removesuffix(BODY), Element(STUCK))
         element.state, element.message = STUCK, incident.get("incidentMessage") or element.message
 
@@ -149,7 +154,7 @@ def _add_attempts(
     tasks: dict[str, dict[str, str]] = {}
     for attempt in attempts:
         task = attempt.external_task_id or ""
-        # A task that the log of external tasks does not name is of an instance that this one called.
+        # A task that is not in the instance's log of external tasks is of an instance that this one called.
         places_of = by_step.get(attempt.step_name, []) if not places else [places[task]] if task in places else []
         for activity in places_of:
             element = elements.get(activity)
@@ -159,14 +164,14 @@ def _add_attempts(
                 element.steps.append(attempt.step_name)
             states = tasks.setdefault(activity, {})
             if task not in states:
-                # A loop comes by with another task: its attempts are counted anew.
+                # A loop enters the activity again with another task: only the newest task's attempts are counted.
                 element.attempts = 0
             element.attempts += 1
             element.message = _message(attempt)
             states[task] = attempt.phase
     for activity, states in tasks.items():
         element = elements[activity]
-        # What has ended in the engine has ended, whatever an attempt of it says.
+        # An activity that has ended in the engine keeps that state, whatever the phase of its attempt is.
         if element.state in (WAITING, RUNNING):
             element.state = _worst(element.state, states.values())
 
@@ -176,7 +181,7 @@ def _message(attempt: PhaseRow) -> str | None:
 
 
 def _worst(state: str, phases: Iterable[str]) -> str:
-    """The state of an element of the newest phase of each of its tasks; `state` where none runs or failed."""
+    """The state of an element, from the newest phase of each of its tasks; `state` if no task runs or failed."""
     found = set(phases)
     if found & {FAILED, LOST}:
         return STUCK
@@ -184,7 +189,7 @@ def _worst(state: str, phases: Iterable[str]) -> str:
 
 
 def _activities_by_step(process_key: str, xml: str) -> dict[str, list[str]]:
-    """Step name -> activities whose topic it handles."""
+    """Step name -> the activities whose topic the step handles."""
     process = registry.processes.get(process_key)
     if process is None:
         return {}
@@ -198,10 +203,12 @@ def _activities_by_step(process_key: str, xml: str) -> dict[str, list[str]]:
     }
 
 
-def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> Trail:
+def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> ExecutionOverlay:
     process = registry.processes.get(row.process_key)
     if process is None:
-        raise LookupError(f"no process {row.process_key!r} here, and its diagram cannot be had from the engine")
+        raise LookupError(
+            f"no process {row.process_key!r} in this installation, and the engine does not return its diagram"
+        )
     try:
         xml = process.bpmn_path.read_text("utf-8")
         several = read(xml).multi_instances
@@ -227,13 +234,13 @@ def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> Trail:
         element.state = _last_state(row, [attempt.phase for attempt in newest.values()])
         took = [attempt.execution_time for attempt in newest.values() if attempt.phase in _OVER]
         element.took_ms = took[-1] if took else None
-    return Trail(xml, None, elements, [], note)
+    return ExecutionOverlay(xml, None, elements, [], note)
 
 
 def _last_state(row: ProcessRow, phases: list[str]) -> str:
-    """What the newest phases of an element's tasks say, with nothing of the engine to go by."""
+    """The state of an element from the newest phases of its tasks alone, without the engine."""
     if all(phase in _OVER for phase in phases):
         return DONE
     state = _worst(RUNNING, phases)
-    # What was still to be done when the process ended, will not be.
+    # A task that was still open when the process ended will not run any more.
     return CANCELLED if row.finished_at is not None and row.incident_id is None and state == RUNNING else state

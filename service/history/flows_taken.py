@@ -1,8 +1,8 @@
-"""Which sequence flows an instance took: from the kinds of its elements, and from what was entered after what was left.
+"""The sequence flows that an instance took, derived from its visits of elements.
 
-The engine's history has visits of elements, not of flows. Most flows need no guess: they are taken whenever their
-source is left. Where a gateway chose, each entry of an element is put to the latest leaving, in the same scope, of one
-that leads to it; a leaving leads to one entry at most along each of its flows.
+The engine's history has visits of elements, not of flows. Most flows are certain: they are taken whenever their source
+is left. Behind a gateway that chooses, each entry of an element is matched with the latest exit, in the same scope,
+from an element that leads to it. An exit matches at most one entry along each of its flows.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from typing import Any
 from camunda_bridge.flows import BODY, Diagram, Flow
 from camunda_bridge.variables import parse_date
 
-#: kinds of activities that run as long as something runs in them
+#: kinds of activities that run as long as an element inside of them runs
 _SCOPES = frozenset({"subProcess", "transaction", "adHocSubProcess", "multiInstanceBody", "callActivity"})
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One activity instance of the engine's history; times are aware, `took_ms` is None while it runs.
+    """One activity instance of the engine's history. Times have a zone.
 
     Attributes:
-        activity: id in the diagram.
-        scope: the activity instance that it lies in.
-        is_body: it holds the instances of a multi-instance activity, and is entered and left in their place.
-        is_scope: it runs as long as something runs in it, or in the instance that it called.
+        activity: the activity's id in the diagram.
+        scope: the id of the activity instance that contains it.
+        started: when it was entered.
+        ended: when it was left; None while it runs.
+        took_ms: its duration in milliseconds; None while it runs.
+        cancelled: the engine cancelled it.
+        is_body: it contains the instances of a multi-instance activity. It is entered and left instead of them.
+        is_scope: it runs as long as an element inside of it, or in the instance that it called, runs.
     """
 
     activity: str
@@ -41,7 +45,7 @@ class Visit:
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Visit:
-        """Read what the engine tells."""
+        """Make a visit from an answer of the engine's history."""
         name: str = item["activityId"]
         return cls(
             name.removesuffix(BODY),
@@ -56,7 +60,7 @@ class Visit:
 
 
 @dataclass(slots=True)
-class _Leaving:
+class _Exit:
     visit: Visit
     left: list[Flow] = field(default_factory=list)
 
@@ -65,7 +69,8 @@ def flows_taken(diagram: Diagram, visits: Sequence[Visit]) -> list[str]:
     """Ids of the sequence flows that were taken, each once, in the order of the diagram.
 
     Args:
-        visits: in the order in which they began; of two at one time the engine's order tells which came first.
+        diagram: the elements and flows of the process.
+        visits: its visits in the order in which they began; two at the same time in the engine's order.
     """
     out: dict[str, list[Flow]] = {}
     into: dict[str, list[Flow]] = {}
@@ -73,43 +78,39 @@ def flows_taken(diagram: Diagram, visits: Sequence[Visit]) -> list[str]:
         out.setdefault(flow.source, []).append(flow)
         into.setdefault(flow.target, []).append(flow)
     taken: set[str] = set()
-    leavings: dict[str, list[_Leaving]] = {}
+    exits: dict[str, list[_Exit]] = {}
     for visit in visits:
-        # The instances of a multi-instance activity are not entered and left along a flow: their body is.
+        # Flows enter and leave the body of a multi-instance activity, not its instances.
         if visit.activity in diagram.multi_instances and not visit.is_body:
             continue
-        if (cause := _cause(visit, into.get(visit.activity, []), leavings)) is not None:
-            leaving, chosen = cause
+        if (cause := _cause(visit, into.get(visit.activity, []), exits)) is not None:
+            exit_, chosen = cause
             taken.update(chosen.ids)
-            leaving.left = [] if chosen.source in diagram.one_way else [one for one in leaving.left if one != chosen]
-            if not leaving.left:
-                leavings[chosen.source].remove(leaving)
-        # An event that comes to pass cancels the gateway that waited for it.
+            exit_.left = [] if chosen.source in diagram.one_way else [one for one in exit_.left if one != chosen]
+            if not exit_.left:
+                exits[chosen.source].remove(exit_)
+        # The event that occurs cancels the event-based gateway that waited for it.
         if visit.ended is None or (visit.cancelled and visit.activity not in diagram.event_gateways):
             continue
         ways = out.get(visit.activity, [])
         if not visit.cancelled:
             taken.update(name for flow in ways if flow.is_certain for name in flow.ids)
         if ways:
-            leavings.setdefault(visit.activity, []).append(_Leaving(visit, list(ways)))
+            exits.setdefault(visit.activity, []).append(_Exit(visit, list(ways)))
     return [name for flow in diagram.flows for name in flow.ids[:1] if name in taken]
 
 
-def _cause(entry: Visit, into: list[Flow], leavings: dict[str, list[_Leaving]]) -> tuple[_Leaving, Flow] | None:
-    """What led to `entry`: the latest leaving of one of its sources that has not led elsewhere."""
-    found: tuple[_Leaving, Flow] | None = None
+def _cause(entry: Visit, into: list[Flow], exits: dict[str, list[_Exit]]) -> tuple[_Exit, Flow] | None:
+    """The exit and the flow that led to `entry`: the latest exit from one of its sources with this flow unmatched."""
+    found: tuple[_Exit, Flow] | None = None
     for flow in into:
-        for leaving in leavings.get(flow.source, []):
-            if flow not in leaving.left or leaving.visit.scope != entry.scope or not _by(leaving, entry.started):
+        for exit_ in exits.get(flow.source, []):
+            if flow not in exit_.left or exit_.visit.scope != entry.scope or _time_of(exit_) > entry.started:
                 continue
-            if found is None or _end(leaving) >= _end(found[0]):
-                found = leaving, flow
+            if found is None or _time_of(exit_) >= _time_of(found[0]):
+                found = exit_, flow
     return found
 
 
-def _end(leaving: _Leaving) -> datetime:
-    return leaving.visit.ended or leaving.visit.started
-
-
-def _by(leaving: _Leaving, moment: datetime) -> bool:
-    return _end(leaving) <= moment
+def _time_of(exit_: _Exit) -> datetime:
+    return exit_.visit.ended or exit_.visit.started

@@ -45,7 +45,7 @@ def watch(client: redis.Redis, correlation_ids: Iterable[str]) -> None:
         pipe.execute()
 
 
-class Announcer:
+class Notifier:
     """Wakes the watchers of processes, from one process that writes events."""
 
     def __init__(self, client: Callable[[], redis.Redis], clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +54,7 @@ class Announcer:
         self._look_at = float("-inf")
         self._watched: frozenset[str] = frozenset()
 
-    def announce(self, correlation_id: str) -> None:
+    def notify(self, correlation_id: str) -> None:
         """Wake the watchers of a process after a commit. Never raises: watchers also read the rows now and then."""
         try:
             if self._clock() >= self._look_at:
@@ -72,9 +72,9 @@ class Announcer:
         self._look_at = self._clock() + LOOK_EVERY_S
 
 
-_announcer = Announcer(lambda: runtime().redis)
+_notifier = Notifier(lambda: runtime().redis)
 
 
-def announce(correlation_id: str) -> None:
+def notify_watchers(correlation_id: str) -> None:
     """Wake the watchers of this process after a commit."""
-    _announcer.announce(correlation_id)
+    _notifier.notify(correlation_id)

@@ -12,7 +12,7 @@ from store.errors import DatabaseUnavailable
 from store.event_rows import COMPLETED, AttemptKey
 from store.process_rows import PENDING
 from tasks import app
-from tasks.broker.notify import announce
+from tasks.broker.notify import notify_watchers
 from tasks.broker.publish import send_follow
 from tasks.errors import BrokerUnavailable
 from tasks.fetching.follow import fetch_from_backlog, follow
@@ -36,7 +36,7 @@ def follow_step(task: LockedTask, *, confirm: AttemptKey | None) -> None:
         return
     if confirm is not None:
         confirm_completed(confirm)
-        announce(task.business_key or task.process_instance_id)
+        notify_watchers(task.business_key or task.process_instance_id)
     try:
         if _settle_if_ended(task.process_instance_id):
             fetch_from_backlog()

@@ -7,7 +7,7 @@ import logging
 from camunda_bridge.task_fate import Fate, ended_in_error, fate_of
 from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
 from tasks.beat.rounds import process_rows
-from tasks.broker.notify import announce
+from tasks.broker.notify import notify_watchers
 from tasks.runtime import runtime
 from tasks.settling.history_log import note_missing_log
 from tasks.settling.instances import with_instance
@@ -24,7 +24,7 @@ BATCH = 500
 def resolve_attempts() -> None:
     """Close the attempts that a crash left open, as the engine's log says."""
     lock_s = runtime().settings.lock_duration_ms / 1000
-    rows = runtime().events.take_open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
+    rows = runtime().events.claim_open_attempts(untouched_for_s=lock_s * 1.5, limit=BATCH)
     process_rows(
         "resolve_attempts", rows, _resolve, key=lambda row: str(row.execution_id), release=runtime().events.release
     )
@@ -40,7 +40,7 @@ def _resolve(row: EventRow) -> None:
     if (phase == COMPLETED and _settle_by(row, attempt)) or runtime().events.close(attempt, phase):
         count_repair(f"attempt_{phase.replace('-', '_')}")
         if row.correlation_id is not None:
-            announce(row.correlation_id)
+            notify_watchers(row.correlation_id)
 
 
 def _settle_by(row: EventRow, attempt: AttemptKey) -> bool:

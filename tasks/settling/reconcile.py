@@ -65,7 +65,7 @@ def resend_starts() -> None:
     """
     # Redis is read first: without it no row is claimed.
     queued = _queued_starts()
-    rows = runtime().processes.take_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
+    rows = runtime().processes.claim_unstarted(untouched_for_s=runtime().settings.resend_after_s, limit=BATCH)
     missing = [row for row in rows if str(row.id) not in queued]
     if missing:
         crash_point("reconcile: lost start found, not enqueued")

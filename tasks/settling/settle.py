@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from store.event_rows import COMPLETED, OPS, AttemptKey, NewEvent
 from store.events import close
 from store.process_rows import CANCELLED, ERROR, Ending, ProcessRow
-from tasks.broker.notify import announce
+from tasks.broker.notify import notify_watchers
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.broker.results import open_result, publish_result
 from tasks.runtime import runtime
@@ -65,7 +65,7 @@ def settle_step(
     if won:
         declared.ENDED.labels(process_key, ending.status).inc()
         crash_point("settle: row ended, result not published")
-        wake(process_id, ending, correlation_id, traceability_id, process_instance_id)
+        publish_end(process_id, ending, correlation_id, traceability_id, process_instance_id)
     if claim is not None:
         crash_point("settle: webhook written, not enqueued")
         enqueue(claim)
@@ -101,16 +101,16 @@ def settle(
     if won:
         declared.ENDED.labels(row.process_key, ending.status).inc()
         crash_point("settle: row ended from outside, result not published")
-        wake(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
+        publish_end(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     elif was_late or confirm is not None:
-        announce(row.correlation_id)
+        notify_watchers(row.correlation_id)
     if claim is not None:
         crash_point("settle: webhook of an end from outside written, not enqueued")
         enqueue(claim)
     return won
 
 
-def wake(
+def publish_end(
     process_id: uuid.UUID,
     ending: Ending,
     correlation_id: str,
@@ -142,7 +142,7 @@ def reopen(row: ProcessRow, event: NewEvent) -> bool:
     with runtime().database.write() as connection:
         reopened = runtime().processes.reopen(row.id, incident_id=row.incident_id, connection=connection)
         runtime().events.record(event, connection=connection)
-    announce(row.correlation_id)
+    notify_watchers(row.correlation_id)
     if reopened:
         declared.REOPENED.labels(row.process_key).inc()
         try:
@@ -198,7 +198,7 @@ def record_ops(event: NewEvent) -> None:
     """Write an event that belongs to no change of a row, and wake the watchers of its process."""
     runtime().events.record(event)
     if event.correlation_id is not None:
-        announce(event.correlation_id)
+        notify_watchers(event.correlation_id)
 
 
 def _traced(ending: Ending, correlation_id: str) -> AbstractContextManager[object]:

@@ -49,7 +49,7 @@ def start_process(self: Any, process_id: str, traceparent: str | None = None) ->
         # Its first step would only wait in the engine. A worker that runs steps takes the start when a slot is free;
         # this worker pauses its starts queue with its next heartbeat.
         time.sleep(NO_SLOT_PAUSE_S)
-        _put_back(self.request, process_id, traceparent)
+        _requeue(self.request, process_id, traceparent)
         return
     token = new_token()
     with tracing.span("start", parent=traceparent, kind="CONSUMER"):
@@ -78,16 +78,16 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
     except EngineUnavailable as error:
         log.info("start of %s postponed: %s", row.correlation_id, error)
         if not error.maybe_done:
-            _put_off(row, token, traceparent)
+            _retry_later(row, token, traceparent)
         return
     except Unauthorized as error:
         # The engine would refuse every other start too: they stay in their queue until the login works.
         log.error("starts queue paused: %s", error)
         pause_starts("the engine refuses our login")
-        _put_off(row, token, traceparent)
+        _retry_later(row, token, traceparent)
         return
     except BridgeError as error:
-        _give_up(row, error)
+        _end_as_refused(row, error)
         return
     log_context.bind(process_instance_id=instance.id)
     crash_point("start: instance started, not recorded")
@@ -95,7 +95,7 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
         lambda: runtime().processes.record_instance(row_id, instance.id, while_pending=True), for_s=CLAIM_MARGIN_S / 2
     )
     crash_point("start: instance recorded, not followed")
-    if recorded or _is_still_wanted(row_id, instance.id):
+    if recorded or _is_to_be_followed(row_id, instance.id):
         follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
 
 
@@ -120,7 +120,7 @@ def _adopt(row: ProcessRow) -> Started | None:
     return None if found is None else Started(found["id"], found["processDefinitionId"])
 
 
-def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
+def _requeue(request: Any, process_id: str, traceparent: str | None) -> None:
     try:
         send_start_again(
             process_id,
@@ -133,7 +133,7 @@ def _put_back(request: Any, process_id: str, traceparent: str | None) -> None:
         log.info("start of %s not enqueued, the reconciler sends it again: %s", process_id, error)
 
 
-def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
+def _retry_later(row: ProcessRow, token: str, traceparent: str | None) -> None:
     """Release the claim of a start that surely had no effect, and enqueue it again."""
     try:
         runtime().processes.release_claim(row.id, token, is_first=row.claim_token is None)
@@ -148,13 +148,13 @@ def _put_off(row: ProcessRow, token: str, traceparent: str | None) -> None:
         log.info("start of %s not enqueued, the reconciler sends it again: %s", row.correlation_id, error)
 
 
-def _give_up(row: ProcessRow, error: BridgeError) -> None:
+def _end_as_refused(row: ProcessRow, error: BridgeError) -> None:
     code = "PROCESS_NOT_DEPLOYED" if isinstance(error, NotFound) else "START_REFUSED"
     log.error("start of %s refused by the engine, the process ends as error: %s", row.correlation_id, error)
     settle(row, Ending(ERROR, error={"code": code, "message": str(error), "type": type(error).__name__}))
 
 
-def _is_still_wanted(row_id: uuid.UUID, instance_id: str) -> bool:
+def _is_to_be_followed(row_id: uuid.UUID, instance_id: str) -> bool:
     """Whether the instance is to be followed whose row has ended meanwhile, or has another one. If not, it is deleted.
 
     An instance of a row that has ended is written down all the same.

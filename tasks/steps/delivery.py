@@ -17,7 +17,7 @@ from store.errors import DatabaseUnavailable
 from store.event_rows import BPMN_ERROR, COMPLETING, LOST, Progress
 from store.process_rows import ERROR, OK
 from store.retrying import retrying
-from tasks.broker.notify import announce
+from tasks.broker.notify import notify_watchers
 from tasks.fetching.follow import fetch_from_backlog
 from tasks.fetching.next_step import follow_step
 from tasks.runtime import runtime
@@ -145,7 +145,7 @@ def _follow_error(attempt: Attempt) -> Result:
     """Close an attempt that the engine ended in a BPMN error; the process goes on where that is caught."""
     crash_point("step: BPMN error accepted, attempt not closed")
     retrying(lambda: runtime().events.close(attempt.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
-    announce(attempt.correlation_id)
+    notify_watchers(attempt.correlation_id)
     crash_point("step: BPMN error closed, not followed")
     follow_step(attempt.task, confirm=None)
     return Result.BPMN_ERROR
@@ -157,7 +157,7 @@ def _fail(attempt: Attempt, outcome: Failed, execution: Execution) -> Result:
     log.warning("%s: attempt failed: %s", attempt.topic, outcome.message)
     attempt.write(execution, failure_progress(outcome, attempt.step))
     report_failure(attempt.message, attempt.step, outcome, attempt.context)
-    announce(attempt.correlation_id)
+    notify_watchers(attempt.correlation_id)
     return Result.FAILED
 
 

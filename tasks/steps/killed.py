@@ -13,7 +13,7 @@ from camunda_bridge.executor import Failed
 from camunda_bridge.variables import from_engine, input_types
 from store.errors import DatabaseUnavailable
 from tasks import app
-from tasks.broker.notify import announce
+from tasks.broker.notify import notify_watchers
 from tasks.broker.step_message import StepMessage, correlation_id_of
 from tasks.fetching.held_back import fetch_held_back
 from tasks.processes import registry
@@ -76,7 +76,7 @@ def _report(
         crash_point("killed: failure written, not reported")
         declared.STEP_ATTEMPTS.labels(topic, Result.KILLED).inc()
         report_failure(message, step, failure, context)
-        announce(correlation_id)
+        notify_watchers(correlation_id)
     except (BridgeError, DatabaseUnavailable) as error:
         log.warning("failure of %s not reported, the next attempt reports it: %s", topic, error)
 

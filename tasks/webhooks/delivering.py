@@ -62,7 +62,7 @@ def enqueue_due() -> int:
     free = min(BATCH, MAX_QUEUED - queued)
     if free <= 0:
         return 0
-    claims = runtime().webhooks.take_due(limit=free, for_s=queued_for_s())
+    claims = runtime().webhooks.claim_due(limit=free, for_s=queued_for_s())
     if claims:
         crash_point("webhook: due delivery claimed, not enqueued")
     process_rows("webhooks", claims, send_delivery, key=lambda claim: str(claim.id), release=runtime().webhooks.release)

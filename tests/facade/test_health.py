@@ -1,4 +1,4 @@
-"""Ready: bounded in time, asked once however many ask, and what it remembers."""
+"""Readiness: its checks take a bounded time, many requests share one check, and a fault keeps its first time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tasks.settling.history_log import note_missing_log
 from tests.support.facade import Facade
 
 
-def test_many_who_ask_at_once_cost_one_look(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[str] = []
+def test_many_requests_at_once_share_one_check(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
+    pings: list[str] = []
     ping = facade.runtime.database.ping
 
     def slow_ping() -> None:
-        looks.append(threading.current_thread().name)
+        pings.append(threading.current_thread().name)
         time.sleep(0.05)
         ping()
 
@@ -30,11 +30,11 @@ def test_many_who_ask_at_once_cost_one_look(facade: Facade, monkeypatch: pytest.
     health = Health(facade.runtime)
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: health.parts(), range(200)))
-    assert len(looks) == 1
+    assert len(pings) == 1
     assert {answer["database"].up for answer in answers} == {True}
 
 
-def test_part_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(
+def test_check_that_hangs_delays_no_request_for_long_and_is_not_started_again(
     facade: Facade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health_module, "DEADLINE_S", 0.2)
@@ -59,11 +59,13 @@ def test_part_that_hangs_holds_up_nobody_for_long_and_is_not_asked_twice(
         go_on.set()
 
 
-def test_request_gets_the_last_look_while_another_looks_anew(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_gets_the_last_answer_while_another_request_checks(
+    facade: Facade, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health_module, "LIFETIME_S", 0.0)
     health = Health(facade.runtime)
     before = health.parts()
-    with health._turn:
+    with health._lock:
         assert health.parts() is before
 
 
@@ -81,7 +83,7 @@ def test_engine_without_a_log_is_remembered_with_the_first_time(facade: Facade) 
     assert "FULL" in body["parts"]["history"]["detail"]
 
 
-def test_beat_is_away_since_its_last_tick(facade: Facade) -> None:
+def test_beat_is_down_since_its_last_tick(facade: Facade) -> None:
     facade.runtime.redis.set(f"{KEY_PREFIX}ticked:poll", 1_600_000_000.0)
     body = facade.http.get("/health/ready").json
     assert body is not None

@@ -251,11 +251,11 @@ def test_retry_that_fails_midway_says_what_is_done_and_goes_on_when_called_again
     answer = facade.http.post("/api/process/order-1/retry")
 
     said = problem(answer, 503, "engine-away")
-    assert "1 of 3 incidents are tried again" in said["detail"]
+    assert "1 of 3 incidents were retried" in said["detail"]
     assert "nothing was changed" not in answer.text
     assert answer.headers["Retry-After"]
     assert (engine.retried, now(facade).status) == (["inc-1"], ERROR)
-    assert [(event.result, event.actor) for event in ops(facade)] == [("1 of 3 incidents are tried again", "api")]
+    assert [(event.result, event.actor) for event in ops(facade)] == [("1 of 3 incidents were retried", "api")]
 
     engine.faulty.clear()
     assert facade.http.post("/api/process/order-1/retry").status_code == 200
@@ -263,7 +263,7 @@ def test_retry_that_fails_midway_says_what_is_done_and_goes_on_when_called_again
 
 
 @pytest.mark.parametrize(
-    ("maybe_done", "known"), [(True, "may be tried again already"), (False, "nothing was changed")]
+    ("maybe_done", "known"), [(True, "may have been retried already"), (False, "nothing was changed")]
 )
 def test_retry_says_nothing_was_changed_only_where_it_is_known(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents], maybe_done: bool, known: str
@@ -358,7 +358,7 @@ def test_message_that_the_engine_refuses_is_answered_with_its_words(
 @pytest.mark.parametrize(
     ("fault", "known"),
     [
-        (EngineUnavailable("no answer"), "the process may have the message"),
+        (EngineUnavailable("no answer"), "the process may have received the message"),
         (EngineUnavailable("no connection", maybe_done=False), "the message was not delivered"),
         (Unauthorized("no"), "the message was not delivered"),
     ],

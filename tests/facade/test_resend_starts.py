@@ -34,13 +34,13 @@ runtime().processes.count_unstarted()
 print("ready", flush=True)
 sys.stdin.readline()
 rows, attempts = [], []
-while some := runtime().processes.take_unstarted(untouched_for_s=15, limit=3):
+while some := runtime().processes.claim_unstarted(untouched_for_s=15, limit=3):
     if not rows:
         # neither is through before the other has begun
         print("begun", flush=True)
         sys.stdin.readline()
     rows += [str(row.id) for row in some]
-while some := runtime().events.take_open_attempts(untouched_for_s=15, limit=3):
+while some := runtime().events.claim_open_attempts(untouched_for_s=15, limit=3):
     attempts += [str(row.execution_id) for row in some]
 print(json.dumps([rows, attempts]))
 """

@@ -240,7 +240,7 @@ def test_sweep_finds_what_no_wake_up_told(facade: Facade, sweeps: Callable[..., 
 def live(facade: Facade, sweeps: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A stream of `order-1` that nothing but a wake-up through Redis makes look again."""
     sweeps(60)
-    monkeypatch.setattr(notify, "_announcer", notify.Announcer(lambda: facade.runtime.redis))
+    monkeypatch.setattr(notify, "_notifier", notify.Notifier(lambda: facade.runtime.redis))
     row = accept(facade)
     assert facade.runtime.processes.claim(row.id, "token", for_s=30)[1]
     assert facade.runtime.processes.record_instance(row.id, "pi-1")

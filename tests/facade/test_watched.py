@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tasks.broker.notify import CHANNEL_PREFIX, LOOK_EVERY_S, PAUSE_S, WATCH_S, WATCHED_KEY, Announcer, watch
+from tasks.broker.notify import CHANNEL_PREFIX, LOOK_EVERY_S, PAUSE_S, WATCH_S, WATCHED_KEY, Notifier, watch
 
 
 class Clock:
@@ -48,32 +48,32 @@ def commands(client: redis.Redis) -> int:
 
 def test_only_what_is_watched_is_announced(client: redis.Redis, heard: redis.client.PubSub, clock: Clock) -> None:
     watch(client, ["order-1"])
-    announcer = Announcer(lambda: client, clock)
+    announcer = Notifier(lambda: client, clock)
 
-    announcer.announce("order-2")
-    announcer.announce("order-1")
+    announcer.notify("order-2")
+    announcer.notify("order-1")
 
     assert woken(heard) == ["order-1"]
 
 
 def test_a_look_is_trusted_for_a_while(client: redis.Redis, heard: redis.client.PubSub, clock: Clock) -> None:
-    announcer = Announcer(lambda: client, clock)
-    announcer.announce("order-1")
+    announcer = Notifier(lambda: client, clock)
+    announcer.notify("order-1")
     watch(client, ["order-1"])
 
-    announcer.announce("order-1")
+    announcer.notify("order-1")
     assert woken(heard) == []
     clock.now += LOOK_EVERY_S
-    announcer.announce("order-1")
+    announcer.notify("order-1")
     assert woken(heard) == ["order-1"]
 
 
 def test_a_thousand_commits_that_nobody_watches_cost_one_command(client: redis.Redis, clock: Clock) -> None:
-    announcer = Announcer(lambda: client, clock)
+    announcer = Notifier(lambda: client, clock)
     before = commands(client)
 
     for number in range(1_000):
-        announcer.announce(f"order-{number}")
+        announcer.notify(f"order-{number}")
 
     # one look; the other command is the count itself
     assert commands(client) - before == 2
@@ -87,7 +87,7 @@ def test_what_is_not_named_again_lapses(
     later = time.time() + WATCH_S + 1
     monkeypatch.setattr(time, "time", lambda: later)
 
-    Announcer(lambda: client, clock).announce("order-1")
+    Notifier(lambda: client, clock).notify("order-1")
 
     assert woken(heard) == []
 
@@ -99,10 +99,10 @@ def test_redis_that_is_away_stops_no_step_and_is_left_alone_for_a_while(clock: C
         asked.append(clock.now)
         raise redis.ConnectionError("away")
 
-    announcer = Announcer(away, clock)
-    announcer.announce("order-1")
-    announcer.announce("order-1")
+    announcer = Notifier(away, clock)
+    announcer.notify("order-1")
+    announcer.notify("order-1")
     clock.now += PAUSE_S
-    announcer.announce("order-1")
+    announcer.notify("order-1")
 
     assert asked == [100.0, 100.0 + PAUSE_S]

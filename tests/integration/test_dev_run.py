@@ -151,7 +151,7 @@ def test_taken_port_is_named_before_anything_starts(run: Callable[..., Run], set
         port = server.getsockname()[1]
         stack = run("--once", **{setting: port})
         assert stack.process.wait(30) == 2
-    assert f"failed: {setting}={port} is taken; set {setting} to another port" in stack.text()
+    assert f"failed: {setting}={port} is in use; set {setting} to another port" in stack.text()
     assert "starting" not in stack.text()
 
 

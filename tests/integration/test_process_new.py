@@ -65,7 +65,7 @@ def test_key_that_cannot_be_used_is_refused(package: Path, key: str) -> None:
 def test_folder_that_is_there_is_left_alone(package: Path) -> None:
     (package / "order").mkdir()
     (package / "order" / "notes").write_text("mine")
-    with pytest.raises(ScaffoldError, match="is there already; nothing was written"):
+    with pytest.raises(ScaffoldError, match="exists already; nothing was written"):
         write_process("order", package.name, ())
     assert [path.name for path in (package / "order").iterdir()] == ["notes"]
 
@@ -88,7 +88,7 @@ def test_package_that_is_none_is_refused(name: str) -> None:
 
 def test_module_of_that_name_is_not_hidden_by_a_package(package: Path) -> None:
     (package / "whole_number.py").write_text("")
-    with pytest.raises(ScaffoldError, match=r"whole_number\.py is there already; nothing was written"):
+    with pytest.raises(ScaffoldError, match=r"whole_number\.py exists already; nothing was written"):
         write_process("whole-number", package.name, ())
     assert sorted(path.name for path in package.iterdir()) == ["__init__.py", "whole_number.py"]
 

@@ -83,7 +83,7 @@ def test_same_outcome_is_called_so_and_without_a_yes_nothing_is_run(path: Path) 
 
 def test_event_that_is_no_step_is_refused(path: Path) -> None:
     execution_id = record(path, {}, external_task_id=None, lock_token=None)
-    assert "of ops, and no step" in replay(path, execution_id, "--yes").stderr
+    assert "of ops, not an attempt of a step" in replay(path, execution_id, "--yes").stderr
     assert "no event has the execution id" in replay(path, str(uuid4()), "--yes").stderr
 
 

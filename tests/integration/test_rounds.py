@@ -20,7 +20,7 @@ from store.models import event_log, process_store
 from store.process_rows import CANCELLED, ERROR, Ending, NewProcess, ProcessRow
 from tasks.beat.rounds import UNAVAILABLE_AFTER, isolated_part, process_rows
 from tasks.errors import BrokerUnavailable
-from tasks.settling import reconcile
+from tasks.settling import open_attempts, reconcile
 from tasks.webhooks import delivering
 from telemetry.metrics import declared
 from tests.integration.step_bench import Bench
@@ -131,7 +131,7 @@ def with_open_attempts(rows: Rows) -> Callable[[], object]:
         event = NewEvent("trace", "a", correlation_id=f"row-{number}", external_task_id=f"t-{number}", lock_token="x")
         assert rows.bench.runtime.events.begin(event) == []
     age(rows.bench, event_log)
-    rows.poison(reconcile, "fate_of", lambda _, task_id, __: task_id.replace("t-", "row-"))
+    rows.poison(open_attempts, "fate_of", lambda _, task_id, __: task_id.replace("t-", "row-"))
     return reconcile.resolve_attempts
 
 

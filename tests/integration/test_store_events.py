@@ -121,7 +121,7 @@ def test_of_8_reconcilers_each_takes_other_attempts(store: EventStore, clock: Cl
     clock.advance(40)
 
     def take(_: int) -> list[str | None]:
-        rows = retrying(lambda: store.take_open_attempts(untouched_for_s=30, limit=5), for_s=30)
+        rows = retrying(lambda: store.claim_open_attempts(untouched_for_s=30, limit=5), for_s=30)
         return [row.external_task_id for row in rows]
 
     taken = [one for some in together(8, take) for one in some]
@@ -283,18 +283,18 @@ def test_open_attempts_are_those_that_did_not_move_for_a_while(store: EventStore
     clock.advance(40)
     store.begin(attempt("new"))
 
-    (first,) = store.take_open_attempts(untouched_for_s=30, limit=1)
-    (second,) = store.take_open_attempts(untouched_for_s=30, limit=10)
+    (first,) = store.claim_open_attempts(untouched_for_s=30, limit=1)
+    (second,) = store.claim_open_attempts(untouched_for_s=30, limit=10)
     assert {first.external_task_id, second.external_task_id} == {"started", "completing"}
-    assert store.take_open_attempts(untouched_for_s=30, limit=10) == []
+    assert store.claim_open_attempts(untouched_for_s=30, limit=10) == []
     store.release([first])
-    assert store.take_open_attempts(untouched_for_s=30, limit=10) == [first]
+    assert store.claim_open_attempts(untouched_for_s=30, limit=10) == [first]
 
 
 def test_attempt_that_was_resolved_meanwhile_is_not_given_back(store: EventStore, clock: Clock) -> None:
     store.begin(attempt())
     clock.advance(40)
-    (taken,) = store.take_open_attempts(untouched_for_s=30, limit=10)
+    (taken,) = store.claim_open_attempts(untouched_for_s=30, limit=10)
     store.close(AttemptKey("task-1", "token-1"), COMPLETED)
     moved = all_of(store)[0].updated_at
     store.release([taken])

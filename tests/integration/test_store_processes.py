@@ -436,7 +436,7 @@ def test_unstarted_rows_are_those_that_nothing_happens_to(store: ProcessStore, c
     accept(store, "new")
 
     def unstarted() -> list[str]:
-        return [row.correlation_id for row in store.take_unstarted(untouched_for_s=15, limit=10)]
+        return [row.correlation_id for row in store.claim_unstarted(untouched_for_s=15, limit=10)]
 
     assert unstarted() == ["old"]
     clock.advance(100)
@@ -446,20 +446,20 @@ def test_unstarted_rows_are_those_that_nothing_happens_to(store: ProcessStore, c
 def test_row_that_was_taken_is_not_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
     first, second = accept(store, "first"), accept(store, "second")
     clock.advance(20)
-    (taken,) = store.take_unstarted(untouched_for_s=15, limit=1)
-    (other,) = store.take_unstarted(untouched_for_s=15, limit=10)
+    (taken,) = store.claim_unstarted(untouched_for_s=15, limit=1)
+    (other,) = store.claim_unstarted(untouched_for_s=15, limit=10)
     assert {taken.id, other.id} == {first.id, second.id}
-    assert store.take_unstarted(untouched_for_s=15, limit=10) == []
+    assert store.claim_unstarted(untouched_for_s=15, limit=10) == []
     clock.advance(16)
-    assert len(store.take_unstarted(untouched_for_s=15, limit=10)) == 2
+    assert len(store.claim_unstarted(untouched_for_s=15, limit=10)) == 2
 
 
 def test_row_that_is_given_back_is_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
     accept(store, "first")
     clock.advance(20)
-    taken = store.take_unstarted(untouched_for_s=15, limit=10)
+    taken = store.claim_unstarted(untouched_for_s=15, limit=10)
     store.release(taken)
-    assert store.take_unstarted(untouched_for_s=15, limit=10) == taken
+    assert store.claim_unstarted(untouched_for_s=15, limit=10) == taken
 
 
 def test_of_8_reconcilers_each_takes_other_rows(store: ProcessStore, clock: Clock) -> None:
@@ -467,7 +467,7 @@ def test_of_8_reconcilers_each_takes_other_rows(store: ProcessStore, clock: Cloc
     clock.advance(20)
 
     def take(_: int) -> list[uuid.UUID]:
-        rows = retrying(lambda: store.take_unstarted(untouched_for_s=15, limit=5), for_s=30)
+        rows = retrying(lambda: store.claim_unstarted(untouched_for_s=15, limit=5), for_s=30)
         return [row.id for row in rows]
 
     taken = [one for some in together(8, take) for one in some]
@@ -484,7 +484,7 @@ def test_row_that_another_transaction_holds_is_passed_over(
     clock.advance(20)
 
     def take() -> list[uuid.UUID]:
-        return [row.id for row in store.take_unstarted(untouched_for_s=15, limit=10)]
+        return [row.id for row in store.claim_unstarted(untouched_for_s=15, limit=10)]
 
     claim = sa.update(process_store).where(process_store.c.id == held.id)
     with ThreadPoolExecutor(1) as pool:

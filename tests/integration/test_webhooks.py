@@ -31,7 +31,7 @@ def sent(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> l
     mine = Runtime(Settings(resend_after_s=20))
     mine.__dict__["database"] = database
     monkeypatch.setattr(runtime_module, "_runtime", mine)
-    monkeypatch.setattr(settling, "wake", lambda *_: None)
+    monkeypatch.setattr(settling, "publish_end", lambda *_: None)
     monkeypatch.setattr(settling, "enqueue", found.append)
     return found
 
@@ -96,16 +96,16 @@ def test_lost_message_and_dead_worker_give_the_delivery_back(
     store: WebhookStore, sent: list[Claim], clock: Clock
 ) -> None:
     assert end(accept(), Ending(OK))
-    assert store.take_due(limit=10, for_s=5) == []
+    assert store.claim_due(limit=10, for_s=5) == []
     clock.advance(20)
-    (again,) = store.take_due(limit=10, for_s=5)
+    (again,) = store.claim_due(limit=10, for_s=5)
     assert again.id == sent[0].id
     assert store.begin(sent[0], for_s=10) is None, "the old message came after all"
     begun = store.begin(again, for_s=10)
     assert begun is not None
-    assert store.take_due(limit=10, for_s=5) == []
+    assert store.claim_due(limit=10, for_s=5) == []
     clock.advance(10)
-    (third,) = store.take_due(limit=10, for_s=5)
+    (third,) = store.claim_due(limit=10, for_s=5)
     assert not store.record(begun[1], Outcome(DELIVERED)), "its holder said nothing in its time"
     delivery, _ = store.begin(third, for_s=10) or pytest.fail("not given back")
     assert (delivery.id, delivery.attempt) == (sent[0].id, 2)
@@ -117,22 +117,22 @@ def test_next_attempt_comes_at_its_time(store: WebhookStore, sent: list[Claim], 
     _, claim = store.begin(sent[0], for_s=10) or pytest.fail("not begun")
     assert store.record(claim, Outcome(PENDING, clock.time + timedelta(seconds=60), 500, "said 500"))
     clock.advance(59)
-    assert store.take_due(limit=10, for_s=5) == []
+    assert store.claim_due(limit=10, for_s=5) == []
     clock.advance(1)
-    (due,) = store.take_due(limit=10, for_s=5)
+    (due,) = store.claim_due(limit=10, for_s=5)
     _, claim = store.begin(due, for_s=10) or pytest.fail("not begun")
     assert store.record(claim, Outcome(PENDING, clock.time, counted=False))
     found = store.latest(process_id)
     assert found is not None
     assert (found.attempt, found.last_status_code, found.last_error) == (1, 500, "said 500")
-    (due,) = store.take_due(limit=10, for_s=5)
+    (due,) = store.claim_due(limit=10, for_s=5)
     _, claim = store.begin(due, for_s=10) or pytest.fail("not begun")
     assert store.record(claim, Outcome(DELIVERED, status_code=204))
     found = store.latest(process_id)
     assert found is not None
     assert (found.status, found.attempt, found.payload, found.next_at) == (DELIVERED, 2, None, None)
     clock.advance(1e6)
-    assert store.take_due(limit=10, for_s=5) == []
+    assert store.claim_due(limit=10, for_s=5) == []
 
 
 def test_each_due_delivery_is_taken_once_and_may_be_given_back(
@@ -143,7 +143,7 @@ def test_each_due_delivery_is_taken_once_and_may_be_given_back(
     clock.advance(20)
 
     def take(_: int) -> list[Claim]:
-        return retrying(lambda: store.take_due(limit=10, for_s=5), for_s=30)
+        return retrying(lambda: store.claim_due(limit=10, for_s=5), for_s=30)
 
     taken = [claim for claims in together(4, take) for claim in claims]
     # SQL Server passes over what another is just taking.
@@ -151,7 +151,7 @@ def test_each_due_delivery_is_taken_once_and_may_be_given_back(
         taken += more
     assert len({claim.id for claim in taken}) == len(taken) == 20
     store.release(taken[:3])
-    assert {claim.id for claim in store.take_due(limit=10, for_s=5)} == {claim.id for claim in taken[:3]}
+    assert {claim.id for claim in store.claim_due(limit=10, for_s=5)} == {claim.id for claim in taken[:3]}
 
 
 def test_deliveries_go_with_their_process(

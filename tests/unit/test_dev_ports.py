@@ -31,7 +31,7 @@ def test_free_port_is_never_given_twice() -> None:
 def test_taken_port_is_refused_with_port_and_setting(taken_port: int) -> None:
     with pytest.raises(PortError) as refused:
         require_free(taken_port, "WEB_PORT")
-    assert str(refused.value) == f"WEB_PORT={taken_port} is taken; set WEB_PORT to another port"
+    assert str(refused.value) == f"WEB_PORT={taken_port} is in use; set WEB_PORT to another port"
 
 
 def test_refusal_tells_what_else_to_do(taken_port: int) -> None:

@@ -131,7 +131,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.running, after_seq=0, limit=10)
     calls(store.with_open_incident, after_seq=0, limit=5)
     with moved_clock():
-        taken = calls(store.take_unstarted, untouched_for_s=1, limit=10)
+        taken = calls(store.claim_unstarted, untouched_for_s=1, limit=10)
     calls(store.release, taken)
     calls(store.count_unstarted)
     calls(store.count_running)
@@ -167,7 +167,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     calls(store.by_execution_id, uuid.uuid4())
     store.begin(NewEvent("trace", "step", external_task_id="task", lock_token="3"))
     with moved_clock():
-        taken = calls(store.take_open_attempts, untouched_for_s=1, limit=10)
+        taken = calls(store.claim_open_attempts, untouched_for_s=1, limit=10)
     calls(store.release, taken)
     calls(store.take_over, AttemptKey("task", "3"), Progress(COMPLETING, kept_outcome={"n": 1}))
     calls(store.forget_outcomes, "order-1", "pi")
@@ -179,16 +179,16 @@ def walk_webhooks(calls: Calls, store: WebhookStore, database: Database) -> None
         given = {"process_id": process_id, "correlation_id": "order-1", "url": "https://h/", "payload": {"n": None}}
         claim = calls(store.add, connection, **given, for_s=1)
     with moved_clock():
-        (claim,) = calls(store.take_due, limit=10, for_s=1)
+        (claim,) = calls(store.claim_due, limit=10, for_s=1)
     calls(store.release, [claim])
     with moved_clock():
-        (claim,) = store.take_due(limit=10, for_s=1)
+        (claim,) = store.claim_due(limit=10, for_s=1)
     for outcome in (Outcome(PENDING, now(), counted=False), Outcome(PENDING, now(), 500, "e"), Outcome(DELIVERED)):
         _, held = calls(store.begin, claim, for_s=1)
         assert calls(store.record, held, outcome)
         if outcome.status == PENDING:
             with moved_clock():
-                (claim,) = store.take_due(limit=10, for_s=1)
+                (claim,) = store.claim_due(limit=10, for_s=1)
     calls(store.latest, process_id)
 
 
@@ -250,15 +250,15 @@ def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) ->
 @pytest.mark.parametrize(
     ("method", "predicate"),
     [
-        ("ProcessStore.take_unstarted", "process_store.status = 'pending'"),
-        ("ProcessStore.take_unstarted", "process_store.process_instance_id IS NULL"),
+        ("ProcessStore.claim_unstarted", "process_store.status = 'pending'"),
+        ("ProcessStore.claim_unstarted", "process_store.process_instance_id IS NULL"),
         ("ProcessStore.count_unstarted", "process_store.status = 'pending'"),
         ("ProcessStore.count_unstarted", "process_store.process_instance_id IS NULL"),
         ("ProcessStore.count_running", "process_store.status = 'pending'"),
         ("ProcessStore.count_running", "process_store.process_instance_id IS NOT NULL"),
         ("ProcessStore.open_in_engine", "process_store.engine_open = 1"),
-        ("EventStore.take_open_attempts", "event_log.phase IN ('started', 'completing')"),
-        ("WebhookStore.take_due", "webhook_delivery.status = 'pending'"),
+        ("EventStore.claim_open_attempts", "event_log.phase IN ('started', 'completing')"),
+        ("WebhookStore.claim_due", "webhook_delivery.status = 'pending'"),
         ("EventStore.progress", "phase IN ('started', 'completing')"),
         ("EventStore.close", "phase IN ('started', 'completing')"),
         ("EventStore.release", "phase IN ('started', 'completing')"),
@@ -278,9 +278,9 @@ def test_predicates_of_filtered_indexes_stand_literally(
 
 
 TAKEN_BY = {
-    "ProcessStore.take_unstarted": ("process_store", "ix_process_store_unstarted"),
-    "EventStore.take_open_attempts": ("event_log", "ix_event_log_open"),
-    "WebhookStore.take_due": ("webhook_delivery", "ix_webhook_delivery_due"),
+    "ProcessStore.claim_unstarted": ("process_store", "ix_process_store_unstarted"),
+    "EventStore.claim_open_attempts": ("event_log", "ix_event_log_open"),
+    "WebhookStore.claim_due": ("webhook_delivery", "ix_webhook_delivery_due"),
     "Retention.purge": ("process_store", "ix_process_store_finished"),
 }
 

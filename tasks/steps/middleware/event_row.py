@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from store.errors import DatabaseUnavailable
-from tasks.broker.notify import announce
+from tasks.broker.notify import notify_watchers
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
 from tasks.steps.result import Result
@@ -25,7 +25,7 @@ def write_begin(attempt: Attempt, call_next: Callable[[], Result]) -> Result:
     if earlier is None:
         log.info("duplicate message for %s ignored", attempt.topic)
         return Result.DUPLICATE
-    announce(attempt.correlation_id)
+    notify_watchers(attempt.correlation_id)
     attempt.earlier = earlier
     crash_point("step: row written, handler not run")
     return call_next()

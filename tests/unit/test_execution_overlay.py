@@ -1,6 +1,6 @@
-"""What the engine's history, its incidents and the event log make of the elements of a diagram.
+"""The execution overlay: the elements of a diagram, from the engine's history, its incidents and the event log.
 
-The engine is a small server that answers as a real one was seen to; tests/integration/test_trail.py has a real one.
+The engine is a small server that answers like a real one; tests/integration/test_execution_overlay.py uses a real one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from service.history.execution_overlay import (
     STUCK,
     WAITING,
     Element,
-    Trail,
+    ExecutionOverlay,
     _add_attempts,
-    trail_of,
+    overlay_of,
 )
 from settings import Settings
 from store.event_rows import COMPLETED, FAILED, LOST, OUTCOME_UNKNOWN, STARTED, PhaseRow
@@ -90,7 +90,7 @@ def test_without_a_log_of_external_tasks_the_steps_name_says_where() -> None:
 
 
 class ScriptedEngine(ScriptedServer):
-    """An engine with one instance, of which it tells what a test says."""
+    """An engine with one instance, whose answers the test sets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,12 +100,12 @@ class ScriptedEngine(ScriptedServer):
         self.incidents: list[dict[str, Any]] = []
         self.missing: set[str] = set()
         self.definition = f"p:3:{uuid.uuid4()}"
-        self.answer = self._tell
+        self.answer = self._answer
 
-    def _tell(self, handler: Handler) -> None:
+    def _answer(self, handler: Handler) -> None:
         address = urlsplit(handler.path)
         path = address.path.removeprefix("/engine-rest")
-        told: dict[str, Any] = {
+        answers: dict[str, Any] = {
             "/history/process-instance/i": {"processDefinitionId": self.definition, "processDefinitionVersion": 3},
             f"/process-definition/{self.definition}/xml": {"bpmn20Xml": self.xml},
             "/history/activity-instance": self.activities,
@@ -114,10 +114,10 @@ class ScriptedEngine(ScriptedServer):
             ],
             "/incident": self.incidents,
         }
-        if path in self.missing or path not in told:
+        if path in self.missing or path not in answers:
             handler.send(404, b'{"type": "InvalidRequestException", "message": "no such thing"}')
             return
-        found = told[path]
+        found = answers[path]
         query = parse_qs(address.query)
         if query.get("sortOrder") == ["desc"]:
             found = found[::-1]
@@ -128,7 +128,7 @@ class ScriptedEngine(ScriptedServer):
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedEngine]:
-    """The engine that the trail is asked of."""
+    """The engine of the runtime."""
     engine = ScriptedEngine()
     settings = Settings(camunda_base_url=f"{engine.url}/engine-rest", camunda_timeout_ms=2_000)
     monkeypatch.setattr(runtime, "_runtime", Runtime(settings))
@@ -142,8 +142,8 @@ ROW = ProcessRow(
 )
 
 
-def look(*attempts: PhaseRow, row: ProcessRow = ROW) -> Trail:
-    return trail_of(row, attempts)
+def look(*attempts: PhaseRow, row: ProcessRow = ROW) -> ExecutionOverlay:
+    return overlay_of(row, attempts)
 
 
 def test_elements_are_done_or_waiting_and_a_loop_is_counted(engine: ScriptedEngine) -> None:
@@ -214,7 +214,7 @@ def test_incident_makes_its_element_stuck_begun_or_not(engine: ScriptedEngine) -
     assert (found["ship"].state, found["ship"].message, found["ship"].visits) == (STUCK, "no such variable", 0)
 
 
-def test_only_the_newest_visits_of_many_are_looked_at_and_that_is_said(
+def test_only_the_newest_visits_of_many_are_read_and_the_note_says_so(
     engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execution_overlay, "MOST_VISITS", 3)
@@ -233,12 +233,12 @@ def step(name: str, phase: str, of: str = "t") -> PhaseRow:
     return attempt(of, phase, step=name)
 
 
-def test_while_the_engine_is_away_the_event_log_says_what_it_knows(engine: ScriptedEngine) -> None:
+def test_while_the_engine_is_unavailable_the_overlay_has_the_steps_of_the_event_log(engine: ScriptedEngine) -> None:
     engine.close()
 
     found = look(step("reserve-goods", COMPLETED, "r"), step("charge-payment", LOST), step("charge-payment", STARTED))
 
-    assert found.note.startswith("The engine cannot be asked now: ")
+    assert found.note.startswith("The engine is unavailable: ")
     assert found.version is None
     assert 'id="order-fulfilment"' in found.xml
     assert found.elements["reserve-goods"] == Element(DONE, 1, attempts=1, took_ms=5, steps=["reserve-goods"])
@@ -255,7 +255,7 @@ def test_history_that_was_cleaned_up_leaves_the_event_log(engine: ScriptedEngine
     assert found.elements["reserve-goods"].state == DONE
 
 
-def test_definition_that_was_deleted_is_not_called_an_engine_that_is_away(engine: ScriptedEngine) -> None:
+def test_definition_that_was_deleted_is_not_reported_as_an_unavailable_engine(engine: ScriptedEngine) -> None:
     engine.missing.add(f"/process-definition/{engine.definition}/xml")
 
     found = look(step("reserve-goods", COMPLETED))
@@ -264,7 +264,7 @@ def test_definition_that_was_deleted_is_not_called_an_engine_that_is_away(engine
     assert found.elements["reserve-goods"].state == DONE
 
 
-def test_process_that_has_not_begun_has_been_nowhere(engine: ScriptedEngine) -> None:
+def test_process_that_has_not_begun_has_passed_no_element(engine: ScriptedEngine) -> None:
     found = look(row=replace(ROW, process_instance_id=None))
 
     assert (found.elements, found.note) == ({}, "The process has not begun in the engine yet.")
@@ -284,9 +284,7 @@ def test_event_log_counts_a_visit_for_each_task_and_the_attempts_of_the_newest(e
 
 
 @pytest.mark.parametrize(("phase", "state"), [(STARTED, CANCELLED), (FAILED, STUCK), (OUTCOME_UNKNOWN, DONE)])
-def test_what_was_still_to_be_done_when_the_process_ended_will_not_be(
-    engine: ScriptedEngine, phase: str, state: str
-) -> None:
+def test_task_that_was_open_when_the_process_ended_is_cancelled(engine: ScriptedEngine, phase: str, state: str) -> None:
     engine.missing.add("/history/process-instance/i")
 
     found = look(step("reserve-goods", phase), row=replace(ROW, status=ENDED_EARLY, finished_at=AT))
@@ -297,5 +295,5 @@ def test_what_was_still_to_be_done_when_the_process_ended_will_not_be(
 def test_process_that_is_not_known_here_has_no_diagram(engine: ScriptedEngine) -> None:
     engine.missing.add("/history/process-instance/i")
 
-    with pytest.raises(LookupError, match="no process 'other' here"):
+    with pytest.raises(LookupError, match="no process 'other' in this installation"):
         look(row=replace(ROW, process_key="other"))

@@ -1,4 +1,4 @@
-"""The trail of instances that a real engine ran: its history is as the trail takes it to be."""
+"""The execution overlay of instances that a real engine ran: its history has the form that the overlay expects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from camunda_bridge.client import Engine
 from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.locks import new_token
-from service.history.execution_overlay import CANCELLED, DONE, RUNNING, WAITING, Trail, trail_of
+from service.history.execution_overlay import CANCELLED, DONE, RUNNING, WAITING, ExecutionOverlay, overlay_of
 from settings import Settings
 from store.process_rows import PENDING, ProcessRow
 from tasks import runtime
@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "processes" / "order_fulfilment" / "order_
 
 
 class Instance:
-    """One instance of a definition of the test's own."""
+    """One instance of a definition that only this test uses."""
 
     def __init__(self, engine: Engine, key: str, xml: str) -> None:
         self._engine, self._key = engine, key
@@ -31,7 +31,7 @@ class Instance:
         self.id = engine.start(key, key, {}).id
 
     def do(self, step: str, *, refuse: bool = False) -> None:
-        """Do all tasks of a step that there are."""
+        """End all present tasks of a step: complete them, or throw the BPMN error REFUSED."""
         token = new_token()
         tasks = self._engine.fetch_and_lock(
             [Topic(f"{self._key}.{step}")], token=token, lock_duration_ms=60_000, max_tasks=10
@@ -44,23 +44,23 @@ class Instance:
                 self._engine.complete(one.id, token, {})
 
     def go_off(self, timer: str) -> None:
-        """Let a timer go off before its time."""
+        """Fire a timer before its time."""
         (job,) = self._engine.session.get("/job", processInstanceId=self.id, activityId=timer)
         self._engine.session.post(f"/job/{job['id']}/execute", {})
 
     def tell(self, message: str) -> None:
         assert self._engine.correlate(message, instance_id=self.id, variables={})
 
-    def trail(self) -> Trail:
+    def overlay(self) -> ExecutionOverlay:
         row = ProcessRow(
             *(1, uuid.uuid4(), "c", "hash", self._key, self.id, PENDING, None, None, False, {}, None, None, None),
             *(None, None, "trace", None, None, AT, AT, None),
         )
-        return trail_of(row, [])
+        return overlay_of(row, [])
 
     def states(self) -> dict[str, tuple[str, int]]:
         """State and visits of each element."""
-        return {name: (found.state, found.visits) for name, found in self.trail().elements.items()}
+        return {name: (found.state, found.visits) for name, found in self.overlay().elements.items()}
 
 
 @pytest.fixture
@@ -73,20 +73,20 @@ def engine(engine_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 @pytest.fixture
 def key(engine: Engine) -> Iterator[str]:
-    """A process key of the test's own; what was deployed with it is deleted afterwards."""
-    key = f"trail-{uuid.uuid4().hex[:12]}"
+    """A process key that only this test uses; its deployments are deleted after the test."""
+    key = f"overlay-{uuid.uuid4().hex[:12]}"
     yield key
     delete_deployments(engine, key)
 
 
 def test_order_goes_along_both_branches_and_waits_for_its_parcel_twice(engine: Engine, key: str) -> None:
-    # under a name of its own, so that no worker takes its tasks
+    # with a key of its own, so that no worker fetches its tasks
     order = Instance(engine, key, EXAMPLE.read_text("utf-8").replace("order-fulfilment", key))
     begun = {"to-fork", "to-reserve-goods", "to-charge-payment"}
-    assert set(order.trail().flows) == begun
+    assert set(order.overlay().flows) == begun
 
     order.do("reserve-goods")
-    assert set(order.trail().flows) == begun | {"reserved-to-join"}
+    assert set(order.overlay().flows) == begun | {"reserved-to-join"}
     assert order.states()["join"] == (WAITING, 1)
 
     order.do("charge-payment")
@@ -94,17 +94,17 @@ def test_order_goes_along_both_branches_and_waits_for_its_parcel_twice(engine: E
     order.do("ship-order")
     shipped = begun | {"reserved-to-join", "charged-to-join", "to-confirm-order", "to-ship-order"}
     shipped |= {"to-on-its-way", "to-carrier"}
-    assert set(order.trail().flows) == shipped
+    assert set(order.overlay().flows) == shipped
     assert order.states()["carrier"] == (WAITING, 1)
 
     order.go_off("delivery-overdue")
     overdue = shipped | {"to-delivery-overdue", "to-trace-parcel"}
-    assert set(order.trail().flows) == overdue
+    assert set(order.overlay().flows) == overdue
     order.do("trace-parcel")
     order.tell("parcel-delivered")
     order.do("prepare-response")
 
-    found = order.trail()
+    found = order.overlay()
     assert set(found.flows) == overdue | {
         *("traced-to-on-its-way", "to-parcel-delivered", "to-prepare-response", "to-order-fulfilled"),
     }
@@ -128,12 +128,12 @@ def test_event_that_interrupts_and_one_that_does_not(engine: Engine, key: str) -
     )
     instance = Instance(engine, key, xml.replace("p.", f"{key}.").replace('"p"', f'"{key}"'))
     instance.tell("go-on")
-    assert set(instance.trail().flows) == {"s-t", "told-note"}
+    assert set(instance.overlay().flows) == {"s-t", "told-note"}
     assert instance.states()["t"] == (WAITING, 1)
 
     instance.do("t", refuse=True)
 
-    assert set(instance.trail().flows) == {"s-t", "told-note", "error-sorry"}
+    assert set(instance.overlay().flows) == {"s-t", "told-note", "error-sorry"}
     assert instance.states() == {
         **{"s": (DONE, 1), "told": (DONE, 1), "error": (DONE, 1)},
         **{"t": (CANCELLED, 1), "note": (WAITING, 1), "sorry": (WAITING, 1)},
@@ -157,14 +157,14 @@ def test_several_instances_a_call_and_a_link(engine: Engine, key: str) -> None:
     )
     xml = xml.replace("p.", f"{key}.").replace('"p"', f'"{key}"').replace('"called"', f'"{key}-called"')
     instance = Instance(engine, key, xml)
-    assert set(instance.trail().flows) == {"s-many"}
+    assert set(instance.overlay().flows) == {"s-many"}
     assert instance.states()["many"] == (WAITING, 1)
 
     instance.do("many")
-    assert set(instance.trail().flows) == {"s-many", "many-call"}
+    assert set(instance.overlay().flows) == {"s-many", "many-call"}
     assert (instance.states()["many"], instance.states()["call"]) == ((DONE, 1), (RUNNING, 1))
-    assert instance.trail().elements["many"].instances == 3
+    assert instance.overlay().elements["many"].instances == 3
 
     instance.do("inner")
-    assert set(instance.trail().flows) == {"s-many", "many-call", "call-x", "x-thrown", "caught-end"}
+    assert set(instance.overlay().flows) == {"s-many", "many-call", "call-x", "x-thrown", "caught-end"}
     assert set(instance.states()) == {"s", "many", "call", "x", "end"}
