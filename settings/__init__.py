@@ -1,8 +1,8 @@
-"""Every environment variable of the project: read once, checked once, nothing read elsewhere. One module a concern.
+"""The settings: all environment variables of the project are read and checked here, once; one module a concern.
 
-A value that cannot be used stops the start with a :class:`SettingsError` that names every variable at fault.
-Times carry their unit in the name. A variable may also come from an ``.env`` file in the working folder (the
-environment wins) or, for secrets that are mounted as files, from the file that ``<NAME>_FILE`` names.
+An invalid value stops the start with a :class:`SettingsError` that names every invalid variable. Names of times end in
+their unit. A variable may also be set in an ``.env`` file in the working folder (the environment takes precedence). For
+secrets that are mounted as files, ``<NAME>_FILE`` names the file with the value.
 """
 
 from __future__ import annotations
@@ -30,36 +30,38 @@ from settings.webhooks import Webhooks
 
 __all__ = ["Settings", "SettingsError", "get_settings", "load", "settings_or_exit"]
 
-#: the sections, in the order in which the documentation lists them
+#: the sections, in the order of the documentation
 SECTIONS = (Parts, Facade, Access, Monitor, Webhooks, Steps, Reconciling, Store, Ops, Commands, Examples)
 
 
-# A dataclass has the fields of its last base first.
+# In reverse order, because a dataclass has the fields of its last base first.
 @dataclass(frozen=True)
 class Settings(Examples, Commands, Ops, Store, Reconciling, Steps, Webhooks, Monitor, Access, Facade, Parts):
-    """The settings of one process. Each attribute is the environment variable of the same name in capitals."""
+    """The settings of one process. Each attribute is the environment variable of the same name in upper case."""
 
     @property
     def client_url(self) -> str:
-        """Root of the server that the commands call."""
-        # A server that listens on every address is reached at this one.
+        """The URL of the server that the commands call."""
+        # A server that listens on all addresses is reached at 127.0.0.1.
         host = "127.0.0.1" if self.web_host.strip("0.:") == "" else self.web_host
         return self.process_api_url or f"http://{host}:{self.web_port}"
 
     @property
     def logs_json(self) -> bool:
-        """True when each line of the log is a JSON object."""
+        """True when each log line is a JSON object."""
         return self.log_format == "json" or (self.log_format == "auto" and self.is_production)
 
     def contradictions(self) -> list[str]:
-        """What contradicts what, each as a sentence that names the settings."""
+        """The contradictions between settings, each as a sentence that names them."""
         found = []
         if self.camunda_timeout_ms >= self.lock_duration_ms:
-            found.append("CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a slow answer outlives the lock")
+            found.append(
+                "CAMUNDA_TIMEOUT_MS must be shorter than LOCK_DURATION_MS, or a lock may expire during a slow answer"
+            )
         if self.is_production and not self.flower_basic_auth:
             found.append("FLOWER_BASIC_AUTH must be set when APP_ENV=production")
         if self.is_production and self.auth == "off":
-            found.append("AUTH=off is refused when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
+            found.append("AUTH=off is not allowed when APP_ENV=production: set AUTH=on with API_KEYS or JWT_JWKS_URL")
         return [
             *parts.faults(self),
             *found,
@@ -73,7 +75,7 @@ def load() -> Settings:
     """Read and check the settings.
 
     Raises:
-        SettingsError: names each variable that cannot be used and what it must be.
+        SettingsError: a value is invalid; the message names each invalid variable and what it must be.
     """
     env = FileAwareEnv(eager=False, strip_whitespace=True)
     env.read_env(".env", recurse=False)
@@ -96,15 +98,15 @@ def load() -> Settings:
 
 @cache
 def get_settings() -> Settings:
-    """The settings of this process, read at the first call."""
+    """The settings of this process; the first call reads them."""
     return load()
 
 
 def settings_or_exit() -> Settings:
-    """The settings, for the first lines of a process: a bad value ends it with one message and no stack trace.
+    """The settings; an invalid value ends the process with a message and without a stack trace.
 
     Raises:
-        SystemExit: a setting cannot be used; the text names it.
+        SystemExit: a value is invalid; the message names the variable.
     """
     try:
         return get_settings()

@@ -1,4 +1,4 @@
-"""Who may call."""
+"""Settings for authentication, rate limit and CORS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from settings.reading import RATE, is_origin, is_url, setting
 
-#: one entry of API_KEYS: the key's name, the SHA-256 of the key in hexadecimal, its scopes
+#: one entry of API_KEYS: name of the key, SHA-256 of the key in hexadecimal, scopes
 API_KEY_ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9._-]{1,100}):(?P<digest>[0-9a-f]{64}):"
     r"(?P<scopes>process:(?:start|read|admin|complete)(?:\+process:(?:start|read|admin|complete))*)\Z"
@@ -16,33 +16,41 @@ API_KEY_ENTRY = re.compile(
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call."""
+    """Authentication, rate limit and CORS."""
 
     auth: str = setting(
         "str",
         "off",
-        "`on`: callers need an API key or a token, whichever is set up below. `off` lets everybody in; refused in "
-        "production.",
+        "`on`: clients need an API key or a token, according to the following settings. `off`: no authentication; not "
+        "allowed in production.",
         one_of=("off", "on"),
     )
     api_keys: list[str] = setting(
         "list",
         (),
-        "API keys, comma separated: `name:sha256-of-the-key:scope+scope`. `flask auth new-key` makes one.",
+        "API keys, comma separated: `name:sha256-of-the-key:scope+scope`. `flask auth new-key` creates one.",
         secret=True,
     )
-    jwt_jwks_url: str = setting("str", "", "Where the public keys of token issuers are (JWKS); empty for no tokens.")
-    jwt_issuer: str = setting("str", "", "Issuer that a token must name (`iss`).")
-    jwt_audience: str = setting("str", "", "Audience that a token must name (`aud`): this service.")
+    jwt_jwks_url: str = setting("str", "", "URL of the public keys of the token issuer (JWKS). Empty: no tokens.")
+    jwt_issuer: str = setting("str", "", "Required issuer of tokens (claim `iss`).")
+    jwt_audience: str = setting("str", "", "Required audience of tokens (claim `aud`): the name of this service.")
     jwt_leeway_s: int = setting(
-        "int", 30, "How far the clocks of issuer and service may differ, in seconds.", least=0, most=300
+        "int",
+        30,
+        "Largest difference between the clocks of token issuer and service, in seconds.",
+        least=0,
+        most=300,
     )
-    jwt_scope_claim: str = setting("str", "scope", "Claim that lists a token's scopes: words in a text, or a list.")
+    jwt_scope_claim: str = setting(
+        "str", "scope", "Claim with the scopes of a token: a text of words separated by spaces, or a list."
+    )
     rate_limit: str = setting(
-        "str", "", "Requests that one key, or one address with `AUTH=off`, may make: `600/minute`. Empty for no limit."
+        "str",
+        "",
+        "Most requests of one caller in a time: `600/minute`. With `AUTH=off` an address is a caller. Empty: no limit.",
     )
     cors_origins: list[str] = setting(
-        "list", (), "Origins whose pages may call this API, comma separated; `*` for all. Empty: none."
+        "list", (), "Origins whose pages may call the API, comma separated; `*` for all. Empty: none."
     )
 
 
@@ -50,12 +58,12 @@ def faults(settings: Access, *, is_production: bool) -> list[str]:
     """The contradictions among these settings, each as a sentence that names them."""
     found = []
     for place, entry in enumerate(settings.api_keys, 1):
-        # The entry itself may be a key that was pasted here by mistake: it is not shown.
+        # Without the entry itself, because it may be a key that somebody pasted by mistake.
         if not API_KEY_ENTRY.match(entry):
-            found.append(f"API_KEYS: entry {place} is not name:sha256-hex:scope+scope")
+            found.append(f"API_KEYS: entry {place} must be name:sha256-hex:scope+scope")
     names = [entry.partition(":")[0] for entry in settings.api_keys]
     if len(set(names)) < len(names):
-        found.append("API_KEYS: two entries have the same name")
+        found.append("API_KEYS: two entries have the same name; each name must be unique")
     if settings.auth == "on" and not (settings.api_keys or settings.jwt_jwks_url):
         found.append("AUTH=on needs API_KEYS or JWT_JWKS_URL")
     if settings.jwt_jwks_url:

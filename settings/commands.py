@@ -1,4 +1,4 @@
-"""The commands that call the API."""
+"""Settings of the commands that call the API."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from settings.reading import setting
 
 @dataclass(frozen=True)
 class Commands:
-    """The commands that call the API."""
+    """Commands that call the API."""
 
     process_api_url: str = setting(
         "str",
         "",
-        "Root of the server that `flask process start` and its like call; empty for WEB_HOST and WEB_PORT.",
+        "Root URL of the server that commands such as `flask process start` call. Empty: the server at `WEB_HOST` and "
+        "`WEB_PORT`.",
         schemes=("http", "https"),
         optional=True,
     )
-    process_api_key: str = setting("str", "", "API key or token that they send; empty for none.", secret=True)
+    process_api_key: str = setting("str", "", "API key or token that these commands send. Empty: none.", secret=True)

@@ -1,4 +1,4 @@
-"""What the settings raise."""
+"""The exception of the settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from errors import CeleryCamundaError
 
 
 class SettingsError(CeleryCamundaError):
-    """One or more environment variables hold a value that cannot be used.
+    """One or more environment variables have an invalid value.
 
-    :func:`settings.get_settings` raises it; every process stops at its start and prints it.
+    :func:`settings.get_settings` raises it; a process prints it and doesn't start.
     """

@@ -1,4 +1,4 @@
-"""The examples."""
+"""Settings of the example processes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from settings.reading import setting
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples."""
+    """Example processes."""
 
     partner_base_url: str = setting(
         "str",
         "http://127.0.0.1:8090",
-        "Root of the partner services that the examples call.",
+        "Root URL of the partner services that the example processes call.",
         schemes=("http", "https"),
     )
     partner_timeout_ms: int = setting(
-        "int", 5_000, "Longest wait for an answer of a partner service, in milliseconds.", least=50
+        "int", 5_000, "Longest wait for the answer of a partner service, in milliseconds.", least=50
     )

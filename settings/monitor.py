@@ -1,4 +1,4 @@
-"""The process monitor."""
+"""Settings of the monitor."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from settings.reading import setting
 
 @dataclass(frozen=True)
 class Monitor:
-    """The process monitor."""
+    """Monitor."""
 
     monitor: str = setting(
         "str",
         "on",
-        "`/monitor`: `on`, `read-only` (nobody starts, retries or cancels there), or `off`.",
+        "The pages under `/monitor`: `on`, `read-only` (without start, retry and cancel), or `off`.",
         one_of=("on", "read-only", "off"),
     )
     monitor_session_s: int = setting(
-        "int", 28_800, "How long a login to the monitor holds, in seconds.", least=60, most=2_592_000
+        "int", 28_800, "How long a login to the monitor is valid, in seconds.", least=60, most=2_592_000
     )
     monitor_flower_url: str = setting(
         "str",
         "",
-        "Root of Flower as browsers reach it: the monitor links to tasks.",
+        "Root URL of Flower for browsers, to which the monitor links tasks. Empty: no links.",
         schemes=("http", "https"),
         optional=True,
     )
     monitor_cockpit_url: str = setting(
         "str",
         "",
-        "Root of the engine's Cockpit as browsers reach it: the monitor links to instances.",
+        "Root URL of the engine's Cockpit for browsers, to which the monitor links instances. Empty: no links.",
         schemes=("http", "https"),
         optional=True,
     )

@@ -1,4 +1,4 @@
-"""Where the other parts are."""
+"""Settings of the environment: database, broker, engine and process packages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from settings.reading import setting
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the other parts are."""
+    """Environment, database, broker and engine."""
 
     app_env: str = setting(
         "str",
         "development",
-        "`development` or `production`. Production writes JSON logs and refuses unsafe defaults.",
+        "`development` or `production`. In production logs are JSON, and unsafe defaults are not allowed.",
         one_of=("development", "production"),
     )
     database_url: str = setting(
@@ -27,21 +27,21 @@ class Parts:
     redis_url: str = setting(
         "str",
         "redis://127.0.0.1:6379/0",
-        "URL of Redis or Valkey: broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for an "
-        "authority of your own.",
+        "URL of Redis or Valkey, the broker and result backend. `rediss://` for TLS, with `?ssl_ca_certs=file` for "
+        "your own certificate authority.",
         secret=True,
         schemes=("redis", "rediss"),
     )
     camunda_base_url: str = setting(
         "str",
         "http://127.0.0.1:8080/engine-rest",
-        "Root of the engine's REST API.",
+        "Root URL of the engine's REST API.",
         schemes=("http", "https"),
     )
     camunda_auth: str = setting(
         "str",
         "none",
-        "How to authenticate at the engine: `none`, `basic` or `bearer`.",
+        "Authentication at the engine: `none`, `basic` or `bearer`.",
         one_of=("none", "basic", "bearer"),
     )
     camunda_username: str = setting("str", "", "User name for `CAMUNDA_AUTH=basic`.")
@@ -54,19 +54,19 @@ class Parts:
         "int", 2_000, "Longest wait for a connection to the engine, in milliseconds.", least=50, most=60_000
     )
     processes: list[str] = setting(
-        "list", ("processes",), "Packages that hold the processes, comma separated; each sub-package is one process."
+        "list", ("processes",), "Packages with the processes, comma separated; each sub-package is one process."
     )
 
     @property
     def celery_redis_url(self) -> str:
-        """REDIS_URL for Celery, which must be told for TLS that it has to check the server's certificate."""
+        """REDIS_URL for Celery, which for TLS needs an option to check the certificate of the server."""
         if not self.redis_url.startswith("rediss:") or "ssl_cert_reqs=" in self.redis_url:
             return self.redis_url
         return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_cert_reqs=required"
 
     @property
     def is_production(self) -> bool:
-        """True when the process runs with production's rules."""
+        """True when the rules for production apply."""
         return self.app_env == "production"
 
 

@@ -1,4 +1,4 @@
-"""How a setting is declared and checked."""
+"""Declares and checks settings."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from urllib.parse import urlsplit
 
 from environs import EnvValidationError, ValidationError
 
-#: a rate limit: requests for each period
+#: a rate: a number for each second, minute, hour or day
 RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")
 
 
 def setting(kind: str, default: Any, doc: str, *, secret: bool = False, **limits: Any) -> Any:
-    """A field read from the environment variable of its own name in capitals.
+    """A field that is read from the environment variable of the same name in upper case.
 
-    `kind` is the name of the environs parser; `limits` are `least`, `most` (numbers), `one_of` (texts) and `schemes`
-    (URLs; with `optional`, none too).
+    Args:
+        kind: name of the environs parser.
+        default: value when the variable isn't set.
+        doc: meaning, for the documentation and `.env.example`.
+        secret: True when the value must not be shown.
+        limits: `least` and `most` (numbers), `one_of` (texts), `schemes` (URLs; with `optional`, empty is allowed).
     """
     return field(default=default, repr=not secret, metadata={"kind": kind, "doc": doc, "secret": secret, **limits})
 
 
 def checks_of(limits: Any) -> list[Callable[[Any], None]]:
+    """The validators for the limits of a setting."""
     checks: list[Callable[[Any], None]] = []
 
     def check(is_wrong: Callable[[Any], bool], message: str) -> None:
@@ -50,9 +55,10 @@ def checks_of(limits: Any) -> list[Callable[[Any], None]]:
 
 
 def is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    """True when `value` is a URL of one of these schemes; an HTTP URL needs a host."""
     try:
         parts = urlsplit(value)
-        # A file has no host, and a database may be named without one; `port` raises when it is no number.
+        # URLs of files have no host, and those of databases needn't have one. `port` raises when it isn't a number.
         complete = not parts.scheme.startswith("http") or (bool(parts.hostname) and parts.port != 0)
     except ValueError:
         return False
@@ -60,10 +66,12 @@ def is_url(value: str, schemes: tuple[str, ...]) -> bool:
 
 
 def is_origin(text: str) -> bool:
+    """True when `text` is an origin: scheme, host and port of an HTTP URL, without a path."""
     return is_url(text, ("http", "https")) and text == f"{urlsplit(text).scheme}://{urlsplit(text).netloc}"
 
 
 def reasons_of(error: EnvValidationError | ValueError) -> str:
+    """The message of a :class:`SettingsError`: each invalid variable and what is wrong with it."""
     messages = getattr(error, "error_messages", None)
     if not isinstance(messages, dict):
         return str(error)

@@ -1,4 +1,4 @@
-"""The steps."""
+"""Settings of steps and workers."""
 
 from __future__ import annotations
 
@@ -9,58 +9,62 @@ from settings.reading import setting
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps."""
+    """Steps and workers."""
 
     lock_duration_ms: int = setting(
         "int",
         20_000,
-        "How long an external task is locked, in milliseconds; a running handler extends it at half time.",
+        "Duration of the lock of an external task, in milliseconds; while the handler runs, the worker extends it "
+        "after half of this time.",
         least=500,
         most=3_600_000,
     )
     poll_interval_ms: int = setting(
         "int", 1_000, "How often beat polls the engine for external tasks, in milliseconds.", least=100, most=60_000
     )
-    poll_max_tasks: int = setting("int", 100, "Most external tasks that one fetch locks.", least=1, most=1_000)
+    poll_max_tasks: int = setting("int", 100, "Most external tasks in one fetch.", least=1, most=1_000)
     fetch_slow_ms: int = setting(
         "int",
         12,
-        "Fetches of a process's next steps that take longer, in milliseconds, are given up for listing its tasks and "
-        "locking each, while that is quicker.",
+        "When fetching the next steps of a process by business key takes longer than this, in milliseconds, workers "
+        "list the tasks of the instance and lock each instead, as long as that is faster.",
         least=1,
     )
     steps_in_place_ms: int = setting(
         "int",
         0,
-        "How long a worker goes on with the next steps of a process at once, in milliseconds, instead of sending a "
-        "message for each; 0: never. Faster and cheaper for short steps; Flower shows the first of them alone.",
+        "How long a worker runs the next steps of a process as inline steps, without a message for each, in "
+        "milliseconds. 0: never. This is faster for short steps, but Flower shows only the first of them.",
         most=10_000,
     )
     step_time_limit_s: int = setting(
-        "int", 300, "Longest run of a step handler, in seconds, unless the step says otherwise.", least=1
+        "int", 300, "Longest run of a step handler, in seconds, for steps that do not set their own limit.", least=1
     )
     step_max_lost: int = setting(
-        "int", 3, "Attempts of a step that may be lost with their worker before an incident is made.", least=1
+        "int", 3, "How many attempts of a step may be lost with their worker before an incident opens.", least=1
     )
     step_max_memory_mb: int = setting(
-        "int", 2_048, "Memory that one worker process may allocate, in MiB; 0 for no bound.", least=0
+        "int", 2_048, "Most memory that one child process of a worker may allocate, in MiB; 0: no limit.", least=0
     )
     max_running: int = setting(
-        "int", 100_000, "Running instances beyond which accepted starts stay in their queue.", least=1
+        "int", 100_000, "Most running instances; while there are more, accepted starts wait in their queue.", least=1
     )
-    worker_concurrency: int = setting("int", 8, "Steps that one worker runs at once: its slots.", least=1, most=1_000)
+    worker_concurrency: int = setting(
+        "int", 8, "Slots of one worker: how many steps it runs at once.", least=1, most=1_000
+    )
     worker_alive_dir: str = setting(
         "str",
         "",
-        "Folder in which a worker keeps the file that `python -m tasks.alive` reads; empty for the system's temporary "
-        "one.",
+        "Folder for the file of a worker that `python -m tasks.alive` reads. Empty: the folder for temporary files of "
+        "the system.",
     )
     worker_grace_s: int = setting(
-        "int", 20, "After SIGTERM, how long a worker lets running steps end, in seconds.", least=1
+        "int", 20, "Grace period: how long running steps may continue after SIGTERM, in seconds.", least=1
     )
     db_hold_s: int = setting(
         "int",
         120,
-        "How long a finished handler waits for a database that is away, its lock kept alive, in seconds.",
+        "How long a worker with a finished handler waits while the database is unavailable, in seconds; it extends the "
+        "lock meanwhile.",
         least=1,
     )

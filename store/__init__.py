@@ -1,1 +1,1 @@
-"""The store: process rows and audit events, on SQL Server in production and SQLite in development."""
+"""The store: process rows and the event log, on SQL Server in production and SQLite in development."""

@@ -1,4 +1,4 @@
-"""How far a reconciler has come: a name and a value that survive a restart."""
+"""Bookmarks: named values that survive a restart, such as how far the reconciler has read."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ class BookmarkStore:
         self._db = database
 
     def get(self, name: str) -> str | None:
-        """The value last kept under `name`."""
+        """The value of bookmark `name`; None when it doesn't exist."""
         with self._db.read() as connection:
             query = sa.select(bookmark.c.value).where(bookmark.c.name == name)
             value: str | None = connection.execute(query).scalar_one_or_none()
             return value
 
     def get_or_put(self, name: str, value: str) -> str:
-        """The value kept under `name`; `value`, from now on, if there was none. Of two at once, one wins for both."""
-        kept = self.get(name)
-        if kept is None:
+        """The value of bookmark `name`; if it doesn't exist, it is created with `value`.
+
+        When two callers create it at the same time, both get the same value.
+        """
+        found = self.get(name)
+        if found is None:
             try:
                 with self._db.write_one() as connection:
                     connection.execute(sa.insert(bookmark), {"name": name, "value": value, "updated_at": now()})
             except DBAPIError as error:
                 if not is_unique_violation(error):
                     raise
-            kept = self.get(name)
-        return kept or value
+            found = self.get(name)
+        return found or value
 
     def put(self, name: str, value: str) -> None:
-        """Keep `value` under `name`."""
+        """Set bookmark `name` to `value`."""
         values = {"value": value, "updated_at": now()}
         with self._db.write_one() as connection:
             done = connection.execute(sa.update(bookmark).where(bookmark.c.name == name).values(values))
@@ -48,6 +51,6 @@ class BookmarkStore:
             with self._db.write_one() as connection:
                 connection.execute(sa.insert(bookmark), {"name": name, **values})
         except DBAPIError as error:
-            # Another reconciler wrote the first value between our two statements; both are as good.
+            # Another reconciler created the bookmark between the two statements. Its value is equally valid.
             if not is_unique_violation(error):
                 raise

@@ -1,8 +1,9 @@
-"""The one clock of the store: everything that stores or compares a time asks here, so that tests can stand still.
+"""The clock of the store: every time that is stored or compared comes from here, so that tests can replace it.
 
-It is the clock of the database. Rows are written by one host and compared by another, whose clocks may differ by any
-amount. Each new connection to a server tells this process its time, from which it counts on by its own monotonic clock,
-which no correction of the host's clock moves. SQLite is on the same host: there the host's own clock serves.
+It is the clock of the database, because one host writes a row and another compares its times, and the clocks of hosts
+differ. Each new connection to SQL Server reads the server's time. From then on this process adds the time of its
+monotonic clock, which doesn't change when the clock of the host is corrected. SQLite is on the same host, so there the
+clock of the host is used.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-#: the server's time, and this process's monotonic clock at that moment, in seconds
-_told: tuple[datetime, float] | None = None
+#: the last time that the server sent, and the monotonic clock of this process at that moment, in seconds
+_server_time: tuple[datetime, float] | None = None
 
 
 def now() -> datetime:
-    """The present, in UTC."""
-    if _told is None:
+    """The current time, in UTC."""
+    if _server_time is None:
         return datetime.now(UTC)
-    server, at = _told
+    server, at = _server_time
     return server + timedelta(seconds=time.monotonic() - at)
 
 
 def set_by_server(server: datetime, *, asked_at: float, answered_at: float) -> None:
-    """Go by the time that a server told.
+    """Set the clock to the time of a server.
 
     Args:
-        server: its time, in UTC, without a zone.
-        asked_at: time.monotonic() before it was asked.
-        answered_at: the same when its answer was there; the time is that of the middle.
+        server: the time of the server, in UTC, without a zone.
+        asked_at: time.monotonic() before the query.
+        answered_at: time.monotonic() after the answer. The time is taken as that of the middle between the two.
     """
-    global _told
-    _told = server.replace(tzinfo=UTC), (asked_at + answered_at) / 2
+    global _server_time
+    _server_time = server.replace(tzinfo=UTC), (asked_at + answered_at) / 2

@@ -1,4 +1,4 @@
-"""How many rows are in which state, for metrics: counts that an index alone answers, however large the tables are."""
+"""Counts rows by state, for metrics; each count reads only an index, so that it is fast with tables of any size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from store.types import Constant
 from store.webhooks import PENDING as UNDELIVERED
 
 _p = process_store.c
-#: the process key as something that no index is sorted by: grouping by it, SQLite reads the few rows of a condition
-#: instead of every row in the order of its key
+#: the process key as an expression without an index: when SQLite groups by it, it reads only the few rows that match
+#: the condition, instead of every row in the order of the key
 _KEY_ITSELF = _p.process_key + sa.literal_column("''")
 
 
@@ -25,20 +25,20 @@ class Counts:
         self._db = database
 
     def pending(self, process_keys: Iterable[str]) -> dict[str, int]:
-        """Process key -> processes that have not ended, for each of these keys."""
+        """Process key -> number of processes that haven't ended, for each of these keys."""
         keys = list(process_keys)
-        # The keys are named so that the index by key and status serves; without them every pending row is read.
+        # With the keys in the condition, the index by key and status is used; otherwise every pending row is read.
         found = self._by_key(_p.process_key, _p.process_key.in_(keys), _p.status == Constant(PENDING))
         return {key: found.get(key, 0) for key in keys}
 
     def on_incident(self) -> dict[str, int]:
-        """Process key -> processes that stand still on an incident; no entry for none."""
-        # not `= error`: SQLite may then take the index of all that ever failed
+        """Process key -> number of processes with an open incident; keys without one are missing."""
+        # not `= error`: SQLite may then use the index by status and read all processes that ever failed
         others = [Constant(PENDING), Constant(OK), Constant(CANCELLED)]
         return self._by_key(_KEY_ITSELF, _p.incident_id.is_not(None), _p.status.not_in(others))
 
     def webhooks_pending(self) -> int:
-        """Webhooks that are still to be delivered."""
+        """The number of deliveries that are pending."""
         query = (
             sa.select(sa.func.count())
             .select_from(webhook_delivery)

@@ -1,4 +1,4 @@
-"""One process's way to the database: pool, pragmas, time-outs, and which errors mean "try again"."""
+"""The database access of one process: connection pool, pragmas, time-outs, and translation of transient errors."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ T = TypeVar("T")
 
 
 class Database:
-    """The engine of one process, made anew in each child after a fork.
+    """The connections of one process to the database; each child process makes its own after a fork.
 
-    `write()` gives a connection in a transaction that commits at the end of the block, `write_one()` one for a single
-    statement that commits by itself, `read()` one that sees committed rows, statement by statement.
+    `write()` opens a transaction that commits at the end of the block. `write_one()` gives a connection for a single
+    statement that commits by itself. `read()` gives a connection for reading, on which each statement sees the rows
+    that are committed when it starts.
+
+    Args:
+        pool_size: most connections of each pool.
+        timeout_ms: longest wait for a connection, a lock or a statement, in milliseconds.
 
     Raises:
-        BadUrl, NoDriver: when made (see :mod:`store.driver`).
-        DatabaseUnavailable: from any block, when the database cannot be reached or answers with a transient error.
+        InvalidDatabaseUrl, NoDriver: from the constructor (see :mod:`store.driver`).
+        DatabaseUnavailable: from every block, when the database can't be reached or answers with a transient error.
     """
 
     def __init__(self, url: str, *, pool_size: int, timeout_ms: int) -> None:
@@ -40,8 +45,8 @@ class Database:
         self.timeout_ms = timeout_ms
         self.driver = None if self.is_sqlite else odbc.choose(self.url)
         self._engine = _create_engine(self.url, pool_size, timeout_ms, self.driver)
-        # For what is one statement, read or written. On SQL Server connections of their own: to switch one to and fro
-        # would be two round trips.
+        # For single statements, reads and writes. On SQL Server they have their own connections, because switching a
+        # connection to autocommit and back costs two round trips.
         self._alone = (
             self._engine.execution_options(begin=False)
             if self.is_sqlite
@@ -54,12 +59,12 @@ class Database:
                 skip_autocommit_rollback=True,
             )
         )
-        # SQLite lets one writer in at a time and makes the others sleep; threads of one process queue here instead.
-        self._turn: threading.Lock | None = threading.Lock() if self.is_sqlite else None
+        # SQLite allows one writer at a time and lets the others sleep. Threads of this process wait for a lock instead.
+        self._write_lock: threading.Lock | None = threading.Lock() if self.is_sqlite else None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, pool_size: int | None = None) -> Database:
-        """The database that `settings` name."""
+        """The database at DATABASE_URL."""
         return cls(
             settings.database_url,
             pool_size=pool_size or settings.db_pool_size,
@@ -68,41 +73,41 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """True on the development database."""
+        """True for SQLite, the database for development."""
         return self.url.get_backend_name() == "sqlite"
 
     @property
     def described(self) -> str:
-        """What and where it is and which driver speaks to it, without user and password: for logs and answers."""
+        """Kind, address and driver of the database, without user and password, for logs and answers."""
         return odbc.described(self.url) + (f" through {self.driver.name}" if self.driver else "")
 
     @property
     def engine(self) -> sa.Engine:
-        """SQLAlchemy's engine, for migrations and tests."""
+        """The SQLAlchemy engine, for migrations and tests."""
         return self._engine
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A connection in a transaction, committed at the end of the block, rolled back when it raises."""
+        """A connection in a transaction: committed at the end of the block, rolled back when the block raises."""
         with self._writing(self._engine.begin) as connection:
             yield connection
 
     @contextmanager
     def write_one(self) -> Iterator[Connection]:
-        """A connection for one statement that writes, and is a transaction by itself.
+        """A connection for one writing statement, which is a transaction by itself.
 
-        To begin and to commit would be two calls more, on SQL Server a round trip.
+        This saves the calls to begin and to commit, on SQL Server one round trip.
         """
         with self._writing(self._alone.connect) as connection:
             yield connection
 
     @contextmanager
     def _writing(self, connect: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
-        turn, asked_at = self._turn, time.perf_counter()
-        # Half of the time for the turn within this process, half for the lock against others (see _create_sqlite).
-        if turn is not None and not turn.acquire(timeout=self.timeout_ms / 2000):
+        lock, asked_at = self._write_lock, time.perf_counter()
+        # Half of the time-out is for the lock of this process, half for that of the database (see _create_sqlite).
+        if lock is not None and not lock.acquire(timeout=self.timeout_ms / 2000):
             declared.DATABASE_AWAY.inc()
-            raise DatabaseUnavailable(f"no turn to write within {self.timeout_ms // 2} ms")
+            raise DatabaseUnavailable(f"no write lock within {self.timeout_ms // 2} ms")
         try:
             with self.translating(), connect() as connection:
                 begun = time.perf_counter()
@@ -110,18 +115,18 @@ class Database:
                 yield connection
             declared.WRITE_SECONDS.observe(time.perf_counter() - begun)
         finally:
-            if turn is not None:
-                turn.release()
+            if lock is not None:
+                lock.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading; each statement stands alone."""
+        """A connection for reading, without a transaction around the statements."""
         with self.translating(), self._alone.connect() as connection:
             yield connection
 
     @contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn an error that says "away" or "try again" into :class:`DatabaseUnavailable`; let every other one pass."""
+        """Turn a transient error of the driver into :class:`DatabaseUnavailable`; other errors pass unchanged."""
         try:
             yield
         except (DBAPIError, DisconnectionError, PoolTimeout) as error:
@@ -133,26 +138,26 @@ class Database:
             raise
 
     def _short(self, error: Exception) -> str:
-        # Without the statement and its parameters: they may hold what must not be logged. No driver is known to quote
-        # the password; should one do it, it goes no further than here.
+        # Without the statement and its parameters, because they may hold personal data. No driver is known to put the
+        # password into its message, but it is replaced to be safe.
         original = error.orig if isinstance(error, DBAPIError) else error
-        said = str(original).splitlines()[0][:300]
-        return said.replace(str(self.url.password), "***") if self.url.password else said
+        text = str(original).splitlines()[0][:300]
+        return text.replace(str(self.url.password), "***") if self.url.password else text
 
     def ping(self) -> None:
-        """Ask for nothing, to see whether the database answers.
+        """Check that the database answers.
 
         Raises:
-            DatabaseUnavailable: it does not.
+            DatabaseUnavailable: it doesn't answer.
         """
         with self.read() as connection:
             connection.execute(sa.text("SELECT 1"))
 
     def advice(self) -> str:
-        """What its administrator should change, in words; empty when nothing.
+        """The advice to the administrator of the database, in words; empty when there is none.
 
         Raises:
-            DatabaseUnavailable: it cannot be asked.
+            DatabaseUnavailable: the database doesn't answer.
         """
         if self.is_sqlite:
             return ""
@@ -171,7 +176,7 @@ def _create_engine(url: URL, pool_size: int, timeout_ms: int, driver: odbc.Drive
         "max_overflow": 0,
         "pool_timeout": timeout_ms / 1000,
         "pool_recycle": 1800,
-        # what a process was started with is in every statement; a logged error must not show it
+        # Statements hold the variables of processes as parameters; a logged error must not show them.
         "hide_parameters": True,
         **more,
     }
@@ -187,14 +192,14 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
         url,
         connect_args={"timeout": timeout_ms / 2000, "check_same_thread": False, "cached_statements": 256},
         poolclass=sa.pool.QueuePool,
-        # Whoever takes a connection commits or rolls back.
+        # No reset, because every block commits or rolls back.
         pool_reset_on_return=None,
         **options,
     )
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
-        # The driver's own transactions begin too late (at the first write) and then fail instead of waiting.
+        # The driver would begin transactions too late (at the first write), which then fail instead of waiting.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -202,8 +207,8 @@ def _create_sqlite(url: URL, timeout_ms: int, options: dict[str, Any]) -> sa.Eng
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A reader needs no transaction, and a single statement is one. Another writer takes its lock at once: taking it
-        # later, after a read, may fail.
+        # Reads and single statements need no explicit transaction. A writing transaction takes the lock at its begin,
+        # because taking it after a read may fail.
         if connection.get_execution_options().get("begin", True):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -1,8 +1,8 @@
-"""Which ODBC driver speaks to SQL Server, and what its connection string must say.
+"""Chooses the ODBC driver for SQL Server, and writes its connection string.
 
-In this order: the driver that DATABASE_URL names (`?driver=`); one of Microsoft's that is registered with unixODBC; the
-one inside the PyPI package `mssql-python-odbc`, which needs no registration; FreeTDS, if registered. Microsoft's
-drivers and FreeTDS have other keywords.
+In this order: the driver that DATABASE_URL names (`?driver=`); a driver of Microsoft that is registered with unixODBC;
+the driver inside the PyPI package `mssql-python-odbc`, which needs no registration; FreeTDS, if registered. Microsoft's
+drivers and FreeTDS use different keywords in the connection string.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from sqlalchemy.exc import ArgumentError
 
 from store.errors import InvalidDatabaseUrl, NoDriver
 
-#: registered drivers of Microsoft, the one we like best first
+#: names of Microsoft's registered drivers, the preferred one first
 MICROSOFT = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
-#: the name under which Debian's `tdsodbc` registers FreeTDS
+#: name under which Debian's package `tdsodbc` registers FreeTDS
 FREETDS = "FreeTDS"
-#: the PyPI package that holds Microsoft's driver as a plain shared library
+#: PyPI package that contains Microsoft's driver as a shared library
 PACKAGE = "mssql-python-odbc"
+#: name of this application in the sessions of SQL Server
 APPLICATION = "celery-camunda"
 
-_WAYS_OUT = (
+_SOLUTIONS = (
     f"install the PyPI package {PACKAGE}, or Microsoft's msodbcsql18, or FreeTDS (Debian: tdsodbc); "
     "or name a driver: mssql+pyodbc://.../database?driver=NAME"
 )
-#: what one and the same machine is called
+#: sets of names of the same architecture
 _ARCHITECTURES = ({"x86_64", "amd64", "x64"}, {"aarch64", "arm64"})
 _NO_MANAGER = "pyodbc cannot be loaded ({}); it needs unixODBC (Debian: libodbc2 and libodbcinst2)"
-#: what is asked for with Microsoft's `Encrypt` -> what FreeTDS calls it
+#: value of `Encrypt` for Microsoft's drivers -> value of `Encryption` for FreeTDS
 _FREETDS_ENCRYPTION = {
     "yes": "require",
     "true": "require",
@@ -48,34 +49,34 @@ _FREETDS_ENCRYPTION = {
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """An ODBC driver: `name` for people, `place` for the connection string (a registered name or a file)."""
+    """An ODBC driver: `name` for people, `place` for the connection string (a registered name, or a file)."""
 
     name: str
     place: str
 
     @property
     def is_freetds(self) -> bool:
-        """True when it is FreeTDS, by name or by file."""
+        """True when it is FreeTDS, by the registered name or the name of the file."""
         return "freetds" in self.place.lower() or "tdsodbc" in self.place.lower()
 
 
 def parse_url(text: str) -> URL:
-    """`text` as a URL.
+    """Parse DATABASE_URL.
 
     Raises:
-        InvalidDatabaseUrl: it is none.
+        InvalidDatabaseUrl: `text` isn't a valid URL.
     """
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
-        # Neither the text nor the parser's words: an unescaped `@` in a password puts half of it into them.
+        # Without the URL and the message of the parser: with an unescaped `@` in the password they show a part of it.
         raise InvalidDatabaseUrl(
-            "DATABASE_URL cannot be read: percent-encode special characters in user and password, and check the port"
+            "DATABASE_URL is not a valid URL: percent-encode special characters in user and password, check the port"
         ) from None
 
 
 def described(url: URL) -> str:
-    """The URL for logs and answers: what and where, without user, password and options."""
+    """The URL for logs and answers: kind, host and database, without user, password and options."""
     if url.get_backend_name() == "sqlite":
         return f"sqlite {url.database}"
     port = f":{url.port}" if url.port else ""
@@ -86,16 +87,16 @@ def choose(url: URL) -> Driver:
     """The driver for `url`.
 
     Raises:
-        NoDriver: there is none.
+        NoDriver: no driver was found.
     """
     named = _option(url, "driver")
     if named is not None:
         if not (Path(named).is_file() if "/" in named else named in load_pyodbc().drivers()):
-            raise NoDriver(f"there is no ODBC driver {named!r}, which DATABASE_URL names: {_WAYS_OUT}")
+            raise NoDriver(f"the ODBC driver {named!r} of DATABASE_URL does not exist: {_SOLUTIONS}")
         return Driver(Path(named).name, named)
-    if _names_its_own(url):
-        # A whole connection string or a data source: the driver is the business of whoever wrote it.
-        return Driver("as DATABASE_URL says", "")
+    if _has_own_driver(url):
+        # A connection string or a data source defines its driver itself.
+        return Driver("the driver of DATABASE_URL", "")
     registered = set(load_pyodbc().drivers())
     for name in MICROSOFT:
         if name in registered:
@@ -105,11 +106,11 @@ def choose(url: URL) -> Driver:
         return Driver(f"{library.name} of {PACKAGE} {metadata.version(PACKAGE)}", str(library))
     if FREETDS in registered:
         return Driver(FREETDS, FREETDS)
-    raise NoDriver(f"no ODBC driver for SQL Server was found: {_WAYS_OUT}")
+    raise NoDriver(f"no ODBC driver for SQL Server was found: {_SOLUTIONS}")
 
 
 def packaged_library() -> Path | None:
-    """The driver's file for this machine inside :data:`PACKAGE`; None when the package is not installed."""
+    """The file of the driver for this machine inside :data:`PACKAGE`; None when the package isn't installed."""
     try:
         files = metadata.files(PACKAGE) or []
     except metadata.PackageNotFoundError:
@@ -119,13 +120,13 @@ def packaged_library() -> Path | None:
 
 
 def pick_library(files: Iterable[str], system: str, machine: str, distribution: str) -> str | None:
-    """The one of `files` that fits, or None.
+    """The driver file among `files` for a system; None when there is none.
 
     Args:
         files: paths inside the package, such as `.../libs/linux/debian_ubuntu/x86_64/lib/libmsodbcsql-18.6.so.2.1`.
-        system: `Linux`, `Darwin` or `Windows`, as `platform.system()` says.
-        machine: as `platform.machine()` says.
-        distribution: the ID and ID_LIKE of `/etc/os-release`.
+        system: `Linux`, `Darwin` or `Windows`, as `platform.system()` returns it.
+        machine: as `platform.machine()` returns it.
+        distribution: ID and ID_LIKE of `/etc/os-release`.
     """
     libraries = [file for file in files if "msodbcsql" in Path(file).name and Path(file).suffix not in {".rll", ".txt"}]
     architectures: set[str] = next((names for names in _ARCHITECTURES if machine.lower() in names), set())
@@ -143,13 +144,13 @@ def pick_library(files: Iterable[str], system: str, machine: str, distribution: 
 
 
 def with_driver(url: URL, driver: Driver) -> URL:
-    """`url` with what `driver` needs: encrypted unless the URL says otherwise, the certificate checked likewise."""
-    if _names_its_own(url):
+    """`url` with the options for `driver`; by default the connection is encrypted and the certificate is checked."""
+    if _has_own_driver(url):
         return url
     options = {key: value for key, value in url.query.items() if key.lower() != "driver"}
     if driver.is_freetds:
         asked = {key.lower(): str(value).lower() for key, value in options.items()}
-        # FreeTDS has neither keyword; it checks a certificate only against the `ca file` of freetds.conf.
+        # FreeTDS doesn't have these keywords; it checks a certificate only against the `ca file` of freetds.conf.
         options = {key: value for key, value in options.items() if key.lower() not in _MICROSOFT_ONLY}
         options.setdefault("TDS_Version", "7.4")  # below 7.3 there is no DATETIME2, and times lose milliseconds
         options.setdefault("ClientCharset", "UTF-8")
@@ -163,13 +164,13 @@ def with_driver(url: URL, driver: Driver) -> URL:
 
 
 def load_pyodbc() -> Any:
-    """Pyodbc, with its own pooling off: SQLAlchemy's pool is the only one.
+    """The module pyodbc, with its connection pool switched off, because SQLAlchemy has its own pool.
 
     Raises:
-        NoDriver: unixODBC is not there.
+        NoDriver: unixODBC isn't installed.
     """
     try:
-        # Its types lie where no checker finds them.
+        # Imported by name, because type checkers don't find the types of pyodbc.
         pyodbc: Any = import_module("pyodbc")
     except ImportError as error:
         raise NoDriver(_NO_MANAGER.format(error)) from error
@@ -180,7 +181,7 @@ def load_pyodbc() -> Any:
 _MICROSOFT_ONLY = frozenset({"encrypt", "trustservercertificate", "multisubnetfailover", "hostnameincertificate"})
 
 
-def _names_its_own(url: URL) -> bool:
+def _has_own_driver(url: URL) -> bool:
     return _option(url, "odbc_connect") is not None or _option(url, "dsn") is not None or not url.database
 
 
@@ -190,7 +191,7 @@ def _option(url: URL, name: str) -> str | None:
 
 def _distribution() -> str:
     try:
-        said = platform.freedesktop_os_release()
+        release = platform.freedesktop_os_release()
     except OSError:
         return ""
-    return f"{said.get('ID', '')} {said.get('ID_LIKE', '')}"
+    return f"{release.get('ID', '')} {release.get('ID_LIKE', '')}"

@@ -1,4 +1,4 @@
-"""What the store raises."""
+"""The exceptions of the store."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from errors import CeleryCamundaError
 
 
 class StoreError(CeleryCamundaError):
-    """Something is wrong with the database."""
+    """Base of the exceptions of the store."""
 
 
 class DatabaseUnavailable(StoreError):
-    """The database cannot be reached, or did not answer in time.
+    """The database can't be reached, doesn't answer in time, or answers with a transient error.
 
     Every block of :class:`store.database.Database` raises it. The API answers 503 `database-away`; a task leaves the
     work to the next attempt or to the reconciler.
 
     Args:
-        maybe_done: the statement was sent and its answer was lost: it may have been committed.
+        maybe_done: True when the statement was sent and its answer was lost, so that it may have been committed.
     """
 
     def __init__(self, message: str | None = None, *, maybe_done: bool = False) -> None:
@@ -25,23 +25,23 @@ class DatabaseUnavailable(StoreError):
 
 
 class TransactionConflict(DatabaseUnavailable):
-    """The database rolled the transaction back in favour of another one: a deadlock or a snapshot conflict.
+    """The database rolled the transaction back because of another transaction: a deadlock or a snapshot conflict.
 
     `Database.write` raises it; :func:`store.retrying.retrying_conflicts` runs the transaction again.
     """
 
 
 class InvalidDatabaseUrl(StoreError):
-    """DATABASE_URL cannot be read. The message never quotes it: it holds a password.
+    """DATABASE_URL isn't a valid URL. The message doesn't contain the URL, because that holds a password.
 
-    :func:`store.driver.parse_url` raises it; the process stops at its start.
+    :func:`store.driver.parse_url` raises it; the process then doesn't start.
     """
 
 
 class NoDriver(StoreError):
-    """There is no ODBC driver for SQL Server, or no driver manager.
+    """No ODBC driver for SQL Server was found, or no driver manager.
 
-    :func:`store.driver.choose` raises it; the process stops at its start.
+    :func:`store.driver.choose` raises it; the process then doesn't start.
     """
 
 

@@ -1,4 +1,4 @@
-"""The rows of `event_log`: what an attempt writes, and what is read of it."""
+"""The rows of `event_log`: what an attempt writes, and what queries return."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 STARTED, COMPLETING, COMPLETED = "started", "completing", "completed"
 BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost", "outcome-unknown", "ops"
 OPEN_PHASES = (STARTED, COMPLETING)
-#: in the metadata of a lost attempt: its worker ended, stopped it and unlocked its task
+#: key in the metadata of a lost attempt: its worker was shut down, stopped the attempt and unlocked the task
 RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptKey:
-    """What names one attempt of a step: the external task and the lock token under which it was fetched."""
+    """The key of one attempt of a step: the external task, and the lock token under which it was fetched."""
 
     external_task_id: str
     lock_token: str
@@ -24,7 +24,7 @@ class AttemptKey:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event before it is written; the columns of the same names."""
+    """An event before it is written; each field is the column of the same name."""
 
     traceability_id: str
     step_name: str
@@ -55,11 +55,13 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a step's attempt has come to; `execution_time` in milliseconds.
+    """A change of the row of an attempt; `execution_time` in milliseconds.
 
-    `kept_outcome`: what another attempt needs to deliver the outcome, where the other columns hold it redacted; it is
-    gone as soon as the attempt is closed as delivered. `process_status`: of a response step, the status that its
-    process gets once the engine has accepted the completion.
+    Attributes:
+        kept_outcome: what another attempt needs to deliver the outcome, if the other columns hold it redacted. It is
+            deleted when the attempt is closed as delivered.
+        process_status: for a response step, the status that its process gets when the engine has accepted the
+            completion.
     """
 
     phase: str
@@ -89,9 +91,9 @@ class EarlierAttempt:
 
 @dataclass(frozen=True, slots=True)
 class OpenAnswer:
-    """A response step's outcome that is written down, and not yet known to be accepted by the engine.
+    """A written outcome of a response step, of which it isn't known yet whether the engine accepted it.
 
-    `process_status`: what its process gets once it is.
+    `process_status`: the status that its process gets when the engine has accepted it.
     """
 
     seq: int
@@ -103,7 +105,7 @@ class OpenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    """How far one event has come, without what the step took and gave; `error` only where it did not go well."""
+    """The phase of one event, without input and output of the step; `error` is None unless the attempt failed."""
 
     seq: int
     execution_id: uuid.UUID
@@ -122,7 +124,7 @@ class PhaseRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One row of `event_log`; times are aware and in UTC."""
+    """One row of `event_log`; times are in UTC, with their zone."""
 
     seq: int
     execution_id: uuid.UUID

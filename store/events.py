@@ -1,7 +1,8 @@
-"""Every change of `event_log`: one row an attempt of a step, written before each thing that it says.
+"""The changes of `event_log`: one row for each attempt of a step; each phase is written before the act it announces.
 
-Phases of an attempt: `started`, then `completing` (the handler is done, the engine is not told yet), then `completed`
-or `bpmn-error`; or `failed`; or, resolved afterwards, `lost` and `outcome-unknown`. Ops events have the phase `ops`.
+Phases of an attempt: `started`; then `completing` (the handler has returned, the outcome isn't reported to the engine
+yet); then `completed` or `bpmn-error`; or `failed`. The reconciler may later set `lost` or `outcome-unknown`. Acts of
+ops have the phase `ops`.
 """
 
 from __future__ import annotations
@@ -37,16 +38,24 @@ from store.event_rows import (
 )
 from store.models import event_log
 from store.retrying import retrying_conflicts
-from store.types import Constant, alone_with, fitting, given, length_of, marking, taking
+from store.types import (
+    Constant,
+    changing_locked_rows,
+    length_of,
+    locking_range,
+    locking_rows,
+    truncated,
+    without_nones,
+)
 
 _e = event_log.c
 
-#: the engine has the outcome, or never will: nobody delivers it again
+#: phases after which the outcome isn't delivered again: the engine has it, or never will have it
 _DELIVERED = frozenset({COMPLETED, BPMN_ERROR, FAILED, OUTCOME_UNKNOWN})
 
 _IS_OPEN = _e.phase.in_([Constant(phase) for phase in OPEN_PHASES])
-_INSERT = sa.insert(event_log).inline()  # nobody reads the new key: no SELECT scope_identity()
-#: texts that are shown, not compared -> the most UTF-16 code units of each
+_INSERT = sa.insert(event_log).inline()  # the new key isn't used, so there is no SELECT scope_identity()
+#: column of a text that is only shown -> its longest text, in UTF-16 code units
 _SHOWN = {
     name: length_of(event_log.c[name])
     for name in (
@@ -61,7 +70,7 @@ _SHOWN = {
         "last_update_id",
     )
 }
-_OF_TASK = alone_with(
+_OF_TASK = locking_range(
     sa.select(*(event_log.c[item.name] for item in fields(EarlierAttempt))).where(
         _e.external_task_id == bindparam("new_external_task_id")
     ),
@@ -74,7 +83,7 @@ _CLOSE = (
     .where(*_AN_ATTEMPT, _IS_OPEN)
     .values({_e.phase: bindparam("new_phase"), _e.updated_at: bindparam("moment")})
 )
-# The same, where nobody will deliver the outcome again. Naming the column also where it is NULL costs nothing.
+# The same for outcomes that aren't delivered again. Setting the column to NULL if it is NULL already costs nothing.
 _CLOSE_DELIVERED = _CLOSE.values({_e.kept_outcome: sa.null()})
 _FORGET_EARLIER = (
     sa.update(event_log)
@@ -94,20 +103,23 @@ _FORGET_OF_INSTANCE = (
 
 
 class EventStore(EventQueries):
-    """The audit events of one database.
+    """The event log of one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def begin(self, event: NewEvent, *, confirm: AttemptKey | None = None) -> list[EarlierAttempt] | None:
-        """Write the row of a new attempt; None when the same attempt was begun before (a duplicate message).
+        """Write the row of a new attempt; None when the same attempt has begun before (a duplicate message).
 
-        Returns the earlier attempts of the same external task as they were, oldest first. Those still open are `lost`
-        from now on: the engine gave the task out again, so it accepted none of them. `confirm` names the attempt
-        before this one whose completion the engine has accepted; it becomes `completed` in the same transaction.
+        Returns the earlier attempts of the same external task in the phases they had, oldest first. Open ones become
+        `lost`, because the engine has accepted none of them if it gives the task to a new attempt.
+
+        Args:
+            confirm: the attempt of the step before, whose completion the engine has accepted. It becomes `completed`
+                in the same transaction.
         """
         try:
-            # A victim would have to wait until its lock has run out and the engine offers the task again.
+            # Retried here, because otherwise the task could be fetched again only after its lock has expired.
             return retrying_conflicts(lambda: self._begin(event, confirm))
         except DBAPIError as error:
             if is_unique_violation(error):
@@ -135,15 +147,15 @@ class EventStore(EventQueries):
         return earlier
 
     def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
-        """Write what an open attempt has come to; False when it was resolved by someone else before.
+        """Write a change of an open attempt; False when the attempt isn't open any more.
 
-        `only_from_started`: leave an attempt alone whose handler is done, since the engine may have its outcome.
+        `only_from_started`: change only an attempt in phase `started`; in `completing` the engine may have the outcome.
         """
         with self._db.write_one() as connection:
             return _advance(connection, attempt, progress, only_from_started=only_from_started)
 
     def take_over(self, attempt: AttemptKey, progress: Progress) -> bool:
-        """As :meth:`progress`, of an attempt that delivers what an earlier one kept: it is kept here alone now."""
+        """Write a change of an attempt that delivers the outcome of an earlier one, and delete the earlier copies."""
         with self._db.write() as connection:
             done = _advance(connection, attempt, progress)
             if done:
@@ -151,17 +163,20 @@ class EventStore(EventQueries):
             return done
 
     def close(self, attempt: AttemptKey, phase: str) -> bool:
-        """Give an open attempt its last phase; False when it has one."""
+        """Set the last phase of an open attempt; False when the attempt isn't open any more."""
         with self._db.write_one() as connection:
             return close(connection, attempt, phase)
 
     def forget_outcomes(self, correlation_id: str, process_instance_id: str) -> None:
-        """Forget what earlier attempts kept for a delivery: the instance is gone, nobody will ask for it."""
+        """Delete the kept outcomes of closed attempts of an instance that has ended: they aren't needed any more."""
         with self._db.write_one() as connection:
             connection.execute(_FORGET_OF_INSTANCE, {"correlation": correlation_id, "instance": process_instance_id})
 
     def record(self, event: NewEvent, *, connection: Connection | None = None) -> None:
-        """Write an event that is no attempt of a step; with `connection`, in one transaction with what it tells of."""
+        """Write an event that isn't an attempt of a step.
+
+        `connection`: a connection in a transaction, so that the event is committed together with the change it records.
+        """
         if connection is not None:
             insert_event(connection, event)
             return
@@ -169,13 +184,13 @@ class EventStore(EventQueries):
             insert_event(own, event)
 
     def claim_open_attempts(self, *, untouched_for_s: float, limit: int) -> list[EventRow]:
-        """Attempts that neither ended nor moved for a while, oldest first.
+        """Open attempts whose rows haven't changed for `untouched_for_s` seconds, oldest first.
 
-        They count as moved from now on, so that of two reconcilers each gets other attempts.
+        It updates the time of their last change, so that two reconcilers get different attempts.
         """
         moment = now()
         query = (
-            taking(SELECT_ROW, "ix_event_log_open")
+            locking_rows(SELECT_ROW, "ix_event_log_open")
             .where(_IS_OPEN, _e.updated_at < moment - timedelta(seconds=untouched_for_s))
             .order_by(_e.updated_at)
             .limit(limit)
@@ -183,23 +198,23 @@ class EventStore(EventQueries):
         with self._db.write() as connection:
             rows = [EventRow(*row) for row in connection.execute(query)]
             if rows:
-                connection.execute(marking(_touch([row.seq for row in rows])), {"moment": moment})
+                connection.execute(changing_locked_rows(_touch([row.seq for row in rows])), {"moment": moment})
         return rows
 
     def release(self, rows: Sequence[EventRow]) -> None:
-        """Undo :meth:`claim_open_attempts` for attempts that were not looked up: the next round claims them again."""
+        """Undo :meth:`claim_open_attempts` for attempts that couldn't be handled, so that the next round gets them."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})
 
 
 def insert_event(connection: Connection, event: NewEvent) -> None:
-    """:meth:`EventStore.record` inside a transaction of the caller's."""
+    """As :meth:`EventStore.record`, inside a transaction of the caller."""
     connection.execute(_INSERT, _values(event))
 
 
 def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
-    """:meth:`EventStore.close` inside a transaction of the caller's."""
+    """As :meth:`EventStore.close`, inside a transaction of the caller."""
     done = connection.execute(
         _CLOSE_DELIVERED if phase in _DELIVERED else _CLOSE,
         {"task": attempt.external_task_id, "token": attempt.lock_token, "new_phase": phase, "moment": now()},
@@ -210,7 +225,7 @@ def close(connection: Connection, attempt: AttemptKey, phase: str) -> bool:
 def _advance(
     connection: Connection, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False
 ) -> bool:
-    new = given({item.name: getattr(progress, item.name) for item in fields(progress)})
+    new = without_nones({item.name: getattr(progress, item.name) for item in fields(progress)})
     values = {f"new_{name}": value for name, value in _cut(new).items()}
     values |= {"task": attempt.external_task_id, "token": attempt.lock_token, "moment": now()}
     return connection.execute(_progress(frozenset(new), only_from_started), values).rowcount == 1
@@ -218,7 +233,7 @@ def _advance(
 
 @cache
 def _progress(new: frozenset[str], only_from_started: bool) -> sa.Update:
-    """The update that writes the `new` values of a :class:`Progress`, and NULL for its others."""
+    """The update that writes the values of a :class:`Progress` whose names are in `new`, and NULL for the others."""
     phases = (_e.phase == Constant(STARTED),) if only_from_started else ()
     values = {item.name: bindparam(f"new_{item.name}") if item.name in new else sa.null() for item in fields(Progress)}
     return (
@@ -230,7 +245,7 @@ def _progress(new: frozenset[str], only_from_started: bool) -> sa.Update:
 
 @cache
 def _insert_first(names: frozenset[str]) -> sa.Insert:
-    """The insert of an attempt with values of these names, where its external task has none yet."""
+    """The insert of an attempt, which inserts nothing if its external task has an attempt already."""
     ordered = sorted(names)
     values = sa.select(*(bindparam(f"new_{name}", type_=event_log.c[name].type) for name in ordered))
     is_first = ~sa.exists(_OF_TASK.with_only_columns(_e.seq))
@@ -243,11 +258,11 @@ def _touch(seqs: Sequence[int]) -> sa.Update:
 
 def _values(event: NewEvent) -> dict[str, Any]:
     moment = now()
-    values = _cut(given({item.name: getattr(event, item.name) for item in fields(event)}))
+    values = _cut(without_nones({item.name: getattr(event, item.name) for item in fields(event)}))
     execution_id = event.execution_id or uuid.uuid4()
     return values | {"execution_id": execution_id, "created_at": moment, "updated_at": moment}
 
 
 def _cut(values: dict[str, Any]) -> dict[str, Any]:
-    # Too long a text is an error on SQL Server, which would come again with each attempt.
-    return {name: fitting(value, _SHOWN[name]) if name in _SHOWN else value for name, value in values.items()}
+    # On SQL Server a text that is too long is an error, which would happen again in each attempt.
+    return {name: truncated(value, _SHOWN[name]) if name in _SHOWN else value for name, value in values.items()}

@@ -1,7 +1,8 @@
-"""The dialect of SQL Server over pyodbc and FreeTDS: a rollback succeeds also if the server has rolled back already.
+"""The dialect of SQL Server over pyodbc and FreeTDS: a rollback also succeeds if the server has rolled back already.
 
-With XACT_ABORT the server rolls back at an error by itself. FreeTDS then sends a rollback without a transaction, and
-its error 3903 would hide the first one: a duplicate key, a deadlock. Microsoft's driver counts transactions itself.
+With XACT_ABORT the server rolls back by itself at an error. FreeTDS then sends a rollback without a transaction. Its
+error 3903 would hide the first error, such as a duplicate key or a deadlock. Microsoft's driver tracks transactions
+itself and doesn't send that rollback.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ DRIVER_NAME = "mssql+pyodbc_freetds"
 
 
 class FreeTdsDialect(MSDialect_pyodbc):
-    """pyodbc's dialect, with a rollback that always finds a transaction."""
+    """The dialect of pyodbc, with a rollback that always has a transaction to roll back."""
 
     supports_statement_cache = True
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        """Roll back, unless the connection commits each statement by itself."""
+        """Roll back; without autocommit, begin a transaction first if there is none."""
         if not dbapi_connection.autocommit:
             cursor = dbapi_connection.cursor()
             try:

@@ -1,4 +1,4 @@
-"""How long things took, as histograms, which every database can count; percentiles are read off them."""
+"""Histograms of durations: every database can count them, and percentiles are computed from them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
-#: upper bounds of the histograms, in milliseconds; what lies above the last is counted beyond it
+#: upper bounds of the buckets, in milliseconds; one more bucket counts the values above the last bound
 BOUNDS_MS = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 25_000, 60_000, 300_000, 3_600_000)
 
 
 @dataclass(slots=True)
 class Histogram:
-    """How many values lie at or below each of :data:`BOUNDS_MS` and above the one before; the last: above them all."""
+    """The number of values in each bucket: above the bound before and up to its own; the last: above all bounds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_MS) + 1))
 
     @property
     def total(self) -> int:
-        """How many values there are."""
+        """The number of all values."""
         return sum(self.counts)
 
     def percentile(self, share: float) -> float | None:
-        """The value below which this share lies, in milliseconds, as if values lay evenly between two bounds.
+        """The value, in milliseconds, below which this share of the values is; it is interpolated between two bounds.
 
-        None without values; infinite for what lies above the last bound, of which nothing more is known.
+        None without values; infinite when it is above the last bound.
         """
         if not self.total:
             return None
@@ -39,7 +39,7 @@ class Histogram:
 
 
 def bucket_of(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """The place of a value in :attr:`Histogram.counts`; NULL for NULL."""
+    """The index of the bucket of a value in :attr:`Histogram.counts`; NULL for NULL."""
     places: list[tuple[Any, Any]] = [
         (value <= sa.literal_column(str(bound)), sa.literal_column(str(place))) for place, bound in enumerate(BOUNDS_MS)
     ]

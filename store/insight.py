@@ -1,6 +1,6 @@
-"""How the processes of a span of time went: counted by the database, row by row of a bounded number of rows.
+"""Statistics of the processes and steps of a span of time; the database counts a limited number of rows.
 
-Percentiles are read off histograms, which both databases can count; exact ones SQL Server has and SQLite has not.
+Percentiles are computed from histograms, which both databases can count. Only SQL Server has exact percentiles.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from store.process_queries import CLOCKS_DIFFER, span_of_keys
 from store.process_rows import STATUSES
 from store.types import Constant, UtcTime
 
-#: processes, and attempts of steps, that one answer counts, the newest of the span: about 2 microseconds each on SQLite
+#: most processes and most attempts that one call counts, the newest of the span; SQLite needs about 2 µs for each
 MOST_PROCESSES, MOST_ATTEMPTS = 100_000, 20_000
 
 _p = process_store.c
 _e = event_log.c
-#: phases in which an attempt is over, and those of them in which it did not go well
+#: phases of attempts that have ended, and those of them that count as failed
 _OVER = (COMPLETED, BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN)
 _BAD = (FAILED, LOST, OUTCOME_UNKNOWN)
 
@@ -43,7 +43,7 @@ class elapsed_ms(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - reads a
 @compiles(elapsed_ms, "sqlite")
 def _elapsed_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     begin, end = (compiler.process(clause, **options) for clause in element.clauses)
-    # julianday counts days; its last digits are below a millisecond
+    # julianday counts days, with a resolution below a millisecond
     return f"CAST(ROUND((julianday({end}) - julianday({begin})) * 86400000) AS INTEGER)"
 
 
@@ -57,13 +57,13 @@ def _elapsed_mssql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 class Moment:
     """The processes that were started in one part of the span.
 
-    How a request was answered is not stored: `in_time` and `late` go by when the process ended, so they are estimates
-    where clients do not wait (`Prefer: respond-async`), and where a process was tried again after it had failed.
+    The answers to the requests aren't stored. `in_time` and `late` are computed from the ends of the processes, so they
+    are estimates for clients that don't wait (`Prefer: respond-async`) and for processes with a retry after a failure.
 
     Attributes:
-        in_time: those that ended while the request that started them was held.
-        late: those that ended later, or run longer than that already.
-        undecided: those that run, and may still end in time.
+        in_time: how many ended while their request waited.
+        late: how many ended later, or are running for longer than a request waits.
+        undecided: how many are running and may still end in time.
     """
 
     starts: int = 0
@@ -74,13 +74,13 @@ class Moment:
 
     @property
     def undecided(self) -> int:
-        """See above."""
+        """How many are running and may still end in time."""
         return self.starts - self.in_time - self.late
 
 
 @dataclass(slots=True)
 class StepInsight:
-    """The attempts of one step."""
+    """The attempts of one step: how many, how many of them failed, and their durations."""
 
     process_name: str
     step_name: str
@@ -91,13 +91,13 @@ class StepInsight:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """A span of time in equal parts.
+    """The statistics of a span of time.
 
     Attributes:
-        moments: one a part.
-        waits: from start to end, of the processes that have ended.
-        steps: by process and step.
-        are_processes_cut, are_steps_cut: there are more rows than were counted; the oldest were left out.
+        moments: one for each part of the span.
+        waits: durations of the processes that have ended, from start to end.
+        steps: one for each step, sorted by process and step.
+        are_processes_cut, are_steps_cut: True when there are more rows than were counted; the oldest aren't counted.
     """
 
     moments: list[Moment]
@@ -108,20 +108,20 @@ class Insight:
 
 
 class InsightStore:
-    """What the charts ask of one database.
+    """The queries for the charts of the monitor, on one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def look(self, begin: datetime, end: datetime, *, parts: int, wait_ms: int) -> Insight:
-        """The processes started from `begin` on, before `end`.
+        """The statistics of the processes that were started at or after `begin` and before `end`.
 
         Args:
-            parts: of how many equal lengths.
-            wait_ms: within how many milliseconds an end still answers the request that started the process.
+            parts: into how many parts of equal length the span is divided.
+            wait_ms: how long a request waits for the end of its process, in milliseconds.
         """
         with self._db.read() as connection:
             moments, waits = _processes(connection, begin, end, parts, wait_ms)
@@ -136,7 +136,7 @@ def _processes(
     width_ms = max(1, round((end - begin).total_seconds() * 1000 / parts))
     since_begin = elapsed_ms(sa.literal(begin, UtcTime()), _p.started_at)
     has_ended = _p.finished_at.is_not(None)
-    # LIMIT keeps SQLite from working the times out again wherever what follows names them.
+    # The LIMIT prevents SQLite from computing the times again in each expression of the outer queries.
     rows = (
         sa.select(
             _p.status,
@@ -200,11 +200,11 @@ def _steps(connection: Connection, begin: datetime, end: datetime) -> list[StepI
 
 
 def _first_since(connection: Connection, moment: datetime) -> int:
-    """The key of the first event since `moment`, one beyond the last for none.
+    """The key of the first event at or after `moment`; the last key plus one when there is none.
 
-    Keys grow with time, so halving finds it along the key, and no insert has to keep an index of times.
+    Keys grow with time, so a binary search by key finds the event, and the table needs no index by time.
     """
-    # Each in a query of its own: SQLite reads a whole index for both at once.
+    # Two queries for the two ends, because for both in one query SQLite reads the whole index.
     ends = sa.select(_e.seq, _e.created_at).limit(1)
     newest = connection.execute(ends.order_by(_e.seq.desc())).first()
     if newest is None or newest.created_at < moment:
@@ -223,5 +223,5 @@ def _first_since(connection: Connection, moment: datetime) -> int:
 
 
 def _one_if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    # Written into the statement: two parameters have no type that SQL Server could tell.
+    # Literals instead of parameters, because SQL Server can't determine the type of a CASE of two parameters.
     return sa.case((condition, sa.literal_column("1")), else_=sa.literal_column("0"))

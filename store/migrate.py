@@ -1,4 +1,4 @@
-"""`python -m store.migrate`: bring the database of DATABASE_URL to the newest schema, once, however many try."""
+"""`python -m store.migrate`: migrates the database at DATABASE_URL to the newest schema; several may run at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def alembic_config(database: Database | None = None) -> Config:
-    """Alembic's configuration, for `database` or, without one, for DATABASE_URL."""
+    """The configuration of Alembic for `database`; without one, for DATABASE_URL."""
     config = Config(str(ROOT / "alembic.ini"))
     if database is not None:
         config.attributes["database"] = database
@@ -25,12 +25,12 @@ def alembic_config(database: Database | None = None) -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Run every migration that `database` lacks.
+    """Run the migrations that `database` doesn't have yet.
 
     Raises:
-        DatabaseUnavailable: the database could not be reached within a minute.
+        DatabaseUnavailable: the database was unavailable for a minute.
     """
-    # Another migrator may hold the database for a while: that is no failure of ours.
+    # Another migration may hold the lock for a while, so it is tried again for a minute.
     retrying(lambda: _upgrade(database), for_s=60, sleep=time.sleep)
 
 
@@ -43,7 +43,7 @@ def _upgrade(database: Database) -> None:
 
 
 def main() -> None:
-    """Migrate and say so."""
+    """Migrate, and print the result."""
     try:
         database = Database.from_settings(settings_or_exit())
     except (InvalidDatabaseUrl, NoDriver) as error:
@@ -51,8 +51,8 @@ def main() -> None:
     try:
         upgrade(database)
     except DatabaseUnavailable as error:
-        raise SystemExit(f"the database of DATABASE_URL cannot be migrated: {error}") from error
-    print(f"database is at the newest schema: {database.described}")
+        raise SystemExit(f"the database at DATABASE_URL was not migrated: {error}") from error
+    print(f"the database has the newest schema: {database.described}")
 
 
 if __name__ == "__main__":

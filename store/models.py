@@ -1,6 +1,6 @@
-"""The tables, as SQLAlchemy Core: statements are built once and executed many times, nothing is mapped per row.
+"""The tables, in SQLAlchemy Core: statements are built once and executed many times, without an object mapper.
 
-Both tables are clustered on an ever-growing number. A random UUID as clustered key would split pages at every insert.
+The large tables are clustered on a growing number. With a random UUID as the clustered key, inserts would split pages.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ metadata = sa.MetaData(
     }
 )
 
-#: One row an accepted start: the truth about a process, from `pending` to its end.
+#: Process rows: one for each accepted start, with the status of the process from `pending` to its end.
 process_store = sa.Table(
     "process_store",
     metadata,
     sa.Column("seq", big_id(), sa.Identity(), primary_key=True),
-    sa.Column("id", sa.Uuid(), nullable=False),  # also the Celery task id of the start
+    sa.Column("id", sa.Uuid(), nullable=False),  # is also the id of the Celery task of the start
     sa.Column("correlation_id", key_text(200), nullable=False),
-    sa.Column("request_hash", key_text(64), nullable=False),  # SHA-256 of what the start asks for
+    sa.Column("request_hash", key_text(64), nullable=False),  # SHA-256 of the request
     sa.Column("process_key", key_text(200), nullable=False),
     sa.Column("process_instance_id", key_text(64)),
     sa.Column("status", key_text(16), nullable=False),
     sa.Column("claim_token", key_text(64)),
     sa.Column("claim_until", UtcTime()),
-    sa.Column("engine_open", sa.Boolean(), nullable=False),  # ended from outside; the instance may still run
+    sa.Column("engine_open", sa.Boolean(), nullable=False),  # True: the row has ended, but the instance may run
     sa.Column("variables", Json(), nullable=False),
     sa.Column("result", Json()),
     sa.Column("error", Json()),
@@ -52,7 +52,7 @@ process_store = sa.Table(
     sa.Index("ix_process_store_process_key_status_seq", "process_key", "status", "seq"),
     sa.Index("ix_process_store_started_at", "started_at"),
     sa.Index("ix_process_store_traceability_id", "traceability_id"),
-    # The queries that follow look only at the few rows in question, so each has an index of just those.
+    # Each of the following indexes contains only the few rows that its query needs.
     sa.Index(
         "ix_process_store_process_instance_id",
         "process_instance_id",
@@ -86,7 +86,7 @@ process_store = sa.Table(
     implicit_returning=False,
 )
 
-#: One row an attempt of a step (unique by external task and lock token), and one a thing that ops did.
+#: Event log: one row for each attempt of a step (unique by external task and lock token), and one for each act of ops.
 event_log = sa.Table(
     "event_log",
     metadata,
@@ -119,16 +119,16 @@ event_log = sa.Table(
     sa.Column("execution_time", sa.Integer()),  # milliseconds
     sa.Column("created_at", UtcTime(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
-    # what another attempt needs to deliver an outcome whose shown form is redacted; NULL once the engine has it
+    # the data to deliver an outcome again if the other columns hold it redacted; NULL when the engine has the outcome
     sa.Column("kept_outcome", Json()),
-    # of a response step: the status that its process gets once the engine has accepted this attempt's completion
+    # for a response step: the status that its process gets when the engine has accepted the completion of this attempt
     sa.Column("process_status", key_text(16)),
     sa.Index(
         "uq_event_log_external_task_id_lock_token",
         "external_task_id",
         "lock_token",
         unique=True,
-        # SQL Server counts NULLs as equal, and what ops do has no external task.
+        # A unique index of SQL Server treats NULLs as equal, and acts of ops have no external task.
         mssql_where=sa.text("external_task_id IS NOT NULL"),
         sqlite_where=sa.text("external_task_id IS NOT NULL"),
     ),
@@ -144,19 +144,19 @@ event_log = sa.Table(
     implicit_returning=False,
 )
 
-#: One row a thing to tell a receiver: how a process with a callback ended, and what came of telling it.
+#: Webhook deliveries: one row for each end of a process with a callback, with the state of its delivery.
 webhook_delivery = sa.Table(
     "webhook_delivery",
     metadata,
     sa.Column("seq", big_id(), sa.Identity(), primary_key=True),
-    sa.Column("id", sa.Uuid(), nullable=False),  # also the id of the event, the same in every attempt
+    sa.Column("id", sa.Uuid(), nullable=False),  # is also the id of the webhook, the same in every attempt
     sa.Column("process_id", sa.Uuid(), nullable=False),
     sa.Column("correlation_id", key_text(200), nullable=False),
     sa.Column("url", text(2000), nullable=False),
-    sa.Column("payload", Json()),  # the process as it ended; NULL once nothing more is sent
+    sa.Column("payload", Json()),  # the process as it ended; NULL when there will be no more attempt
     sa.Column("status", key_text(16), nullable=False),
     sa.Column("attempt", sa.Integer(), nullable=False),
-    sa.Column("next_at", UtcTime()),  # nobody but the holder of the token touches a pending row before
+    sa.Column("next_at", UtcTime()),  # until then only the holder of the claim token may change a pending row
     sa.Column("claim_token", key_text(64)),
     sa.Column("last_status_code", sa.Integer()),
     sa.Column("last_error", text(500)),
@@ -174,7 +174,7 @@ webhook_delivery = sa.Table(
     implicit_returning=False,
 )
 
-#: How far a reconciler has read something, so that a restart goes on where the last one stopped.
+#: Bookmarks: how far the reconciler has read, so that it goes on there after a restart.
 bookmark = sa.Table(
     "bookmark",
     metadata,
@@ -183,15 +183,15 @@ bookmark = sa.Table(
     sa.Column("updated_at", UtcTime(), nullable=False),
 )
 
-#: What ops say about a topic; no row is needed for one that just runs.
+#: Controls of topics by ops: pauses and limits. A topic without controls needs no row.
 topic_control = sa.Table(
     "topic_control",
     metadata,
     sa.Column("topic", key_text(255), primary_key=True),
     sa.Column("paused_at", UtcTime()),
     sa.Column("reason", text(500)),  # of the pause
-    sa.Column("max_concurrency", sa.Integer()),  # NULL: as the code says; 0: without limit
-    sa.Column("rate", key_text(32)),  # such as 5/second; NULL: as the code says; `none`: without limit
+    sa.Column("max_concurrency", sa.Integer()),  # NULL: the value in the code; 0: no limit
+    sa.Column("rate", key_text(32)),  # such as 5/second; NULL: the value in the code; `none`: no limit
     sa.Column("actor", text(200), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
     implicit_returning=False,

@@ -1,4 +1,4 @@
-"""The engine of SQL Server: what each connection is told, and how parameters are bound."""
+"""The SQLAlchemy engine for SQL Server: options of each connection, and how parameters are bound."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from store.driver import Driver
 from store.errors import MigrationRunning
 from store.freetds import DRIVER_NAME
 
-#: What filtered indexes need: without it SQL Server neither makes or uses such an index nor lets anybody write to its
-#: table (error 1934). https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql has the list.
+#: Options that filtered indexes require: without them SQL Server doesn't create or use such an index, and refuses
+#: writes to its table (error 1934). https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql
 FILTERED_INDEXES = (
     "SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; "
     "SET QUOTED_IDENTIFIER ON; SET NUMERIC_ROUNDABORT OFF"
 )
-#: What the driver, the login or the server may have set otherwise. Row counts decide races; XACT_ABORT leaves no half
-#: transaction behind a statement that ran out of time; FreeTDS may cut long texts.
+#: Options of every connection, which the driver, the login or the server may have set differently. Row counts are
+#: needed to detect lost races. With XACT_ABORT a statement that timed out leaves no half transaction. FreeTDS may cut
+#: long texts without TEXTSIZE.
 SESSION = f"{FILTERED_INDEXES}; SET NOCOUNT OFF; SET XACT_ABORT ON; SET TEXTSIZE 2147483647; SET LOCK_TIMEOUT {{}}"
-#: What :mod:`store.clock` goes by; as DATETIME, which every driver gives as a time.
+#: Query of the time for :mod:`store.clock`; as DATETIME, which every driver returns as a time.
 SERVER_TIME = "SELECT CAST(SYSUTCDATETIME() AS DATETIME)"
-#: The length under which texts are bound, in characters. Bound under its own length each value would have a plan of
-#: its own in the server's cache.
+#: Declared length of all text parameters, in characters. If each parameter were declared with the length of its value,
+#: the plan cache of the server would hold one plan for each length.
 TEXT_LENGTH = 4000
 
-#: A connection that was idle for longer is asked whether it still stands, in seconds.
+#: A connection that was idle for longer than this is checked before use, in seconds.
 CHECK_AFTER_S = 1.0
 
-#: Two migrators at once: the second waits this long for the first, in milliseconds.
+#: How long a migration waits for another one, in milliseconds.
 MIGRATION_LOCK_MS = 30_000
-#: Longest statement of a migration, in seconds: an index of a hundred million rows takes its time.
+#: Longest duration of a statement of a migration, in seconds: building an index on a hundred million rows is slow.
 MIGRATION_STATEMENT_S = 3_600
 
-# A lock of the session, not of the transaction: the drivers begin transactions late, and in ways of their own.
+# A lock of the session instead of the transaction, because drivers begin transactions late, each in its own way.
 MIGRATION_LOCK = sa.text(
     "SET NOCOUNT ON; DECLARE @granted INT; "
     "EXEC @granted = sp_getapplock @Resource = 'celery-camunda-migration', @LockMode = 'Exclusive', "
@@ -47,24 +48,23 @@ MIGRATION_LOCK = sa.text(
     "SET NOCOUNT OFF; SELECT @granted;"
 )
 
-
 SNAPSHOT_IS_ON = sa.text("SELECT is_read_committed_snapshot_on FROM sys.databases WHERE database_id = DB_ID()")
 
 
 def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> sa.Engine:
-    """An engine whose connections wait no longer than `timeout_ms` for anything.
+    """An engine whose connections wait at most `timeout_ms` milliseconds for a login, a statement or a lock.
 
-    A connection that was idle is checked before use; under load, where transactions follow one another, that would be
-    a round trip more for each of them.
+    Only a connection that was idle is checked before use. Checking each time would cost one more round trip for every
+    transaction under load.
     """
-    # The time-outs of connecting and of each statement, in whole seconds: pyodbc knows no finer. Locks do.
+    # Time-outs of the login and of each statement; pyodbc takes whole seconds. The lock time-out is in milliseconds.
     seconds = max(1, round(timeout_ms / 1000))
     engine = sa.create_engine(
         url.set(drivername=DRIVER_NAME) if driver.is_freetds else url,
         connect_args={"timeout": seconds},
-        # Whoever takes a connection commits or rolls back: a rollback more would be a round trip for nothing.
+        # No reset, because every block commits or rolls back; another rollback would only cost a round trip.
         pool_reset_on_return=None,
-        # FreeTDS takes long texts only under the type that pyodbc chooses for them itself.
+        # FreeTDS accepts long texts only with the type that pyodbc chooses.
         use_setinputsizes=not driver.is_freetds,
         **options,
     )
@@ -82,7 +82,7 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
         connection.commit()
 
     @sa.event.listens_for(engine, "checkin")
-    def note_use(_connection: Any, record: Any) -> None:
+    def record_use(_connection: Any, record: Any) -> None:
         record.info["used_at"] = time.monotonic()
 
     @sa.event.listens_for(engine, "checkout")
@@ -98,7 +98,7 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
     @sa.event.listens_for(engine, "do_setinputsizes")
     def bind_at_one_length(sizes: dict[Any, Any], _cursor: Any, _sent: str, _values: Any, _context: Any) -> None:
         for parameter, size in sizes.items():
-            # NVARCHAR(MAX) comes as a tuple already
+            # the size of an NVARCHAR(MAX) is a tuple already
             if isinstance(parameter.type.dialect_impl(engine.dialect), sa.Unicode) and not isinstance(size, tuple):
                 sizes[parameter] = (size, TEXT_LENGTH, 0)
 
@@ -106,19 +106,19 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
 
 
 def reads_without_locks(connection: Connection) -> bool:
-    """True when READ_COMMITTED_SNAPSHOT is on: readers and writers then do not wait for each other."""
+    """True when READ_COMMITTED_SNAPSHOT is on: then readers and writers don't wait for each other."""
     return bool(connection.execute(SNAPSHOT_IS_ON).scalar_one_or_none())
 
 
 @contextmanager
-def alone(engine: sa.Engine) -> Iterator[Connection]:
-    """A connection of its own for a migration: no other one runs meanwhile, and its statements may take long.
+def migration_connection(engine: sa.Engine) -> Iterator[Connection]:
+    """A connection that holds the migration lock, so that no other migration runs, and allows slow statements.
 
     Raises:
-        MigrationRunning: another one held the lock for :data:`MIGRATION_LOCK_MS`.
+        MigrationRunning: another migration held the lock for :data:`MIGRATION_LOCK_MS`.
     """
     with engine.connect() as connection:
-        # Out of the pool: closed at the end, and the lock, which is the session's, with it.
+        # Taken out of the pool, so that it is closed at the end. This ends its session and releases the lock.
         connection.detach()
         driver_connection: Any = connection.connection.dbapi_connection
         driver_connection.timeout = MIGRATION_STATEMENT_S
@@ -126,5 +126,5 @@ def alone(engine: sa.Engine) -> Iterator[Connection]:
         granted = connection.execute(MIGRATION_LOCK).scalar_one()
         connection.commit()
         if granted < 0:
-            raise MigrationRunning("another migration is running")
+            raise MigrationRunning("another migration is running; try again when it has finished")
         yield connection

@@ -1,6 +1,6 @@
-"""What the monitor's list asks of the store: pages to look at, where each process stands, how many there are.
+"""The queries for the process list of the monitor: pages, the newest attempt of each process, counts.
 
-Every statement reads a bounded number of rows, however many the tables hold.
+Every statement reads a limited number of rows, however large the tables are.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from store.models import event_log, process_store
 from store.process_queries import narrowed, span_of_keys
 from store.process_rows import STATUSES
 from store.searching import contains, value_contains
-from store.types import along, can_be
+from store.types import may_exist, using_index
 
-#: counters go no further: "more than 1,000" is all that anybody reads off a number that large
+#: highest number that the counters show; above it they show "more than 1,000"
 COUNT_LIMIT = 1_000
-#: rows that one search for a text within ids and identifiers looks at, newest first
+#: most rows in which one search looks for a text in ids and identifiers, newest first
 SEARCH_ROWS = 5_000
-#: rows whose correlation id begins with the text, found along its index at any age, and how many of them are shown
+#: most rows of any age whose correlation id begins with the text that a search reads, and most of them that it shows
 PREFIX_LOOKED_AT, PREFIX_ROWS = 1_000, 100
 
 _p = process_store.c
@@ -33,7 +33,7 @@ _e = event_log.c
 
 @dataclass(frozen=True, slots=True)
 class ListedProcess:
-    """A process as a list shows it, without its variables and result."""
+    """A process in the list, without its variables and result."""
 
     seq: int
     id: uuid.UUID
@@ -51,10 +51,10 @@ class ListedProcess:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which processes; None for any.
+    """The filters of the list; None means any.
 
     Attributes:
-        text: stands in the correlation id or in the value of an identifier; see :mod:`store.searching`.
+        text: a text in the correlation id or in the value of an identifier; see :mod:`store.searching`.
     """
 
     status: str | None = None
@@ -66,9 +66,12 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows, newest first, and the key before which the next page begins; None at the end.
+    """One page of the list.
 
-    `searched_to`: where the rows of a search have been looked at only in part, when the last of them was started.
+    Attributes:
+        rows: the rows, newest first.
+        next_before: the key for `before_seq` of the next page; None on the last page.
+        searched_to: when a search didn't read all rows, the time of start of the oldest row that it read.
     """
 
     rows: list[ListedProcess]
@@ -78,7 +81,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The newest attempt of a process's steps: which, and how often it was tried."""
+    """The newest attempt of a process: its step, its phase, and how many attempts the step had."""
 
     step_name: str
     phase: str
@@ -86,11 +89,12 @@ class Standing:
 
 
 _LISTED: sa.Select[Any] = sa.select(*(process_store.c[item.name] for item in fields(ListedProcess)))
-# Wrapped so that the index of the correlation id is taken, whatever else a search for its beginning is narrowed by.
+# Wrapped in COALESCE so that the database can't use other indexes: a search for the beginning of the correlation id
+# must use the index of the correlation id, whatever other filters there are.
 _status, _process_key, _seq, _started_at = (
     sa.func.coalesce(column, column) for column in (_p.status, _p.process_key, _p.seq, _p.started_at)
 )
-# The newest attempt of a step, found from the end of a process's events however many there are.
+# The newest attempt of a process, found from the end of its events, however many there are.
 _NEWEST_ATTEMPT = (
     sa.select(_e.seq)
     .where(_e.correlation_id == _p.correlation_id, _e.external_task_id.is_not(None))
@@ -102,16 +106,16 @@ _NEWEST_ATTEMPT = (
 
 
 class OverviewStore:
-    """The lists of one database.
+    """The queries for the process list, on one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def page(self, filters: Filters, *, limit: int, before_seq: int | None = None) -> Page:
-        """One page of the list, of rows older than `before_seq`."""
+        """One page of the list, with rows older than `before_seq`."""
         with self._db.read() as connection:
             span = span_of_keys(connection, filters.started_after, filters.started_before)
             query = narrowed(_LISTED, filters.status, filters.process_key).where(*span)
@@ -128,7 +132,7 @@ class OverviewStore:
             return found
 
     def counts(self, filters: Filters) -> dict[str, int]:
-        """How many processes of each status match all of `filters` but status and text; at most COUNT_LIMIT + 1."""
+        """Status -> number of processes, at most COUNT_LIMIT + 1. Ignores status and text of `filters`."""
         with self._db.read() as connection:
             span = span_of_keys(connection, filters.started_after, filters.started_before)
             found = {}
@@ -140,7 +144,7 @@ class OverviewStore:
             return found
 
     def standings(self, correlation_ids: Sequence[str]) -> dict[str, Standing]:
-        """Where each of these processes stands; without those that no step has begun in."""
+        """Correlation id -> newest attempt, of these processes; without processes in which no step has begun."""
         if not correlation_ids:
             return {}
         newest = sa.select(_NEWEST_ATTEMPT).where(_p.correlation_id.in_(correlation_ids))
@@ -165,7 +169,7 @@ def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
 
 
 def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int) -> tuple[Page, int | None]:
-    """Look at the next rows for `text`; with the key down to which was looked, None where there is no row."""
+    """Search the next rows for `text`; also returns the key of the last row searched, None when there was no row."""
     looked_at = _newest(query, SEARCH_ROWS).with_only_columns(_p.seq).subquery()
     last, number = connection.execute(sa.select(sa.func.min(looked_at.c.seq), sa.func.count())).one()
     if last is None:
@@ -181,13 +185,14 @@ def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limi
 
 
 def _beginning_with(connection: sa.Connection, filters: Filters, before_seq: int) -> list[ListedProcess]:
-    """Rows older than was looked at, whose correlation id begins with the text, newest first."""
+    """Rows with keys below `before_seq` whose correlation id begins with the text, newest first."""
     text = filters.text or ""
-    if not can_be(text, _p.correlation_id):
+    if not may_exist(text, _p.correlation_id):
         return []
-    # Ids are of ASCII without its last character: it ends every range of ids that begin alike.
+    # Ids contain ASCII without its last character, so that character ends the range of ids with the same beginning.
     beginning = sa.select(_p.seq).where(_p.correlation_id >= text, _p.correlation_id < text + "\x7f")
-    beginning = along(beginning.order_by(_p.correlation_id).limit(PREFIX_LOOKED_AT), "uq_process_store_correlation_id")
+    beginning = beginning.order_by(_p.correlation_id).limit(PREFIX_LOOKED_AT)
+    beginning = using_index(beginning, "uq_process_store_correlation_id")
     query = _LISTED.where(_p.seq.in_(beginning), _seq < before_seq)
     if filters.status is not None:
         query = query.where(_status == filters.status)

@@ -1,4 +1,4 @@
-"""All rows of one process: read them for an export, delete them for good."""
+"""Reads all rows of one process for an export, and deletes them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from store.event_rows import NewEvent
 from store.events import insert_event
 from store.models import event_log, process_store, webhook_delivery
 from store.process_rows import PENDING
-from store.types import Constant, taking
+from store.types import Constant, locking_rows
 
-#: Rows of one transaction. SQL Server trades row locks for a lock on the whole table at about 5,000.
+#: Most events in one transaction. At about 5,000 row locks SQL Server locks the whole table instead.
 EVENTS = 500
 
 _p, _e, _w = process_store.c, event_log.c, webhook_delivery.c
 _older_events = event_log.alias("old")
 
-_TAKE: sa.Select[Any] = taking(sa.select(_p.seq), "uq_process_store_id").where(
+_LOCK_PROCESS: sa.Select[Any] = locking_rows(sa.select(_p.seq), "uq_process_store_id").where(
     _p.id == bindparam("the_id"),
     _p.status != Constant(PENDING),
     _p.incident_id.is_(None),
@@ -35,7 +35,7 @@ _DELETE_EVENTS = sa.delete(event_log).where(
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many rows are gone; `left`: there are more, in further transactions."""
+    """How many rows were deleted; `left`: True when there are more, for further transactions."""
 
     events: int
     webhooks: int = 0
@@ -45,30 +45,32 @@ class Erased:
 class PersonalData:
     """The rows of single processes, in one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def events(self, correlation_id: str, *, after_seq: int = 0, limit: int = EVENTS) -> list[dict[str, Any]]:
-        """Events of a process as they stand in their table, in order, those after `after_seq`."""
-        # without what is kept for a redelivery alone: it is shown nowhere
+        """The events of a process with the columns of their table, in order, after `after_seq`."""
+        # without the kept outcome, which exists only to deliver an outcome again
         shown = [column for column in event_log.c if column.name != "kept_outcome"]
         query = sa.select(*shown).where(_e.correlation_id == correlation_id, _e.seq > after_seq)
         return self._rows(query.order_by(_e.seq).limit(limit))
 
     def webhooks(self, process_id: uuid.UUID) -> list[dict[str, Any]]:
-        """What the callback of a process was told, or is to be told."""
+        """The webhook deliveries of a process."""
         return self._rows(sa.select(webhook_delivery).where(_w.process_id == process_id).order_by(_w.seq))
 
     def erase(self, process_id: uuid.UUID, correlation_id: str, record: NewEvent) -> Erased | None:
-        """Delete some rows of an ended process, its own row with the last of them; None when it runs, or is gone.
+        """Delete some rows of an ended process, and with the last of them the process row.
 
-        `record` is written with the last: that something was deleted, and by whom.
+        None when the process is running, has an open incident, or doesn't exist.
+
+        `record`: the event about the deletion; it is written together with the last deletion.
         """
         with self._db.write() as connection:
-            if connection.execute(_TAKE, {"the_id": process_id}).first() is None:
+            if connection.execute(_LOCK_PROCESS, {"the_id": process_id}).first() is None:
                 return None
             events = connection.execute(_DELETE_EVENTS, {"cid": correlation_id}).rowcount
             if events >= EVENTS:

@@ -1,4 +1,4 @@
-"""Queries about processes: by id, pages of a list, counts."""
+"""Queries of `process_store`: by id, pages of a list, counts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sqlalchemy.engine import Connection
 from store.database import Database
 from store.models import process_store
 from store.process_rows import CANCELLED, ERROR, OK, PENDING, ProcessRow
-from store.types import Constant, can_be
+from store.types import Constant, may_exist
 
-#: ids in one statement; SQL Server takes 2,100 parameters
+#: most ids in one statement; SQL Server allows 2,100 parameters
 BATCH = 500
-#: How far the order of `started_at` may differ from that of `seq`: clocks of hosts, and writes that had to wait.
+#: how far the order of `started_at` may differ from that of `seq`, because clocks of hosts differ and writes wait
 CLOCKS_DIFFER = timedelta(minutes=1)
 
 _p = process_store.c
 
-# Written into the statement: neither database matches a filtered index with a parameter whose value it cannot see.
+# A constant instead of a parameter, because neither database uses a filtered index if it doesn't see the value.
 IS_PENDING = _p.status == Constant(PENDING)
 
-# Two conditions, each with an index of its own: as one, both databases may read every row that ever failed.
+# Two conditions for two queries, each with its own index. In one query both databases may read every failed row.
 _MAY_RUN = (
-    # not `= error`: SQLite may then take the index of all that ever failed
+    # not `= error`: SQLite may then use the index by status and read all processes that ever failed
     sa.and_(
         _p.status.not_in([Constant(OK), Constant(CANCELLED)]),
         _p.incident_id.is_not(None),
@@ -44,33 +44,37 @@ BY_ID = SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
 _OF_TRACE = sa.select(_p.seq).where(_p.traceability_id == bindparam("tid")).limit(1)
-# To check rows by, not to find them by: the index of `started_at` would give a whole span, which had to be sorted.
+# In COALESCE, so that the condition checks rows but the index of `started_at` isn't used: it would return the whole
+# span, which must then be sorted.
 _started_at = sa.func.coalesce(_p.started_at, _p.started_at)
 _FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
 _LAST_BEFORE = (
     sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
 )
+#: condition: the process has an open incident
 HAS_OPEN_INCIDENT = sa.and_(_p.status == Constant(ERROR), _p.incident_id.is_not(None))
 
 
 class ProcessQueries:
-    """Queries about processes: by id, pages of a list, counts."""
+    """Queries of `process_store`: by id, pages of a list, counts."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def by_id(self, process_id: uuid.UUID, *, connection: Connection | None = None) -> ProcessRow | None:
-        """The row with this id; in a transaction, with `connection`, as that has left it."""
+        """The row with this id; `connection`: reads inside this transaction and sees its changes."""
         if connection is not None:
             return read_row(connection, BY_ID, the_id=process_id)
         return self._one(BY_ID, the_id=process_id)
 
     def by_correlation_id(self, correlation_id: str) -> ProcessRow | None:
         """The row with exactly this correlation id."""
-        return self._one(_BY_CORRELATION_ID, cid=correlation_id) if can_be(correlation_id, _p.correlation_id) else None
+        if not may_exist(correlation_id, _p.correlation_id):
+            return None
+        return self._one(_BY_CORRELATION_ID, cid=correlation_id)
 
     def by_instance_id(self, process_instance_id: str) -> ProcessRow | None:
-        """The row whose root instance this is."""
+        """The row of this root instance."""
         return self._one(_BY_INSTANCE_ID, pid=process_instance_id)
 
     def has_traceability_id(self, traceability_id: str) -> bool:
@@ -79,7 +83,7 @@ class ProcessQueries:
             return connection.execute(_OF_TRACE, {"tid": traceability_id}).first() is not None
 
     def by_ids(self, process_ids: Iterable[uuid.UUID]) -> list[ProcessRow]:
-        """The rows with these ids, those that exist; asked in batches that SQL Server's 2,100 parameters allow."""
+        """The existing rows with these ids; queried in batches because of the parameter limit of SQL Server."""
         ids = list(process_ids)
         rows: list[ProcessRow] = []
         for start in range(0, len(ids), BATCH):
@@ -104,10 +108,10 @@ class ProcessQueries:
         started_after: datetime | None = None,
         started_before: datetime | None = None,
     ) -> list[ProcessRow]:
-        """A page of rows, newest first, older than `before_seq`.
+        """A page of rows older than `before_seq`, newest first.
 
-        `started_after` is within the span of time, `started_before` is not: spans can stand side by side. The clocks
-        of those who accept starts must be within :data:`CLOCKS_DIFFER` of each other.
+        `started_after` is inclusive and `started_before` is exclusive, so that spans can follow each other. The clocks
+        of the hosts that accept starts must not differ by more than :data:`CLOCKS_DIFFER`.
         """
         query = narrowed(SELECT, status, process_key)
         if before_seq is not None:
@@ -126,19 +130,19 @@ class ProcessQueries:
         return self._count(_p.process_instance_id.is_not(None))
 
     def running(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
-        """Rows whose instance may run, in order, for the reconciler's round: pending, or standing on an incident."""
+        """Rows whose instance may be running, in order, for a round of the reconciler: pending or with an incident."""
         query = SELECT.where(_p.process_instance_id.is_not(None), _p.seq > after_seq).order_by(_p.seq).limit(limit)
-        # by key: a row may change between the two
+        # by key, because a row may change between the two queries and be in both results
         found = {row.seq: row for may_run in _MAY_RUN for row in self._many(query.where(may_run))}
         return [found[seq] for seq in sorted(found)[:limit]]
 
     def with_open_incident(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
-        """Rows in `error` with an open incident, in order."""
+        """Rows with an open incident, in order."""
         query = SELECT.where(HAS_OPEN_INCIDENT, _p.process_instance_id.is_not(None), _p.seq > after_seq)
         return self._many(query.order_by(_p.seq).limit(limit))
 
     def open_in_engine(self, *, limit: int) -> list[ProcessRow]:
-        """Rows that were ended from outside while their instance may still run, longest untouched first."""
+        """Rows that have ended while their instance may still be running; those changed longest ago first."""
         return self._many(
             SELECT.where(_p.engine_open == sa.literal(True, literal_execute=True)).order_by(_p.updated_at).limit(limit)
         )
@@ -158,21 +162,22 @@ class ProcessQueries:
 
 
 def narrowed(query: sa.Select[Any], status: str | None, process_key: str | None) -> sa.Select[Any]:
-    """`query` for rows of a status and a process; None for any."""
+    """`query`, restricted to a status and a process; None means any."""
     if status is not None:
         query = query.where(_p.status == status)
     if process_key is not None:
-        query = query.where(_p.process_key == process_key if can_be(process_key, _p.process_key) else sa.false())
+        query = query.where(_p.process_key == process_key if may_exist(process_key, _p.process_key) else sa.false())
     return query
 
 
 def span_of_keys(
     connection: Connection, started_after: datetime | None, started_before: datetime | None
 ) -> list[sa.ColumnElement[bool]]:
-    """The conditions that a row was started within a span of time, see :meth:`ProcessStore.page`.
+    """The conditions for rows that were started within a span of time; see :meth:`ProcessQueries.page`.
 
-    The order of a list stays that of the key, which grows with time. So a span of time is a span of keys: each index
-    that ends in the key is read from where the span begins, instead of every row that is newer.
+    A list is sorted by the key, which grows with time, so that a span of time is also a span of keys. With conditions
+    on the key, the database reads an index that ends in the key from the beginning of the span, instead of from the
+    newest row.
     """
     conditions = []
     if started_after is not None:
@@ -187,7 +192,7 @@ def span_of_keys(
 
 
 def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, shift: timedelta) -> int | None:
-    """The key of the row next to a span of time; None where there is none, or no such time."""
+    """The key of the row next to a span of time; None when there is no such row, or the time is out of range."""
     try:
         beyond = moment + shift
     except OverflowError:
@@ -197,5 +202,6 @@ def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, 
 
 
 def read_row(connection: Connection, query: sa.Select[Any], **values: Any) -> ProcessRow | None:
+    """The first row of `query` with these parameters; None when there is none."""
     found = connection.execute(query, values).first()
     return None if found is None else ProcessRow(*found)

@@ -1,4 +1,4 @@
-"""The rows of `process_store`: what a start writes, what is read, how a process ends."""
+"""The rows of `process_store`: what a start writes, what queries return, how a process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATUSES = (PENDING, OK, ERROR, CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """One row of `process_store`; times are aware and in UTC."""
+    """One row of `process_store`; times are in UTC, with their zone."""
 
     seq: int
     id: uuid.UUID
@@ -42,7 +42,7 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class NewProcess:
-    """An accepted start, before it is written."""
+    """An accepted start before it is written; each field is the column of the same name."""
 
     id: uuid.UUID
     correlation_id: str
@@ -58,7 +58,7 @@ class NewProcess:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended: `status` is ok, error or cancelled; `error` holds code, message and details."""
+    """The end of a process. `status` is ok, error or cancelled; `error` has code, message and details."""
 
     status: str
     result: Any = None

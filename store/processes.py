@@ -1,6 +1,6 @@
-"""Every change of `process_store`: accept, claim, record, settle.
+"""The changes of `process_store`: accept, claim, record the instance, settle.
 
-A state changes only by an update that names the state it comes from; who finds no such row has lost a race.
+Every update has the expected state in its condition. An update that changes no row has lost a race against another one.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from store.process_queries import (
     read_row,
 )
 from store.process_rows import ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
-from store.types import Constant, given, marking, taking
+from store.types import Constant, changing_locked_rows, locking_rows, without_nones
 
 _p = process_store.c
 
-_INSERT = sa.insert(process_store).inline()  # nobody reads the new key: no SELECT scope_identity()
-# sa.null() stands in the statement; None would be a parameter, of which pyodbc asks the server what type it has.
+_INSERT = sa.insert(process_store).inline()  # the new key isn't used, so there is no SELECT scope_identity()
+# sa.null() is a literal. None would be a parameter, and pyodbc would ask the server for its type.
 _UNCLAIMED = dict.fromkeys(("claim_token", "claim_until"), sa.null())
 _NOT_ENDED = dict.fromkeys(("error", "incident_id", "finished_at"), sa.null())
 _UNSTARTED = (
@@ -58,7 +58,7 @@ _RELEASE_CLAIM = (
     .values(updated_at=bindparam("moment"), **_UNCLAIMED)
 )
 _LEAVE_TO_ADOPT = _RELEASE_CLAIM.values(claim_token=_p.claim_token)
-# Another outcome of the same process that the engine may have accepted before.
+# condition: another response step of the process has an outcome that the engine may have accepted before
 _OTHER_ANSWER = sa.exists(
     sa.select(event_log.c.seq).where(
         event_log.c.correlation_id == _p.correlation_id,
@@ -71,17 +71,17 @@ _OTHER_ANSWER = sa.exists(
 
 @cache
 def _settle(status: str, new: frozenset[str], is_only_answer: bool, by_ops: bool) -> sa.Update:
-    """The update that ends a row as `status`, where the row's state allows it.
+    """The update that ends a row with `status`, if the state of the row allows it.
 
-    One for each combination, of which few occur: a condition on parameters alone, or a parameter that is NULL, has no
-    type that SQL Server could tell.
+    There is one statement for each combination of arguments, because SQL Server can't determine the type of a condition
+    that has only parameters, or of a parameter that is NULL. Few combinations occur.
 
     Args:
-        status: the new one.
+        status: the new status.
         new: which of `process_instance_id`, `result`, `error`, `identifiers` and `incident_id` are not None.
         is_only_answer, by_ops: see :meth:`ProcessStore.settle`.
     """
-    # An error with an open incident is no end: what the process comes to after a retry may still be written.
+    # An error with an open incident isn't final: after a retry, another end may be written.
     allowed: list[sa.ColumnElement[bool]] = [IS_PENDING]
     if status == OK and by_ops:
         allowed.append(_p.status == Constant(ERROR))
@@ -100,24 +100,24 @@ def _settle(status: str, new: frozenset[str], is_only_answer: bool, by_ops: bool
     moment: sa.BindParameter[datetime] = bindparam("moment")
     values |= {"status": Constant(status), "engine_open": bindparam("new_engine_open")}
     values |= {"finished_at": moment, "updated_at": moment}
-    # The claim stays: until it is over, an instance may come of it, which is to be deleted.
+    # The claim stays, because until it expires an instance may still be started, which must then be deleted.
     return sa.update(process_store).where(*where).values(values)
 
 
 class ProcessStore(ProcessQueries):
     """The process rows of one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def accept(self, new: NewProcess) -> bool:
-        """Write a pending row. False when its correlation id exists: the unique key decides, not a read before."""
+        """Write a pending row; False when its correlation id exists. The unique key decides, without a read before."""
         moment = now()
         values = {item.name: getattr(new, item.name) for item in fields(new)}
         values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
         try:
             with self._db.write_one() as connection:
-                connection.execute(_INSERT, given(values))
+                connection.execute(_INSERT, without_nones(values))
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False
@@ -125,17 +125,17 @@ class ProcessStore(ProcessQueries):
         return True
 
     def claim(self, process_id: uuid.UUID, token: str, *, for_s: float) -> tuple[ProcessRow | None, bool]:
-        """Claim the right to start this row's instance for `for_s` seconds.
+        """Claim the right to start the instance of this row for `for_s` seconds.
 
-        Returns the row with the claim that it had before, and whether there is one of ours now. A row that had a claim
-        before may have an instance that nobody recorded: look for it first.
+        Returns the row with its earlier claim, and True when the new claim was written. If the row had an earlier
+        claim, an instance may exist that no worker recorded: search for it before starting one.
         """
         moment = now()
         values = {"the_id": process_id, "token": token, "moment": moment, "until": moment + timedelta(seconds=for_s)}
         with self._db.write_one() as connection:
             is_first = connection.execute(_CLAIM_FIRST, values).rowcount == 1
         if is_first and (mine := self.by_id(process_id)) is not None:
-            # It may have been ended since, which took the claim away again.
+            # The row may have ended in between; then there is nothing to start.
             return replace(mine, claim_token=None, claim_until=None), mine.status == PENDING
         with self._db.write() as connection:
             row = read_row(connection, BY_ID, the_id=process_id)
@@ -144,11 +144,11 @@ class ProcessStore(ProcessQueries):
             return row, connection.execute(_CLAIM, values).rowcount == 1
 
     def record_instance(self, process_id: uuid.UUID, process_instance_id: str, *, while_pending: bool = False) -> bool:
-        """Write down the instance of a row that has none yet; False when the row has one.
+        """Write the instance of a row; False when the row has one already.
 
-        Whoever learns the instance may write it, whatever became of the claim: the first one is the row's.
+        The first instance that is written is that of the row. The caller doesn't need the claim.
 
-        `while_pending`: only if the row has not ended meanwhile.
+        `while_pending`: write it only if the row hasn't ended.
         """
         statement = _RECORD_INSTANCE_WHILE_PENDING if while_pending else _RECORD_INSTANCE
         with self._db.write_one() as connection:
@@ -156,9 +156,10 @@ class ProcessStore(ProcessQueries):
             return connection.execute(statement, values).rowcount == 1
 
     def release_claim(self, process_id: uuid.UUID, token: str, *, is_first: bool) -> None:
-        """Give a claim back: the engine has surely not started anything for it.
+        """Release a claim under which the engine certainly didn't start an instance.
 
-        Unless it was the `is_first`, it leaves a mark: what an earlier one started is still to be looked for.
+        `is_first`: True when the row had no earlier claim. Otherwise the claim token stays in the row, because an
+        instance that was started under an earlier claim must still be searched for.
         """
         with self._db.write_one() as connection:
             statement = _RELEASE_CLAIM if is_first else _LEAVE_TO_ADOPT
@@ -174,16 +175,16 @@ class ProcessStore(ProcessQueries):
         only_answer_is_of: str | None = None,
         by_ops: bool = False,
     ) -> bool:
-        """End the row, if its state allows it. With an instance id: only if it is that row's.
+        """End the row if its state allows it; False when it doesn't.
 
-        `only_answer_is_of`: the external task of the response step whose outcome this is; False when another response
-        step of the process has an outcome that the engine may have accepted before.
-
-        `by_ops`: a person ends it, who may also declare an error to be none.
-
-        `connection` lets the end be written in one transaction with a step's event.
+        Args:
+            process_instance_id: end the row only if this is its instance.
+            connection: a connection in a transaction, so that the end is committed together with the event of a step.
+            only_answer_is_of: the external task of the response step whose outcome this is. The row isn't ended if
+                another response step of the process has an outcome that the engine may have accepted before.
+            by_ops: True when ops end the process; they may also change an error to ok.
         """
-        new = given(
+        new = without_nones(
             {
                 "process_instance_id": process_instance_id,
                 "result": ending.result,
@@ -205,10 +206,13 @@ class ProcessStore(ProcessQueries):
     def reopen(
         self, process_id: uuid.UUID, *, incident_id: str | None = None, connection: Connection | None = None
     ) -> bool:
-        """`error` with an open incident back to `pending`: what failed is tried again. An error that is an end stays.
+        """Set a row with an open incident back to `pending`, because the failed step is retried.
 
-        `incident_id`: only if the row's incident is this one. `connection` lets it be written in one transaction with
-        the event that says who wanted it.
+        False when the row has no open incident.
+
+        Args:
+            incident_id: change the row only if this is its incident.
+            connection: a connection in a transaction, so that the change is committed together with the event about it.
         """
         statement = (
             sa.update(process_store)
@@ -223,25 +227,25 @@ class ProcessStore(ProcessQueries):
             return own.execute(statement).rowcount == 1
 
     def close_in_engine(self, process_id: uuid.UUID) -> None:
-        """The instance of a row that was ended from outside is gone from the engine."""
+        """Record that the instance of an ended row no longer runs in the engine."""
         with self._db.write_one() as connection:
             connection.execute(
                 sa.update(process_store).where(_p.id == process_id).values(engine_open=False, updated_at=now())
             )
 
     def postpone_close(self, process_id: uuid.UUID) -> None:
-        """Look at the other rows of :meth:`open_in_engine` first."""
+        """Move a row to the end of :meth:`open_in_engine`, so that the other rows come first."""
         with self._db.write_one() as connection:
             connection.execute(sa.update(process_store).where(_p.id == process_id).values(updated_at=now()))
 
     def claim_unstarted(self, *, untouched_for_s: float, limit: int) -> list[ProcessRow]:
-        """Pending rows without an instance that nothing has happened to for a while, oldest first.
+        """Pending rows without an instance that haven't changed for `untouched_for_s` seconds, oldest first.
 
-        They count as touched from now on, so that of two reconcilers each gets other rows.
+        It updates the time of their last change, so that two reconcilers get different rows.
         """
         moment = now()
         query = (
-            taking(SELECT, "ix_process_store_unstarted")
+            locking_rows(SELECT, "ix_process_store_unstarted")
             .where(
                 IS_PENDING,
                 _p.process_instance_id.is_(None),
@@ -256,11 +260,11 @@ class ProcessStore(ProcessQueries):
             if rows:
                 for start in range(0, len(rows), BATCH):
                     seqs = [row.seq for row in rows[start : start + BATCH]]
-                    connection.execute(marking(_touch(seqs)), {"moment": moment})
+                    connection.execute(changing_locked_rows(_touch(seqs)), {"moment": moment})
         return rows
 
     def release(self, rows: Sequence[ProcessRow]) -> None:
-        """Undo :meth:`claim_unstarted` for rows that could not be sent: the next round takes them again."""
+        """Undo :meth:`claim_unstarted` for rows whose start couldn't be sent, so that the next round gets them."""
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})

@@ -1,4 +1,4 @@
-"""Run work again that failed because the database was unavailable or rolled its transaction back."""
+"""Retries work after the database was unavailable, or rolled the transaction back because of a conflict."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from store.errors import DatabaseUnavailable, TransactionConflict
 
 T = TypeVar("T")
 
-#: longest first pause, and longest pause of all, before work is done again, in seconds
+#: longest first pause and longest of all pauses between two runs, in seconds
 PAUSE_S, MAX_PAUSE_S = 0.05, 2.0
-#: how often a transaction is run in all that is rolled back each time
+#: most runs of a transaction that ends in a conflict
 CONFLICT_TRIES = 4
-#: shortest and longest pause between two of these runs, in seconds
+#: shortest and longest pause between two runs after a conflict, in seconds
 CONFLICT_PAUSE_S = (0.01, 0.05)
 
 
@@ -25,7 +25,7 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], No
     """Run `work` until the database is available, with exponential back-off and jitter, for about `for_s` seconds.
 
     Raises:
-        DatabaseUnavailable: the whole time.
+        DatabaseUnavailable: the database was unavailable the whole time.
     """
     again = Retrying(
         retry=retry_if_exception_type(DatabaseUnavailable),
@@ -38,10 +38,10 @@ def retrying(work: Callable[[], T], *, for_s: float, sleep: Callable[[float], No
 
 
 def retrying_conflicts(work: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Run `work`, a whole transaction, and run it again after a :class:`TransactionConflict`, a few times.
+    """Run `work`, a whole transaction; after a :class:`TransactionConflict` run it again, at most a few times.
 
     Raises:
-        TransactionConflict: each time.
+        TransactionConflict: every run ended in a conflict.
         DatabaseUnavailable: the database is unavailable for another reason.
     """
     again = Retrying(

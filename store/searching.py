@@ -1,7 +1,7 @@
-"""A text within columns, found alike on both databases.
+"""Searches a text in columns, with the same result on both databases.
 
-Letters of ASCII are found in capitals and small letters alike, all others only as they are written: SQLite folds no
-others, and SQL Server is kept from folding more. Nothing in the text is a wildcard.
+ASCII letters match in upper and lower case; all other characters match only exactly, because SQLite folds only ASCII
+and SQL Server is made to do the same. No character of the text is a wildcard.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from store.types import BINARY_COLLATION
 
 _ESCAPE = "/"
-#: what LIKE takes for more than itself; `[` on SQL Server alone, and escaping it does no harm on SQLite
+#: characters with a meaning in LIKE; `[` only on SQL Server, and SQLite accepts it escaped
 _WILDCARDS = (_ESCAPE, "%", "_", "[")
-_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+_TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class ascii_lower(sa.sql.functions.FunctionElement[str]):  # noqa: N801 - reads as the SQL function that it stands for
-    """A text with its capitals of ASCII made small."""
+    """A text with its ASCII letters in lower case."""
 
     type = sa.UnicodeText()
     inherit_cache = True
@@ -57,21 +57,21 @@ def _members_mssql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def contains(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
-    """`text` stands somewhere in `column`."""
+    """The condition that `column` contains `text`."""
     return ascii_lower(column).like(_pattern(text), escape=_ESCAPE)
 
 
 def value_contains(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
-    """`text` stands somewhere in a value of the JSON object in `column`; the names of its members do not count."""
+    """The condition that a value of the JSON object in `column` contains `text`; names of members don't count."""
     document = sa.type_coerce(column, sa.UnicodeText())
     members = json_members(document).table_valued(sa.column("value", sa.UnicodeText()))
     found: sa.Select[Any] = (
         sa.select(sa.literal_column("1")).select_from(members).where(contains(members.c.value, text))
     )
-    # Taking a document apart is dear: first those are left out that do not have the text at all, as JSON writes it.
+    # Parsing a document is expensive, so documents that don't contain the text at all are excluded first.
     return sa.and_(contains(document, json.dumps(text, ensure_ascii=False)[1:-1]), found.exists())
 
 
 def _pattern(text: str) -> str:
-    escaped = "".join(_ESCAPE + letter if letter in _WILDCARDS else letter for letter in text.translate(_SMALL))
+    escaped = "".join(_ESCAPE + letter if letter in _WILDCARDS else letter for letter in text.translate(_TO_LOWER))
     return f"%{escaped}%"

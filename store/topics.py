@@ -1,4 +1,4 @@
-"""Every statement about `topic_control`: what ops say about topics. Few rows, read often, written by people."""
+"""The statements on `topic_control`: pauses and limits of topics, which ops set. Few rows, read often."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store.driver_errors import is_unique_violation
 from store.event_rows import NewEvent
 from store.events import insert_event
 from store.models import topic_control
-from store.types import given
+from store.types import without_nones
 
 T = TypeVar("T")
 
@@ -28,10 +28,11 @@ _INSERT = sa.insert(topic_control).inline()
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """What ops say about one topic.
+    """The pause and the limits of one topic.
 
-    `max_concurrency`: None for what the code says, 0 for no limit. `rate`: such as ``5/second``, None for what the code
-    says, ``none`` for no limit.
+    Attributes:
+        max_concurrency: None for the value in the code, 0 for no limit.
+        rate: such as ``5/second``; None for the value in the code, ``none`` for no limit.
     """
 
     topic: str
@@ -48,21 +49,21 @@ _BY_TOPIC = _ALL.where(_t.topic == bindparam("the_topic"))
 
 
 class TopicStore:
-    """What ops say about topics, in one database.
+    """The pauses and limits of topics, in one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def all(self) -> list[TopicRow]:
-        """Every topic that ops ever said something about."""
+        """Every topic that ops have ever paused or limited."""
         with self._db.read() as connection:
             return [TopicRow(*row) for row in connection.execute(_ALL)]
 
     def pause(self, topic: str, reason: str | None, event: NewEvent) -> bool:
-        """Pause a topic, and write the event that says who did; False, and nothing written, when it is paused."""
+        """Pause a topic and write `event`; False, and nothing is written, when it is paused already."""
 
         def work(connection: Connection) -> bool:
             before = _find(connection, topic)
@@ -74,7 +75,7 @@ class TopicStore:
         return self._change(work)
 
     def resume(self, topic: str, event: NewEvent) -> bool:
-        """Let a topic run again, and write the event that says who did; False when it is not paused."""
+        """Resume a topic and write `event`; False, and nothing is written, when it isn't paused."""
 
         def work(connection: Connection) -> bool:
             before = _find(connection, topic)
@@ -86,7 +87,7 @@ class TopicStore:
         return self._change(work)
 
     def limit(self, topic: str, changes: dict[str, Any], event: NewEvent) -> None:
-        """Change the limits that `changes` names (`max_concurrency`, `rate`), and write the event that says who did."""
+        """Change the limits in `changes` (`max_concurrency`, `rate`) and write `event`."""
         self._change(lambda connection: _put(connection, topic, _find(connection, topic), event, **changes))
 
     def _change(self, work: Callable[[Connection], T]) -> T:
@@ -94,7 +95,7 @@ class TopicStore:
             with self._db.write() as connection:
                 return work(connection)
         except DBAPIError as error:
-            # Somebody else wrote the topic's first row between our read and our insert: it is there now.
+            # Another transaction inserted the row of the topic between the read and the insert. It exists now.
             if not is_unique_violation(error):
                 raise
         with self._db.write() as connection:
@@ -110,7 +111,7 @@ def _put(connection: Connection, topic: str, before: TopicRow | None, event: New
     values |= {"actor": event.actor, "updated_at": now()}
     insert_event(connection, event)
     if before is None:
-        connection.execute(_INSERT, {"topic": topic, **given(values)})
+        connection.execute(_INSERT, {"topic": topic, **without_nones(values)})
     else:
         changes = {name: sa.null() if value is None else value for name, value in values.items()}
         connection.execute(sa.update(topic_control).where(_t.topic == topic).values(changes))

@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQL Server and on SQLite."""
+"""Column types that behave the same on SQL Server and SQLite, and query hints for SQL Server."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-#: SQL Server's default collation folds case; keys are compared code point by code point. Under every collation it
-#: ignores trailing spaces, as the SQL standard says, and SQLite does not: no key may end in one.
+#: Collation of keys on SQL Server, which compares code points; the default collation ignores case. Under every
+#: collation SQL Server ignores trailing spaces, as the SQL standard requires, but SQLite doesn't. A key must therefore
+#: not end in a space.
 BINARY_COLLATION = "Latin1_General_100_BIN2"
 
 _Change = TypeVar("_Change", sa.Update, sa.Delete)
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:
-    """Unicode text that is compared exactly: NVARCHAR with a binary collation, SQLite's own BINARY."""
+    """Unicode text that is compared exactly: NVARCHAR with a binary collation; on SQLite the collation BINARY."""
     return sa.Unicode(length).with_variant(mssql.NVARCHAR(length, collation=BINARY_COLLATION), "mssql")
 
 
 def text(length: int) -> sa.types.TypeEngine[str]:
-    """Unicode text that is shown, not compared."""
+    """Unicode text that is only shown, never compared."""
     return sa.Unicode(length).with_variant(mssql.NVARCHAR(length), "mssql")
 
 
@@ -36,11 +37,10 @@ def long_text() -> sa.types.TypeEngine[str]:
 
 
 class Constant(sa.ColumnClause[str]):
-    """A text that stands in the statement itself, such as a status, and never in a parameter.
+    """A text, such as a status, that is a literal in the statement and never a parameter.
 
-    Neither database matches a filtered index with parameters whose values it cannot see. The text stands as it does in
-    the filters of the indexes, without an `N`. SQLAlchemy's own `literal_execute` renders it anew each time that the
-    statement runs.
+    Neither database uses a filtered index if a value of the condition is in a parameter. The literal has no `N` before
+    it, as in the filters of the indexes. `literal_execute` of SQLAlchemy would render the text at each execution.
     """
 
     inherit_cache = True
@@ -55,59 +55,60 @@ def _constant(element: Constant, _compiler: SQLCompiler, **_options: Any) -> str
     return element.name
 
 
-def fitting(value: str, length: int) -> str:
-    """`value`, cut to the `length` of an NVARCHAR, which counts UTF-16 code units: an emoji is two, never halved."""
+def truncated(value: str, length: int) -> str:
+    """`value`, cut to `length` UTF-16 code units, as NVARCHAR counts; an emoji is two of them and isn't split."""
     if len(value) * 2 <= length:
         return value
     return value.encode("utf-16-le", "surrogatepass")[: length * 2].decode("utf-16-le", "ignore")
 
 
 def length_of(column: sa.Column[Any]) -> int:
-    """The most UTF-16 code units that `column`, an NVARCHAR(n), takes."""
+    """The longest text of `column`, an NVARCHAR(n), in UTF-16 code units."""
     kind: Any = column.type
     return int(kind.length)
 
 
-def can_be(value: str, column: sa.Column[Any]) -> bool:
-    """False when no row has `value` in `column`, a key: it is too long to be bound, or ends in a space.
+def may_exist(value: str, column: sa.Column[Any]) -> bool:
+    """False when no row can have `value` in `column`, a key, because it is too long or ends in a space.
 
-    SQL Server would refuse the one, and find the key without the space for the other.
+    SQL Server refuses a parameter that is too long, and for a value with a trailing space it finds the key without it.
     """
     return len(value) <= length_of(column) and not value.endswith(" ")
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without those that are None: of a NULL parameter pyodbc asks the server what type it has."""
+def without_nones(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without those that are None, because pyodbc asks the server for the type of each NULL parameter."""
     return {name: value for name, value in values.items() if value is not None}
 
 
-# Hints for SQL Server; SQLite needs none, since its writing transactions follow one another. They name the index: a
-# small table would be read as a whole otherwise, and rows waited for, or locked, that are not meant.
+# Hints for SQL Server. SQLite needs none, because its writing transactions run one after the other. The hints name the
+# index, because otherwise SQL Server scans a small table, and then waits for rows, or locks rows, of other work.
 
 
-def taking(query: sa.Select[Any], index: str) -> sa.Select[Any]:
-    """`query` locks the rows that it reads, along `index`, and leaves out those that another transaction has locked."""
+def locking_rows(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query`, finding rows by `index`: it locks the rows that it reads and skips rows locked by others."""
     return _hinted(query, f"UPDLOCK, READPAST, ROWLOCK, INDEX({index})")
 
 
-def marking(change: _Change) -> _Change:
-    """`change` to rows that the transaction has taken, by their `seq`: waits for no other row that it comes across.
+def changing_locked_rows(change: _Change) -> _Change:
+    """`change` of rows that this transaction has locked, by their `seq`: it doesn't wait for other locked rows.
 
-    The table that is changed takes no hint that names an index (error 1069).
+    There is no index in this hint, because SQL Server refuses one for the table that is changed (error 1069).
     """
     return change.with_hint("WITH (READPAST, ROWLOCK)", dialect_name="mssql")
 
 
-def alone_with(query: sa.Select[Any], index: str) -> sa.Select[Any]:
-    """Until the transaction ends nobody else reads what `query` finds along `index` in this way, nor adds to it.
+def locking_range(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query`, with a lock until the end of the transaction on the range of `index` that it reads.
 
-    A look before a write needs that where readers do not wait for writers (READ_COMMITTED_SNAPSHOT).
+    No other transaction can read the range with this hint, or insert into it. A read before a write needs this, because
+    readers don't wait for writers (READ_COMMITTED_SNAPSHOT).
     """
     return _hinted(query, f"UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK")
 
 
-def along(query: sa.Select[Any], index: str) -> sa.Select[Any]:
-    """`query` finds its rows by `index`, however small the table."""
+def using_index(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query`, finding rows by `index`, even if the table is small."""
     return _hinted(query, f"INDEX({index})")
 
 
@@ -116,12 +117,12 @@ def _hinted(query: sa.Select[Any], hints: str) -> sa.Select[Any]:
 
 
 def big_id() -> sa.types.TypeEngine[int]:
-    """BIGINT identity; SQLite numbers rows by itself only in a column declared INTEGER."""
+    """A BIGINT identity; INTEGER on SQLite, which generates numbers only for columns of this type."""
     return sa.BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 
 
 class Json(sa.TypeDecorator[Any]):
-    """A JSON document in NVARCHAR(MAX), written without escapes so that text stays readable in a query window."""
+    """A JSON document in NVARCHAR(MAX), without escapes of non-ASCII characters, so that people can read it."""
 
     impl = sa.UnicodeText
     cache_ok = True
@@ -135,12 +136,12 @@ class Json(sa.TypeDecorator[Any]):
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        # Rows of earlier versions may hold NaN and Infinity, which no answer can: they are read as text.
+        # Rows of earlier versions may hold NaN and Infinity. They are read as text, because answers can't hold them.
         return None if value is None else json.loads(value, parse_constant=str)
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
-    """An aware UTC time with milliseconds: DATETIME2(3), which holds no zone, on SQL Server."""
+    """A time in UTC with milliseconds; on SQL Server a DATETIME2(3), which has no zone. Python values have the zone."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -154,9 +155,9 @@ class UtcTime(sa.TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"a time without a zone cannot be stored: {value!r}")
+            raise ValueError(f"a stored time must have a zone: {value!r}")
         value = value.astimezone(UTC)
-        # DATETIME2(3) rounds to milliseconds; doing it here makes both databases give back the same value.
+        # DATETIME2(3) rounds to milliseconds. Truncating here makes both databases return the same value.
         return value.replace(microsecond=value.microsecond // 1000 * 1000, tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:

@@ -1,7 +1,7 @@
-"""Every statement about `webhook_delivery`: write down, take what is due, begin an attempt, record what came of it.
+"""The statements on `webhook_delivery`: add a delivery, claim due ones, begin an attempt, record its outcome.
 
-A pending row belongs to whoever holds its `claim_token`, until `next_at`. After that anybody may take it: its message
-was lost, or the worker that was at it has died.
+Until `next_at`, only the holder of the `claim_token` may attempt a pending delivery. After that any worker may claim
+it, because its message was lost or the worker that held the claim has crashed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from sqlalchemy.engine import Connection
 from store.clock import now
 from store.database import Database
 from store.models import webhook_delivery
-from store.types import Constant, fitting, given, length_of, marking, taking
+from store.types import Constant, changing_locked_rows, length_of, locking_rows, truncated, without_nones
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 
 _d = webhook_delivery.c
-# Written into the statement: see store/processes.py.
+# A constant instead of a parameter: see store/process_queries.py.
 _IS_PENDING = _d.status == Constant(PENDING)
 _HELD = (_d.id == bindparam("the_id"), _d.claim_token == bindparam("token"), _IS_PENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to one attempt: which delivery, the token that says so, and whose process it tells of, if known."""
+    """The right to one attempt of a delivery: its id, the claim token, and the correlation id if known."""
 
     id: uuid.UUID
     token: str
@@ -41,7 +41,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row of `webhook_delivery`, as the attempt or the reader sees it."""
+    """One row of `webhook_delivery`."""
 
     id: uuid.UUID
     process_id: uuid.UUID
@@ -58,9 +58,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt. `status` is pending when there is to be another one, at `next_at`.
+    """The outcome of an attempt. `status` is pending when another attempt follows, at `next_at`.
 
-    `counted`: False when nothing was sent, so that it was no attempt.
+    `counted`: False when nothing was sent, so that it doesn't count as an attempt.
     """
 
     status: str
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def _held(**values: Any) -> sa.Update:
-    """Change a delivery whose claim is the caller's."""
+    """The update of a delivery under the claim of the caller."""
     return sa.update(webhook_delivery).where(*_HELD).values(**values, updated_at=bindparam("moment"))
 
 
@@ -83,17 +83,17 @@ _NOT_BEGUN = _held(attempt=_d.attempt - 1, claim_token=sa.null(), next_at=bindpa
 @cache
 def _attempted(new: frozenset[str], has_ended: bool) -> sa.Update:
     """The update that records an attempt; `new`: which of `last_status_code` and `last_error` are not NULL."""
-    said = {name: bindparam(f"new_{name}") if name in new else sa.null() for name in ("last_status_code", "last_error")}
+    last = {name: bindparam(f"new_{name}") if name in new else sa.null() for name in ("last_status_code", "last_error")}
     if has_ended:
         over = dict.fromkeys(("payload", "claim_token", "next_at"), sa.null())
-        return _held(status=bindparam("new_status"), **over, **said)
-    return _held(claim_token=sa.null(), next_at=bindparam("until"), **said)
+        return _held(status=bindparam("new_status"), **over, **last)
+    return _held(claim_token=sa.null(), next_at=bindparam("until"), **last)
 
 
 class WebhookStore:
-    """The deliveries of one database.
+    """The webhook deliveries of one database.
 
-    Every method raises :class:`store.database.DatabaseUnavailable` when the database cannot be reached.
+    Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
     def __init__(self, database: Database) -> None:
@@ -109,7 +109,7 @@ class WebhookStore:
         payload: Any,
         for_s: float,
     ) -> Claim:
-        """Write a delivery in the caller's transaction; for `for_s` seconds its first attempt is the caller's."""
+        """Write a delivery in the transaction of the caller, who holds its claim for `for_s` seconds."""
         claim = Claim(uuid.uuid4(), uuid.uuid4().hex, correlation_id)
         moment = now()
         connection.execute(
@@ -131,11 +131,11 @@ class WebhookStore:
         return claim
 
     def claim_due(self, *, limit: int, for_s: float) -> list[Claim]:
-        """Deliveries whose time has come, longest due first; they are the caller's to send for `for_s` seconds."""
+        """Claim due deliveries, longest due first, for `for_s` seconds."""
         moment = now()
         token = uuid.uuid4().hex
         query = (
-            taking(sa.select(_d.seq, _d.id, _d.correlation_id), "ix_webhook_delivery_due")
+            locking_rows(sa.select(_d.seq, _d.id, _d.correlation_id), "ix_webhook_delivery_due")
             .where(_IS_PENDING, _d.next_at <= moment)
             .order_by(_d.next_at)
             .limit(limit)
@@ -145,13 +145,14 @@ class WebhookStore:
             if rows:
                 change = sa.update(webhook_delivery).where(_d.seq.in_([row.seq for row in rows]), _IS_PENDING)
                 until = moment + timedelta(seconds=for_s)
-                connection.execute(marking(change.values(claim_token=token, next_at=until, updated_at=moment)))
+                claimed = change.values(claim_token=token, next_at=until, updated_at=moment)
+                connection.execute(changing_locked_rows(claimed))
         return [Claim(row.id, token, row.correlation_id) for row in rows]
 
     def begin(self, claim: Claim, *, for_s: float) -> tuple[Delivery, Claim] | None:
-        """Begin an attempt that ends within `for_s` seconds: the delivery and the claim to record its outcome with.
+        """Begin an attempt that ends within `for_s` seconds; returns the delivery, and the claim to record its outcome.
 
-        None when the claim is spent: its message came twice, or too late.
+        None when the claim is no longer valid: the message was a duplicate, or came too late.
         """
         moment = now()
         mine = Claim(claim.id, uuid.uuid4().hex, claim.correlation_id)
@@ -169,22 +170,22 @@ class WebhookStore:
             return Delivery(*row), mine
 
     def record(self, claim: Claim, outcome: Outcome) -> bool:
-        """Write down what came of an attempt; False when the claim is no longer ours."""
+        """Write the outcome of an attempt; False when the claim is no longer valid."""
         values: dict[str, Any] = {"the_id": claim.id, "token": claim.token, "moment": now()}
-        error = None if outcome.error is None else fitting(outcome.error, length_of(_d.last_error))
-        said = given({"last_status_code": outcome.status_code, "last_error": error})
+        error = None if outcome.error is None else truncated(outcome.error, length_of(_d.last_error))
+        last = without_nones({"last_status_code": outcome.status_code, "last_error": error})
         has_ended = outcome.status != PENDING
         values |= {"new_status": outcome.status} if has_ended else {"until": outcome.next_at}
         if has_ended or outcome.counted:
-            statement = _attempted(frozenset(said), has_ended)
-            values |= {f"new_{name}": value for name, value in said.items()}
+            statement = _attempted(frozenset(last), has_ended)
+            values |= {f"new_{name}": value for name, value in last.items()}
         else:
             statement = _NOT_BEGUN
         with self._db.write_one() as connection:
             return connection.execute(statement, values).rowcount == 1
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Undo :meth:`claim_due` for deliveries that could not be sent: the next round takes them again."""
+        """Undo :meth:`claim_due` for deliveries whose message couldn't be sent, so that the next round gets them."""
         moment = now()
         with self._db.write() as connection:
             for claim in claims:
@@ -195,7 +196,7 @@ class WebhookStore:
                 )
 
     def latest(self, process_id: uuid.UUID) -> Delivery | None:
-        """The last delivery of a process: one that ended in an error and then well has two."""
+        """The newest delivery of a process; None without one. A process that is ok after an error has two."""
         query = _SELECT.where(_d.process_id == process_id).order_by(_d.seq.desc()).limit(1)
         with self._db.read() as connection:
             found = connection.execute(query).first()

@@ -1,4 +1,4 @@
-"""What every line of a request or a task says about what it is for, bound once where the work comes in."""
+"""The log context: ids that every log line of a request or task carries, bound once at its beginning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 
 def begin(**names: str | None) -> None:
-    """Begin anew: threads and processes are used again, and what they did last is over."""
+    """Clear the log context and bind these ids: the thread or process was used for other work before."""
     clear_contextvars()
     bind(**names)
 
@@ -27,7 +27,10 @@ def bind(
     task_id: str | None = None,
     task: str | None = None,
 ) -> None:
-    """Say these from now on; what is None stays as it is. `task_id` is Celery's, `external_task_id` the engine's."""
+    """Add these ids to the log context; None leaves an id unchanged.
+
+    `task_id` is the id of the Celery task, `external_task_id` that of the external task in the engine.
+    """
     names = {
         "correlationId": correlation_id,
         "traceabilityId": traceability_id,
@@ -42,7 +45,7 @@ def bind(
 
 
 def bind_step(body: Mapping[str, Any]) -> None:
-    """Say which step an attempt is about, by its message as it came: of whatever version, as far as it says."""
+    """Bind the ids of a step from the body of its message, which may be of another version and lack some of them."""
     bind(
         correlation_id=body.get("businessKey"),
         process_instance_id=body.get("instanceId"),
@@ -52,7 +55,7 @@ def bind_step(body: Mapping[str, Any]) -> None:
 
 
 def begin_turn(request_id: str | None, name: str | None, args: Any) -> None:
-    """Say whose task it is that Celery speaks of in a worker's parent, until the event loop's next turn."""
+    """In the parent process of a worker, bind the ids of a Celery task until the next turn of the event loop."""
     loop = get_event_loop()
     if loop is None:
         return

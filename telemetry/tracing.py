@@ -1,8 +1,8 @@
-"""OpenTelemetry spans of the work at hand: one trace from the HTTP request through start and steps to settle.
+"""Tracing with OpenTelemetry: one trace from the HTTP request through start and steps to the end of the process.
 
-Off unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set: then the SDK is not even imported, and :func:`span` is one look at a
-variable. Everything that is sent goes through one batching exporter a process, made at its first span, so that none is
-shared across a fork.
+Tracing is off unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. While it is off, the SDK isn't imported, and :func:`span`
+only checks a variable. Each process has one batching exporter, which it creates at its first span, so that no exporter
+is shared across a fork.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, Tracer
 
-#: longest that one batch may take to reach the collector, in seconds; a shutdown waits for two at most
+#: longest time to send one batch to the collector, in seconds; a shutdown waits for at most two batches
 EXPORT_TIMEOUT_S = 2.0
-#: spans kept for a collector that is away, at most; more are dropped
+#: most spans that wait for an unavailable collector; further ones are dropped
 MAX_QUEUED = 1_024
-#: spans sent at once
+#: most spans in one batch
 BATCH = 512
 #: pause between two batches, in milliseconds
 EVERY_MS = 1_000
@@ -34,7 +34,7 @@ _tracer: Tracer | None = None
 
 
 def configure(settings: Settings) -> None:
-    """Turn tracing on if an endpoint is set, else off. Makes no thread and no connection yet."""
+    """Turn tracing on if an endpoint is set, else off; creates no thread and no connection yet."""
     global _settings
     flush()
     _settings = settings if settings.otel_exporter_otlp_endpoint else None
@@ -46,7 +46,7 @@ def is_on() -> bool:
 
 
 def engine_calls() -> Callable[[str, str], AbstractContextManager[Any]] | None:
-    """Makes the span of a call to the engine from its method and path; None while no spans are recorded."""
+    """A function that makes the span of a request to the engine from its method and path; None while tracing is off."""
     return _engine_call if is_on() else None
 
 
@@ -58,16 +58,16 @@ def span(
     attributes: Mapping[str, Any] | None = None,
     only_within: bool = False,
 ) -> AbstractContextManager[Span | None]:
-    """A span around a block; the current one inside. None, at no cost, while tracing is off.
+    """A span around a block, which is the current span inside; None while tracing is off.
 
-    An exception that leaves the block makes it an error and is recorded by its type alone: its text may hold what
-    nobody is to read.
+    An exception that leaves the block marks the span as an error. Only its type is recorded, because its message may
+    hold personal data.
 
     Args:
-        parent: a `traceparent`; the current span when None.
+        parent: a `traceparent`; None for the current span.
         kind: INTERNAL, SERVER, CLIENT, PRODUCER or CONSUMER.
-        attributes: those that are None are left out.
-        only_within: nothing is recorded where no span is current and no parent is given.
+        attributes: attributes of the span, without those that are None.
+        only_within: True to record nothing when there is neither a current span nor a parent.
     """
     if _settings is None:
         return nullcontext()
@@ -83,7 +83,7 @@ def _span(
     if only_within and not parent and not trace.get_current_span().get_span_context().is_valid:
         yield None
         return
-    with _its_tracer().start_as_current_span(
+    with _own_tracer().start_as_current_span(
         name,
         context=_context(parent) if parent else None,
         kind=trace.SpanKind[kind],
@@ -99,7 +99,7 @@ def _span(
 
 
 def annotate(**attributes: Any) -> None:
-    """Add attributes to the current span; `_` in a name stands for `.`, `__` for `_`."""
+    """Add attributes to the current span; in a name, `_` becomes `.` and `__` becomes `_`."""
     if _settings is None:
         return
     from opentelemetry import trace
@@ -111,7 +111,7 @@ def annotate(**attributes: Any) -> None:
 
 
 def name_it(name: str, **attributes: Any) -> None:
-    """Give the current span a name that was not known when it began, and attributes."""
+    """Rename the current span, when its name wasn't known at its beginning, and add attributes."""
     if _settings is None:
         return
     from opentelemetry import trace
@@ -121,7 +121,7 @@ def name_it(name: str, **attributes: Any) -> None:
 
 
 def fail(kind: str) -> None:
-    """Make the current span an error of this kind."""
+    """Mark the current span as an error of this kind."""
     if _settings is None:
         return
     from opentelemetry import trace
@@ -132,7 +132,7 @@ def fail(kind: str) -> None:
 
 
 def traceparent() -> str | None:
-    """The current span for whoever goes on with its trace (W3C Trace Context); None outside of one."""
+    """The current span as a `traceparent` (W3C Trace Context), to continue its trace elsewhere; None without a span."""
     if _settings is None:
         return None
     from opentelemetry import trace
@@ -144,13 +144,13 @@ def traceparent() -> str | None:
 
 
 def send_now() -> None:
-    """Send what is queued without waiting for more: this process may be the next to be killed."""
+    """Send the queued spans now, because this process may be killed soon."""
     if _provider is not None:
         _provider.force_flush()
 
 
 def flush() -> None:
-    """Send what is queued, and end the exporter of this process: at most a few seconds, however its collector does."""
+    """Send the queued spans and close the exporter of this process; takes a few seconds if the collector is slow."""
     global _provider, _tracer
     provider, _provider, _tracer = _provider, None, None
     if provider is not None:
@@ -163,7 +163,7 @@ def _context(parent: str) -> Any:
     return TraceContextTextMapPropagator().extract({"traceparent": parent})
 
 
-def _its_tracer() -> Tracer:
+def _own_tracer() -> Tracer:
     global _provider, _tracer
     if _tracer is None:
         if _settings is None:
@@ -200,19 +200,19 @@ def _make_provider(settings: Settings) -> TracerProvider:
 
 
 def _engine_call(method: str, path: str) -> AbstractContextManager[Any]:
-    """The span of one call to the engine, where it belongs to a request or a step; polls would be noise."""
+    """The span of one request to the engine inside a trace; requests of polls, outside of a trace, are left out."""
     shown = path.split("?", maxsplit=1)[0]
     attributes = {"http.request.method": method, "url.path": shown}
     return span(f"engine {method} {_pattern(shown)}", kind="CLIENT", attributes=attributes, only_within=True)
 
 
 def _pattern(path: str) -> str:
-    """A path with ids left out, or every task would make a name of its own."""
+    """A path with `{id}` in place of ids, because otherwise every task would have its own span name."""
     return "/".join("{id}" if any(it.isdigit() for it in part) and "-" in part else part for part in path.split("/"))
 
 
 def _forget() -> None:
-    # The parent's exporter thread does not live here; its queue would be sent twice.
+    # The thread of the parent's exporter doesn't exist in the child, and its queue would be sent twice.
     global _provider, _tracer
     _provider = _tracer = None
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: `python -m store.migrate` runs it, and `alembic upgrade head --sql` writes a DBA's script."""
+"""The entry point of Alembic, for `python -m store.migrate` and for the SQL script of `alembic upgrade head --sql`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from settings import get_settings
 from store.database import Database
 from store.driver import parse_url
 from store.models import metadata
-from store.mssql import FILTERED_INDEXES, alone
+from store.mssql import FILTERED_INDEXES, migration_connection
 
-#: what `-x dialect=` may name
+#: allowed values of `-x dialect=`
 DIALECTS = ("mssql", "sqlite")
 
 
 def run_offline() -> None:
-    """Write the SQL of the migrations, for the dialect of `-x dialect=` or of DATABASE_URL."""
+    """Print the SQL of the migrations, for the dialect of `-x dialect=` or of DATABASE_URL."""
     dialect = context.get_x_argument(as_dictionary=True).get("dialect")
     if dialect is None:
         dialect = parse_url(get_settings().database_url).get_backend_name()
     if dialect not in DIALECTS:
-        raise CommandError(f"-x dialect={dialect} is not known; it is one of {', '.join(DIALECTS)}")
+        raise CommandError(f"-x dialect={dialect} is unknown; it must be one of {', '.join(DIALECTS)}")
     context.configure(
         dialect_name=dialect,
         target_metadata=metadata,
@@ -31,8 +31,8 @@ def run_offline() -> None:
         dialect_opts={"paramstyle": "named"},
     )
     if dialect == "mssql":
-        # What runs the script may have set them otherwise (sqlcmd has QUOTED_IDENTIFIER off); and a script that breaks
-        # off must leave nothing behind.
+        # The program that runs the script may have set other options (sqlcmd has QUOTED_IDENTIFIER off). With
+        # XACT_ABORT a script that fails leaves no changes.
         script = context.get_context().impl
         script.static_output(f"{FILTERED_INDEXES}; SET XACT_ABORT ON;")
         script.static_output("GO")
@@ -41,14 +41,14 @@ def run_offline() -> None:
 
 
 def run_online() -> None:
-    """Migrate the database of DATABASE_URL, or the one that the caller has handed over."""
+    """Migrate the database that the caller passed, or else the one at DATABASE_URL."""
     database: Database = context.config.attributes.get("database") or Database.from_settings(get_settings())
     if database.is_sqlite:
-        # It has its lock already: its transactions begin IMMEDIATE.
+        # No other lock is needed, because transactions on SQLite begin IMMEDIATE.
         with database.engine.begin() as connection:
             _migrate(connection)
     else:
-        with alone(database.engine) as connection, connection.begin():
+        with migration_connection(database.engine) as connection, connection.begin():
             _migrate(connection)
 
 

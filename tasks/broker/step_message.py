@@ -9,7 +9,7 @@ from camunda_bridge.context import ExecutionContext
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.variables import Typed
 from store.event_rows import AttemptKey
-from store.types import fitting
+from store.types import truncated
 from tasks.errors import UnknownVersion
 from tasks.runtime import broker_now
 
@@ -108,5 +108,5 @@ class StepMessage:
 def correlation_id_of(task: LockedTask, context: ExecutionContext) -> str:
     """The correlation id of a step's process: from its start, else its business key, else its instance id."""
     # An instance that was started elsewhere may have a longer business key. SQL Server ignores trailing spaces.
-    business_key = fitting(task.business_key or "", 200).rstrip(" ")
+    business_key = truncated(task.business_key or "", 200).rstrip(" ")
     return context.correlation_id or business_key or task.process_instance_id

@@ -1,4 +1,4 @@
-"""What the processes say on standard error, and what of it nobody is to read.
+"""Logging to standard error, and the redaction of secrets.
 
-It stands outside of `app` and `tasks`: the process that forks the web processes loads it, and needs none of theirs.
+It is outside of `app` and `tasks`, because the parent of the web processes imports it and needs neither of them.
 """

@@ -1,7 +1,7 @@
-"""Logging: structlog's processors under the standard library's loggers; JSON in production, readable in development.
+"""Configures logging: loggers of the standard library, formatted by structlog, as JSON or as readable text.
 
-Everybody's lines, ours and those of gunicorn, Celery, SQLAlchemy and urllib3, come out alike: with what the work at
-hand is for (telemetry/log_context.py) and without secrets (telemetry/logs/redaction.py).
+All log lines, also those of gunicorn, Celery, SQLAlchemy and urllib3, have the same form. They carry the ids of the log
+context (telemetry/log_context.py), and secrets are redacted (telemetry/logs/redaction.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import structlog
 from settings import Settings
 from telemetry.logs.redaction import redactor, shown_text
 
-#: loggers that bring handlers of their own, which would write their lines a second time, and in another form
+#: loggers whose libraries add handlers, which would write each line a second time and in another form
 _WITH_HANDLERS = ("celery", "celery.task", "gunicorn.error", "gunicorn.access", "werkzeug", "flask.app", "alembic")
-#: One line a task would be most of the log; Flower and the event log tell it better.
-_TALKATIVE = ("celery.app.trace", "celery.worker.strategy", "celery.pool", "celery.beat")
+#: loggers that write a line for each task, which would be most of the log; Flower and the event log show the same
+_VERBOSE = ("celery.app.trace", "celery.worker.strategy", "celery.pool", "celery.beat")
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every logger's records to standard error, one line each."""
+    """Write the records of all loggers to standard error, each as one line."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,7 +44,7 @@ def configure_logging(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact, renderer],
         )
     )
-    # For those who log through structlog itself, such as a handler of a step.
+    # For code that logs through structlog directly, for example the handler of a step.
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -65,11 +65,11 @@ def configure_logging(settings: Settings) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    for name in _TALKATIVE:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _redact(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Fields by their names, texts by what stands in them; the hidden values of the step at hand nowhere."""
+    """Redact fields by their names, and in texts the assignments to such names and the secrets of the current step."""
     shown: dict[str, Any] = redactor().redact(line)
     return {name: shown_text(value) if isinstance(value, str) else value for name, value in shown.items()}

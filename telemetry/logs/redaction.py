@@ -1,6 +1,6 @@
-"""What nobody is to read in logs, events and errors: values of fields such as `password`, and secrets in text.
+"""Redacts logs, events and errors: values of fields such as `password`, and secrets in text.
 
-Only what is shown is redacted. What the engine, a handler or a redelivery needs stays as it is.
+Only what is shown is redacted. The engine, handlers and later deliveries of an outcome get the real values.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from typing import Any
 from settings import get_settings
 from settings.ops import REDACTED_NAMES
 
-#: what stands in place of a value
+#: text in place of a redacted value
 REDACTED = "[redacted]"
-#: a shorter value is not looked for in free text: it would be found everywhere
+#: shortest secret that is searched in free text, in characters; shorter ones would match too often
 MIN_SECRET = 4
-#: names remembered, at most; those of fields are few, keys of a map may be any number
+#: most names in the cache: there are few names of fields, but any number of keys of maps
 MAX_NAMES = 10_000
-#: levels into which values are looked; nobody nests deeper but to break us
+#: most nested levels that are searched; deeper values are redacted as a whole
 MAX_DEPTH = 40
 
 #: user name and password of a URL
 _LOGIN = re.compile(r"://[^/\s@]{0,300}:[^/\s@]{1,300}@")
-#: what may hold fields (a tuple: a union is put together anew at each look)
-_HOLDERS = (dict, list, tuple)
-#: what joins the words of a name, in `api-key`, `api_key` and `api.key`
-_JOINTS = str.maketrans("", "", "-_. ")
+#: types that may hold fields; a tuple, because isinstance() with a union builds the union each time
+_CONTAINERS = (dict, list, tuple)
+#: removes the characters that join the words of a name, as in `api-key`, `api_key` and `api.key`
+_WITHOUT_JOINERS = str.maketrans("", "", "-_. ")
 
 
 class Redactor:
-    """Knows which names are not shown.
+    """Redacts values of fields by their names.
 
-    A name counts if it is one of `names`, or ends in one, whatever its case and whatever joins its words:
-    `customerPassword`, `X-Api-Key` and `ACCESS_TOKEN` by the names `password`, `apiKey` and `token`.
+    A field is redacted if its name is one of `names` or ends in one. Case and the characters that join words are
+    ignored: the names `password`, `apiKey` and `token` match `customerPassword`, `X-Api-Key` and `ACCESS_TOKEN`.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._ends = tuple(sorted({_plain(name) for name in names}))
         self._known: dict[str, bool] = {}
         alternatives = "|".join("[-_. ]?".join(map(re.escape, name)) for name in self._ends)
-        # password=x, "password": "x", 'apiKey': 'x', Authorization: Bearer x; the value ends where its quotes end, or
-        # at the next space, comma or bracket
+        # password=x, "password": "x", 'apiKey': 'x', Authorization: Bearer x; the value ends at the end of its quotes,
+        # or at the next space, comma or bracket
         self._assigned = re.compile(
             rf"""(?P<name>(?:{alternatives})\\?["']?\s{{0,9}}[:=]\s{{0,9}})"""
             r"""(?:(?P<quote>\\?["'])(?:(?!(?P=quote)).)*(?:(?P=quote)|\Z)"""
@@ -53,7 +53,7 @@ class Redactor:
         )
 
     def hides(self, name: str) -> bool:
-        """True when the value of a field of this name is not shown."""
+        """True when the value of a field of this name is redacted."""
         known = self._known.get(name)
         if known is None:
             known = _plain(name).endswith(self._ends)
@@ -62,10 +62,10 @@ class Redactor:
         return known
 
     def redact(self, value: Any, depth: int = 0) -> Any:
-        """The value as it may be shown; the very same object where nothing of it is hidden."""
+        """The value with redacted fields; the same object if no field is redacted."""
         if isinstance(value, dict):
             return self._redact_fields(value, depth)
-        if isinstance(value, _HOLDERS):
+        if isinstance(value, _CONTAINERS):
             if depth > MAX_DEPTH:
                 return REDACTED
             items = [self.redact(item, depth + 1) for item in value]
@@ -83,14 +83,14 @@ class Redactor:
             if hidden:
                 if value is not None and value != REDACTED:
                     changed[name] = REDACTED
-            elif isinstance(value, _HOLDERS):
+            elif isinstance(value, _CONTAINERS):
                 shown = self.redact(value, depth + 1)
                 if shown is not value:
                     changed[name] = shown
         return {**fields, **changed} if changed else fields
 
     def redact_text(self, text: str, secrets: Iterable[str] = ()) -> str:
-        """Text without `secrets`, logins of URLs and what it assigns to hidden names: `password=x`, `"token": "x"`."""
+        """Text without `secrets`, logins in URLs, and assignments to redacted names: `password=x`, `"token": "x"`."""
         for secret in secrets:
             text = text.replace(secret, REDACTED)
         if "://" in text:
@@ -98,14 +98,14 @@ class Redactor:
         return self._assigned.sub(_assignment, text) if self._ends and (":" in text or "=" in text) else text
 
     def secrets_in(self, value: Any) -> set[str]:
-        """The hidden values in fields, as texts: what must not stand in any message about them either."""
+        """The redacted values of fields, as texts, so that they can be removed from messages too."""
         return {text for text in self._find(value, False, 0) if len(text) >= MIN_SECRET}
 
     def _find(self, value: Any, hidden: bool, depth: int) -> Iterator[str]:
         if depth > MAX_DEPTH:
             return
         if isinstance(value, Mapping):
-            # Of a step's input what is there: a value that is read on first use is not used here.
+            # dict.items() doesn't read the lazy values in the input of a step: redaction must not cost requests.
             for name, item in dict.items(value) if isinstance(value, dict) else value.items():
                 yield from self._find(item, hidden or (isinstance(name, str) and self.hides(name)), depth + 1)
         elif isinstance(value, list | tuple):
@@ -116,7 +116,7 @@ class Redactor:
 
 
 def names_of(configured: Iterable[str]) -> set[str]:
-    """The names that REDACT leads to: the defaults, with those it adds and without those it takes away (`-iban`)."""
+    """The redacted names: the defaults, with those that REDACT adds, without those that it removes (`-iban`)."""
     names = {_plain(name) for name in REDACTED_NAMES}
     for entry in configured:
         if entry.startswith("-"):
@@ -137,7 +137,7 @@ _values: ContextVar[tuple[Any, ...]] = ContextVar("values_at_hand", default=())
 
 @contextmanager
 def values_at_hand(*values: Any) -> Iterator[None]:
-    """Inside the block, lines of log and errors are kept free of the hidden values in `values`."""
+    """Inside the block, remove the redacted values in `values` from all log lines and errors."""
     reset = _values.set((*_values.get(), *values))
     try:
         yield
@@ -146,23 +146,23 @@ def values_at_hand(*values: Any) -> Iterator[None]:
 
 
 def shown(value: Any) -> Any:
-    """A document as logs, events and errors show it."""
+    """A document, redacted for logs, events and errors."""
     return redactor().redact(value)
 
 
 def shown_text(text: str, *values: Any) -> str:
-    """Free text as logs, events and errors show it, without the hidden values in `values` and those at hand."""
+    """Free text, redacted for logs, events and errors; also without the redacted values in `values`."""
     return redactor().redact_text(text, _known(values))
 
 
 def shown_error(document: Any, *values: Any) -> Any:
-    """An error's document: its fields by their names, its texts by what stands in them."""
+    """The document of an error, with redacted fields and with redacted texts."""
     return _texts(shown(document), _known(values), 0)
 
 
 def _known(values: tuple[Any, ...]) -> list[str]:
     found = {secret for value in (*_values.get(), *values) for secret in redactor().secrets_in(value)}
-    # the longest first: one may be the beginning of another
+    # the longest first, because one may be the beginning of another
     return sorted(found, key=len, reverse=True)
 
 
@@ -184,4 +184,4 @@ def _assignment(match: re.Match[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.lower().translate(_JOINTS)
+    return name.lower().translate(_WITHOUT_JOINERS)

@@ -1,4 +1,4 @@
-"""gunicorn's log, among all other lines: its records go where everybody's go."""
+"""The logger of gunicorn, which passes its records to the root logger."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from gunicorn.glogging import Logger
 
 
 class WebLog(Logger):  # type: ignore[misc]
-    """A logger without handlers of its own."""
+    """A gunicorn logger without its own handlers."""
 
     def setup(self, cfg: Any) -> None:
-        """Leave form and level to the root logger."""
+        """Remove the handlers, so that the root logger decides about form and level."""
         self.loglevel = self.error_log.getEffectiveLevel()
         for log in (self.error_log, self.access_log):
             log.handlers.clear()
             log.propagate = True
 
     def reopen_files(self) -> None:
-        """Standard error needs no reopening."""
+        """Do nothing: standard error isn't reopened."""

@@ -1,1 +1,1 @@
-"""What this system tells Prometheus: the metrics, where processes keep their counts, and the port that shows them."""
+"""Metrics for Prometheus: their declaration, the files in which processes share counts, and the HTTP port."""

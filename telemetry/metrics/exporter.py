@@ -1,4 +1,4 @@
-"""`/metrics` on a port of its own, for processes that serve no HTTP otherwise: workers and beat."""
+"""Serves `/metrics` on its own port, for processes without a web server: workers and beat."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from telemetry.metrics.showing import may_read, render
 
 log = logging.getLogger(__name__)
 
-#: seconds that a client may take to send its request or to read the answer
+#: longest time for a client to send its request or to read the answer, in seconds
 CLIENT_S = 10
-#: seconds between two tries to get a port that another process has: a worker that is being replaced keeps it until its
-#: last step has ended
+#: pause between two tries to listen on a port that another process has, in seconds; a worker that is being replaced
+#: has it until its last step has ended
 RETRY_S = 2.0
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    # A port that somebody listens on is taken; one whose last connections are being closed is not.
+    # Allows a port whose last connections are being closed, but not one on which another process listens.
     allow_reuse_address = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -39,21 +39,25 @@ class _Handler(WSGIRequestHandler):
     timeout = CLIENT_S
 
     def log_message(self, *_: Any) -> None:
-        """Scrapes are not worth a line each."""
+        """Write no log line for a scrape."""
 
 
 def serve(host: str, port: int, *, token: str, also: Iterable[Collector] = ()) -> threading.Thread:
-    """Show metrics on `port` from now on, in a thread; `token` is what a reader must send, if it is not empty.
+    """Serve metrics on `port`, in a thread.
 
-    While another process has the port it is tried again: a metric is no reason for a worker not to start.
+    If another process has the port, the thread tries again, because missing metrics must not stop a worker.
+
+    Args:
+        token: what a client must send as `Authorization: Bearer`; empty for no authentication.
+        also: further collectors, whose metrics are read at each scrape.
     """
     sources = tuple(also)
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         if environ.get("PATH_INFO") != "/metrics":
-            return _say(start_response, "404 Not Found", b"metrics are at /metrics\n")
+            return _answer(start_response, "404 Not Found", b"metrics are at /metrics\n")
         if not may_read(environ.get("HTTP_AUTHORIZATION"), token):
-            return _say(
+            return _answer(
                 start_response,
                 "401 Unauthorized",
                 b"send METRICS_TOKEN\n",
@@ -68,7 +72,7 @@ def serve(host: str, port: int, *, token: str, also: Iterable[Collector] = ()) -
     return thread
 
 
-def _say(start_response: StartResponse, status: str, text: bytes, *headers: tuple[str, str]) -> list[bytes]:
+def _answer(start_response: StartResponse, status: str, text: bytes, *headers: tuple[str, str]) -> list[bytes]:
     start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), *headers])
     return [text]
 
@@ -76,23 +80,23 @@ def _say(start_response: StartResponse, status: str, text: bytes, *headers: tupl
 def _run(host: str, port: int, answer: Any) -> None:
     server = _bind(host, port)
     server.set_app(answer)
-    # A child that outlives this process must not keep the port.
+    # A child process that outlives this one must not keep the port.
     os.register_at_fork(after_in_child=server.socket.close)
-    log.info("metrics are at http://%s:%d/metrics", host, port)
+    log.info("metrics served at http://%s:%d/metrics", host, port)
     server.serve_forever()
 
 
 def _bind(host: str, port: int) -> _Server:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     kind = type("Server", (_Server,), {"address_family": family})
-    said = False
+    is_logged = False
     while True:
         try:
             server: _Server = kind((host, port), _Handler)
         except OSError as error:
-            if not said:
-                log.warning("no metrics yet: METRICS_PORT=%d on %s cannot be had: %s", port, host, error)
-            said = True
+            if not is_logged:
+                log.warning("no metrics yet, METRICS_PORT=%d on %s is tried again: %s", port, host, error)
+            is_logged = True
             time.sleep(RETRY_S)
         else:
             return server

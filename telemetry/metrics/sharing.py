@@ -1,9 +1,9 @@
-"""Where the processes of one server or worker keep their counts together: small files that all of them map into memory.
+"""Shares metrics between the processes of one web server or worker, in small files that all of them map into memory.
 
-A web server and a worker are a parent and its children, and whoever is asked for metrics must answer for all of them.
-prometheus_client has each process keep its counts in files named after its process id. Here is the rest: a folder for
-each such family, made by its parent before it forks, and the counts of dead processes added up, so that children that
-are replaced leave neither a gap in the counts nor a file each.
+A web server and a worker consist of a parent and its children, and the process that is scraped must answer for all of
+them. prometheus_client writes the counts of each process into files with its process id. This module adds a folder for
+each such family of processes, which the parent creates before it forks. It also adds up the counts of dead processes,
+so that counts don't drop when a child is replaced and old files don't accumulate.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from telemetry.metrics import declared
 
 PREFIX = "celery-camunda-metrics-"
-#: names of the folder's lock, and of the process id that stands for all dead ones
+#: name of the lock file in the folder, and the text in place of the process id for the sum of all dead processes
 LOCK, DEAD = "lock", "dead"
-#: seconds after which a folder that nobody holds is a leftover, and not one that is just being made
+#: age from which an unlocked folder counts as a leftover, in seconds; a younger one may be in creation
 LEFTOVER_AFTER_S = 60.0
-#: where prometheus_client looks for the folder
+#: environment variable in which prometheus_client expects the folder
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Shared:
     """The counts of one family of processes.
 
-    The folder is this family's own for as long as one of its processes lives: each of them holds its lock, which the
-    kernel takes back from the dead, however they died.
+    The folder belongs to this family as long as one of its processes lives. Each of them holds the lock of the folder,
+    and the kernel releases the lock of a process when it ends, however it ends.
     """
 
     def __init__(self, parent: Path, component: str) -> None:
@@ -46,29 +46,30 @@ class Shared:
         remove_leftovers(parent)
         self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{component}-", dir=parent))
         self._owner = os.getpid()
-        # Never closed: its children inherit it.
+        # Never closed, so that child processes inherit it.
         self._held = _lock(self.path / LOCK, fcntl.LOCK_SH)
 
     def registry(self) -> CollectorRegistry:
-        """What all processes of the family have counted."""
+        """A registry with the counts of all processes of the family."""
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self.path))
         return registry
 
     @contextlib.contextmanager
     def settled(self) -> Iterator[None]:
-        """The counts of the dead are added up, and nobody moves them inside the block."""
+        """Add up the counts of dead processes, and prevent others from doing so inside the block."""
         turn = _lock(self.path / "turn", fcntl.LOCK_EX)
         try:
             self._retire_dead()
             yield
         finally:
-            # Said, and not left to the closing: a child that was forked meanwhile has the file open too.
+            # Unlocked explicitly, because closing isn't enough if a child that was forked inside the block has the file
+            # open too.
             fcntl.flock(turn, fcntl.LOCK_UN)
             os.close(turn)
 
     def remove(self) -> None:
-        """The end of the family: called in every process, done by the one that made it."""
+        """Remove the folder at the end of the family; does nothing in processes that didn't create it."""
         if os.getpid() == self._owner:
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -83,12 +84,16 @@ class Shared:
 
 
 def share(component: str, parent: Path | None = None) -> Shared:
-    """Keep this process's counts, and those of its children, in a folder of their own below `parent`.
+    """Write the counts of this process and its children into a new folder below `parent`.
 
-    Called by the parent before it forks, and before anything is counted: what was counted before is forgotten.
+    The parent calls it before it forks and before it counts anything: earlier counts are lost.
+
+    Args:
+        component: a name for the folder, such as `worker`.
+        parent: the folder for the new folder; None for the folder for temporary files of the system.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder can't be created.
     """
     shared = Shared(parent or Path(tempfile.gettempdir()), component)
     metrics = [item for item in vars(declared).values() if isinstance(item, MetricWrapperBase)]
@@ -96,7 +101,7 @@ def share(component: str, parent: Path | None = None) -> Shared:
         metric.clear()
     declared.forget_series()
     os.environ[VARIABLE] = str(shared.path)
-    # The library chooses by the environment when it is imported, which may have been long ago.
+    # The library read the environment variable when it was imported, before the variable was set.
     values.ValueClass = values.get_value_class()
     for metric in metrics:
         if metric._is_observable():
@@ -106,7 +111,7 @@ def share(component: str, parent: Path | None = None) -> Shared:
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of families that have died without a word."""
+    """Remove the folders of families that ended without removing them."""
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime < LEFTOVER_AFTER_S or folder.stat().st_uid != os.getuid():
@@ -127,7 +132,7 @@ def _lock(path: Path, how: int) -> int:
 
 
 def _add(source: Path, target: Path) -> None:
-    """Add the counts of one file to another's."""
+    """Add the counts in one file to those in another."""
     kept = MmapedDict(str(target))
     try:
         for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(source)):

@@ -1,4 +1,4 @@
-"""The text that Prometheus reads: what was counted, and what is read at that moment."""
+"""Renders the metrics for Prometheus: counts of the processes, and gauges that are read at each scrape."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _shared: Shared | None = None
 
 
 def share_once(component: str, folder: str) -> None:
-    """Share counts with the children that this process will fork (see :func:`telemetry.metrics.sharing.share`), once.
+    """Share counts with the child processes (see :func:`telemetry.metrics.sharing.share`); only the first call does.
 
-    `folder`: where the files are kept; empty for the system's folder for temporary files.
+    `folder`: the folder for the files; empty for the folder for temporary files of the system.
 
     Raises:
-        SettingsError: the folder cannot be made.
+        SettingsError: the folder can't be created.
     """
     global _shared
     if _shared is None:
@@ -38,9 +38,9 @@ def share_once(component: str, folder: str) -> None:
 
 
 def render(accept: str, also: Iterable[Collector] = ()) -> tuple[bytes, str]:
-    """Everything that this process's family counted, and what `also` reads; the text and its media type.
+    """The metrics of this family of processes and those of `also`, as text, and the media type of the text.
 
-    `accept`: the header of that name, which may ask for OpenMetrics.
+    `accept`: the `Accept` header of the request, which may ask for OpenMetrics.
     """
     encode, media_type = choose_encoder(accept)
     if _shared is None:
@@ -50,24 +50,24 @@ def render(accept: str, also: Iterable[Collector] = ()) -> tuple[bytes, str]:
 
 
 def may_read(authorization: str | None, token: str) -> bool:
-    """True when a request with this ``Authorization`` header may read metrics; anybody may without a `token`."""
+    """True when a request with this ``Authorization`` header may read metrics; always without a `token`."""
     scheme, _, given = (authorization or "").partition(" ")
     return not token or (scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()))
 
 
 def _joined(registry: CollectorRegistry, also: Iterable[Collector]) -> CollectorRegistry:
     joined = CollectorRegistry(auto_describe=False)
-    joined.register(_Each([registry, *also]))
+    joined.register(_Joined([registry, *also]))
     return joined
 
 
-class _Each(Collector):
-    """Several sources as one."""
+class _Joined(Collector):
+    """Several collectors as one."""
 
     def __init__(self, sources: list[Collector]) -> None:
         self._sources = sources
 
     def collect(self) -> Iterable[Metric]:
-        """What all of them have."""
+        """The metrics of all of them."""
         for source in self._sources:
             yield from source.collect()

@@ -176,7 +176,7 @@ def test_two_migrators_at_once_both_succeed(tmp_path: Path) -> None:
     migrators = [migrator(path) for _ in range(2)]
     said = [process.communicate(timeout=PATIENCE_S)[0] for process in migrators]
     assert [process.returncode for process in migrators] == [0, 0], said
-    assert all("database is at the newest schema" in text for text in said)
+    assert all("the database has the newest schema" in text for text in said)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM process_store").fetchone() == (0,)
 

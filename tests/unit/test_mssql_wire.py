@@ -25,7 +25,7 @@ from store.events import EventStore
 from store.freetds import BEGIN_IF_NONE
 from store.migrate import alembic_config
 from store.models import event_log
-from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, alone, create_mssql, reads_without_locks
+from store.mssql import CHECK_AFTER_S, MIGRATION_STATEMENT_S, create_mssql, migration_connection, reads_without_locks
 from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
 from store.processes import ProcessStore
 from store.webhooks import DELIVERED, PENDING, Claim, Outcome, WebhookStore
@@ -326,7 +326,7 @@ def test_read_committed_snapshot_is_looked_for(answer: Any, expected: bool) -> N
 def test_migration_holds_a_lock_of_its_session_and_has_time() -> None:
     wire = Wire({"sp_getapplock": 0})
     database = ready(wire)
-    with alone(database.engine):
+    with migration_connection(database.engine):
         assert wire.timeout == MIGRATION_STATEMENT_S
         assert not wire.closed
         (lock,) = [text for text in wire.statements() if "sp_getapplock" in text]
@@ -336,7 +336,7 @@ def test_migration_holds_a_lock_of_its_session_and_has_time() -> None:
 
 def test_migration_gives_way_to_another() -> None:
     wire = Wire({"sp_getapplock": -1})
-    with pytest.raises(MigrationRunning), alone(ready(wire).engine):
+    with pytest.raises(MigrationRunning), migration_connection(ready(wire).engine):
         pytest.fail("ran beside another migration")
     assert wire.closed
 
@@ -440,7 +440,7 @@ def test_connection_that_cannot_be_made_has_done_nothing() -> None:
 
 
 def test_store_goes_by_the_clock_of_the_server(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "_told", None)
+    monkeypatch.setattr(clock, "_server_time", None)
     moment = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
     wire.answers["SYSUTCDATETIME"] = moment.replace(tzinfo=None)
     ready(wire)

@@ -374,7 +374,7 @@ def alembic(*arguments: str) -> str:
 
 
 def test_unknown_dialect_is_named() -> None:
-    with pytest.raises(AssertionError, match="dialect=oracle is not known; it is one of mssql, sqlite"):
+    with pytest.raises(AssertionError, match="dialect=oracle is unknown; it must be one of mssql, sqlite"):
         alembic("-x", "dialect=oracle", "upgrade", "head", "--sql")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from store.types import Json, fitting, given
+from store.types import Json, truncated, without_nones
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ from store.types import Json, fitting, given
     ],
 )
 def test_text_is_cut_between_characters(value: str, length: int, expected: str) -> None:
-    assert fitting(value, length) == expected
-    assert len(fitting(value, length).encode("utf-16-le")) <= length * 2
+    assert truncated(value, length) == expected
+    assert len(truncated(value, length).encode("utf-16-le")) <= length * 2
 
 
 @pytest.mark.parametrize("value", [0, False, "", {}, []])
 def test_only_none_is_left_out(value: Any) -> None:
-    assert given({"a": value, "b": None}) == {"a": value}
+    assert without_nones({"a": value, "b": None}) == {"a": value}
 
 
 def test_document_with_a_number_that_json_does_not_have_is_not_written_and_an_old_one_is_read_as_text() -> None:

@@ -1,4 +1,4 @@
-"""The three tables: process_store, event_log, bookmark."""
+"""Create the tables process_store, event_log and bookmark."""
 
 from __future__ import annotations
 

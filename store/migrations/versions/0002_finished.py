@@ -1,4 +1,4 @@
-"""An index of ended processes by their end, for retention: `finished_at < ...` would read the whole table."""
+"""Add an index of ended processes by the time of their end: without it, retention reads the whole table."""
 
 from __future__ import annotations
 

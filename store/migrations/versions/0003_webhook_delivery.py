@@ -1,4 +1,4 @@
-"""The table of webhooks: what is to be told to whom, and what came of it."""
+"""Create the table of webhook deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexes of the list of processes, by time of start and by process and status; of rows that stand on an incident."""
+"""Add indexes for the list of processes, by time of start and by process and status, and for open incidents."""
 
 from __future__ import annotations
 

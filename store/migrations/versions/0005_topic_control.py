@@ -1,6 +1,6 @@
-"""The table of what ops say about topics: paused, and how many of their steps may run at once or in a time.
+"""Create the table of topic controls: pauses, and limits on how many steps may run at once or begin in a time.
 
-The version before does not know it: it may go on serving, and runs what is paused here.
+The version before doesn't use the table. It may run beside this one, but it also runs topics that are paused here.
 """
 
 from __future__ import annotations

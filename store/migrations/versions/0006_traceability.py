@@ -1,4 +1,4 @@
-"""Index of processes by traceability id: whether there is one tells an event log that is empty from one of nobody."""
+"""Add an index of processes by traceability id, to tell an empty event log from an unknown traceability id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a redelivery needs of an outcome whose shown form is redacted, until the engine has it."""
+"""Add the column for the data to deliver an outcome again if the other columns hold it redacted."""
 
 from __future__ import annotations
 

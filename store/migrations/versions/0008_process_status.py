@@ -1,4 +1,4 @@
-"""The status that an attempt of a response step gives its process, so that its end is read and never guessed."""
+"""Add the column for the status that an attempt of a response step gives its process, so that it isn't guessed."""
 
 from __future__ import annotations
 
