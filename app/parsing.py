@@ -62,7 +62,7 @@ class StrictParser(FlaskParser):
         webargs nests the messages below the location (json, query, headers); the answer leaves the location out.
         """
         (errors,) = error.messages_dict.values()
-        raise Problem(INVALID_FIELDS, "see errors", errors=errors)
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=errors)
 
 
 def _is_deeper(document: Any, levels: int) -> bool:

@@ -64,7 +64,7 @@ def follow(row: ProcessRow) -> Response:
     processes = services().processes
     stream = Stream(lambda: processes.by_id(row.id) or row, feed, paths)
     if row.status != PENDING:
-        return _answer(sse.retry(RETRY_MS) + stream.look())
+        return _answer(sse.retry(RETRY_MS) + stream.read())
     return _follow(row, stream)
 
 

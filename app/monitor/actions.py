@@ -89,12 +89,12 @@ def _document(name: str) -> Any:
     try:
         return {} if text is None else json.loads(text)
     except ValueError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors={name: [f"No JSON: {error}"]}) from None
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors={name: [f"No JSON: {error}"]}) from None
 
 
 def _loaded(schema: Any, **fields: Any) -> dict[str, Any]:
     try:
         found: dict[str, Any] = schema.load({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict) from None
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=error.messages_dict) from None
     return found

@@ -79,7 +79,11 @@ def data() -> Response:
 def _span() -> str:
     span = request.args.get("span", DEFAULT)
     if span not in SPANS:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"span": ["Must be one of " + ", ".join(SPANS) + "."]})
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"span": ["Must be one of " + ", ".join(SPANS) + "."]},
+        )
     return span
 
 

@@ -88,4 +88,4 @@ def _filters() -> Filters:
     try:
         return Filters(**ListFilters().load(request.args.to_dict()))
     except ValidationError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict) from None
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=error.messages_dict) from None

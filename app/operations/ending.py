@@ -38,9 +38,17 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     """
     status = body["status"]
     if status == OK and body["error"] is not None:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"error": ["Is allowed with status error only."]})
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"error": ["Is allowed with status error only."]},
+        )
     if status == ERROR and body["data"] is not None:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"data": ["Is allowed with status ok only."]})
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"data": ["Is allowed with status ok only."]},
+        )
     error = body["error"]
     if status == ERROR and error is None:
         error = {"code": "COMPLETED_WITH_ERROR", "message": "ended as error through the API"}
@@ -80,7 +88,11 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     try:
         check_carried(variables)
     except ValidationError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"variables": error.messages_dict},
+        ) from None
     if row.status != PENDING and row.incident_id is None:
         raise _already_ended(row)
     try:

@@ -25,7 +25,7 @@ def check_callback(url: str | None, settings: Settings) -> None:
     try:
         check(url, settings)
     except RefusedUrl as error:
-        raise Problem(INVALID_CALLBACK, "see errors", errors={"callbackUrl": [str(error)]}) from None
+        raise Problem(INVALID_CALLBACK, "errors has the reason", errors={"callbackUrl": [str(error)]}) from None
 
 
 def callback_document(row: ProcessRow) -> dict[str, Any] | None:

@@ -161,7 +161,11 @@ class Starter:
         try:
             check_variables(process, body["variables"])
         except ValidationError as error:
-            raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
+            raise Problem(
+                INVALID_FIELDS,
+                "errors names each wrong field",
+                errors={"variables": error.messages_dict},
+            ) from None
         callback_url = body.get("callbackUrl")
         check_callback(callback_url, self._settings)
         correlation_id, key = body.get("correlationId"), labels.get("idempotency_key")
