@@ -151,7 +151,7 @@ def current_principal() -> Principal | None:
     return known
 
 
-def let_in(principal: Principal) -> None:
+def set_principal(principal: Principal) -> None:
     """Set the caller of this request, for a caller that is authenticated by other means than headers (a session)."""
     g.principal = principal
 

@@ -130,7 +130,7 @@ def test_charts_are_told_in_numbers_too(monitor: Monitor, api: Api, correlation_
         [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "td")]
         for row in monitor.shown("#outcomes-numbers tbody tr")
     ]
-    assert columns == ["From", "ok", "pending", "error", "cancelled", "on an incident"]
+    assert columns == ["From", "ok", "pending", "error", "cancelled", "open incident"]
     assert len(rows) == 15
     assert sum(int(row[0].replace(",", "")) for row in rows) > 0
     assert monitor.faults() == []

@@ -124,7 +124,7 @@ const OUTCOMES = [
   ["pending", "--pending"],
   ["error", "--error"],
   ["cancelled", "--cancelled"],
-  ["on an incident", "--incident", true],
+  ["open incident", "--incident", true],
 ];
 const WAITS = [
   ["in time", "--ok"],
