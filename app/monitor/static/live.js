@@ -1,9 +1,9 @@
-// Pages that follow what happens, and the button that stops them until it is pressed again (WCAG 2.2, 2.2.2).
+// Pages that refresh themselves, and the button that pauses and resumes the updates (WCAG 2.2, 2.2.2).
 const KEY = "monitor-paused";
 const button = document.getElementById("pause");
 let paused = sessionStorage.getItem(KEY) === "yes";
 
-// "change": the page may have to go on, or to stop.
+// Event "change": updates may have to pause or to resume.
 export const updates = new EventTarget();
 export const isPaused = () => paused;
 const isStill = () => paused || document.hidden;
