@@ -81,7 +81,7 @@ class TopicAnswer(Schema):
     rate = fields.String(allow_none=True, metadata={"description": "The current limit; null for no limit."})
     inFlight = fields.Integer(
         allow_none=True,
-        metadata={"description": "Locked or running tasks; null without `maxConcurrency`, which alone counts them."},
+        metadata={"description": "Locked or running tasks; counted only with `maxConcurrency`, otherwise null."},
     )
     changedBy = fields.String(allow_none=True)
     changedAt = fields.String(allow_none=True)
