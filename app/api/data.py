@@ -31,7 +31,7 @@ class Data(MethodView):
         try:
             return export(find(correlation_id))
         except OperationUnavailable as error:
-            raise _engine_away(error) from None
+            raise _engine_unavailable(error) from None
 
     @requires("process:admin")
     @blp.response(200, ErasedAnswer)
@@ -46,7 +46,7 @@ class Data(MethodView):
         except ProcessStillRunning as error:
             raise Problem(STILL_RUNS, str(error), correlationId=row.correlation_id, currentStatus=row.status) from None
         except OperationUnavailable as error:
-            raise _engine_away(error) from None
+            raise _engine_unavailable(error) from None
         return {
             "erasureId": done.id,
             "events": done.events,
@@ -55,5 +55,5 @@ class Data(MethodView):
         }
 
 
-def _engine_away(error: OperationUnavailable) -> Problem:
+def _engine_unavailable(error: OperationUnavailable) -> Problem:
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})

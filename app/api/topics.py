@@ -77,16 +77,16 @@ def _find(topic: str) -> TopicView:
 
 
 def _document(view: TopicView) -> dict[str, Any]:
-    state, said = view.state, view.state.said
+    state, row = view.state, view.state.said
     return {
         "topic": state.topic,
         "processKey": state.process_key,
         "paused": state.is_paused,
-        "pausedAt": rfc3339(said.paused_at) if said and said.paused_at else None,
-        "reason": said.reason if said else None,
+        "pausedAt": rfc3339(row.paused_at) if row and row.paused_at else None,
+        "reason": row.reason if row else None,
         "maxConcurrency": state.max_concurrency,
         "rate": state.rate,
         "inFlight": view.in_flight,
-        "changedBy": said.actor if said else None,
-        "changedAt": rfc3339(said.updated_at) if said else None,
+        "changedBy": row.actor if row else None,
+        "changedAt": rfc3339(row.updated_at) if row else None,
     }

@@ -49,18 +49,18 @@ def cancel_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
 def _run(caller: Caller, what: str, named: dict[str, Any], *, dry_run: bool, yes: bool) -> None:
     body = {name: value for name, value in named.items() if value is not None}
     if dry_run or not yes:
-        fits = 0
+        matches = 0
         for answer in _pages(caller, what, {**body, "dryRun": True}):
-            fits += len(answer["processes"])
-            _say(caller, answer, show=dry_run)
-        click.echo(f"{fits} processes match", err=True)
-        if dry_run or not fits:
+            matches += len(answer["processes"])
+            _show_page(caller, answer, show=dry_run)
+        click.echo(f"{matches} processes match", err=True)
+        if dry_run or not matches:
             return
         click.confirm(f"{what.capitalize()} them?", abort=True, err=True)
     done = refused = 0
     for answer in _pages(caller, what, {**body, "dryRun": False}):
         done, refused = done + answer["done"], refused + answer["refused"]
-        _say(caller, answer, show=True)
+        _show_page(caller, answer, show=True)
         if answer["stopped"]:
             click.echo(f"{done} done, {refused} refused, stopped: {answer['stopped']}", err=True)
             raise SystemExit(ExitCode.UNAVAILABLE)
@@ -78,9 +78,9 @@ def _pages(caller: Caller, what: str, body: dict[str, Any]) -> Iterator[dict[str
         body = {**body, "cursor": cursor}
 
 
-def _say(caller: Caller, answer: dict[str, Any], *, show: bool) -> None:
+def _show_page(caller: Caller, answer: dict[str, Any], *, show: bool) -> None:
     if show and (caller.as_json or answer["processes"]):
-        caller.say(answer, "\n".join(_line(item) for item in answer["processes"]))
+        caller.show(answer, "\n".join(_line(item) for item in answer["processes"]))
 
 
 def _line(item: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Caller:
         self.api = ApiClient(url or settings.client_url, settings.process_api_key if key is None else key)
         self.as_json = as_json
 
-    def say(self, document: Any, text: str) -> None:
+    def show(self, document: Any, text: str) -> None:
         """Print the document as JSON with `--json`, otherwise the text."""
         click.echo(shown.as_json(document) if self.as_json else text)
 
@@ -47,7 +47,7 @@ class Caller:
                 click.echo(shown.as_json(reply.body))
             click.echo(shown.problem(reply), err=True)
             raise SystemExit(exit_codes.of_problem(reply.status, reply.body.get("type")))
-        self.say(reply.body, shown.process(reply.body))
+        self.show(reply.body, shown.process(reply.body))
         raise SystemExit(exit_codes.of_process(reply.body))
 
     def wait(self, reply: Reply, correlation_id: str, until: float) -> Reply:
@@ -63,7 +63,7 @@ class Caller:
         """Print each event until the process ends, and exit with the exit code of its status."""
         for event in follow(self.api, correlation_id, timeout_s=timeout_s, lost=_lost):
             document = {"id": event.id, "event": event.name, "data": event.data}
-            self.say(document, shown.event(event))
+            self.show(document, shown.event(event))
             if event.name == "end":
                 if not self.as_json:
                     self.end_with(self.api.get("status", correlation_id))
@@ -130,7 +130,7 @@ def start(
     body = {"processKey": process_key, "variables": variables, "correlationId": correlation_id}
     reply = caller.api.post("start", body=body, wait_s=0 if watches else wait_s)
     # The answer is a problem too if the process has ended with an error; its events can still be printed.
-    if watches and (not reply.is_problem or exit_codes.tells_of_process(reply.body.get("type"))):
+    if watches and (not reply.is_problem or exit_codes.reports_end(reply.body.get("type"))):
         click.echo(correlation_id, err=True)
         caller.watch(correlation_id, None)
     caller.end_with(caller.wait(reply, correlation_id, until))
@@ -189,7 +189,7 @@ def list_processes(
     if reply.is_problem:
         caller.end_with(reply)
     if reply.body["processes"] or caller.as_json:
-        caller.say(reply.body, shown.table(reply.body["processes"]))
+        caller.show(reply.body, shown.table(reply.body["processes"]))
     if not caller.as_json and (more := reply.body["nextCursor"]):
         click.echo(f"more with --cursor {more}", err=True)
 
@@ -198,7 +198,7 @@ def _end_well_with(caller: Caller, reply: Reply) -> None:
     """Print the process; the exit code is 0, whatever its status is, because the operation succeeded."""
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, shown.process(reply.body))
+    caller.show(reply.body, shown.process(reply.body))
 
 
 COMMANDS = (start, status, watch, cancel, retry, list_processes)

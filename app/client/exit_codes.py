@@ -38,7 +38,7 @@ _BY_STATUS = {
 }
 
 
-def tells_of_process(kind: str | None) -> bool:
+def reports_end(kind: str | None) -> bool:
     """True for a problem type that reports the end of a process, not a refused request."""
     return kind in _BY_PROBLEM
 

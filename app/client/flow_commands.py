@@ -18,7 +18,7 @@ def topics(caller: Caller) -> None:
     reply = caller.api.get("topics")
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
+    caller.show(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
 
 
 @click.command("pause")
@@ -69,7 +69,7 @@ def export(caller: Caller, correlation_id: str) -> None:
     reply = caller.api.get(correlation_id, "data")
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, json.dumps(reply.body, ensure_ascii=False, indent=2))
+    caller.show(reply.body, json.dumps(reply.body, ensure_ascii=False, indent=2))
 
 
 @click.command("erase")
@@ -85,13 +85,13 @@ def erase(caller: Caller, correlation_id: str, yes: bool) -> None:
         caller.end_with(reply)
     body = reply.body
     counts = f"{body['events']} events, {body['webhooks']} webhooks, {body['engineInstances']} instances"
-    caller.say(body, f"deleted, recorded as erasure:{body['erasureId']}: {counts}")
+    caller.show(body, f"deleted, recorded as erasure:{body['erasureId']}: {counts}")
 
 
 def _show(caller: Caller, reply: Reply) -> None:
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, _line(reply.body))
+    caller.show(reply.body, _line(reply.body))
 
 
 def _line(topic: dict[str, Any]) -> str:

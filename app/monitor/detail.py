@@ -83,8 +83,8 @@ def event(correlation_id: str, execution_id: UUID) -> str:
         "monitor/_event.html",
         event=found,
         identifiers=shown_error(found.identifiers, row.variables),
-        asked=shown_error(found.business_action_request, row.variables),
-        answered=shown_error(found.business_action_response, row.variables),
+        request_body=shown_error(found.business_action_request, row.variables),
+        response_body=shown_error(found.business_action_response, row.variables),
         fault=shown_error(found.error_details, row.variables),
         flower_url=_flower_url(),
     )

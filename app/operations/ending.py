@@ -34,7 +34,7 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
 
     Raises:
         Problem: it has ended with another result, `data` or `error` does not go with the status, or the engine is
-            unavailable and only the engine can tell whether the process has ended.
+            unavailable, so that it is unknown whether the process has ended.
     """
     status = body["status"]
     if status == OK and body["error"] is not None:
@@ -67,8 +67,8 @@ def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
     A process that is already cancelled stays as it is. A process with an open incident has not ended.
 
     Raises:
-        Problem: it has ended with another status, or the engine is unavailable and only the engine can tell whether the
-            process has ended.
+        Problem: it has ended with another status, or the engine is unavailable, so that it is unknown whether the process
+            has ended.
     """
     error = {"code": "CANCELLED", "message": reason or "cancelled through the API"}
     _end(row, Ending(CANCELLED, error=error, engine_open=True), "cancel")

@@ -40,9 +40,9 @@ def register_error_handlers(app: Flask) -> None:
     """Answer every exception of a view with a problem. An unexpected exception answers without its stack trace."""
     app.extensions["problem_shapes"] = {}
     app.register_error_handler(Problem, _shaped)
-    app.register_error_handler(DatabaseUnavailable, _database_away)
+    app.register_error_handler(DatabaseUnavailable, _database_unavailable)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _fault)
+    app.register_error_handler(Exception, _internal_error)
 
 
 def shape_below(app: Flask, path: str, shape: Shape) -> None:
@@ -60,7 +60,7 @@ def _shaped(problem: Problem) -> Response:
     return problem.response()
 
 
-def _database_away(error: DatabaseUnavailable) -> Response:
+def _database_unavailable(error: DatabaseUnavailable) -> Response:
     log.warning("database unavailable, request answered with 503: %s", error)
     retry_after = str(current_app.config["SETTINGS"].retry_after_s)
     return _shaped(Problem(DATABASE_AWAY, describe_effect(error), headers={"Retry-After": retry_after}))
@@ -85,6 +85,6 @@ def _http_error(error: HTTPException) -> Response:
     return _shaped(Problem(kind, error.description or phrase, headers={"Allow": allow} if allow else None))
 
 
-def _fault(error: Exception) -> Response:
+def _internal_error(error: Exception) -> Response:
     log.exception("unexpected exception in %s %s, answered with 500", request.method, request.path, exc_info=error)
     return _shaped(Problem(INTERNAL_ERROR, "the server has logged the error"))

@@ -297,6 +297,6 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
 
 
 def _hash(process_key: str, variables: dict[str, Any], callback_url: str | None) -> str:
-    asked = [process_key, variables, *([callback_url] if callback_url is not None else [])]
-    content = json.dumps(asked, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
+    content = [process_key, variables, *([callback_url] if callback_url is not None else [])]
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

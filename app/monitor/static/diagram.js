@@ -6,7 +6,7 @@ const STATES = ["done", "running", "waiting", "failed", "cancelled"];
 const note = document.getElementById("diagram-note");
 const list = document.getElementById("steps");
 
-function say(text) {
+function showNote(text) {
   note.textContent = text;
   note.hidden = !text;
 }
@@ -44,7 +44,7 @@ export class Diagram {
 
   // The execution overlay could not be loaded.
   fail(error) {
-    if (this.#viewer) say(error.message);
+    if (this.#viewer) showNote(error.message);
     else {
       this.#isKnown = false;
       this.#withoutDrawing(error);
@@ -53,7 +53,7 @@ export class Diagram {
 
   #withoutDrawing(error) {
     this.#isDrawable = false;
-    say(`The diagram cannot be shown: ${error.message}`);
+    showNote(`The diagram cannot be shown: ${error.message}`);
     document.getElementById("diagram").hidden = true;
     document.getElementById("legend").hidden = true;
   }
@@ -71,7 +71,7 @@ export class Diagram {
       }
     }
     document.getElementById("version").textContent = trail.version === null ? "" : `version ${trail.version}`;
-    if (this.#isDrawable) say(trail.note);
+    if (this.#isDrawable) showNote(trail.note);
     this.#elements = trail.elements;
     if (this.#viewer) {
       this.#elements = Object.fromEntries(Object.entries(trail.elements).filter(([id]) => this.#registry.get(id)));

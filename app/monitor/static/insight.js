@@ -72,7 +72,7 @@ function draw(id, series, data) {
 }
 
 // The numbers of a chart as a table, which is filled when the user opens it.
-function tell(id, series) {
+function numbersTable(id, series) {
   const place = document.getElementById(`${id}-numbers`);
   const table = place.querySelector("table");
   let shown = null;
@@ -133,10 +133,10 @@ const WAITS = [
 const [outcomes, waits] = await load();
 const first = draw("outcomes", OUTCOMES, outcomes);
 const second = draw("waits", WAITS, waits);
-const tellOutcomes = tell("outcomes", OUTCOMES);
-const tellWaits = tell("waits", WAITS);
-tellOutcomes(outcomes);
-tellWaits(waits);
+const fillOutcomes = numbersTable("outcomes", OUTCOMES);
+const fillWaits = numbersTable("waits", WAITS);
+fillOutcomes(outcomes);
+fillWaits(waits);
 
 new ResizeObserver(() => {
   for (const { chart, place } of drawn) chart.setSize({ width: place.clientWidth, height: 220 });
@@ -151,8 +151,8 @@ for (;;) {
     await whileStill();
     first(fresh[0]);
     second(fresh[1]);
-    tellOutcomes(fresh[0]);
-    tellWaits(fresh[1]);
+    fillOutcomes(fresh[0]);
+    fillWaits(fresh[1]);
   } catch {
     // Ignore the error; the next refresh tries again.
   }

@@ -7,7 +7,7 @@ let paused = sessionStorage.getItem(KEY) === "yes";
 export const updates = new EventTarget();
 export const isPaused = () => paused;
 const isStill = () => paused || document.hidden;
-const tell = () => updates.dispatchEvent(new Event("change"));
+const notify = () => updates.dispatchEvent(new Event("change"));
 
 export async function whileStill() {
   while (isStill()) await new Promise((done) => updates.addEventListener("change", done, { once: true }));
@@ -24,7 +24,7 @@ export function offerPause() {
     paused = !paused;
     sessionStorage.setItem(KEY, paused ? "yes" : "no");
     name();
-    tell();
+    notify();
   });
-  document.addEventListener("visibilitychange", tell);
+  document.addEventListener("visibilitychange", notify);
 }
