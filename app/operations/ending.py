@@ -67,8 +67,8 @@ def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
     A process that is already cancelled stays as it is. A process with an open incident has not ended.
 
     Raises:
-        Problem: it has ended with another status, or the engine is unavailable, so that it is unknown whether the process
-            has ended.
+        Problem: it has ended with another status, or the engine is unavailable, so that it is unknown whether it has
+            ended.
     """
     error = {"code": "CANCELLED", "message": reason or "cancelled through the API"}
     _end(row, Ending(CANCELLED, error=error, engine_open=True), "cancel")
