@@ -16,7 +16,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises:
         SettingsError: an environment variable cannot be used.
     """
-    # gunicorn's arbiter imports this package for its worker class and must stay small: Flask is for its children.
+    # gunicorn's arbiter imports this package for its worker class. A late import keeps Flask out of its memory.
     from app.factory import make_app  # noqa: PLC0415
 
     return make_app(settings)

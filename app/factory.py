@@ -1,4 +1,4 @@
-"""Makes the Flask app: settings, error answers, access, API, monitor, commands."""
+"""Builds the Flask app: settings, error answers, authentication, API, monitor, commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from telemetry.logs.configuring import configure_logging
 
 
 def make_app(settings: Settings | None = None) -> Flask:
-    """The Flask app.
+    """Build the Flask app.
 
     Raises:
         SettingsError: an environment variable cannot be used.

@@ -19,40 +19,40 @@ log = logging.getLogger(__name__)
 _settings = settings_or_exit()
 configure_logging(_settings)
 
-#: threads beside those that wait or stream: health checks, polls and quick refusals are answered however many do
+#: threads kept free for short requests (health checks, polls, refusals) while all others wait or stream
 SPARE_THREADS = 64
 
-# Which server this is, is nobody's business; its settings cannot say so.
+# Hide the name and version of the server. gunicorn has no setting for the `Server` header.
 wsgi.SERVER = "celery-camunda"
 
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
-# its lines among all others, in the same form
+# gunicorn's log lines get the format of all other lines.
 logger_class = "telemetry.logs.web.WebLog"
-# gthread, with bounds on slow clients
+# gthread, with deadlines for slow clients
 worker_class = "app.web_worker.WebWorker"
 threads = _settings.max_waiting_requests + _settings.max_streams + SPARE_THREADS
-# connections: the threads', and kept-alive ones between two requests
+# connections that a thread serves, and as many idle kept-alive ones
 worker_connections = threads * 2
 backlog = 2048
 keepalive = 75
 graceful_timeout = _settings.web_grace_s
-# The worker's main loop says that it lives, however long its threads wait.
+# seconds without a heartbeat after which a worker is killed; the main loop sends it, also while all threads wait
 timeout = 60
-# Every header and the first line of a request in reasonable bounds
+# bytes of the request line, and number of headers
 limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True
 
 
 def on_starting(_server: Any) -> None:
-    """Before the web processes are forked: whichever of them is asked for metrics answers for all."""
+    """Before the fork: set up the shared directory, so that any web process can serve the metrics of all."""
     share_once("web", _settings.metrics_dir)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Say which database is used; at SIGTERM, end streams, and let waiting requests be answered in time."""
-    # The tasks belong to the workers, not to the process that forks them.
+    """Log which database is used. At SIGTERM, end streams and answer waiting requests within the grace period."""
+    # A late import keeps the tasks out of the memory of the process that forks the workers.
     from tasks.runtime import runtime  # noqa: PLC0415
 
     log.info("database: %s", runtime().database.described)
@@ -69,5 +69,5 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
-    """Send the traces that are still queued."""
+    """Export the spans that are still queued."""
     tracing.flush()

@@ -1,4 +1,4 @@
-"""`/metrics`: what this server's processes counted and how the whole system stands; and the counting of requests."""
+"""Serves `/metrics`: counters of this server's processes and gauges of the whole system. Counts requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tasks.worker.gauges import System
 from telemetry.metrics import declared
 from telemetry.metrics.showing import may_read, render
 
-#: the endpoint of starts, whose refusals are counted by their reason
+#: the endpoint of starts; refused starts are counted by problem type
 START = "process.Start"
-#: methods that are counted under their name; a stranger may make up others
+#: methods that are counted under their name; all others count as "other", so that callers cannot add label values
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Serve `/metrics`, and count each request of the app once its answer begins."""
+    """Serve `/metrics`, and count each request of the app when its answer begins."""
     system = System()
 
     @app.get("/metrics")
@@ -36,7 +36,12 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def note_start(process_key: str, outcome: str) -> None:
-    """The start that this request asks for was `accepted`, or has `joined` an earlier one."""
+    """Count the start of this request.
+
+    Args:
+        process_key: the process that is started.
+        outcome: `accepted`, or `joined` for a repeated start that joins the first.
+    """
     declared.STARTS.labels(process_key, outcome).inc()
     g.started = process_key
     g.waits_since = time.perf_counter()

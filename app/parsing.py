@@ -1,4 +1,4 @@
-"""Request bodies and queries, read strictly: what is wrong is named, and nothing strange gets past."""
+"""Parses request bodies and queries strictly: an error names each wrong field, and unknown fields are refused."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ from webargs.flaskparser import FlaskParser
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_FIELDS, INVALID_JSON, NOT_JSON
 
-#: levels of arrays and objects within each other; Python writes and reads about twice as many, from a shallow stack
+#: levels of nested arrays and objects; Python's JSON module handles about twice as many before it hits RecursionError
 MAX_DEPTH = 500
 _TOO_DEEP = f"the document is nested more than {MAX_DEPTH} levels deep"
 
 
 class StrictParser(FlaskParser):
-    """webargs' parser with this API's answers: 415 for another media type, 400 for bad JSON, 422 with the fields."""
+    """webargs' parser with this API's problems: 415 for another media type, 400 for invalid JSON, 422 for fields."""
 
-    # A filter with a misspelt name would list what nobody asked for.
+    # Refuse unknown query parameters: a misspelt filter would otherwise be ignored and list too much.
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
-        """The body as JSON (RFC 8259: no NaN, no Infinity; RFC 8259, 8.2: no lone surrogates)."""
+        """Parse the body as JSON (RFC 8259: no NaN, no Infinity; RFC 8259, 8.2: no lone surrogates).
+
+        Raises:
+            Problem: the media type is not JSON, or the body is not valid JSON.
+        """
         if getattr(schema, "body_is_optional", False) and not req.get_data():
             return {}
         if req.mimetype != "application/json" and not req.mimetype.endswith("+json"):
-            raise Problem(NOT_JSON, f"the body came as {req.mimetype or 'nothing that was named'}")
+            raise Problem(NOT_JSON, f"the Content-Type is {req.mimetype or 'missing'}, it must be application/json")
         try:
             text = req.get_data(cache=False).decode("utf-8")
             body = json.loads(text, parse_constant=_no_number)
-            # A number such as 1e999 is read as infinite; that and a lone surrogate show when the body is written again.
+            # `loads` accepts 1e999 (as infinity) and lone surrogates; writing the body again raises an error for both.
             json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
         except RecursionError:
             raise Problem(INVALID_JSON, _TOO_DEEP) from None
@@ -53,13 +57,16 @@ class StrictParser(FlaskParser):
         error_status_code: int | None,
         error_headers: Any,
     ) -> NoReturn:
-        """Every field at fault, with its path; webargs puts the place (json, query, headers) around them."""
+        """Raise a problem with the messages of each wrong field.
+
+        webargs nests the messages below the location (json, query, headers); the answer leaves the location out.
+        """
         (errors,) = error.messages_dict.values()
-        raise Problem(INVALID_FIELDS, "see errors", errors=errors)
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=errors)
 
 
 def _is_deeper(document: Any, levels: int) -> bool:
-    """True when arrays and objects stand in each other more than `levels` deep."""
+    """True when arrays and objects are nested more than `levels` deep."""
     within = [document]
     for _ in range(levels):
         inner: list[Any] = []
@@ -75,4 +82,4 @@ def _is_deeper(document: Any, levels: int) -> bool:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

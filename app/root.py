@@ -37,10 +37,10 @@ def root() -> AnyResponse:
 
 @blueprint.get("/favicon.ico")
 def icon() -> Response:
-    """The monitor's icon, for the pages that name none."""
+    """The monitor's icon. Browsers request it for pages that name no icon."""
     return send_from_directory(_ICON.parent, _ICON.name, max_age=_ICON_AGE_S)
 
 
 def register(app: Flask) -> None:
-    """Serve both."""
+    """Serve `/` and `/favicon.ico`."""
     app.register_blueprint(blueprint)

@@ -1,4 +1,4 @@
-"""What the views of one web process share."""
+"""The services that the views of one web process share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tasks.runtime import runtime
 
 
 class Services:
-    """Made once an app; connections are made at first use, after any fork."""
+    """The services of one app. Connections are opened at first use, so after any fork."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -39,7 +39,7 @@ class Services:
 
     @cached_property
     def waiters(self) -> Waiters:
-        """The requests that wait."""
+        """The requests that wait for the end of a process."""
         return Waiters(
             self._subscriber,
             self._ended,
@@ -54,7 +54,7 @@ class Services:
 
     @cached_property
     def health(self) -> Health:
-        """Which part is away."""
+        """The health checks of database, broker, engine and workers."""
         return Health(runtime())
 
     def _listen(self) -> None:

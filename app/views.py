@@ -1,4 +1,4 @@
-"""How rows look in answers."""
+"""Converts rows to the JSON documents of answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["event_document", "row_document", "status_document"]
 
 
 def status_document(row: ProcessRow) -> dict[str, Any]:
-    """A process that was asked for by its name, with the ways to go on."""
+    """A process with its callback and its links, for an answer about one process."""
     return {
         **row_document(row),
         "callback": callback_document(row),
@@ -26,7 +26,7 @@ def status_document(row: ProcessRow) -> dict[str, Any]:
 
 
 def event_document(row: EventRow) -> dict[str, Any]:
-    """An event as the event log shows it: the columns in camelCase, but for those that only we need."""
+    """An event as the event log shows it: the columns in camelCase, without the internal ones."""
     return {
         _camel(item.name): _plain(getattr(row, item.name))
         for item in fields(EventRow)

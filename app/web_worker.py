@@ -1,10 +1,10 @@
-"""gunicorn's threaded worker, with bounds on how long a client may take to send its request and to read its answer.
+"""gunicorn's threaded worker, with limits on how long a client may take to send its request and to read its answer.
 
-gunicorn gives up on a client that sends nothing at first, but one that sends a byte now and then holds a thread for
-ever, and so does one that never reads. Here headers, body and each part of the answer have a deadline, whatever
-dribbles in between.
+gunicorn closes a connection whose client sends nothing at all. A client that sends one byte now and then, or never
+reads its answer, holds a thread for ever. This worker sets a deadline for the headers, for the body and for each part
+of the answer; single bytes do not extend it.
 
-It stands outside of the package `app`: the process that forks the workers loads it, and needs none of the app's memory.
+This module imports nothing of the rest of `app`, because the process that forks the workers loads it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from settings import get_settings
 
 log = logging.getLogger(__name__)
 
-#: how long a connection that the server closes may go on, so that the client can read the last answer, in seconds
+#: seconds that a closing connection stays open for reading, so that the client can read the last answer
 LINGER_S = 2.0
-#: bytes that are read and thrown away meanwhile
+#: bytes that are read and discarded in this time
 LINGER_BYTES = 65_536
 
 
@@ -39,20 +39,24 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
         self._limit_s = limit_s
         self._deadline: float | None = None
         self._request: Any = None
-        #: gunicorn discards a body that nobody read, within a limit of its own
+        #: True while gunicorn discards a body that the app did not read; gunicorn limits that itself
         self.is_draining = False
 
     def begin(self, request: Any = None) -> None:
-        """A new part begins, to be read within the limit from its first read: the headers, or the body of `request`."""
+        """Start a new deadline, which runs from the next read.
+
+        Args:
+            request: the request whose body is read next, or None for headers.
+        """
         self._deadline = None
         self._request = request
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes.
+        """Read the next bytes.
 
         Raises:
-            NoMoreData: the headers did not come in time; the connection is closed.
-            RequestTimeout: the body did not; it is answered 408.
+            NoMoreData: the headers did not arrive in time; gunicorn closes the connection.
+            RequestTimeout: the body did not arrive in time; the app answers 408.
         """
         if self.is_draining:
             drained: bytes = super().chunk(size_hint)
@@ -62,13 +66,13 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
             self._deadline = now + self._limit_s
         before = self.sock.gettimeout()
         try:
-            # A time-out of 0 would make the socket one that does not wait at all.
+            # A timeout of 0 would make the socket non-blocking.
             self.sock.settimeout(max(self._deadline - now, 0.001))
             found: bytes = super().chunk(size_hint)
         except TimeoutError:
             if self._request is None:
                 raise NoMoreData from None
-            # Where the next request would begin is not known.
+            # The connection cannot be used again: it is not known where the next request begins.
             self._request.force_close()
             raise RequestTimeout(f"the body did not arrive within {self._limit_s:.0f} s") from None
         finally:
@@ -77,7 +81,7 @@ class TimedUnreader(SocketUnreader):  # type: ignore[misc]
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
-    """A threaded worker whose clients have to send, and to read, in time."""
+    """A threaded worker that closes the connections of clients that send or read too slowly."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -85,7 +89,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: TConn) -> Any:
         """Read and answer one request of a connection."""
-        # What this thread did last is over; until the app has begun, its lines are about no request.
+        # Log lines before the app begins must not carry the ids of the previous request of this thread.
         clear_contextvars()
         if conn.initialized:
             self._unreader(conn).begin()
@@ -97,22 +101,22 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         return goes_on
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
-        """Answer a request whose headers are here.
+        """Answer a request whose headers have been read.
 
-        `sendall` takes the socket's time-out for all that it is given, however the client reads: a part of an answer
-        that has not gone within it ends the connection.
+        `sendall` applies the socket's timeout to all the bytes of one call: the connection ends when one part of the
+        answer is not sent within it.
         """
         self._unreader(conn).begin(req)
         conn.sock.settimeout(self._limit_s)
         try:
             return super().handle_request(req, conn)
         except TimeoutError:
-            log.info("a client did not read its answer within %.0f s", self._limit_s)
-            # what gunicorn does not log as a fault
-            raise ConnectionResetError(errno.ECONNRESET, "the client does not read") from None
+            log.info("client did not read its answer within %.0f s, connection closed", self._limit_s)
+            # gunicorn does not log this error as a fault.
+            raise ConnectionResetError(errno.ECONNRESET, "the client does not read its answer") from None
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> Any:
-        """Answer a request that could not be read."""
+        """Answer a request that could not be parsed."""
         client.settimeout(self._limit_s)
         return super().handle_error(req, client, addr, exc)
 
@@ -144,8 +148,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 def _linger(sock: socket.socket) -> None:
     """Let the client read the last answer before the connection is closed (RFC 9112, 9.6).
 
-    gunicorn does so in the thread that accepts connections, which each client that does not close would hold up. After
-    this there is nothing left to wait for.
+    gunicorn waits for the client in the thread that accepts connections, so a client that does not close would block
+    it. After this call gunicorn has nothing to wait for.
     """
     try:
         sock.shutdown(socket.SHUT_WR)
@@ -158,7 +162,7 @@ def _linger(sock: socket.socket) -> None:
             left -= len(found)
         sock.shutdown(socket.SHUT_RD)
     except OSError:
-        # It has gone, or has not closed in time.
+        # The client has closed the connection, or has not closed it in time.
         _shut(sock)
 
 
@@ -166,4 +170,4 @@ def _shut(sock: socket.socket) -> None:
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
-        log.debug("the connection is closed already")
+        log.debug("connection was closed already")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from operator import attrgetter
+from typing import Any
+
+from cachetools import TTLCache, cachedmethod
+from cachetools.keys import hashkey
 
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
@@ -19,26 +22,10 @@ DEPLOYED_LIFETIME_S = 30.0
 WAITING_LIFETIME_S = 5.0
 #: seconds for which a check of the history level stays valid
 HISTORY_LIFETIME_S = 30.0
+Answers = TTLCache[Any, Any]
+
 #: most topics whose tasks are counted
 MAX_TOPICS = 20
-
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Kept(Generic[T]):
-    """A value that is read again when it is `lifetime_s` seconds old. After a failure the next call reads again."""
-
-    lifetime_s: float
-    _value: T | None = None
-    _until: float = float("-inf")
-
-    def get(self, read: Callable[[], T]) -> T:
-        """The value; `read` gets it if it is too old."""
-        if self._value is None or time.monotonic() > self._until:
-            self._value = read()
-            self._until = time.monotonic() + self.lifetime_s
-        return self._value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +36,25 @@ class Deployments:
     different: dict[str, int]
 
 
-@dataclass(slots=True)
+@dataclass
 class EngineContents:
     """Reads what the engine contains, and keeps each answer for some seconds: none of it changes within a second."""
 
     engine: Callable[[], Engine]
-    _deployments: Kept[Deployments] = field(default_factory=lambda: Kept(DEPLOYED_LIFETIME_S))
-    _history: Kept[str] = field(default_factory=lambda: Kept(HISTORY_LIFETIME_S))
-    _level: str = ""
-    _waiting: Kept[dict[str, int]] = field(default_factory=lambda: Kept(WAITING_LIFETIME_S))
+    _deployments: Answers = field(default_factory=lambda: TTLCache(1, DEPLOYED_LIFETIME_S))
+    _history: Answers = field(default_factory=lambda: TTLCache(1, HISTORY_LIFETIME_S))
+    _level: str | None = None
+    _waiting: Answers = field(default_factory=lambda: TTLCache(1, WAITING_LIFETIME_S))
     #: definition id -> whether its diagram is that of the file; neither changes while this process runs
     _same: dict[str, bool] = field(default_factory=dict)
 
+    @cachedmethod(attrgetter("_deployments"))
     def deployments(self) -> Deployments:
         """The diagrams that are missing in the engine or differ from the files here.
 
         Raises:
             BridgeError: the engine gives no answer.
         """
-        return self._deployments.get(self._read_deployments)
-
-    def waiting(self) -> dict[str, int]:
-        """Topics without a handler here, and how many of their tasks wait; only topics of the processes here.
-
-        Raises:
-            BridgeError: the engine gives no answer.
-        """
-        return self._waiting.get(self._count_waiting)
-
-    def history_level(self, newest_attempt: Callable[[], tuple[str, str] | None]) -> str | None:
-        """The engine's history level, by what it keeps of the attempt that began last; None if that shows no level.
-
-        Raises:
-            BridgeError: the engine gives no answer.
-        """
-
-        def read() -> str:
-            newest = newest_attempt()
-            found = None if newest is None else history_level(self.engine(), *newest)
-            # A level that was found once stays valid until another one is found.
-            return found or self._level
-
-        self._level = self._history.get(read)
-        return self._level or None
-
-    def _read_deployments(self) -> Deployments:
         processes = {process.key: process for process in registry}
         if not processes:
             return Deployments([], {})
@@ -105,14 +66,13 @@ class EngineContents:
         }
         return Deployments(sorted(set(processes) - {item["key"] for item in found}), different)
 
-    def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
-        if definition_id not in self._same:
-            xml: str = self.engine().session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
-            # The engine keeps a file unchanged, except for its line ends.
-            self._same[definition_id] = xml.splitlines() == process.bpmn_path.read_text("utf-8").splitlines()
-        return self._same[definition_id]
+    @cachedmethod(attrgetter("_waiting"))
+    def waiting(self) -> dict[str, int]:
+        """Topics without a handler here, and how many of their tasks wait; only topics of the processes here.
 
-    def _count_waiting(self) -> dict[str, int]:
+        Raises:
+            BridgeError: the engine gives no answer.
+        """
         names = self.engine().session.get(
             "/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true"
         )
@@ -123,6 +83,26 @@ class EngineContents:
             for name in candidates
             if self._is_ours(name)
         }
+
+    @cachedmethod(attrgetter("_history"), key=lambda _self, _newest_attempt: hashkey())
+    def history_level(self, newest_attempt: Callable[[], tuple[str, str] | None]) -> str | None:
+        """The engine's history level, by what it keeps of the attempt that began last; None if that shows no level.
+
+        Raises:
+            BridgeError: the engine gives no answer.
+        """
+        newest = newest_attempt()
+        found = None if newest is None else history_level(self.engine(), *newest)
+        # A level that was found once stays valid until another one is found.
+        self._level = found or self._level
+        return self._level
+
+    def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
+        if definition_id not in self._same:
+            xml: str = self.engine().session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
+            # The engine keeps a file unchanged, except for its line ends.
+            self._same[definition_id] = xml.splitlines() == process.bpmn_path.read_text("utf-8").splitlines()
+        return self._same[definition_id]
 
     def _is_ours(self, topic: str) -> bool:
         """True if a task of the topic is of a process here: other systems may use the engine with their own topics."""

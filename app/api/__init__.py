@@ -1,1 +1,1 @@
-"""One module a resource."""
+"""The views of the API, one module for each resource."""

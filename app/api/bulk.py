@@ -22,7 +22,7 @@ class BulkRetry(MethodView):
     @blp.arguments(BulkRetryRequest)
     @blp.response(200, BulkAnswer)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Retry the processes that stand on an incident and fit; without `dryRun: false`, tell which"""
+        """Retry the processes that have an open incident and match; without `dryRun: false`, only list them"""
         return retry_many(body)
 
 
@@ -32,5 +32,5 @@ class BulkCancel(MethodView):
     @blp.arguments(BulkCancelRequest)
     @blp.response(200, BulkAnswer)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Cancel the processes that run, or stand on an incident, and fit; without `dryRun: false`, tell which"""
+        """Cancel the processes that run or have an open incident, and match; without `dryRun: false`, only list them"""
         return cancel_many(body)

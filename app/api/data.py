@@ -1,4 +1,4 @@
-"""`/api/process/{correlationId}/data`: all that is kept about one process, to hand out or to delete."""
+"""`/api/process/{correlationId}/data`: export or delete all data of one process."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ class Data(MethodView):
     @requires("process:admin")
     @blp.response(200, DataAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable")
     def get(self, correlation_id: str) -> dict[str, Any]:
-        """Hand out everything that is kept about a process: rows, events, webhooks, the engine's history"""
+        """Export all data of a process: its row, events, webhooks and the engine's history"""
         try:
             return export(find(correlation_id))
         except OperationUnavailable as error:
-            raise _engine_away(error) from None
+            raise _engine_unavailable(error) from None
 
     @requires("process:admin")
     @blp.response(200, ErasedAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(409, schema=ProblemAnswer, description="The process has not ended")
-    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; no row was deleted")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable; no row was deleted")
     def delete(self, correlation_id: str) -> dict[str, Any]:
-        """Delete everything that is kept about an ended process, for good"""
+        """Delete all data of an ended process; this cannot be undone"""
         row = find(correlation_id)
         try:
             done = erase(row, actor=current_actor())
         except ProcessStillRunning as error:
             raise Problem(STILL_RUNS, str(error), correlationId=row.correlation_id, currentStatus=row.status) from None
         except OperationUnavailable as error:
-            raise _engine_away(error) from None
+            raise _engine_unavailable(error) from None
         return {
             "erasureId": done.id,
             "events": done.events,
@@ -55,5 +55,5 @@ class Data(MethodView):
         }
 
 
-def _engine_away(error: OperationUnavailable) -> Problem:
+def _engine_unavailable(error: OperationUnavailable) -> Problem:
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})

@@ -1,4 +1,4 @@
-"""`/api/process/definitions`: which processes can be started, and with what."""
+"""`/api/process/definitions`: which processes can be started, and their variables."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Definitions(MethodView):
     @requires("process:read")
     @blp.response(200, DefinitionsAnswer)
     def get(self) -> dict[str, Any]:
-        """List the registered processes: their steps, their queue, what a start must hold and an example"""
+        """List the registered processes: steps, queue, the schema of a start's variables and an example"""
         return {"processes": definitions()}

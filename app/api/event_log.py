@@ -26,14 +26,14 @@ class EventLog(MethodView):
     @requires("process:read")
     @blp.arguments(EventQuery, location="query")
     @blp.response(200, EventLogAnswer)
-    @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")
+    @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is invalid")
     @blp.alt_response(404, schema=ProblemAnswer, description="No process and no event has this traceability id")
     def get(self, query: dict[str, Any], traceability_id: str) -> dict[str, Any]:
-        """Read the events of one trace, in order"""
+        """Read the events of one traceability id, in order"""
         after = cursors.read(query.get("cursor"))
         rows = services().events.by_traceability_id(traceability_id, after_seq=after or 0, limit=query["limit"] + 1)
         if not rows and after is None and not services().processes.has_traceability_id(traceability_id):
-            raise Problem(UNKNOWN_TRACEABILITY_ID, f"nothing of {traceability_id[:200]!r}")
+            raise Problem(UNKNOWN_TRACEABILITY_ID, f"no process has the traceability id {traceability_id[:200]!r}")
         shown = rows[: query["limit"]]
         more = len(rows) > len(shown)
         return {

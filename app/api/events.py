@@ -1,4 +1,4 @@
-"""`/api/process/{correlationId}/events`: what happens in a process, as it happens."""
+"""`/api/process/{correlationId}/events`: the events of a process, sent as they happen."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from app.streams.feed import Feed, end_event
 from app.streams.stream import RETRY_MS, Stream
 from store.process_rows import PENDING, ProcessRow
 
-blp = Blueprint("events", __name__, url_prefix="/api/process", description="What happens, as it happens")
+blp = Blueprint("events", __name__, url_prefix="/api/process", description="Events of a process, as they happen")
 
 _HEADERS = {
     "Cache-Control": "no-cache",
-    # nginx would collect the stream
+    # nginx must not buffer the stream
     "X-Accel-Buffering": "no",
 }
 
@@ -37,33 +37,34 @@ class Events(MethodView):
     @requires("process:read")
     @blp.doc(parameters=[LAST_EVENT_ID])
     @blp.response(200, EVENT_SCHEMA, content_type=sse.MEDIA_TYPE, description="Events, until the process ends")
-    @blp.alt_response(204, description="The client has seen the end: there is nothing to come back for", success=True)
+    @blp.alt_response(204, description="The client has received the `end`; no more events follow", success=True)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    @blp.alt_response(503, schema=ProblemAnswer, description="Too many streams are open, or the store is away")
+    @blp.alt_response(503, schema=ProblemAnswer, description="Too many open streams, or the database is unavailable")
     def get(self, correlation_id: str) -> Response:
         """Follow a process as server-sent events
 
-        `started`, `completed` and `failed` for each attempt of each step, `ops` for what ops did, then `end`. Every
-        stream begins with everything so far, also one that is resumed: what came before has the same `id` again.
+        The stream has `started`, `completed` and `failed` for each attempt of each step, `ops` for each act of ops, and
+        `end` at the end of the process. Every stream begins with all events so far, also after a reconnect. A repeated
+        event has the same `id`.
         """
         return follow(find(correlation_id))
 
 
 def follow(row: ProcessRow) -> Response:
-    """The stream of a process, as `Last-Event-ID` lets it begin.
+    """The stream of a process; 204 if `Last-Event-ID` shows that the client has received the end.
 
     Raises:
         Problem: too many streams are open.
     """
-    way_on = links(row.correlation_id, row.traceability_id)
-    if row.status != PENDING and request.headers.get("Last-Event-ID") == end_event(row, way_on).id:
+    paths = links(row.correlation_id, row.traceability_id)
+    if row.status != PENDING and request.headers.get("Last-Event-ID") == end_event(row, paths).id:
         return Response(status=204)
     read = services().events.phases_of
     feed = Feed(lambda after, most: read(row.correlation_id, after_seq=after, limit=most))
     processes = services().processes
-    stream = Stream(lambda: processes.by_id(row.id) or row, feed, way_on)
+    stream = Stream(lambda: processes.by_id(row.id) or row, feed, paths)
     if row.status != PENDING:
-        return _answer(sse.retry(RETRY_MS) + stream.look())
+        return _answer(sse.retry(RETRY_MS) + stream.read())
     return _follow(row, stream)
 
 
@@ -77,7 +78,7 @@ def _follow(row: ProcessRow, stream: Stream) -> Response:
     if watcher is None:
         raise Problem(
             TOO_MANY_STREAMS,
-            f"{settings.max_streams} streams are open already, or this server is stopping",
+            f"{settings.max_streams} streams are open, which is the limit, or this server is stopping",
             headers={"Retry-After": str(settings.retry_after_s)},
             correlationId=row.correlation_id,
         )

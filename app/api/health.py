@@ -1,4 +1,4 @@
-"""`/health`: is this web process alive, and is the whole system ready?"""
+"""`/health`: liveness of this web process, and readiness of the whole system."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ blp = Blueprint("health", __name__, url_prefix="/health", description="Liveness 
 class Live(MethodView):
     @blp.response(200, LiveAnswer)
     def get(self) -> dict[str, str]:
-        """Is this web process alive? Never depends on anything else"""
+        """Check that this web process is alive; depends on no other part"""
         return {"status": "alive"}
 
 
 @blp.route("/ready")
 class Ready(MethodView):
     @blp.response(200, ReadyAnswer)
-    @blp.alt_response(503, schema=ReadyAnswer, description="Starts cannot be accepted: the database is away")
+    @blp.alt_response(503, schema=ReadyAnswer, description="Starts cannot be accepted: the database is unavailable")
     def get(self) -> Response:
-        """Which parts are away, and since when
+        """Check each part of the system: which are not up, and since when
 
-        `ready`: all is well. `degraded` (200): starts are accepted and kept, but some part is away. `unavailable`
-        (503): starts are refused.
+        `ready`: all parts are up. `degraded` (200): some part is not up; starts are accepted and run later.
+        `unavailable` (503): the database is unavailable, so starts are refused.
         """
         parts = services().health.parts()
         unhandled = unhandled_topics()

@@ -1,4 +1,4 @@
-"""`/api/process`: start a process, ask for its status, list processes, end one from outside."""
+"""`/api/process`: start a process, read its status, list processes, complete, retry, cancel, send a message."""
 
 from __future__ import annotations
 
@@ -35,16 +35,25 @@ class Start(MethodView):
     @blp.arguments(StartHeaders, location="headers")
     @blp.response(200, StartAnswer, headers=REPLAYED)
     @blp.alt_response(202, schema=PendingAnswer, description="Accepted; poll Location", headers=REPLAYED | LOCATION)
-    @blp.alt_response(404, schema=ProblemAnswer, description="No such process is known here")
-    @blp.alt_response(409, schema=ProblemAnswer, description="Another start has the id, or it was cancelled")
-    @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields, or the process ended in a business error")
-    @blp.alt_response(500, schema=ProblemAnswer, description="The process stands still on a technical error")
-    @blp.alt_response(503, schema=ProblemAnswer, description="Away or full; send it again with the same correlation id")
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this key")
+    @blp.alt_response(
+        409, schema=ProblemAnswer, description="Another start has the correlation id, or the process was cancelled"
+    )
+    @blp.alt_response(
+        422, schema=ProblemAnswer, description="Some fields are invalid, or the process ended with a business error"
+    )
+    @blp.alt_response(500, schema=ProblemAnswer, description="The process failed with a technical error")
+    @blp.alt_response(
+        503,
+        schema=ProblemAnswer,
+        description="The database is unavailable, or too many starts wait; send the start again with the same "
+        "correlation id",
+    )
     def post(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
         """Start a process and wait for its result
 
-        The same correlation id and content join the running process. Send `Prefer: wait=N` to wait N seconds at most,
-        `Prefer: respond-async` not to wait at all (RFC 7240).
+        A repeated start with the same correlation id and content joins the first. Send `Prefer: wait=N` to wait N
+        seconds at most, or `Prefer: respond-async` not to wait (RFC 7240).
         """
         return services().starter.start(body, labels)
 
@@ -54,7 +63,7 @@ class ProcessList(MethodView):
     @requires("process:read")
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, PageAnswer)
-    @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is not one of ours")
+    @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is invalid")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List processes, newest first"""
         rows = services().processes.page(
@@ -77,12 +86,12 @@ class ProcessList(MethodView):
 class ProcessStatus(MethodView):
     @requires("process:read")
     @blp.response(200, StatusAnswer)
-    @blp.alt_response(202, schema=StatusAnswer, description="Not ended yet; ask again after Retry-After")
+    @blp.alt_response(202, schema=StatusAnswer, description="Not ended yet; poll again after Retry-After seconds")
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     def get(self, correlation_id: str) -> Response:
-        """Ask what became of a process
+        """Read the status and the result of a process
 
-        Send `Prefer: wait=N` to be answered when it ends, or after N seconds (a long poll).
+        Send `Prefer: wait=N` to get the answer when the process ends, or after N seconds (a long poll).
         """
         preferred = preference(services().settings, default_s=0)
         row = services().starter.wait_for(find(correlation_id), preferred)
@@ -99,9 +108,9 @@ class Complete(MethodView):
     @blp.arguments(CompleteRequest)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended otherwise")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has already ended with another result")
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """End a process from outside; the same end twice is answered alike"""
+        """End a process with a result or an error; a repeated call gets the same answer"""
         return status_document(complete(find(body["correlationId"]), body))
 
 
@@ -110,10 +119,12 @@ class Retry(MethodView):
     @requires("process:admin")
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    @blp.alt_response(409, schema=ProblemAnswer, description="The process does not stand on an incident")
-    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away; call again")
+    @blp.alt_response(
+        409, schema=ProblemAnswer, description="The process has no open incident, or the engine refuses the retry"
+    )
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable; call again")
     def post(self, correlation_id: str) -> dict[str, Any]:
-        """Try again what a process stands on; a process that is already being tried again is answered alike"""
+        """Retry the open incidents of a process; a repeated call gets the same answer"""
         return status_document(retry(find(correlation_id)))
 
 
@@ -123,9 +134,9 @@ class Cancel(MethodView):
     @blp.arguments(CancelRequest, required=False)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended otherwise")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has already ended with another result")
     def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
-        """Cancel a process and delete its instance; one that is cancelled already is answered alike"""
+        """Cancel a process and delete its instance; a repeated call gets the same answer"""
         return status_document(cancel(find(correlation_id), body["reason"]))
 
 
@@ -136,22 +147,24 @@ class Message(MethodView):
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(
-        409, schema=ProblemAnswer, description="Nothing waits for it, the process has ended, or the engine refuses"
+        409,
+        schema=ProblemAnswer,
+        description="The process does not wait for this message, has ended, or the engine refuses the message",
     )
-    @blp.alt_response(422, schema=ProblemAnswer, description="Wrong fields")
-    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is away")
+    @blp.alt_response(422, schema=ProblemAnswer, description="Some fields are invalid")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable")
     def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
         """Deliver a message, with variables, to a process that waits for it"""
         return status_document(send_message(find(correlation_id), body["messageName"], body["variables"]))
 
 
 def find(correlation_id: str) -> ProcessRow:
-    """The row of a correlation id.
+    """The process row of a correlation id.
 
     Raises:
-        Problem: there is none.
+        Problem: no process has this correlation id.
     """
     row = services().processes.by_correlation_id(correlation_id)
     if row is None:
-        raise Problem(UNKNOWN_CORRELATION_ID, f"nothing was started as {correlation_id[:200]!r}")
+        raise Problem(UNKNOWN_CORRELATION_ID, f"no process has the correlation id {correlation_id[:200]!r}")
     return row

@@ -17,7 +17,7 @@ from service import topics
 from service.topics import TopicView
 from tasks.webhooks.documents import rfc3339
 
-blp = Blueprint("topics", __name__, url_prefix="/api/process/topics", description="Control the flow of steps")
+blp = Blueprint("topics", __name__, url_prefix="/api/process/topics", description="Pause and limit the steps of topics")
 blp.ARGUMENTS_PARSER = StrictParser()
 
 
@@ -26,7 +26,7 @@ class Topics(MethodView):
     @requires("process:read")
     @blp.response(200, TopicsAnswer)
     def get(self) -> dict[str, Any]:
-        """List topics: paused or not, and the limits that hold"""
+        """List all topics with their pauses and their current limits"""
         return {"topics": [_document(view) for view in topics.views()]}
 
 
@@ -37,7 +37,7 @@ class Pause(MethodView):
     @blp.response(200, TopicAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No such topic is known here")
     def post(self, body: dict[str, Any], topic: str) -> dict[str, Any]:
-        """Stop fetching a topic; steps that are locked already end. Twice is answered alike"""
+        """Pause a topic: its tasks are not fetched, locked steps still end; a repeated call gets the same answer"""
         _find(topic)
         topics.pause(topic, body["reason"], actor=current_actor())
         return _document(_find(topic))
@@ -49,7 +49,7 @@ class Resume(MethodView):
     @blp.response(200, TopicAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No such topic is known here")
     def post(self, topic: str) -> dict[str, Any]:
-        """Fetch a topic again; what has waited comes oldest first. Twice is answered alike"""
+        """Resume a topic: its tasks are fetched again, the oldest first; a repeated call gets the same answer"""
         _find(topic)
         topics.resume(topic, actor=current_actor())
         return _document(_find(topic))
@@ -62,7 +62,7 @@ class Limits(MethodView):
     @blp.response(200, TopicAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No such topic is known here")
     def post(self, body: dict[str, Any], topic: str) -> dict[str, Any]:
-        """Limit how many steps of a topic run at once, or begin in a time, on all workers together"""
+        """Limit how many steps of a topic run at once or begin in a time, on all workers together"""
         _find(topic)
         names = {"maxConcurrency": "max_concurrency", "rate": "rate"}
         topics.limit(topic, {names[name]: value for name, value in body.items()}, actor=current_actor())
@@ -72,21 +72,21 @@ class Limits(MethodView):
 def _find(topic: str) -> TopicView:
     found = topics.view(topic)
     if found is None:
-        raise Problem(UNKNOWN_TOPIC, f"no process here has a step for {topic[:255]!r}")
+        raise Problem(UNKNOWN_TOPIC, f"no process has a step with the topic {topic[:255]!r}")
     return found
 
 
 def _document(view: TopicView) -> dict[str, Any]:
-    state, said = view.state, view.state.said
+    state, row = view.state, view.state.said
     return {
         "topic": state.topic,
         "processKey": state.process_key,
         "paused": state.is_paused,
-        "pausedAt": rfc3339(said.paused_at) if said and said.paused_at else None,
-        "reason": said.reason if said else None,
+        "pausedAt": rfc3339(row.paused_at) if row and row.paused_at else None,
+        "reason": row.reason if row else None,
         "maxConcurrency": state.max_concurrency,
         "rate": state.rate,
         "inFlight": view.in_flight,
-        "changedBy": said.actor if said else None,
-        "changedAt": rfc3339(said.updated_at) if said else None,
+        "changedBy": row.actor if row else None,
+        "changedAt": rfc3339(row.updated_at) if row else None,
     }

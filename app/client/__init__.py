@@ -1,1 +1,1 @@
-"""The API from a shell: `flask process start`, `status`, `watch`, `cancel`, `retry`, `list`."""
+"""Commands of `flask process` that call the API: `start`, `status`, `watch`, `cancel`, `retry`, `list` and others."""

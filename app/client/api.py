@@ -1,6 +1,6 @@
-"""The API over HTTP, as the commands call it: time-outs, a few retries, and event streams.
+"""The HTTP client of the commands: timeouts, a few retries, and event streams.
 
-Every call may be sent twice: a start carries a correlation id, and what ops do is idempotent.
+Every call is safe to repeat: a start has a correlation id, and the operations of ops are idempotent.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import urllib3
 from app.client.errors import ApiUnreachable, RequestRefused, StreamLost
 from app.client.reply import Reply
 
-#: seconds for a connection, and for an answer that nobody asked to wait for
+#: seconds to wait for a connection, and for an answer beyond the time that the server may wait
 CONNECT_S, ANSWER_S = 5.0, 30.0
-#: seconds of silence after which a stream is lost: the server sends a comment every 15
+#: seconds without data after which a stream counts as lost; the server sends a comment every 15 seconds
 SILENCE_S = 40.0
-#: the longest wait that a server may be set to, in seconds
+#: seconds that a server can be configured to wait, at most
 LONGEST_WAIT_S = 600
-#: answers of a proxy whose server is away for a moment
+#: statuses of a proxy whose server is unavailable for a moment
 PROXY_STATUSES = (502, 504)
 _RETRIES = urllib3.Retry(
     connect=2,
@@ -35,7 +35,7 @@ _RETRIES = urllib3.Retry(
     status_forcelist=PROXY_STATUSES,
     other=0,
     allowed_methods=None,
-    # The last answer is told, whatever it is; 503 and 429 are for the caller to see at once.
+    # Return the last answer whatever its status is. The caller gets a 503 or 429 at once, without a retry.
     raise_on_status=False,
     respect_retry_after_header=False,
     backoff_factor=0.2,
@@ -66,7 +66,12 @@ class ApiClient:
         self._pool = urllib3.PoolManager(retries=_RETRIES, timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S))
 
     def get(self, *path: str, query: Mapping[str, Any] | None = None, wait_s: int = 0) -> Reply:
-        """GET below `/api/process`; `wait_s`: how long the server may wait for the process's end, in seconds.
+        """Send a GET below `/api/process`.
+
+        Args:
+            path: parts of the path.
+            query: parameters; a None is left out.
+            wait_s: how long the server may wait for the end of the process, in seconds.
 
         Raises:
             ApiUnreachable: no answer came.
@@ -74,7 +79,7 @@ class ApiClient:
         return self._call("GET", path, query=query, wait_s=wait_s)
 
     def post(self, *path: str, body: dict[str, Any], wait_s: int = 0) -> Reply:
-        """POST below `/api/process`.
+        """Send a POST below `/api/process`; see :meth:`get`.
 
         Raises:
             ApiUnreachable: no answer came.
@@ -82,7 +87,7 @@ class ApiClient:
         return self._call("POST", path, body=body, wait_s=wait_s)
 
     def delete(self, *path: str) -> Reply:
-        """DELETE below `/api/process`.
+        """Send a DELETE below `/api/process`.
 
         Raises:
             ApiUnreachable: no answer came.
@@ -92,12 +97,17 @@ class ApiClient:
     def events(
         self, correlation_id: str, last_id: str | None, *, for_s: float | None = None
     ) -> Iterator[StreamedEvent]:
-        """The events of a process, until the server closes the stream, or for `for_s` seconds.
+        """The events of a process, until the server closes the stream.
+
+        Args:
+            correlation_id: the process.
+            last_id: the id of the last event that was received; None for none.
+            for_s: how long to read the stream, in seconds, at most.
 
         Raises:
-            RequestRefused: the server has no stream for us.
-            StreamLost: the connection broke, the time is over, or a proxy answered for a server that is away.
-            ApiUnreachable: what answered is not this API.
+            RequestRefused: the server answers without a stream.
+            StreamLost: the connection broke, `for_s` is over, or a proxy answered because the server is unavailable.
+            ApiUnreachable: the answer is not one of this API.
         """
         connect_s, silence_s = (limit if for_s is None else min(limit, for_s) for limit in (CONNECT_S, SILENCE_S))
         headers = {**self._headers, "Accept": "text/event-stream"}
@@ -121,7 +131,7 @@ class ApiClient:
                 for event in sseclient.SSEClient(response.stream()).events():
                     yield StreamedEvent(event.id or "", event.event, json.loads(event.data))
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            # An event that was cut off is no JSON.
+            # ValueError: a truncated event is not JSON.
             raise StreamLost(str(error)) from None
         finally:
             response.close()
@@ -155,7 +165,7 @@ class ApiClient:
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
-    """What an answer without a stream means. Proxies answer in HTML."""
+    """The exception for an answer without a stream. An answer that is not JSON comes from a proxy."""
     try:
         return RequestRefused(Reply(response.status, _body(response.read())))
     except ApiUnreachable as error:
@@ -164,13 +174,13 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
 
 @contextmanager
 def _ended_after(response: urllib3.BaseHTTPResponse, seconds: float | None) -> Iterator[None]:
-    """Inside the block the answer ends after so many seconds: keep-alive comments would put a time-out off for ever."""
+    """Within the block, end the answer after `seconds`. A read timeout cannot: keep-alive comments renew it."""
     if seconds is None:
         yield
         return
 
     def end() -> None:
-        # It may have ended by itself just now.
+        # The answer may have ended at the same moment.
         with suppress(OSError, ValueError, RuntimeError):
             response.shutdown()
 
@@ -181,7 +191,7 @@ def _ended_after(response: urllib3.BaseHTTPResponse, seconds: float | None) -> I
         yield
     finally:
         timer.cancel()
-        # It must not end a connection that another answer uses.
+        # Wait for a running timer: it must not close a connection that another answer uses already.
         timer.join()
 
 
@@ -193,5 +203,5 @@ def _body(content: bytes) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise ApiUnreachable("what answered is not this API: no JSON object came")
+        raise ApiUnreachable("the answer is not a JSON object, so it is not from this API; check the URL")
     return body

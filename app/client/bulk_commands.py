@@ -1,4 +1,4 @@
-"""`flask process retry-all` and `cancel-all`: many processes by a filter, through the API, page by page."""
+"""`flask process retry-all` and `cancel-all`: retry or cancel many processes by a filter, one API call per page."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Command = Callable[..., None]
 def _filtered(command: Command) -> Command:
     for option in reversed(
         [
-            click.option("--process", "processKey", metavar="KEY", help="Of this process only."),
+            click.option("--process", "processKey", metavar="KEY", help="Only processes with this key."),
             click.option(
-                "--since", "startedAfter", metavar="TIME", help="Started then or later: 2026-01-01T00:00:00Z."
+                "--since", "startedAfter", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z."
             ),
-            click.option("--before", "startedBefore", metavar="TIME", help="Started before."),
-            click.option("--error", "errorContains", metavar="TEXT", help="Stands in the message of the error."),
-            click.option("--dry-run", is_flag=True, help="Only tell which, and how many."),
-            click.option("--yes", is_flag=True, help="Do not ask."),
+            click.option("--before", "startedBefore", metavar="TIME", help="Started before this time."),
+            click.option("--error", "errorContains", metavar="TEXT", help="Text that the error message contains."),
+            click.option("--dry-run", is_flag=True, help="Only list and count the processes."),
+            click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
         ]
     ):
         command = option(command)
@@ -33,34 +33,34 @@ def _filtered(command: Command) -> Command:
 @click.command("retry-all")
 @_filtered
 def retry_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
-    """Retry every process that stands on an incident and fits."""
+    """Retry every process that has an open incident and matches."""
     _run(caller, "retry", named, dry_run=dry_run, yes=yes)
 
 
 @click.command("cancel-all")
-@click.option("--status", type=click.Choice(["pending", "error"]), help="`error`: those that stand on an incident.")
-@click.option("--reason", help="Becomes the message of each process's error.")
+@click.option("--status", type=click.Choice(["pending", "error"]), help="`error`: with an open incident.")
+@click.option("--reason", help="The message of each process's error.")
 @_filtered
 def cancel_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
-    """Cancel every process that runs, or stands on an incident, and fits."""
+    """Cancel every process that runs, or has an open incident, and matches."""
     _run(caller, "cancel", named, dry_run=dry_run, yes=yes)
 
 
 def _run(caller: Caller, what: str, named: dict[str, Any], *, dry_run: bool, yes: bool) -> None:
     body = {name: value for name, value in named.items() if value is not None}
     if dry_run or not yes:
-        fits = 0
+        matches = 0
         for answer in _pages(caller, what, {**body, "dryRun": True}):
-            fits += len(answer["processes"])
-            _say(caller, answer, show=dry_run)
-        click.echo(f"{fits} processes fit", err=True)
-        if dry_run or not fits:
+            matches += len(answer["processes"])
+            _show_page(caller, answer, show=dry_run)
+        click.echo(f"{matches} processes match", err=True)
+        if dry_run or not matches:
             return
         click.confirm(f"{what.capitalize()} them?", abort=True, err=True)
     done = refused = 0
     for answer in _pages(caller, what, {**body, "dryRun": False}):
         done, refused = done + answer["done"], refused + answer["refused"]
-        _say(caller, answer, show=True)
+        _show_page(caller, answer, show=True)
         if answer["stopped"]:
             click.echo(f"{done} done, {refused} refused, stopped: {answer['stopped']}", err=True)
             raise SystemExit(ExitCode.UNAVAILABLE)
@@ -78,14 +78,14 @@ def _pages(caller: Caller, what: str, body: dict[str, Any]) -> Iterator[dict[str
         body = {**body, "cursor": cursor}
 
 
-def _say(caller: Caller, answer: dict[str, Any], *, show: bool) -> None:
+def _show_page(caller: Caller, answer: dict[str, Any], *, show: bool) -> None:
     if show and (caller.as_json or answer["processes"]):
-        caller.say(answer, "\n".join(_line(item) for item in answer["processes"]))
+        caller.show(answer, "\n".join(_line(item) for item in answer["processes"]))
 
 
 def _line(item: dict[str, Any]) -> str:
-    said = item["detail"] or item["message"]
-    return f"{item['outcome']:<8} {item['startedAt']}  {item['correlationId']}" + (f": {said}" if said else "")
+    note = item["detail"] or item["message"]
+    return f"{item['outcome']:<8} {item['startedAt']}  {item['correlationId']}" + (f": {note}" if note else "")
 
 
 COMMANDS = (retry_all, cancel_all)

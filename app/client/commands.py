@@ -27,60 +27,60 @@ Command = Callable[..., None]
 
 
 class Caller:
-    """What a command works with: the API, and how to say what came of it."""
+    """Calls the API for a command, and prints the answers."""
 
     def __init__(self, url: str | None, key: str | None, *, as_json: bool) -> None:
         settings = get_settings()
-        # Each call tried again would be a line of log; what came of it in the end is said once.
+        # Hide urllib3's log line for each retry; the command prints the final result.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self.api = ApiClient(url or settings.client_url, settings.process_api_key if key is None else key)
         self.as_json = as_json
 
-    def say(self, document: Any, text: str) -> None:
-        """Print for a script or for a person."""
+    def show(self, document: Any, text: str) -> None:
+        """Print the document as JSON with `--json`, otherwise the text."""
         click.echo(shown.as_json(document) if self.as_json else text)
 
     def end_with(self, reply: Reply) -> NoReturn:
-        """Print a process or a problem, and end with its exit code."""
+        """Print a process or a problem, and exit with its exit code."""
         if reply.is_problem:
             if self.as_json:
                 click.echo(shown.as_json(reply.body))
             click.echo(shown.problem(reply), err=True)
             raise SystemExit(exit_codes.of_problem(reply.status, reply.body.get("type")))
-        self.say(reply.body, shown.process(reply.body))
+        self.show(reply.body, shown.process(reply.body))
         raise SystemExit(exit_codes.of_process(reply.body))
 
     def wait(self, reply: Reply, correlation_id: str, until: float) -> Reply:
-        """The status after the end, or at `until` (monotonic, in seconds)."""
+        """Poll until the process ends, or until `until` (seconds of the monotonic clock); returns the last answer."""
         while reply.status == 202 and (left := until - time.monotonic()) > 0:
             asked_at = time.monotonic()
             reply = self.api.get("status", correlation_id, wait_s=max(1, round(left)))
-            # A server that does not let anybody wait is not asked without a pause.
+            # If the server answers at once instead of waiting, poll only once a second.
             time.sleep(max(0.0, min(left, 1.0 - (time.monotonic() - asked_at))) if reply.status == 202 else 0.0)
         return reply
 
     def watch(self, correlation_id: str, timeout_s: float | None) -> NoReturn:
-        """Print each event until the end, and end with its exit code."""
+        """Print each event until the process ends, and exit with the exit code of its status."""
         for event in follow(self.api, correlation_id, timeout_s=timeout_s, lost=_lost):
             document = {"id": event.id, "event": event.name, "data": event.data}
-            self.say(document, shown.event(event))
+            self.show(document, shown.event(event))
             if event.name == "end":
                 if not self.as_json:
                     self.end_with(self.api.get("status", correlation_id))
                 raise SystemExit(exit_codes.of_process(event.data))
-        raise AssertionError("a stream is followed to its end")
+        raise AssertionError("follow() ended without an end event")
 
 
 def _lost(why: str) -> None:
-    click.echo(f"stream lost, coming back: {why}", err=True)
+    click.echo(f"stream lost, opening it again: {why}", err=True)
 
 
 def calls_the_api(command: Command) -> Command:
-    """Add the options that every such command has, give it a :class:`Caller`, and turn what is raised into codes."""
+    """Decorate a command: add the common options, pass a :class:`Caller`, and turn exceptions into exit codes."""
 
-    @click.option("--url", help="Root of the server; else PROCESS_API_URL, else the one on this machine.")
-    @click.option("--api-key", help="API key or token; better in PROCESS_API_KEY, which no list of processes shows.")
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+    @click.option("--url", help="Root URL of the server; default: PROCESS_API_URL, or the server on this machine.")
+    @click.option("--api-key", help="API key or token. Prefer PROCESS_API_KEY: `ps` shows options to other users.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @functools.wraps(command)
     def called(*, url: str | None, api_key: str | None, as_json: bool, **options: Any) -> None:
         try:
@@ -112,9 +112,9 @@ def _variables(_: click.Context, __: click.Parameter, text: str) -> dict[str, An
 @click.command("start")
 @click.argument("process_key", metavar="KEY")
 @click.option("--variables", default="{}", callback=_variables, help="JSON, @file, or @- for standard input.")
-@click.option("--correlation-id", help="Makes the start idempotent; made up when absent.")
+@click.option("--correlation-id", help="Makes the start idempotent; default: a new one.")
 @click.option("--wait", "wait_s", default=25, type=click.IntRange(0), help="Seconds to wait for the end (25).")
-@click.option("--watch", "watches", is_flag=True, help="Follow it, as `watch` does, instead of waiting.")
+@click.option("--watch", "watches", is_flag=True, help="Print its events, as `watch` does, instead of waiting.")
 @calls_the_api
 def start(
     caller: Caller,
@@ -129,8 +129,8 @@ def start(
     correlation_id = correlation_id or str(uuid.uuid4())
     body = {"processKey": process_key, "variables": variables, "correlationId": correlation_id}
     reply = caller.api.post("start", body=body, wait_s=0 if watches else wait_s)
-    # A process that has ended otherwise than well is answered as a problem; its steps can be told all the same.
-    if watches and (not reply.is_problem or exit_codes.tells_of_process(reply.body.get("type"))):
+    # The answer is a problem too if the process has ended with an error; its events can still be printed.
+    if watches and (not reply.is_problem or exit_codes.reports_end(reply.body.get("type"))):
         click.echo(correlation_id, err=True)
         caller.watch(correlation_id, None)
     caller.end_with(caller.wait(reply, correlation_id, until))
@@ -141,7 +141,7 @@ def start(
 @click.option("--wait", "wait_s", default=0, type=click.IntRange(0), help="Seconds to wait for the end (0).")
 @calls_the_api
 def status(caller: Caller, correlation_id: str, wait_s: int) -> None:
-    """Tell how a process stands."""
+    """Print the status of a process."""
     until = time.monotonic() + wait_s
     reply = caller.api.get("status", correlation_id, wait_s=wait_s)
     caller.end_with(caller.wait(reply, correlation_id, until))
@@ -152,16 +152,16 @@ def status(caller: Caller, correlation_id: str, wait_s: int) -> None:
 @click.option("--timeout", "timeout_s", type=click.IntRange(1), help="Seconds after which to stop watching.")
 @calls_the_api
 def watch(caller: Caller, correlation_id: str, timeout_s: int | None) -> None:
-    """Follow a process step by step to its end; a lost connection is taken up again."""
+    """Print the events of a process until it ends; a lost connection is opened again."""
     caller.watch(correlation_id, timeout_s)
 
 
 @click.command("cancel")
 @click.argument("correlation_id")
-@click.option("--reason", help="Becomes the message of the process's error.")
+@click.option("--reason", help="The message of the process's error.")
 @calls_the_api
 def cancel(caller: Caller, correlation_id: str, reason: str | None) -> None:
-    """Cancel a process; exit code 0 when it is cancelled."""
+    """Cancel a process; the exit code is 0 if it is cancelled."""
     _end_well_with(caller, caller.api.post(correlation_id, "cancel", body={"reason": reason} if reason else {}))
 
 
@@ -169,16 +169,16 @@ def cancel(caller: Caller, correlation_id: str, reason: str | None) -> None:
 @click.argument("correlation_id")
 @calls_the_api
 def retry(caller: Caller, correlation_id: str) -> None:
-    """Try again what a process stands on; exit code 0 when it is being tried."""
+    """Retry the open incidents of a process; the exit code is 0 if they are retried."""
     _end_well_with(caller, caller.api.post(correlation_id, "retry", body={}))
 
 
 @click.command("list")
-@click.option("--status", type=click.Choice(STATUSES), help=f"Such as {PENDING}.")
-@click.option("--process", "process_key", metavar="KEY", help="Of this process only.")
+@click.option("--status", type=click.Choice(STATUSES), help=f"Only processes with this status, such as {PENDING}.")
+@click.option("--process", "process_key", metavar="KEY", help="Only processes with this key.")
 @click.option("--since", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z.")
-@click.option("--limit", default=50, type=click.IntRange(1, 500), help="At most so many (50).")
-@click.option("--cursor", help="Go on where a list ended: its `nextCursor`.")
+@click.option("--limit", default=50, type=click.IntRange(1, 500), help="How many to list, at most (50).")
+@click.option("--cursor", help="The `nextCursor` of a list; continues it.")
 @calls_the_api
 def list_processes(
     caller: Caller, status: str | None, process_key: str | None, since: str | None, limit: int, cursor: str | None
@@ -189,16 +189,16 @@ def list_processes(
     if reply.is_problem:
         caller.end_with(reply)
     if reply.body["processes"] or caller.as_json:
-        caller.say(reply.body, shown.table(reply.body["processes"]))
+        caller.show(reply.body, shown.table(reply.body["processes"]))
     if not caller.as_json and (more := reply.body["nextCursor"]):
         click.echo(f"more with --cursor {more}", err=True)
 
 
 def _end_well_with(caller: Caller, reply: Reply) -> None:
-    """What was asked for was done: 0, however the process stands."""
+    """Print the process; the exit code is 0, whatever its status is, because the operation succeeded."""
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, shown.process(reply.body))
+    caller.show(reply.body, shown.process(reply.body))
 
 
 COMMANDS = (start, status, watch, cancel, retry, list_processes)

@@ -1,4 +1,4 @@
-"""What the client of the API raises; `flask process` prints it."""
+"""The exceptions of the API client; `flask process` prints their messages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class ClientError(CeleryCamundaError):
-    """A request to the API came to nothing."""
+    """A request to the API failed."""
 
 
 class ApiUnreachable(ClientError):
-    """The server cannot be reached, or what answered is not this API.
+    """The server cannot be reached, or the answer is not one of this API.
 
-    Every request raises it; the command ends with exit code 7.
+    Every request can raise it; the command exits with code 7.
     """
 
 
@@ -29,9 +29,9 @@ class StreamLost(ClientError):
 
 
 class RequestRefused(ClientError):
-    """The server has no stream for this request.
+    """The server answered the request for a stream with something else: a problem, or 204.
 
-    :meth:`app.client.api.ApiClient.events` raises it; the command prints the answer and ends with its exit code.
+    :meth:`app.client.api.ApiClient.events` raises it; the command prints the answer and exits with its exit code.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -40,7 +40,7 @@ class RequestRefused(ClientError):
 
 
 class DeadlineExceeded(ClientError):
-    """The process had not ended in the time given.
+    """The process did not end within the given time.
 
-    :func:`app.client.following.follow` raises it; the command ends with exit code 3.
+    :func:`app.client.following.follow` raises it; the command exits with code 5.
     """

@@ -1,4 +1,4 @@
-"""What the exit code of a command says: one number for each thing that a script would do differently."""
+"""The exit codes of the commands: one for each result that a script handles differently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from store.process_rows import CANCELLED, OK, PENDING
 
 
 class ExitCode(IntEnum):
-    """The exit codes; 1 is left to faults of the command itself, 2 is click's own for wrong usage."""
+    """The exit codes. 1 means a fault of the command itself; 2 is click's code for wrong usage."""
 
     OK = 0
     USAGE = 2
@@ -38,13 +38,13 @@ _BY_STATUS = {
 }
 
 
-def tells_of_process(kind: str | None) -> bool:
-    """True for a problem that is how a process stands, not a call that was refused."""
+def reports_end(kind: str | None) -> bool:
+    """True for a problem type that reports the end of a process, not a refused request."""
     return kind in _BY_PROBLEM
 
 
 def of_process(document: dict[str, Any]) -> ExitCode:
-    """From the status of a process."""
+    """The exit code for the status of a process."""
     status = document.get("status")
     if status in (OK, PENDING, CANCELLED):
         return {OK: ExitCode.OK, PENDING: ExitCode.PENDING, CANCELLED: ExitCode.CANCELLED}[status]
@@ -52,7 +52,7 @@ def of_process(document: dict[str, Any]) -> ExitCode:
 
 
 def of_problem(status: int, kind: str | None) -> ExitCode:
-    """From an error answer: its HTTP status and the type of its problem."""
+    """The exit code for an error answer, by its HTTP status and problem type."""
     if kind in _BY_PROBLEM:
         return _BY_PROBLEM[kind]
     return _BY_STATUS.get(status, ExitCode.UNAVAILABLE if status >= 500 else ExitCode.REFUSED)

@@ -1,4 +1,4 @@
-"""The commands of `flask process` that control the flow of steps, through the API."""
+"""Commands of `flask process` for topics (pause, resume, limit) and for the data of a process, through the API."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from app.client.reply import Reply
 @click.command("topics")
 @calls_the_api
 def topics(caller: Caller) -> None:
-    """List topics: paused or not, and the limits that hold."""
+    """List all topics with their pauses and their current limits."""
     reply = caller.api.get("topics")
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
+    caller.show(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
 
 
 @click.command("pause")
 @click.argument("topic")
-@click.option("--reason", help="Shown with the topic.")
+@click.option("--reason", help="It is shown with the topic.")
 @calls_the_api
 def pause(caller: Caller, topic: str, reason: str | None) -> None:
-    """Stop fetching a topic; steps that are locked already end."""
+    """Pause a topic: its tasks are not fetched, locked steps still end."""
     _show(caller, caller.api.post("topics", topic, "pause", body={"reason": reason} if reason else {}))
 
 
@@ -34,19 +34,21 @@ def pause(caller: Caller, topic: str, reason: str | None) -> None:
 @click.argument("topic")
 @calls_the_api
 def resume(caller: Caller, topic: str) -> None:
-    """Fetch a topic again."""
+    """Resume a topic: its tasks are fetched again."""
     _show(caller, caller.api.post("topics", topic, "resume", body={}))
 
 
 @click.command("limit")
 @click.argument("topic")
 @click.option(
-    "--max-concurrency", metavar="N", help="Steps that may run at once; 0 for no limit, `code` for the code's."
+    "--max-concurrency",
+    metavar="N",
+    help="How many steps may run at once; 0: no limit, `code`: the limit that the code declares.",
 )
-@click.option("--rate", help="Such as 5/second; `none` for no limit, `code` for what the code declares.")
+@click.option("--rate", help="Such as 5/second; `none`: no limit, `code`: the limit that the code declares.")
 @calls_the_api
 def limit(caller: Caller, topic: str, max_concurrency: str | None, rate: str | None) -> None:
-    """Limit how many steps of a topic run at once, or begin in a time, on all workers together."""
+    """Limit how many steps of a topic run at once or begin in a time, on all workers together."""
     body: dict[str, Any] = {}
     if max_concurrency is not None:
         if max_concurrency != "code" and not max_concurrency.isdecimal():
@@ -55,7 +57,7 @@ def limit(caller: Caller, topic: str, max_concurrency: str | None, rate: str | N
     if rate is not None:
         body["rate"] = None if rate == "code" else rate
     if not body:
-        raise click.UsageError("name --max-concurrency, --rate, or both")
+        raise click.UsageError("give --max-concurrency, --rate, or both")
     _show(caller, caller.api.post("topics", topic, "limits", body=body))
 
 
@@ -63,19 +65,19 @@ def limit(caller: Caller, topic: str, max_concurrency: str | None, rate: str | N
 @click.argument("correlation_id")
 @calls_the_api
 def export(caller: Caller, correlation_id: str) -> None:
-    """Print everything that is kept about a process, as JSON."""
+    """Print all data of a process, as JSON."""
     reply = caller.api.get(correlation_id, "data")
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, json.dumps(reply.body, ensure_ascii=False, indent=2))
+    caller.show(reply.body, json.dumps(reply.body, ensure_ascii=False, indent=2))
 
 
 @click.command("erase")
 @click.argument("correlation_id")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @calls_the_api
 def erase(caller: Caller, correlation_id: str, yes: bool) -> None:
-    """Delete everything that is kept about an ended process, for good."""
+    """Delete all data of an ended process; this cannot be undone."""
     if not yes:
         click.confirm(f"Delete all data of {correlation_id}?", abort=True, err=True)
     reply = caller.api.delete(correlation_id, "data")
@@ -83,25 +85,25 @@ def erase(caller: Caller, correlation_id: str, yes: bool) -> None:
         caller.end_with(reply)
     body = reply.body
     counts = f"{body['events']} events, {body['webhooks']} webhooks, {body['engineInstances']} instances"
-    caller.say(body, f"deleted, recorded as erasure:{body['erasureId']}: {counts}")
+    caller.show(body, f"deleted, recorded as erasure:{body['erasureId']}: {counts}")
 
 
 def _show(caller: Caller, reply: Reply) -> None:
     if reply.is_problem:
         caller.end_with(reply)
-    caller.say(reply.body, _line(reply.body))
+    caller.show(reply.body, _line(reply.body))
 
 
 def _line(topic: dict[str, Any]) -> str:
-    said = []
+    parts = []
     if topic["paused"]:
-        said.append(f"paused since {topic['pausedAt']} by {topic['changedBy']}")
-        said += [topic["reason"]] if topic["reason"] else []
+        parts.append(f"paused since {topic['pausedAt']} by {topic['changedBy']}")
+        parts += [topic["reason"]] if topic["reason"] else []
     if topic["maxConcurrency"] is not None:
-        said.append(f"at most {topic['maxConcurrency']} at once, {topic['inFlight']} now")
+        parts.append(f"at most {topic['maxConcurrency']} at once, {topic['inFlight']} now")
     if topic["rate"] is not None:
-        said.append(f"at most {topic['rate']}")
-    return f"{topic['topic']}: {'; '.join(said) or 'runs'}"
+        parts.append(f"at most {topic['rate']}")
+    return f"{topic['topic']}: {'; '.join(parts) or 'no pause, no limit'}"
 
 
 COMMANDS = (topics, pause, resume, limit, export, erase)

@@ -1,4 +1,4 @@
-"""Follow a process to its end, whatever happens to the connection or the server meanwhile."""
+"""Follows the events of a process until it ends; opens the stream again when the connection is lost."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.client.errors import ApiUnreachable, DeadlineExceeded, RequestRefused, 
 
 #: seconds without any stream after which the server counts as unreachable
 PATIENCE_S = 60.0
-#: first and longest pause before coming back, in seconds
+#: seconds before the stream is opened again: the first pause, and the longest
 PAUSE_S, MOST_PAUSE_S = 0.5, 5.0
-#: answers that mean "later": too many requests, too many streams, a server that starts or stops
+#: statuses after which to try again: too many requests or streams, or a server that starts or stops
 _LATER = (429, 502, 503, 504)
 
 
@@ -25,37 +25,37 @@ def follow(
     lost: Callable[[str], None] = lambda why: None,
     patience_s: float = PATIENCE_S,
 ) -> Iterator[StreamedEvent]:
-    """Each event once, the `end` last.
+    """Yield each event of a process once; the last one is `end`.
 
     Args:
-        api: where to ask.
+        api: the client.
         correlation_id: the process.
-        timeout_s: longest time, in seconds.
-        lost: is told why a stream broke off.
-        patience_s: see :data:`PATIENCE_S`.
+        timeout_s: how long to follow the process, in seconds, at most; None for no limit.
+        lost: called with the reason when a stream breaks off or cannot be opened.
+        patience_s: see :data:`PATIENCE_S`, in seconds.
 
     Raises:
-        RequestRefused: the server has no stream for us, and will not have one later.
+        RequestRefused: the server refuses the stream, and would refuse it again.
         DeadlineExceeded: `timeout_s` is over.
-        ApiUnreachable: no stream could be opened for a while.
+        ApiUnreachable: no stream could be opened for `patience_s`.
     """
     begun = time.monotonic()
     until = begun + timeout_s if timeout_s is not None else None
     seen: set[str] = set()
     last_id: str | None = None
-    pause, heard_at = PAUSE_S, begun
+    pause, received_at = PAUSE_S, begun
     while True:
         try:
             for event in api.events(correlation_id, last_id, for_s=_left(until)):
-                # A stream begins with everything so far, again.
-                pause, heard_at, last_id = PAUSE_S, time.monotonic(), event.id
+                # Every stream begins with all events so far, so skip those that were yielded already.
+                pause, received_at, last_id = PAUSE_S, time.monotonic(), event.id
                 if event.id not in seen:
                     seen.add(event.id)
                     yield event
                 if event.name == "end":
                     return
-            # Closed without an end: the server stops, or the stream was as long as one may be.
-            heard_at = time.monotonic()
+            # The stream closed without an end: the server stops, or the longest time of a stream is over.
+            received_at = time.monotonic()
         except StreamLost as error:
             _left(until)
             lost(str(error))
@@ -64,22 +64,22 @@ def follow(
                 raise
             lost(str(refused.reply.body.get("detail", refused)))
         left = _left(until)
-        if time.monotonic() - heard_at > patience_s:
-            raise ApiUnreachable(f"no stream for {patience_s:.0f} s")
+        if time.monotonic() - received_at > patience_s:
+            raise ApiUnreachable(f"no stream could be opened for {patience_s:.0f} s")
         chosen = pause * random.uniform(0.5, 1.0)
         time.sleep(chosen if left is None else min(chosen, left))
         pause = min(pause * 2, MOST_PAUSE_S)
 
 
 def _left(until: float | None) -> float | None:
-    """Seconds until then (monotonic); None for no bound.
+    """Seconds that are left until `until` (monotonic clock); None without a limit.
 
     Raises:
-        DeadlineExceeded: there are none.
+        DeadlineExceeded: no time is left.
     """
     if until is None:
         return None
     left = until - time.monotonic()
     if left <= 0:
-        raise DeadlineExceeded("not ended in the time given")
+        raise DeadlineExceeded("the process did not end within the given time")
     return left

@@ -1,4 +1,4 @@
-"""An answer of the API."""
+"""An answer of the API, as the client gets it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer."""
+    """One answer: its HTTP status and its JSON body."""
 
     status: int
     body: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the commands print for people; scripts ask for `--json`."""
+"""The text that the commands print without `--json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.client.api import StreamedEvent
 from app.client.reply import Reply
 
 _COLOURS = {"ok": "green", "completed": "green", "error": "red", "failed": "red", "cancelled": "yellow"}
-#: characters of a column of a list
+#: the columns of a list, with their widths in characters
 _WIDTHS = {"startedAt": 24, "status": 9, "processKey": 24}
 
 
@@ -21,7 +21,7 @@ def as_json(document: Any) -> str:
 
 
 def process(document: dict[str, Any]) -> str:
-    """A process: how it stands, and what it came to."""
+    """A process: its status, its error and its result."""
     lines = [f"{document.get('correlationId')}: {_coloured(str(document.get('status')))}"]
     if error := document.get("error"):
         lines.append(f"  {_error(error)}")
@@ -32,7 +32,7 @@ def process(document: dict[str, Any]) -> str:
 
 
 def event(found: StreamedEvent) -> str:
-    """One line of a watched process."""
+    """One event of a watched process, as one line."""
     data = found.data
     at = str(data.get("at") or data.get("finishedAt") or "")[11:23]
     if found.name == "end":
@@ -48,7 +48,7 @@ def event(found: StreamedEvent) -> str:
 
 
 def table(processes: list[dict[str, Any]]) -> str:
-    """A list of processes, one a line."""
+    """A list of processes, one in each line."""
     lines = []
     for found in processes:
         columns = [str(found.get(name) or "").ljust(width) for name, width in _WIDTHS.items()]
@@ -57,7 +57,7 @@ def table(processes: list[dict[str, Any]]) -> str:
 
 
 def problem(reply: Reply) -> str:
-    """An error answer, with the fields at fault."""
+    """An error answer, with the messages of wrong fields."""
     body = reply.body
     lines = [f"{body.get('title', f'HTTP {reply.status}')}: {body.get('detail', '')}"]
     if errors := body.get("errors"):
@@ -75,5 +75,5 @@ def _error(error: Any) -> str:
 
 
 def _coloured(word: str) -> str:
-    # click leaves colours out where the output is no terminal.
+    # click removes the colours if the output is not a terminal.
     return click.style(word, fg=_COLOURS.get(word))

@@ -1,1 +1,1 @@
-"""The commands of `flask process`."""
+"""Commands of `flask process` that do not call the API, and the registration of all commands."""

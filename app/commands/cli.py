@@ -1,4 +1,4 @@
-"""`flask process ...` and `flask auth ...`: what ops and developers do from a shell."""
+"""`flask process ...` and `flask auth ...`: the commands for ops and developers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ auth_group = AppGroup("auth", help="API keys.")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(SCOPES)), help="Repeatable.")
 def new_key(name: str, scopes: tuple[str, ...]) -> None:
-    """Make an API key for NAME; it is shown once, the settings keep its hash."""
+    """Make an API key for NAME. It is shown only once: the settings keep its hash."""
     try:
         key, entry = new_entry(name, scopes)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    click.echo("The key, for the caller; it is shown this once:", err=True)
+    click.echo("Give this key to the caller; it is not shown again:", err=True)
     click.echo(key)
     click.echo("Add this entry to API_KEYS:", err=True)
     click.echo(entry)

@@ -1,4 +1,4 @@
-"""`flask process check | ...`: the commands of those who build processes."""
+"""`flask process check`, `new`, `deploy`, `definitions` and `replay`: the commands for authors of processes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tasks.topics.unhandled import unhandled_topics
 @click.argument("keys", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 def check(keys: tuple[str, ...], as_json: bool) -> None:
-    """Compare BPMN files with the code; of the processes KEYS alone, or of all.
+    """Compare the BPMN files with the code, for the processes KEYS or for all.
 
-    Needs no engine, broker or database. The exit code is 1 when there is a fault.
+    Needs no engine, broker or database. The exit code is 1 if there is a fault.
     """
     _refuse_unknown(keys)
     found = [finding for finding in check_all() if not keys or finding.process in keys]
@@ -44,11 +44,11 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
 
 @click.command("new")
 @click.argument("key")
-@click.option("--package", default="processes", show_default=True, help="Package to write it into.")
+@click.option("--package", default="processes", show_default=True, help="Package that gets the new process.")
 def new(key: str, package: str) -> None:
     """Write a new process KEY, such as order-fulfilment: BPMN file, schemas, steps, and tests that pass.
 
-    Needs no engine, broker or database, and never overwrites anything.
+    Needs no engine, broker or database, and overwrites no file.
     """
     try:
         folder = write_process(key, package, {process.key for process in all_processes()})
@@ -59,7 +59,7 @@ def new(key: str, package: str) -> None:
 
 @click.command("deploy")
 def deploy() -> None:
-    """Deploy the BPMN files to the engine; what has not changed is left alone."""
+    """Deploy the BPMN files that have changed to the engine."""
     try:
         before = {item.key: item for item in definitions()}
         done = deploy_all()
@@ -69,12 +69,12 @@ def deploy() -> None:
     for key, news in done.items():
         click.echo(_change(before[key], after[key]) if news else f"{key}: unchanged, version {after[key].version}")
     for key, topics in unhandled_topics().items():
-        click.echo(f"{key}: no handler for {', '.join(topics)}; these topics are not fetched", err=True)
+        click.echo(f"{key}: no handler for {', '.join(topics)}, the tasks of these topics are not fetched", err=True)
 
 
 @click.command("definitions")
 def list_definitions() -> None:
-    """List the processes of this installation: version at the engine, state of the file here, running instances."""
+    """List the registered processes: version in the engine, state of the BPMN file here, running instances."""
     try:
         found = definitions()
     except DeployError as error:
@@ -87,22 +87,23 @@ def list_definitions() -> None:
 
 @click.command("replay")
 @click.argument("execution_id", type=click.UUID)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def replay(execution_id: UUID, yes: bool) -> None:
-    """Run the step of event EXECUTION_ID again with its recorded input, and show the difference of its outcome.
+    """Run the step of event EXECUTION_ID again with its recorded input, and show how its outcome differs.
 
-    The engine and the database are told nothing. What the handler does outside happens for real.
+    Nothing is reported to the engine or written to the database. External effects of the handler are real.
     """
     try:
         recorded = Recorded.find(execution_id)
         click.echo(
-            f"{recorded.step.topic} of {recorded.event.correlation_id}: its effects outside happen for real", err=True
+            f"{recorded.step.topic} of {recorded.event.correlation_id}: external effects of the handler are real",
+            err=True,
         )
         if recorded.redacted:
             names = ", ".join(recorded.redacted)
-            click.echo(f"the event keeps no value of {names}: the handler gets '[redacted]' there", err=True)
+            click.echo(f"the event has no value of {names}: the handler gets '[redacted]' instead", err=True)
         if not yes:
-            click.confirm("Run it?", abort=True, err=True)
+            click.confirm("Run the step again?", abort=True, err=True)
         difference = recorded.run()
     except (ReplayError, DatabaseUnavailable) as error:
         raise click.ClickException(str(error)) from None
@@ -115,7 +116,7 @@ def _change(before: Deployed, after: Deployed) -> str:
 
 def _state(item: Deployed) -> str:
     if not item.version:
-        return "not there"
+        return "missing"
     return "changed" if item.changed else "deployed"
 
 
@@ -123,7 +124,9 @@ def _refuse_unknown(keys: tuple[str, ...]) -> None:
     known = [process.key for process in all_processes()]
     for key in keys:
         if key not in known:
-            raise click.BadParameter(f"no process {key!r}; there are {', '.join(known) or 'none'}", param_hint="KEYS")
+            raise click.BadParameter(
+                f"no process has the key {key!r}; the keys are: {', '.join(known) or 'none'}", param_hint="KEYS"
+            )
 
 
 COMMANDS: tuple[click.Command, ...] = (check, new, deploy, list_definitions, replay)

@@ -1,4 +1,4 @@
-"""What every request and answer has, whatever it is about: one concern a module."""
+"""Concerns of every request and answer, one module each: compression, headers, tracing, CORS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from settings import Settings
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Add them to the app. Flask runs what looks at answers in reverse order."""
+    """Add all of them to the app.
+
+    Flask runs `after_request` functions in reverse order, so compression comes last.
+    """
     compression.install(app)
     security_headers.install(app, settings)
     tracing.install(app)

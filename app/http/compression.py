@@ -1,7 +1,6 @@
-"""Large JSON answers are compressed for clients that take gzip (RFC 9110, 12.5.3).
+"""Compresses large JSON answers for clients that accept gzip (RFC 9110, 12.5.3).
 
-Done here rather than by a library: it is one condition and one call, and nothing else is wanted of a library (other
-codecs, streams, a cache).
+No library is used: this is one condition and one call, and a library's other codecs, streams and cache are not needed.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ import gzip
 
 from flask import Flask, Response, request
 
-#: bytes from which an answer is compressed: below it one packet carries it anyway
+#: bytes from which an answer is compressed; a smaller one fits into one packet
 LEAST_BYTES = 1_400
-#: the level at which JSON gets most of what gzip has, for a third of the time of the highest
+#: gzip level: compresses JSON almost as well as the highest level, in a third of its time
 LEVEL = 5
-#: streams and files are not among them
+#: media types that are compressed; streams and files are not
 MIMETYPES = frozenset({"application/json", "application/problem+json"})
 
 
 def install(app: Flask) -> None:
-    """Compress at the end of each request."""
+    """Compress answers after each request."""
     app.after_request(_compress)
 
 

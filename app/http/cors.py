@@ -1,4 +1,4 @@
-"""Calls from pages of other origins (Fetch standard, CORS protocol), for those that `CORS_ORIGINS` lists."""
+"""Allows calls from pages of the origins in `CORS_ORIGINS` (Fetch standard, CORS protocol)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ ALLOWED_HEADERS = (
     "X-Application-Id, Last-Event-ID, traceparent, tracestate"
 )
 METHODS = "GET, POST, OPTIONS"
-#: how long a browser may keep a preflight's answer, in seconds
+#: seconds for which a browser may cache the answer to a preflight
 MAX_AGE_S = 600
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Answer preflights and mark answers, if any origin is allowed. Cookies never count: there are none."""
+    """Answer preflights and add CORS headers to answers, if any origin is allowed.
+
+    Credentials are not allowed: the API uses no cookies.
+    """
     if not settings.cors_origins:
         return
     any_origin = "*" in settings.cors_origins
@@ -26,7 +29,7 @@ def install(app: Flask, settings: Settings) -> None:
     def preflight() -> Response | None:
         if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
             return None
-        # Marked by `mark`, if the origin is one that may call.
+        # `mark` adds the CORS headers if the origin is allowed.
         return Response(status=204)
 
     def mark(response: Response) -> Response:

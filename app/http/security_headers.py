@@ -1,4 +1,4 @@
-"""Headers that keep a browser from making more of an answer than it is (OWASP, HTTP Security Response Headers)."""
+"""Sets security headers, which restrict what a browser does with an answer (OWASP, HTTP Security Response Headers)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from flask import Flask, Response, request
 
 from settings import Settings
 
-#: answers of an API load nothing and stand in no frame
+#: for answers of the API: they load nothing and cannot be framed
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-#: Swagger UI: its own files; it sets styles on elements and shows pictures that its style sheet contains
+#: for Swagger UI: it loads its own files, sets inline styles, and its style sheet contains `data:` images
 _DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: unless a page says otherwise
+#: set unless the view has set another value
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
-#: a year
+#: one year, in seconds
 _HSTS = "max-age=31536000"
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Set them on every answer."""
+    """Set the headers on every answer."""
 
     def mark(response: Response) -> Response:
         headers = response.headers

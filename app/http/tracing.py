@@ -1,4 +1,4 @@
-"""The request id of every log line and answer, and the trace that a caller goes on with (W3C Trace Context)."""
+"""Gives each request an id for log lines and the answer, and continues the caller's trace (W3C Trace Context)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from flask import Flask, Response, g, has_request_context, request
 
 from telemetry import log_context, tracing
 
-#: ids that are taken from a caller: nothing that could break a log line or a header
+#: request ids that are accepted from a caller; other characters could break a log line or a header
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:~-]{1,128}\Z")
 #: version, trace id, parent id, flags (W3C Trace Context, 3.2.2); version ff and ids of zeros are invalid
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
-#: asked again and again by machines; nobody reads their traces
+#: paths that monitoring requests every few seconds; they get no spans
 _UNTRACED = ("/health/", "/metrics")
 
 
 def install(app: Flask) -> None:
-    """Take or make an id at the beginning of each request, and echo it."""
+    """Take the request id from the caller, or make one, and return it with the answer."""
     app.before_request(_begin)
     app.after_request(_echo)
     if tracing.is_on():
@@ -30,7 +30,7 @@ def install(app: Flask) -> None:
 
 
 def current_traceparent() -> str | None:
-    """The `traceparent` that goes on from here: of this request's own span if it is traced, else its caller's."""
+    """The `traceparent` to pass on: of this request's span if the request is traced, otherwise the caller's."""
     if not has_request_context():
         return None
     return tracing.traceparent() or _given_traceparent()

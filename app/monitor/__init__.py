@@ -1,4 +1,4 @@
-"""`/monitor`: processes to look at, and to mend, in a browser. Pages are HTML; what they load comes from here alone."""
+"""`/monitor`: pages to inspect, start, retry and cancel processes. They load files from this server only."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from app.responses.problem import Problem
 from app.security.auth import may
 from settings import Settings
 
-#: its own files alone; nothing inline, nothing framed
+#: content security policy: only files of this server, nothing inline, no frames
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-#: how long a browser keeps a file, in seconds, if its address is that of this very file
+#: seconds for which a browser caches a file whose version is in the URL: one year
 _FILE_AGE_S = 31_536_000
 
 blueprint = Blueprint("monitor", __name__, url_prefix=session.PATH, template_folder="templates")
 _STATIC = Path(__file__).resolve().parent / "static"
 _OPEN = ("monitor.file", "monitor.login_page", "monitor.log_in")
 
-#: forms that are shown at the address that they are sent to
+#: endpoints whose form is shown at the URL that it is sent to
 _SAME_ADDRESS = ("monitor.start", "monitor.log_in")
 
 
@@ -39,7 +39,7 @@ def register(app: Flask, settings: Settings) -> None:
     session.install(app, settings)
     app.jinja_env.filters.update(FILTERS)
     app.register_blueprint(blueprint)
-    shape_below(app, session.PATH, _refused)
+    shape_below(app, session.PATH, _problem_page)
 
 
 login.add_to(blueprint)
@@ -52,11 +52,12 @@ charts.add_to(blueprint)
 
 @blueprint.get("/static/<version>/<path:name>")
 def file(version: str, name: str) -> Response:
-    """A file of the pages, below a version that changes with it.
+    """A static file. The version in its URL changes with the content.
 
-    While a release is rolled out, one web process may be asked for a file as another has it: that answer is not kept.
+    During a rolling release a web process may get a request for the version of another release. Browsers do not cache
+    that answer.
     """
-    # Of those that are there alone: a name may be one that no file can have.
+    # Compute the version only of files that exist: the name in a request can be any text.
     is_this = name in _names() and version == _version(name)
     return send_from_directory(_STATIC, name, max_age=_FILE_AGE_S if is_this else 0)
 
@@ -68,7 +69,7 @@ def _names() -> frozenset[str]:
 
 @cache
 def _version(name: str) -> str:
-    """Of a file of another project; our own have one together, since scripts name each other without it."""
+    """The version of a file: its own for a vendored file, a common one for ours, because scripts import each other."""
     vendored = name.startswith("vendor/")
     paths = [_STATIC / name] if vendored else sorted(path for path in _STATIC.iterdir() if path.is_file())
     digest = hashlib.sha256()
@@ -82,7 +83,7 @@ def _asset(name: str) -> str:
 
 
 @blueprint.before_request
-def _let_in() -> BaseResponse | None:
+def _authenticate() -> BaseResponse | None:
     if request.method == "POST":
         forgery.check_origin()
     if request.endpoint in _OPEN:
@@ -98,19 +99,19 @@ def _let_in() -> BaseResponse | None:
 
 
 @blueprint.after_request
-def _guarded(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY
-    # Forms to itself say where they come from, and nobody else learns an id from an address.
+    # Browsers send the origin of our forms to us, but no other site gets a URL with an id.
     response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
-def _refused(problem: Problem) -> Response:
-    """A page that says so; also where no view was found for the address."""
+def _problem_page(problem: Problem) -> Response:
+    """The page of a problem, also for a path without a view."""
     if wants_fragment():
-        return _guarded(problem.response())
+        return _add_headers(problem.response())
     page = render_template("monitor/problem.html", problem=problem, **_for_every_page())
-    return _guarded(Response(page, problem.kind.status, problem.headers))
+    return _add_headers(Response(page, problem.kind.status, problem.headers))
 
 
 @blueprint.context_processor
@@ -121,12 +122,12 @@ def _for_every_page() -> dict[str, object]:
         "can": lambda scope: not session.is_read_only() and may(scope),
         "read_only": session.is_read_only(),
         "logs_in": session.asks_for_login(),
-        "instead": _instead(),
+        "reload_url": _reload_url(),
     }
 
 
-def _instead() -> str | None:
-    """Where a reload of the answer to a form leads: it must not send the form again."""
+def _reload_url() -> str | None:
+    """The URL that a reload of the answer to a form opens, so that the browser does not send the form again."""
     if request.method != "POST":
         return None
     given = request.view_args or {}
@@ -138,5 +139,5 @@ def _instead() -> str | None:
 
 
 def wants_fragment() -> bool:
-    """True when a script of the page asks, which puts the answer into it."""
+    """True for a request of a page's script, which inserts the answer into the page."""
     return request.headers.get("X-Requested-With") == "monitor"

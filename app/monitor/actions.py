@@ -1,4 +1,4 @@
-"""What is done to a process from its page: the same functions as the API's, the same scopes, the same audit events."""
+"""The operations on a process from its page: the functions, scopes and audit events are those of the API."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Action = Callable[[ProcessRow], object]
 
 
 def add_to(blueprint: Blueprint) -> None:
-    """Add the forms' targets."""
+    """Add the views that the forms send to."""
     for name, view in (("retry", retry), ("cancel", cancel), ("message", message)):
         blueprint.add_url_rule(f"/<correlation_id>/{name}", name, view, methods=["POST"])
 
 
 def changes(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Nothing is changed where the monitor is read-only."""
+    """Decorate a view that changes something: refuse it with `MONITOR=read-only`."""
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if session.is_read_only():
-            raise Problem(FORBIDDEN, "MONITOR=read-only: nothing is changed from here")
+            raise Problem(FORBIDDEN, "MONITOR=read-only: the monitor changes nothing")
         return view(*args, **kwargs)
 
     return guarded
@@ -45,7 +45,7 @@ def changes(view: Callable[..., Any]) -> Callable[..., Any]:
 @requires("process:admin")
 @changes
 def retry(correlation_id: str) -> BaseResponse:
-    """Try again what the process stands on."""
+    """Retry the open incidents of the process."""
     return _do(correlation_id, ending.retry)
 
 
@@ -89,12 +89,14 @@ def _document(name: str) -> Any:
     try:
         return {} if text is None else json.loads(text)
     except ValueError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors={name: [f"No JSON: {error}"]}) from None
+        raise Problem(
+            INVALID_FIELDS, "errors names each wrong field", errors={name: [f"Must be JSON: {error}"]}
+        ) from None
 
 
 def _loaded(schema: Any, **fields: Any) -> dict[str, Any]:
     try:
         found: dict[str, Any] = schema.load({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict) from None
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=error.messages_dict) from None
     return found

@@ -1,4 +1,4 @@
-"""`/monitor/insight`: how processes and steps went over a span of time."""
+"""`/monitor/insight`: numbers and charts of the processes and steps in a span of time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.insight import MOST_ATTEMPTS, MOST_PROCESSES, Insight, InsightStore
 from store.process_rows import STATUSES
 from tasks.runtime import runtime
 
-#: the spans to choose from, each with the number of parts that its charts show
+#: the spans of time to choose from, each with the number of intervals in its charts
 SPANS = {
     "15min": (timedelta(minutes=15), 15),
     "1h": (timedelta(hours=1), 30),
@@ -32,41 +32,41 @@ DEFAULT = "1h"
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Snapshot:
     begin: datetime
     insight: Insight
 
 
 def add_to(blueprint: Blueprint) -> None:
-    """Add the page and what its script asks for."""
+    """Add the page and the data for its script."""
     blueprint.add_url_rule("/insight", "insight", page)
     blueprint.add_url_rule("/insight/data", "insight_data", data)
 
 
 @requires("process:read")
 def page() -> str:
-    """Numbers and charts."""
+    """The page with numbers and charts."""
     span = _span()
-    looked = _look(span)
+    snapshot = _snapshot(span)
     return render_template(
-        "monitor/insight.html", span=span, spans=list(SPANS), insight=looked.insight, **_sums(looked)
+        "monitor/insight.html", span=span, spans=list(SPANS), insight=snapshot.insight, **_sums(snapshot)
     )
 
 
 @requires("process:read")
 def data() -> Response:
-    """What the charts draw: times in seconds since 1970, and a number for each."""
+    """The data of the charts: times in seconds since 1970, and the numbers for each time."""
     span = _span()
-    looked = _look(span)
+    snapshot = _snapshot(span)
     length, parts = SPANS[span]
-    moments = looked.insight.moments
-    begin, width = looked.begin.timestamp(), length.total_seconds() / parts
+    moments = snapshot.insight.moments
+    begin, width = snapshot.begin.timestamp(), length.total_seconds() / parts
     return answer(
         {
             "times": [begin + width * number for number in range(parts)],
             "byStatus": {status: [moment.by_status[status] for moment in moments] for status in STATUSES},
             "starts": [moment.starts for moment in moments],
-            # 200 or 202: told from when processes ended, since how a request was answered is not stored
+            # Whether a start was answered with 200 or 202 is not stored, so the end of the process decides.
             "answersAreEstimates": True,
             "inTime": [moment.in_time for moment in moments],
             "late": [moment.late for moment in moments],
@@ -79,28 +79,32 @@ def data() -> Response:
 def _span() -> str:
     span = request.args.get("span", DEFAULT)
     if span not in SPANS:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"span": ["Must be one of " + ", ".join(SPANS) + "."]})
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"span": ["Must be one of " + ", ".join(SPANS) + "."]},
+        )
     return span
 
 
-def _look(span: str) -> _Looked:
-    shared: Shared[_Looked] = current_app.extensions.setdefault("monitor.insight", Shared())
-    return shared.get(span, lambda: _look_now(span))
+def _snapshot(span: str) -> _Snapshot:
+    shared: Shared[_Snapshot] = current_app.extensions.setdefault("monitor.insight", Shared())
+    return shared.get(span, lambda: _read_snapshot(span))
 
 
-def _look_now(span: str) -> _Looked:
+def _read_snapshot(span: str) -> _Snapshot:
     length, parts = SPANS[span]
     width_s = length.total_seconds() / parts
-    # Parts end at round times, so that a chart does not flicker when it is asked for again.
+    # Intervals end at round times, so that a chart does not flicker when it is refreshed.
     end = datetime.fromtimestamp((now().timestamp() // width_s + 1) * width_s, UTC)
     found = InsightStore(runtime().database).look(
         end - length, end, parts=parts, wait_ms=services().settings.sync_timeout_ms
     )
-    return _Looked(end - length, found)
+    return _Snapshot(end - length, found)
 
 
-def _sums(looked: _Looked) -> dict[str, Any]:
-    insight = looked.insight
+def _sums(snapshot: _Snapshot) -> dict[str, Any]:
+    insight = snapshot.insight
     starts = sum(moment.starts for moment in insight.moments)
     in_time = sum(moment.in_time for moment in insight.moments)
     decided = in_time + sum(moment.late for moment in insight.moments)
@@ -110,7 +114,7 @@ def _sums(looked: _Looked) -> dict[str, Any]:
         "on_incident": sum(moment.on_incident for moment in insight.moments),
         "in_time": None if not decided else in_time / decided,
         "wait_s": services().settings.sync_timeout_ms / 1000,
-        "begin": looked.begin,
+        "begin": snapshot.begin,
         "most_processes": MOST_PROCESSES,
         "most_attempts": MOST_ATTEMPTS,
     }

@@ -1,4 +1,4 @@
-"""`/monitor/{correlationId}`: one process, on its diagram and step by step."""
+"""`/monitor/{correlationId}`: one process, with its diagram and its events."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from telemetry.logs.redaction import shown_error
 
 #: newest events that a page shows
 EVENTS = 200
-#: newest events that are put on the diagram
+#: newest events that the execution overlay of the diagram uses
 _ON_DIAGRAM = 500
 
 
 def add_to(blueprint: Blueprint) -> None:
-    """Add the page and what its script asks for."""
+    """Add the page and the views for its script."""
     blueprint.add_url_rule("/<correlation_id>", "process", page)
     blueprint.add_url_rule("/<correlation_id>/state", "state", state)
     blueprint.add_url_rule("/<correlation_id>/trail", "trail", trail)
@@ -38,25 +38,25 @@ def add_to(blueprint: Blueprint) -> None:
 
 @requires("process:read")
 def page(correlation_id: str) -> str:
-    """The process."""
+    """The page of the process."""
     return render_template("monitor/process.html", **content(find(correlation_id)))
 
 
 @requires("process:read")
 def state(correlation_id: str) -> str:
-    """The parts of the page that change."""
+    """The parts of the page that change while the process runs."""
     return render_template("monitor/_changed.html", **content(find(correlation_id)))
 
 
 @requires("process:read")
 def trail(correlation_id: str) -> Response:
-    """Where the process has been; with its diagram if the script has none yet."""
+    """The execution overlay of the process; with the diagram if the request has the parameter `diagram`."""
     row = find(correlation_id)
     try:
         found = overlay_of(row, services().events.newest_phases_of(row.correlation_id, limit=_ON_DIAGRAM))
     except LookupError as error:
         raise Problem(NOT_FOUND, str(error)) from None
-    # The engine's words hold what a handler wrote, with the values that it had.
+    # A message of the engine can contain what a handler wrote, with values of secret fields.
     messages = shown_error([element.message for element in found.elements.values()], row.variables)
     document = {
         "version": found.version,
@@ -74,17 +74,17 @@ def trail(correlation_id: str) -> Response:
 
 @requires("process:read")
 def event(correlation_id: str, execution_id: UUID) -> str:
-    """What one event took and gave: for whoever opens it, since it may be large."""
+    """The request and response of one event. The page loads them when a user opens the event, as they may be large."""
     row = find(correlation_id)
     found = services().events.by_execution_id(execution_id)
     if found is None or found.correlation_id != row.correlation_id:
-        raise Problem(NOT_FOUND, f"no event {execution_id} of this process")
+        raise Problem(NOT_FOUND, f"this process has no event {execution_id}")
     return render_template(
         "monitor/_event.html",
         event=found,
         identifiers=shown_error(found.identifiers, row.variables),
-        asked=shown_error(found.business_action_request, row.variables),
-        answered=shown_error(found.business_action_response, row.variables),
+        request_body=shown_error(found.business_action_request, row.variables),
+        response_body=shown_error(found.business_action_response, row.variables),
         fault=shown_error(found.error_details, row.variables),
         flower_url=_flower_url(),
     )
@@ -92,14 +92,14 @@ def event(correlation_id: str, execution_id: UUID) -> str:
 
 @requires("process:read")
 def events(correlation_id: str) -> Response:
-    """The stream of the API, for this session."""
+    """The event stream of the API, for a caller with a session."""
     return follow(find(correlation_id))
 
 
 def content(row: ProcessRow) -> dict[str, Any]:
-    """What the page shows of a process."""
+    """The values for the templates of the page."""
     timeline = services().events.newest_phases_of(row.correlation_id, limit=EVENTS)
-    said = shown_error([phase.result for phase in timeline], row.variables)
+    results = shown_error([phase.result for phase in timeline], row.variables)
     settings = services().settings
     return {
         "row": row,
@@ -109,19 +109,19 @@ def content(row: ProcessRow) -> dict[str, Any]:
         "identifiers": shown_error(row.identifiers, row.variables),
         "waiting": services().waiters.count_of(row.id),
         "timeline": timeline,
-        "said": {phase.seq: text for phase, text in zip(timeline, said, strict=True)},
+        "results": {phase.seq: text for phase, text in zip(timeline, results, strict=True)},
         "attempts": _attempts(timeline),
         "is_cut": len(timeline) == EVENTS,
         "is_over": row.status != PENDING,
         "is_stuck": row.incident_id is not None,
-        # an incident is no end: whoever mends it, or gives up, does it here
+        # A process with an open incident has not ended, so ops can still cancel it or send it a message.
         "may_end": row.status == PENDING or row.incident_id is not None,
         "cockpit_url": _cockpit_url(settings.monitor_cockpit_url, row.process_instance_id),
     }
 
 
 def _attempts(timeline: list[PhaseRow]) -> dict[int, int]:
-    """The number of each attempt among those of its external task, by the event's key."""
+    """The number of each attempt among the attempts of its external task, by the `seq` of the event."""
     seen: dict[str, int] = {}
     numbers = {}
     for phase in timeline:

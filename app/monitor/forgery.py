@@ -1,6 +1,7 @@
-"""Forms are taken from the monitor's own pages alone (OWASP, Cross-Site Request Forgery Prevention).
+"""Accepts forms only from the monitor's own pages (OWASP, Cross-Site Request Forgery Prevention).
 
-A browser says where a form comes from, and each form that changes something carries a token that only they can read.
+The browser sends the origin of a form. Each form that changes something also has a token, which pages of other sites
+cannot read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from app.responses.problem_types import FORBIDDEN
 
 
 def check_origin() -> None:
-    """Refuse a form that a page of another site sends; what says nothing of where it comes from is no browser.
+    """Refuse a form from a page of another site. A request without an origin is accepted: no browser sends one.
 
     Raises:
         Problem: 403.
@@ -24,18 +25,18 @@ def check_origin() -> None:
     if site is not None:
         is_own = site in ("same-origin", "none")
     else:
-        # Browsers say the above over HTTPS and of this machine only; this one a page cannot write either.
+        # Browsers send Sec-Fetch-Site only over HTTPS and to localhost. A page cannot forge Origin either.
         origin = request.headers.get("Origin")
         hosts = (request.host, request.headers.get("X-Forwarded-Host"))
         is_own = origin is None or origin.partition("://")[2] in hosts
     if not is_own:
-        raise Problem(FORBIDDEN, "forms are taken from the monitor's own pages alone")
+        raise Problem(FORBIDDEN, "the form must be sent from a page of this monitor")
 
 
 def csrf_token() -> str:
-    """The token that this session's forms carry.
+    """The token for the forms of this session.
 
-    With `AUTH=off` nobody logs in: there is one for all, which no second tab makes out of date.
+    With `AUTH=off` nobody logs in, so there is one token for all. It stays valid when a second tab is opened.
     """
     if asks_for_login():
         return str(session.get("csrf", ""))
@@ -44,11 +45,11 @@ def csrf_token() -> str:
 
 
 def check_token() -> None:
-    """Refuse a form that does not come from a page of this session.
+    """Refuse a form without the token of this session.
 
     Raises:
         Problem: 403.
     """
     given = request.form.get("csrf", "") or request.headers.get("X-CSRF-Token", "")
     if not given or not hmac.compare_digest(given.encode(), csrf_token().encode()):
-        raise Problem(FORBIDDEN, "the form is out of date: load the page again")
+        raise Problem(FORBIDDEN, "the form belongs to an earlier session: load the page again and repeat the action")

@@ -1,7 +1,7 @@
-"""A form out of a JSON Schema, and variables out of what the form sends.
+"""Makes a form from a JSON Schema, and variables from the values of the form.
 
-Objects become groups of fields; what no field of a browser can hold (lists, anything at all) is typed as JSON. Whatever
-the form lets through is checked again where every start is checked.
+Objects become groups of fields. Values without a suitable HTML field (lists, values of any type) are typed as JSON. The
+start checks all variables again, as it does for API clients.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from app.monitor.hints import hint_of, said
+from app.monitor.hints import flatten_messages, hint_of
 from app.openapi.json_schema import JsonSchema
 from telemetry.logs.redaction import redactor
 
-#: what stands before the names of variables in the form
+#: prefix of the names of variables in the form
 PREFIX = "v."
-#: formats of JSON Schema (2020-12, 7.3) that a browser has a field for
+#: the HTML field type for a format of JSON Schema (2020-12, 7.3)
 _TYPES = {"date": "date", "email": "email", "uri": "url"}
-#: objects within objects that become groups; deeper ones are typed as JSON
+#: levels of nested objects that become groups; deeper objects are typed as JSON
 _MAX_GROUPS = 3
 
 
 @dataclass(slots=True)
 class Field:
-    """One field, or a group of fields; `name` is that of the form's field, with dots between the levels."""
+    """One field, or a group of fields. `name` is the name of the HTML field, with dots between the levels."""
 
     name: str
     label: str
@@ -36,7 +36,7 @@ class Field:
     description: str = ""
     value: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
-    #: what a choice stands for: an enum may hold numbers
+    #: the value of each choice by its text; the values of an enum may be numbers
     choices: dict[str, Any] = field(default_factory=dict)
     fields: list[Field] = field(default_factory=list)
     hint: str = ""
@@ -45,7 +45,12 @@ class Field:
 
 
 def fields_of(schema: JsonSchema, given: Mapping[str, str] | None = None) -> list[Field]:
-    """The fields for the variables of a start, with what was `given` before in them, or the schema's example."""
+    """The fields for the variables of a start.
+
+    Args:
+        schema: the schema of the variables.
+        given: values that were sent before, which fill the fields; None for the example of the schema.
+    """
     if "properties" not in schema:
         whole = Field(f"{PREFIX}", "Variables, as JSON", "json", value="{}")
         whole.value = (given or {}).get(whole.name, whole.value)
@@ -55,10 +60,10 @@ def fields_of(schema: JsonSchema, given: Mapping[str, str] | None = None) -> lis
 
 
 def variables_of(fields: list[Field], given: Mapping[str, str]) -> dict[str, Any]:
-    """The variables that a form holds; an empty field holds none.
+    """The variables in the values of a form. An empty field gives no variable.
 
     Raises:
-        ValidationError: a field does not hold what it is for; by the names of the variables.
+        ValidationError: a value cannot be read; the messages are by the names of the variables.
     """
     if len(fields) == 1 and fields[0].name == PREFIX:
         return _object(fields[0], given)
@@ -78,7 +83,7 @@ def variables_of(fields: list[Field], given: Mapping[str, str]) -> dict[str, Any
 
 
 def place(fields: list[Field], errors: Mapping[str, Any]) -> dict[str, Any]:
-    """Put errors, by the names of variables, to their fields; those that have no field."""
+    """Assign errors, by the names of variables, to their fields, and return the errors without a field."""
     by_label = {item.label: item for item in fields}
     rest: dict[str, Any] = {}
     for name, messages in errors.items():
@@ -89,7 +94,7 @@ def place(fields: list[Field], errors: Mapping[str, Any]) -> dict[str, Any]:
             inner = place(item.fields, messages)
             rest |= {name: inner} if inner else {}
         else:
-            item.errors = said(messages)
+            item.errors = flatten_messages(messages)
     return rest
 
 
@@ -154,20 +159,20 @@ def _field(
     found.hint = hint_of(schema, found.kind)
     found.value = (given or {}).get(found.name, "") if given is not None else _shown(example, found.kind)
     if found.is_secret and given is not None:
-        # It is typed again rather than sent back and forth.
+        # Do not send a secret back to the browser; the user types it again.
         found.value = ""
     return found
 
 
 def _whole_bound(schema: JsonSchema, kind: str, bound: str, open_bound: str, inside: int) -> Any:
-    """A bound as a browser's field takes it, which knows no open ones."""
+    """A bound for an HTML field, which has inclusive bounds only."""
     value = schema.get(open_bound)
     return value + inside if kind == "integer" and isinstance(value, int) else schema.get(bound)
 
 
 def _resolved(schema: JsonSchema, parts: dict[str, JsonSchema]) -> JsonSchema:
     for options in ("allOf", "anyOf", "oneOf"):
-        # how a nested schema with a description, or one that may be null, is written
+        # A nested schema with a description, or one that may be null, has one option besides null.
         some = [option for option in schema.get(options, ()) if option.get("type") != "null"]
         if len(some) == 1:
             schema = {**some[0], **{key: value for key, value in schema.items() if key != options}}
@@ -177,7 +182,7 @@ def _resolved(schema: JsonSchema, parts: dict[str, JsonSchema]) -> JsonSchema:
 
 
 def _html_pattern(pattern: str | None) -> str | None:
-    # A browser matches the whole value and knows neither anchor.
+    # HTML patterns match the whole value and need no anchors.
     if pattern is None or not (pattern.startswith("^") and pattern.endswith("$")):
         return None
     return pattern[1:-1]
@@ -196,7 +201,7 @@ def _value(item: Field, given: Mapping[str, str]) -> Any:
     if item.kind == "text":
         return text or None
     if item.kind in ("select", "boolean"):
-        # Another text than those of the form is judged where every start is.
+        # Keep a text that is not a choice; the start refuses it.
         return item.choices.get(text, text) if text else None
     text = text.strip()
     if not text:

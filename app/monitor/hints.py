@@ -1,4 +1,4 @@
-"""What a field must be, in words: out of a JSON Schema, for whoever fills a form; and what was wrong with it."""
+"""Texts for a field of a form: hints about allowed values, from its JSON Schema, and error messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from app.openapi.json_schema import JsonSchema
 
-#: formats of JSON Schema (2020-12, 7.3), as a person writes them
+#: descriptions of formats of JSON Schema (2020-12, 7.3)
 _FORMATS = {
     "date": "a date, such as 2026-01-31",
     "date-time": "a time with its zone, such as 2026-01-31T10:00:00Z",
@@ -21,7 +21,7 @@ _FORMATS = {
 
 
 def hint_of(schema: JsonSchema, kind: str) -> str:
-    """Format and limits of a field; empty when it has none."""
+    """The format and limits of a field as text; empty if it has none."""
     return "; ".join(_limits(schema, kind))
 
 
@@ -56,10 +56,10 @@ def _limits(schema: JsonSchema, kind: str) -> Iterator[str]:
         yield f"matches {schema['pattern']}"
 
 
-def said(messages: Any) -> list[str]:
-    """Messages of marshmallow about one value, with where in it each is."""
+def flatten_messages(messages: Any) -> list[str]:
+    """The error messages of marshmallow about one value as a list, each with the path to the wrong part."""
     if isinstance(messages, dict):
-        return [f"{name}: {text}" for name, inner in messages.items() for text in said(inner)]
+        return [f"{name}: {text}" for name, inner in messages.items() for text in flatten_messages(inner)]
     if isinstance(messages, list | tuple):
-        return [text for inner in messages for text in said(inner)]
+        return [text for inner in messages for text in flatten_messages(inner)]
     return [str(messages)]

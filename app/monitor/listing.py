@@ -1,4 +1,4 @@
-"""`/monitor`: the list of processes, newest first. Its filters are in its address."""
+"""`/monitor`: the list of processes, newest first. Its filters are in its URL."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tasks.runtime import runtime
 
 #: rows of a page
 ROWS = 50
-#: names of the filters in an address
+#: names of the filters in the URL
 _NAMES = ("status", "processKey", "startedAfter", "startedBefore", "text")
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 
 
 class ListFilters(Schema):
-    """What the address of a list may say."""
+    """The filters in the URL of a list."""
 
     class Meta:
         unknown = EXCLUDE
@@ -39,7 +39,7 @@ class ListFilters(Schema):
 
     @pre_load
     def tidy(self, data: dict[str, str], **_: Any) -> dict[str, str]:
-        """A form sends its empty fields too, and times as the browser's field has them: without a zone, in UTC here."""
+        """Drop empty fields, which forms send too, and read times without a zone, as browsers send them, as UTC."""
         given = {name: value.strip() for name, value in data.items() if value.strip()}
         for name in ("startedAfter", "startedBefore"):
             if name in given and not _ZONE.search(given[name]):
@@ -48,14 +48,14 @@ class ListFilters(Schema):
 
 
 def add_to(blueprint: Blueprint) -> None:
-    """Add the page."""
+    """Add the page and the view for its script."""
     blueprint.add_url_rule("", "processes", page)
     blueprint.add_url_rule("/list/rows", "rows", rows)
 
 
 @requires("process:read")
 def page() -> str:
-    """The list."""
+    """The page of the list."""
     return render_template("monitor/list.html", keys=[process.key for process in all_processes()], **_content())
 
 
@@ -88,4 +88,4 @@ def _filters() -> Filters:
     try:
         return Filters(**ListFilters().load(request.args.to_dict()))
     except ValidationError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors=error.messages_dict) from None
+        raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=error.messages_dict) from None

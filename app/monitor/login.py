@@ -1,4 +1,4 @@
-"""`/monitor/session/login`: an API key in exchange for a session."""
+"""`/monitor/session/login`: log in to the monitor with an API key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_to(blueprint: Blueprint) -> None:
 
 
 def page() -> BaseResponse | str:
-    """Ask for a key, unless whoever asks is known."""
+    """The login page; redirects a user who is logged in already."""
     if session.recognize():
         return redirect(_back(request.args.get("next")))
     return render_template("monitor/login.html", back=_back(request.args.get("next")), refused=False)
@@ -32,7 +32,7 @@ def log_in() -> BaseResponse:
     back = _back(request.form.get("next"))
     if session.log_in(request.form.get("key", "").strip()):
         return redirect(back, 303)
-    log.info("a login to the monitor was refused")
+    log.info("login to the monitor refused: unknown API key")
     return Response(render_template("monitor/login.html", back=back, refused=True), 401)
 
 
@@ -43,7 +43,7 @@ def log_out() -> BaseResponse:
 
 
 def _back(address: str | None) -> str:
-    """Only to pages of the monitor: an address of another host, or of another page, would be an open redirect."""
+    """The page to open after the login. Only pages of the monitor are allowed; others would be an open redirect."""
     return address if address and _is_inside(address) else url_for("monitor.processes")
 
 
@@ -55,5 +55,5 @@ def _is_inside(address: str) -> bool:
     except ValueError:
         return False
     is_here = parts.path == session.PATH or parts.path.startswith(f"{session.PATH}/")
-    # Dots may be written as %2e, and a browser steps up for them all the same.
+    # A browser treats `%2e%2e` like `..`, so check the decoded path.
     return not parts.scheme and not parts.netloc and is_here and ".." not in unquote(parts.path)

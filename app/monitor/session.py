@@ -1,7 +1,7 @@
-"""Who looks at the monitor: an API key, exchanged for a signed cookie that holds for a while.
+"""Sessions of the monitor: a user logs in with an API key and gets a signed cookie, valid for `MONITOR_SESSION_S`.
 
-The cookie goes to `/monitor` alone, so that no other call can be made with it, and names the key without holding it. It
-comes along when a link from elsewhere leads here, and with no form of another site.
+Browsers send the cookie to `/monitor` only, so it authenticates no other call. It has the name of the key, not the key.
+Browsers send it when a link from another site leads here, but not with a form of another site (SameSite=Lax).
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from flask.sessions import NullSession, SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
 from app.security.api_keys import ApiKey
-from app.security.auth import Authenticator, Principal, let_in
+from app.security.auth import Authenticator, Principal, set_principal
 from app.services import services
 from settings import Settings
 from store.errors import DatabaseUnavailable
 from tasks.runtime import runtime
 
-#: where the cookie goes
+#: the path to which browsers send the cookie
 PATH = "/monitor"
-#: under which name the store keeps the key that signs cookies: the same for every web process, made by the first
+#: the name under which the database has the key that signs cookies; the first web process makes it, all use it
 _KEY_NAME = "monitor-key"
-#: characters of a key's digest in a cookie: enough to see that an entry of `API_KEYS` is another key by now
+#: characters of an API key's digest in a cookie; enough to detect that the entry in `API_KEYS` has another key now
 _DIGEST_CHARACTERS = 16
 
 
 class StoredKeySessions(SecureCookieSessionInterface):
-    """Flask's sessions, signed with a key that all web processes find in the store."""
+    """Flask's sessions, signed with a key in the database that all web processes share."""
 
     salt = "celery-camunda-monitor"
 
@@ -38,14 +38,17 @@ class StoredKeySessions(SecureCookieSessionInterface):
         self._key = ""
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Called by Flask at the beginning of a request, where nothing catches errors yet."""
-        # A request that is not for the monitor has no session.
+        """The serializer of the cookie; None without a session.
+
+        Flask calls this at the beginning of a request, before its error handlers work. So this raises no error.
+        """
+        # Only requests for the monitor have a session.
         if not request.path.startswith(PATH):
             return None
         try:
             self._key = self._key or runtime().bookmarks.get_or_put(_KEY_NAME, secrets.token_urlsafe(48))
         except DatabaseUnavailable:
-            # `recognize` says so.
+            # `recognize` raises the error later, within the error handlers.
             return None
         return URLSafeTimedSerializer(
             self._key,
@@ -55,12 +58,12 @@ class StoredKeySessions(SecureCookieSessionInterface):
         )
 
     def digest_of(self, purpose: str) -> str:
-        """A text that whoever does not know the key cannot make."""
+        """A digest of `purpose` that nobody can compute without the key."""
         return hmac.digest(self._key.encode(), purpose.encode(), "sha256").hex()
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Give the app sessions."""
+    """Configure the sessions of the app."""
     app.session_interface = StoredKeySessions()
     app.config.update(
         SESSION_COOKIE_NAME="monitor",
@@ -74,12 +77,12 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def log_in(secret: str) -> bool:
-    """Begin a session for whoever has this API key; False when there is no such key."""
+    """Begin a session for the owner of this API key; False if `API_KEYS` does not have the key."""
     authenticator = _authenticator()
     key = authenticator.key(secret) if authenticator is not None else None
     if key is None:
         return False
-    # Nothing of an earlier session goes on (OWASP, Session Fixation).
+    # Keep nothing of an earlier session (OWASP, Session Fixation).
     session.clear()
     session.permanent = True
     session.update(name=key.name, digest=key.digest[:_DIGEST_CHARACTERS], csrf=secrets.token_urlsafe(24))
@@ -92,21 +95,21 @@ def log_out() -> None:
 
 
 def recognize() -> bool:
-    """Make the session's key the caller of this request; False when somebody has to log in first.
+    """Set the owner of the session's API key as the caller of this request; False if the user has to log in first.
 
     Raises:
-        DatabaseUnavailable: the key that signs cookies is not known yet.
+        DatabaseUnavailable: the key that signs cookies could not be read.
     """
     if isinstance(session._get_current_object(), NullSession):  # type: ignore[attr-defined]
-        raise DatabaseUnavailable("sessions cannot be read")
+        raise DatabaseUnavailable("the key of session cookies could not be read")
     authenticator = _authenticator()
     if authenticator is None:
         return True
     key: ApiKey | None = authenticator.key_named(str(session.get("name", "")))
-    # A key that was taken out of the settings, or replaced under its name, opens nothing any more.
+    # A key that was removed from the settings, or replaced under its name, ends its sessions.
     if key is None or not hmac.compare_digest(str(session.get("digest", "")), key.digest[:_DIGEST_CHARACTERS]):
         return False
-    let_in(Principal(key.name, key.scopes))
+    set_principal(Principal(key.name, key.scopes))
     return True
 
 
@@ -116,7 +119,7 @@ def asks_for_login() -> bool:
 
 
 def is_read_only() -> bool:
-    """True when nothing is changed from here, whoever asks."""
+    """True with `MONITOR=read-only`: the monitor changes nothing, whatever scopes the caller has."""
     return services().settings.monitor == "read-only"
 
 

@@ -1,4 +1,4 @@
-"""One look at the database for everybody who asks the same at about the same time."""
+"""Caches results of expensive queries for a short time, and runs each query once for concurrent requests."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
-#: seconds for which a look serves everybody who asks for the same
+#: seconds for which a result is used, at least
 FRESH_S = 5.0
-#: it serves for at least so many times as long as it took: of every hour of a page, less than three minutes are work
+#: a result is used for at least this many times the duration of its query, so that queries of one name run for less
+#: than three minutes of an hour
 _TIMES_ITS_COST = 20
 
 T = TypeVar("T")
@@ -24,31 +25,31 @@ class _Kept(Generic[T]):
 
 
 class Shared(Generic[T]):
-    """What was looked up, by name. Who asks while another looks waits for what that one finds, or fails with."""
+    """Results by name. A thread that needs a result which another thread is reading waits for it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._kept: dict[str, _Kept[T]] = {}
-        self._under_way: dict[str, Future[T]] = {}
+        self._running: dict[str, Future[T]] = {}
 
-    def get(self, name: str, look: Callable[[], T]) -> T:
-        """What `look` found a moment ago, or finds now.
+    def get(self, name: str, read: Callable[[], T]) -> T:
+        """The cached result of `read`, or a new one.
 
         Raises:
-            Exception: whatever `look` raises, to everybody who waits for it; the next who asks looks again.
+            Exception: any exception of `read`, in all threads that wait for it. The next call reads again.
         """
         with self._lock:
             kept = self._kept.get(name)
             if kept is not None and time.monotonic() < kept.fresh_until:
                 return kept.found
-            if (other := self._under_way.get(name)) is None:
+            if (other := self._running.get(name)) is None:
                 own: Future[T] = Future()
-                self._under_way[name] = own
+                self._running[name] = own
         if other is not None:
             return other.result()
         begun = time.monotonic()
         try:
-            found = look()
+            found = read()
         except BaseException as error:
             self._done(name, None)
             own.set_exception(error)
@@ -60,6 +61,6 @@ class Shared(Generic[T]):
 
     def _done(self, name: str, kept: _Kept[T] | None) -> None:
         with self._lock:
-            del self._under_way[name]
+            del self._running[name]
             if kept is not None:
                 self._kept[name] = kept

@@ -1,4 +1,4 @@
-"""How values look on a page: times, spans of time, numbers that were not counted to the end."""
+"""Formats values for pages: times, spans of time, and counts with an upper limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def span(value: timedelta | float | None) -> str:
-    """A span of time in its two largest units; a number is in seconds, and infinite beyond what a chart tells apart."""
+    """A span of time in its two largest units.
+
+    Args:
+        value: a number is in seconds; infinity means longer than the largest bucket of the histograms.
+    """
     if value is None:
         return ""
     if value == math.inf:
@@ -39,7 +43,7 @@ def span(value: timedelta | float | None) -> str:
 
 
 def age(moment: datetime) -> str:
-    """How long ago."""
+    """How long ago a time was."""
     return span(now() - moment)
 
 
@@ -49,7 +53,7 @@ def count(number: int) -> str:
 
 
 def pretty(document: Any) -> str:
-    """A document as a person reads it."""
+    """A document as indented JSON."""
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 

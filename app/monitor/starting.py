@@ -1,4 +1,4 @@
-"""`/monitor/new/process/{processKey}`: start a process from a form that its schema makes."""
+"""`/monitor/new/process/{processKey}`: start a process with a form that is made from its schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from app.monitor.actions import changes
 from app.monitor.forms import fields_of, place, variables_of
-from app.monitor.hints import said
+from app.monitor.hints import flatten_messages
 from app.openapi.definitions import definitions
 from app.responses.problem import Problem
 from app.responses.problem_types import CORRELATION_ID_CONFLICT, INVALID_FIELDS, UNKNOWN_PROCESS
@@ -31,20 +31,20 @@ def add_to(blueprint: Blueprint) -> None:
 @requires("process:start")
 @changes
 def choose() -> str:
-    """Which process?"""
+    """The list of processes that can be started."""
     return render_template("monitor/choose.html", definitions=definitions())
 
 
 @requires("process:start")
 @changes
 def form(key: str) -> str:
-    """Its form, filled with its example."""
+    """The form of a process, filled with its example."""
     definition = _definition(key)
     return render_template(
         "monitor/start.html",
         definition=definition,
         fields=fields_of(definition["startSchema"]),
-        # Known before it is sent: the same form sent twice starts one process.
+        # The form has the id before it is sent, so a form that is sent twice starts one process.
         correlation_id=str(uuid.uuid4()),
     )
 
@@ -52,7 +52,7 @@ def form(key: str) -> str:
 @requires("process:start")
 @changes
 def start(key: str) -> BaseResponse:
-    """Start it, and go on to its page; the form again, with what is wrong, when it is refused."""
+    """Start the process and redirect to its page. If the start is refused, show the form again with the errors."""
     definition = _definition(key)
     given = request.form.to_dict()
     fields = fields_of(definition["startSchema"], given)
@@ -62,18 +62,20 @@ def start(key: str) -> BaseResponse:
         body["variables"] = variables_of(fields, given)
         answer = services().starter.start(StartRequest().load(body), {}, Preference(0.0))
     except ValidationError as error:
-        problem = Problem(INVALID_FIELDS, "see below", errors=error.messages_dict)
+        problem = Problem(
+            INVALID_FIELDS, "the messages below the fields name what is wrong", errors=error.messages_dict
+        )
     except Problem as found:
         if found.kind is not CORRELATION_ID_CONFLICT and "correlationId" in found.members:
-            # It was started before, by the same form, and has ended: its page says how.
+            # The same form has started the process before, and it has ended with an error: show its page.
             return _to(found.members["correlationId"])
         problem = found
     else:
         return _to((answer.get_json() or {})["correlationId"])
     errors = dict(problem.errors or {})
-    id_errors = said(errors.pop("correlationId", []))
+    id_errors = flatten_messages(errors.pop("correlationId", []))
     variables = errors.pop("variables", {})
-    # Variables that the form itself could not read are named without the level above.
+    # The errors of `variables_of` are not nested below `variables`; those of the start are.
     rest = place(fields, {**errors, **(variables if isinstance(variables, dict) else {"variables": variables})})
     page = render_template(
         "monitor/start.html",
@@ -91,7 +93,7 @@ def _definition(key: str) -> dict[str, Any]:
     for definition in definitions():
         if definition["key"] == key:
             return definition
-    raise Problem(UNKNOWN_PROCESS, f"no process {key[:200]!r}")
+    raise Problem(UNKNOWN_PROCESS, f"no process has the key {key[:200]!r}")
 
 
 def _to(correlation_id: str) -> BaseResponse:

@@ -1,4 +1,4 @@
-"""The registered processes as documents: for `GET /definitions`, and for the start's part of `/openapi.json`."""
+"""Describes the registered processes: for `GET /api/process/definitions`, and for starts in `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from app.openapi.json_schema import COMPONENTS, Described, JsonSchema, describe
 from service.catalogue import MAX_NAME, RESERVED_VARIABLE, ProcessDefinition, all_processes
 
-#: what may not stand in the name of a component (OpenAPI 3.1, 4.8.7)
+#: a character that the name of a component cannot have (OpenAPI 3.1, 4.8.7)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def definitions() -> list[dict[str, Any]]:
-    """Every registered process, by key."""
+    """Every registered process, sorted by key."""
     return [_document(process) for process in all_processes()]
 
 
 def typed_starts(start: JsonSchema) -> tuple[JsonSchema, dict[str, JsonSchema], dict[str, Any]]:
-    """The body of a start as a choice of processes; the schemas that it refers to; an example each.
+    """The schema of a start's body with one alternative for each process, the schemas it refers to, and the examples.
 
     Args:
-        start: the schema of a start of any process, whose `processKey` and `variables` are made exact.
+        start: the schema of a start of any process; each alternative gets its own `processKey` and `variables`.
     """
     parts: dict[str, JsonSchema] = {}
     mapping: dict[str, str] = {}
@@ -90,16 +90,16 @@ def _variables(process: ProcessDefinition) -> Described:
     if process.start_schema is None:
         return Described(FREE_VARIABLES)
     described = describe(process.start_schema, f"Variables.{_NOT_IN_NAMES.sub('_', process.key)}")
-    # Whatever the schema's own Meta says: a start refuses variables that it does not name.
+    # A start refuses variables that the schema does not name, whatever the schema's Meta has for `unknown`.
     root = {**described.root, "additionalProperties": False}
     if process.example:
         root["examples"] = [process.example]
     return Described(root, described.parts)
 
 
-#: what can be carried where no schema of a process says more
+#: the schema of variables of a process without a schema: names and values that the engine can store
 FREE_VARIABLES: JsonSchema = {
     "type": "object",
-    "description": "Any variables: the process checks them itself. Whole numbers must fit into 64 bits.",
+    "description": "Any variables; the process checks them when it runs. Whole numbers must fit into 64 bits.",
     "propertyNames": {"minLength": 1, "maxLength": MAX_NAME, "not": {"const": RESERVED_VARIABLE}},
 }

@@ -1,7 +1,7 @@
-"""marshmallow schemas as JSON Schema (2020-12): what a start's variables must be, for clients and their tools.
+"""Converts marshmallow schemas to JSON Schema (2020-12), so that clients and their tools can check variables.
 
-The conversion is apispec's. What it leaves out is added here: every pattern and open bound, and that a field which the
-schema does not name is refused.
+apispec does the conversion. This module adds what it leaves out: patterns, exclusive bounds, and `additionalProperties`
+for schemas that refuse or allow unknown fields.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
 JsonSchema = dict[str, Any]
 
-#: where OpenAPI keeps named schemas
+#: the place of named schemas in an OpenAPI document
 COMPONENTS = "#/components/schemas/"
-#: `\A` and `\Z` of Python, which ECMA-262 has not
+#: `\A` and `\Z` of Python, which ECMA-262 does not have
 _BEGIN = re.compile(r"(?<!\\)((?:\\\\)*)\\A")
 _END = re.compile(r"(?<!\\)((?:\\\\)*)\\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A schema, and those that it refers to by name (below :data:`COMPONENTS`)."""
+    """A JSON Schema, and the schemas that it refers to by name (below :data:`COMPONENTS`)."""
 
     root: JsonSchema
     parts: dict[str, JsonSchema] = field(default_factory=dict)
 
     def alone(self) -> JsonSchema:
-        """One document without any reference to the outside: the parts stand in its `$defs`."""
+        """The schema as one self-contained document, with the parts in its `$defs`."""
         if not self.parts:
             return self.root
         return {**_moved(self.root), "$defs": {name: _moved(part) for name, part in self.parts.items()}}
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's, made complete."""
+    """apispec's converter, with the additions of this module."""
 
     def schema2jsonschema(self, schema: Any) -> JsonSchema:
         described: JsonSchema = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
@@ -85,18 +85,18 @@ class _Plugin(MarshmallowPlugin):
 
 
 def describe(schema: Schema, name: str) -> Described:
-    """The JSON Schema of `schema`; nested schemas are named ``<name>.<class>``."""
+    """Convert `schema` to JSON Schema; nested schemas get the name ``<name>.<class>``."""
     plugin = _Plugin(schema_name_resolver=_named(name))
     spec = APISpec(name, "1", "3.1.0", plugins=[plugin])
     converter = plugin.converter
-    assert isinstance(converter, _Converter)  # noqa: S101 - apispec types it as optional until the spec is made
+    assert isinstance(converter, _Converter)  # noqa: S101 - apispec's type is optional until the spec exists
     converter.map_to_openapi_type(fields.URL, "string", "uri")  # type: ignore[no-untyped-call]
     root = converter.schema2jsonschema(schema)
     return Described(root, dict(spec.components.schemas))
 
 
 def ecma_pattern(regex: str) -> str:
-    """The pattern as JSON Schema takes it: ECMA-262, found anywhere, while `Regexp` matches from the beginning."""
+    """Convert a Python pattern to ECMA-262, anchored: JSON Schema searches, while `Regexp` matches from the start."""
     text = _END.sub(r"\1$", _BEGIN.sub(r"\1^", regex))
     return text if text.startswith("^") and "|" not in text else f"^(?:{text})"
 
@@ -110,7 +110,7 @@ def _named(prefix: str) -> Callable[[Any], str]:
 
 
 def _moved(node: Any) -> Any:
-    """`node` with its references into the components turned to `$defs`."""
+    """`node`, with its references to components changed to references to `$defs`."""
     if isinstance(node, dict):
         return {
             key: value.replace(COMPONENTS, "#/$defs/") if key == "$ref" and isinstance(value, str) else _moved(value)

@@ -1,7 +1,8 @@
-"""`/openapi.json`: what the decorators of the views say, completed by what is true of every operation.
+"""Builds `/openapi.json` from the decorators of the views, and adds what all operations have in common.
 
-A view says what is its own: its body, its answers, its headers. What follows from that is added here, once: the
-problems that any body, query or fault leads to, the `Prefer` header of what can wait, a start's body by process.
+A view declares its body, its answers and its headers. This module adds the rest in one place: the problems that a
+body, a query or an internal error can lead to, the `Prefer` header of operations that can wait, and the body of a
+start for each process.
 """
 
 from __future__ import annotations
@@ -23,26 +24,26 @@ from settings import Settings
 
 Document = dict[str, Any]
 
-#: headers of an answer that tells where to go on
-LOCATION = {"Location": {"description": "Where to poll.", "required": True, "schema": {"type": "string"}}}
-#: header of an answer to a start that came before
+#: headers of a 202
+LOCATION = {"Location": {"description": "The polling URL.", "required": True, "schema": {"type": "string"}}}
+#: header of the answer to a repeated start
 REPLAYED = {
     "Idempotency-Replayed": {
-        "description": "`true` when this start joined an earlier one of the same correlation id.",
+        "description": "`true` if this start joined an earlier start with the same correlation id.",
         "schema": {"type": "string", "const": "true"},
     }
 }
 
 _RETRY_AFTER = {
     "Retry-After": {
-        "description": "Seconds after which to ask again.",
+        "description": "Send the request again after this many seconds.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     }
 }
 _PREFERENCE_APPLIED = {
     "Preference-Applied": {
-        "description": "The preference that was followed (RFC 7240).",
+        "description": "The preference that the server applied (RFC 7240).",
         "schema": {"type": "string"},
     }
 }
@@ -50,59 +51,61 @@ _PREFER = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "`wait=N`: wait N seconds at most. `respond-async`: do not wait. Others are ignored (RFC 7240).",
+    "description": "`wait=N`: wait N seconds at most. `respond-async`: do not wait. The server ignores other "
+    "preferences (RFC 7240).",
     "schema": {"type": "string"},
 }
 
-#: header of a client that comes back to a stream
+#: header of a client that opens a stream again
 LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
     "required": False,
-    "description": "`id` of the last event that was seen. Only that of an `end` matters; any other text is ignored.",
+    "description": "The `id` of the last event that you received. Only the `id` of an `end` event has an effect: the "
+    "answer is 204. The server ignores any other text.",
     "schema": {"type": "string"},
 }
-#: headers of which any text is taken
+#: headers that accept any text
 _FREE_HEADERS = frozenset({"Prefer", "Last-Event-ID"})
 
 _BODY = {
-    400: "The body is no JSON document",
+    400: "The body is not valid JSON",
     408: "The body did not arrive in time",
-    413: "The body is larger than this service takes",
+    413: "The body is too large",
     415: "The body must be application/json",
-    422: "Some fields are not as they must be",
+    422: "Some fields are invalid",
 }
-_TOO_MANY = {429: "This caller made too many requests; try again after Retry-After"}
-_KEYS_AWAY = {503: "A token cannot be checked, since the keys of its issuer are not known yet"}
-_FAULT = {500: "Something went wrong here; it was logged"}
-_AWAY = {503: "The store cannot be reached; `detail` says whether anything may have been done"}
-#: Other text names nothing, and is answered 404. Words of the API's own are not excluded: they lead to another call.
+_TOO_MANY = {429: "The caller sent too many requests; send the request again after Retry-After seconds"}
+_KEYS_AWAY = {503: "The token cannot be checked now: the server has not received the issuer's keys yet"}
+_FAULT = {500: "The server has an internal error, and has logged it"}
+_AWAY = {503: "The database is unavailable; `detail` tells you whether the request may have been carried out"}
+#: an id in a path; other text gets 404. Reserved words are not excluded, because they lead to another operation
 _PATH_ID = {name: part for name, part in correlation_id_schema().items() if name != "not"} | {
     "not": {"pattern": r"^\.+$"}
 }
 #: parts of a path
 _PATH_PARAMETERS: dict[str, Document] = {
     "correlation_id": {
-        "description": "What the start was given, or was answered.",
+        "description": "The correlation id: your own, or the one in the answer to the start.",
         "schema": _PATH_ID,
         "example": "order-4711",
     },
     "topic": {
-        "description": "`<process key>.<step>`, as `GET /api/process/topics` lists it.",
+        "description": "The topic, `<process key>.<step name>`; `GET /api/process/topics` lists all topics.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         "example": "onboard-user.validate-user-information",
     },
     "traceability_id": {
-        "description": "What the start was given in X-Traceability-Id, or was answered.",
+        "description": "The traceability id: your own from `X-Traceability-Id`, or the one in the answer to the start.",
         "schema": _PATH_ID,
         "example": "trace-4711",
     },
 }
-#: operations that answer whatever is away
+#: operations that do not need the database
 _WITHOUT_STORE = frozenset({"/api/process/definitions", "/health/live", "/health/ready"})
 _PREFIX = "/api/"
 _START = "/api/process/start"
-#: what goes with which status when a process is ended from outside
+#: the members that go with each status of `POST /api/process/complete`
 _ENDINGS: list[Document] = [
     {"properties": {"status": {"const": "ok"}, "error": {"type": "null"}}},
     {"properties": {"status": {"const": "error"}, "data": {"type": "null"}}},
@@ -111,13 +114,13 @@ _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
 class DocumentedApi(Api):
-    """flask-smorest's API with a document that is complete."""
+    """flask-smorest's API, with the complete document."""
 
-    # app.problems shapes every error, and each status is documented by itself.
+    # No default error: app.responses.errors answers every error, and each status is documented.
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
-        """Left out: app.problems shapes every error."""
+        """Register none: app.responses.errors answers every error."""
 
     @cached_property
     def _document(self) -> str:
@@ -132,8 +135,8 @@ class DocumentedApi(Api):
 
 
 def complete(document: Document, settings: Settings) -> Document:
-    """`document` with everything that the decorators do not say, as it is with these settings."""
-    # Its parts belong to the decorators, which serve other apps of this process too.
+    """Return `document` with everything that the decorators do not declare, for these settings."""
+    # The decorators own the parts of the document and share them with other apps of this process, so copy them.
     document = deepcopy(document)
     schemas = document["components"]["schemas"]
     for item in document["paths"].values():
@@ -145,21 +148,21 @@ def complete(document: Document, settings: Settings) -> Document:
         _add_problems(path, operation, settings)
     _link_start(document)
     if not settings.callback_hosts:
-        # Which hosts a callback may have is nobody's business; whether there are any is.
+        # Webhooks are off, so a start has no `callbackUrl`. The document never lists the allowed hosts.
         del schemas["StartRequest"]["properties"]["callbackUrl"]
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
     schemas["LimitsRequest"]["minProperties"] = 1
     schemas["MessageRequest"]["properties"]["variables"] = {
         **FREE_VARIABLES,
-        "description": "Become variables of the process.",
+        "description": "They become variables of the process instance.",
     }
     for name, schema in schemas.items():
         if name.endswith("Answer") and not name.startswith("Problem"):
-            # An answer has all its members, null where there is nothing to tell; clients must bear new ones.
+            # An answer always has all its members, null where there is no value. Clients must ignore new members.
             schema["required"] = sorted(schema["properties"])
             schema.pop("additionalProperties", None)
-    # flask-smorest's own errors, which nothing refers to any more
+    # flask-smorest's own error schemas, which nothing refers to
     document["components"].pop("responses", None)
     for name in ("Error", "PaginationMetadata"):
         schemas.pop(name, None)
@@ -167,7 +170,7 @@ def complete(document: Document, settings: Settings) -> Document:
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Path, method and operation of everything that can be called."""
+    """Path, method and operation object of each operation."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method in _METHODS:
@@ -219,13 +222,13 @@ def _parameters(operation: Document) -> list[Document]:
 
 
 def _is_problem(response: Document) -> bool:
-    """True unless the view says that the answer has another form."""
+    """True unless the view declares another schema for the answer."""
     schemas = [media.get("schema", {}).get("$ref", "") for media in response.get("content", {}).values()]
     return all(schema == "" or schema.endswith(("/ProblemAnswer", "/Error")) for schema in schemas)
 
 
 def _link_start(document: Document) -> None:
-    """Where an accepted start can be followed (OpenAPI 3.1, 4.8.20)."""
+    """Link the answer of a start to the operation that reads its status (OpenAPI 3.1, 4.8.20)."""
     link = {
         "operationId": _operation_id("get", "/api/process/status/{correlation_id}"),
         "parameters": {"path.correlation_id": "$response.body#/correlationId"},

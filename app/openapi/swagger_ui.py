@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI on this server's own /openapi.json, its files served from here."""
+"""Serves `/docs`: Swagger UI for `/openapi.json`, with its files from this server."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ _PAGE = """<!doctype html>
 </html>
 """
 
-
-#: a file of its own, so that the page's content security policy need not allow inline scripts
+#: the script of the page; a separate file, so that the content security policy allows no inline scripts
 _START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true})\n'
 
 
 def register_docs(app: Flask) -> None:
-    """Serve the page and its files."""
+    """Serve the page and the files of Swagger UI."""
     blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
     @blueprint.get("")

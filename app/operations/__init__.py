@@ -1,1 +1,1 @@
-"""What ops do to processes through the API and the monitor: cancel, complete, retry, for one or for many."""
+"""The operations of the API and the monitor on one process or many: complete, cancel, retry, send a message."""

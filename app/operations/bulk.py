@@ -1,4 +1,4 @@
-"""Retry or cancel many processes by a filter: a bounded number a call, each through what serves the call for one."""
+"""Retries or cancels many processes by a filter: a limited number in each call, each as the call for one process."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from app.services import services
 from store.process_rows import ERROR, PENDING, ProcessRow
 from tasks.webhooks.documents import rfc3339
 
-#: rows that one call looks at, and rows that it reads at once
+#: rows that one call checks at most, and rows that one query reads
 MOST_ROWS, PAGE = 5_000, 200
-#: seconds after which a call begins no other process
+#: seconds after which a call begins no further process
 MOST_S = 15.0
 
 
 def retry_many(query: dict[str, Any]) -> dict[str, Any]:
-    """Retry what stands on an incident and fits `query`; the answer."""
+    """Retry the processes that have an open incident and match `query`, and return the answer."""
     return _each(query, status=ERROR, act=retry)
 
 
 def cancel_many(query: dict[str, Any]) -> dict[str, Any]:
-    """Cancel what runs, or stands on an incident, and fits `query`; the answer."""
+    """Cancel the processes that run, or have an open incident, and match `query`, and return the answer."""
     return _each(query, status=query["status"], act=lambda row: cancel(row, query["reason"]))
 
 
@@ -42,7 +42,7 @@ def _each(query: dict[str, Any], *, status: str, act: Callable[[ProcessRow], obj
             try:
                 items.append(_item(row, None if query["dryRun"] else act))
             except Problem as problem:
-                # Every other would be told the same: this one and those behind it are left for later.
+                # The engine is unavailable, so the next processes would fail too. The next call begins with this one.
                 stopped, at_end = problem.detail, False
                 break
         seq = row.seq
@@ -57,7 +57,7 @@ def _each(query: dict[str, Any], *, status: str, act: Callable[[ProcessRow], obj
 
 
 def _rows(query: dict[str, Any], status: str, before_seq: int | None) -> Iterator[ProcessRow | None]:
-    """The rows to look at, newest first; None when there are more than one call looks at."""
+    """The rows to check, newest first; ends with a None if there may be more than one call checks."""
     for _ in range(MOST_ROWS // PAGE):
         page = services().processes.page(
             limit=PAGE,
@@ -81,10 +81,10 @@ def _fits(row: ProcessRow, query: dict[str, Any]) -> bool:
 
 
 def _item(row: ProcessRow, act: Callable[[ProcessRow], object] | None) -> dict[str, Any]:
-    """What becomes of one.
+    """Act on one process, and describe the outcome. Without `act` (a dry run) nothing is done.
 
     Raises:
-        Problem: the engine is away.
+        Problem: the engine is unavailable.
     """
     outcome, detail = "fits", None
     if act is not None:

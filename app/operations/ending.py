@@ -1,4 +1,4 @@
-"""What ops do to a process: end it (the row first, then the instance), retry what it stands on, send it a message."""
+"""The operations of ops on one process: end it (first the row, then the instance), retry it, send it a message."""
 
 from __future__ import annotations
 
@@ -30,20 +30,28 @@ log = logging.getLogger(__name__)
 
 
 def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
-    """End `row` as `body` says; the row as it is then.
+    """End the process of `row` with the status, result or error in `body`, and return its current row.
 
     Raises:
-        Problem: it has ended otherwise, data and error do not fit the status, or the engine is away that alone knows
-            whether it has ended.
+        Problem: it has ended with another result, `data` or `error` does not go with the status, or the engine is
+            unavailable, so that it is unknown whether the process has ended.
     """
     status = body["status"]
     if status == OK and body["error"] is not None:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"error": ["Goes with status error only."]})
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"error": ["Is allowed with status error only."]},
+        )
     if status == ERROR and body["data"] is not None:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"data": ["Goes with status ok only."]})
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"data": ["Is allowed with status ok only."]},
+        )
     error = body["error"]
     if status == ERROR and error is None:
-        error = {"code": "COMPLETED_WITH_ERROR", "message": "ended from outside"}
+        error = {"code": "COMPLETED_WITH_ERROR", "message": "ended as error through the API"}
     ending = Ending(status, result=body["data"], error=error, engine_open=True)
     _end(row, ending, "complete")
     now = services().processes.by_id(row.id) or row
@@ -54,11 +62,13 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
 
 
 def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
-    """Cancel `row` and have its instance deleted; the row as it is then, also when it was cancelled before.
+    """Cancel the process of `row`, have its instance deleted, and return its current row.
+
+    A process that is already cancelled stays as it is. A process with an open incident has not ended.
 
     Raises:
-        Problem: it has ended otherwise (with an open incident it has not), or the engine is away that alone knows
-            whether it has ended.
+        Problem: it has ended with another status, or the engine is unavailable, so that it is unknown whether the process
+            has ended.
     """
     error = {"code": "CANCELLED", "message": reason or "cancelled through the API"}
     _end(row, Ending(CANCELLED, error=error, engine_open=True), "cancel")
@@ -69,16 +79,20 @@ def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
 
 
 def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> ProcessRow:
-    """Deliver a message to `row`; the row as it is then.
+    """Deliver a message to the process of `row`, and return its current row.
 
     Raises:
-        Problem: it has ended, nothing in it waits for the message, a variable is unfit, the engine refuses what the
-            process does with it, or the engine is away.
+        Problem: it has ended, does not wait for the message, a variable cannot be stored, the engine refuses the
+            message, or the engine is unavailable.
     """
     try:
         check_carried(variables)
     except ValidationError as error:
-        raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"variables": error.messages_dict},
+        ) from None
     if row.status != PENDING and row.incident_id is None:
         raise _already_ended(row)
     try:
@@ -86,35 +100,35 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     except ProcessNotStarted:
         raise Problem(
             MESSAGE_NOT_CORRELATED,
-            "the process has not begun in the engine yet",
+            "the process has no instance in the engine yet; send the message again later",
             headers={"Retry-After": str(services().settings.retry_after_s)},
             correlationId=row.correlation_id,
         ) from None
     except (OperationUnavailable, OperationRefused) as error:
-        raise _engine_said(error, row) from None
+        raise _engine_problem(error, row) from None
     if not delivered:
         raise Problem(
             MESSAGE_NOT_CORRELATED,
-            f"no single place in the process waits for {name!r}",
+            f"not exactly one place in the process waits for the message {name!r}",
             correlationId=row.correlation_id,
         )
     return _after_engine(row)
 
 
 def retry(row: ProcessRow) -> ProcessRow:
-    """Try the incident of `row` again; the row as it is then.
+    """Retry the open incidents of the process of `row`, and return its current row.
 
     Raises:
-        Problem: it has no open incident, the engine refuses it, or the engine is away.
+        Problem: it has no open incident, the engine refuses the retry, or the engine is unavailable.
     """
-    # One that is over is not asked about: its instance may have an incident still, while it is being deleted.
+    # Do not ask the engine about an ended process: its instance may still have an incident until it is deleted.
     if row.status != PENDING and row.incident_id is None:
         raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
     try:
-        # A pending row may have an incident too, that no round of the reconciler has seen yet.
+        # The instance of a pending row may have an incident too, which the reconciler has not found yet.
         retried = retry_incidents(row, actor=current_actor())
     except (OperationUnavailable, OperationRefused) as error:
-        raise _engine_said(error, row) from None
+        raise _engine_problem(error, row) from None
     now = _after_engine(row)
     if not retried and now.status != PENDING:
         raise Problem(NO_INCIDENT, f"the process is {now.status}", correlationId=row.correlation_id)
@@ -125,28 +139,28 @@ def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:
     try:
         end_by_ops(row, ending, actor=current_actor(), step_name=step_name)
     except OperationUnavailable as error:
-        raise _engine_said(error, row) from None
+        raise _engine_problem(error, row) from None
 
 
-def _engine_said(error: OperationUnavailable | OperationRefused, row: ProcessRow) -> Problem:
+def _engine_problem(error: OperationUnavailable | OperationRefused, row: ProcessRow) -> Problem:
     if isinstance(error, OperationRefused):
         return Problem(ENGINE_REFUSED, str(error), correlationId=row.correlation_id)
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})
 
 
 def _after_engine(row: ProcessRow) -> ProcessRow:
-    """The row as it is now, or as it was: the engine has done its part, which no store that is away makes undone."""
+    """The current row; the row as read before if the database is unavailable, because the engine has done its part."""
     try:
         return services().processes.by_id(row.id) or row
     except DatabaseUnavailable as error:
-        log.warning("%s is answered as it was before: %s", row.correlation_id, error)
+        log.warning("row of %s not read again, answered as read before: %s", row.correlation_id, error)
         return row
 
 
 def _already_ended(row: ProcessRow) -> Problem:
     return Problem(
         ALREADY_ENDED,
-        f"the process is {row.status} already",
+        f"the process has already ended as {row.status}",
         correlationId=row.correlation_id,
         currentStatus=row.status,
     )

@@ -1,1 +1,1 @@
-"""The answers of the API: JSON, problems, links and cursors."""
+"""The parts of an API answer: JSON, problems, links and cursors."""

@@ -1,4 +1,4 @@
-"""JSON answers: one helper, so that a view says only what is in them, and one writer, which is strict."""
+"""JSON answers: a helper that builds the response, and a strict JSON writer."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tasks.webhooks.documents import rfc3339
 
 
 class StrictJson(DefaultJSONProvider):
-    """Writes JSON by RFC 8259, and times in the form that all answers have."""
+    """Writes JSON that conforms to RFC 8259, with times in RFC 3339."""
 
-    # Order and escapes cost time and serve nobody.
+    # Sorting and escaping cost time, and clients need neither.
     sort_keys = False
     ensure_ascii = False
 
     @staticmethod
     def default(value: Any) -> Any:
-        """A time as text; what else JSON has no form for, as Flask has it."""
+        """Convert a value that JSON has no type for: times to RFC 3339, other values as Flask does."""
         return rfc3339(value) if isinstance(value, datetime) else DefaultJSONProvider.default(value)
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """JSON.
+        """Write `obj` as JSON.
 
         Raises:
-            ValueError: NaN or Infinity is in it.
+            ValueError: it contains NaN or Infinity.
         """
         return super().dumps(obj, allow_nan=False, **kwargs)
 
 
 def answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`body` as a JSON answer."""
+    """A JSON answer with `body`."""
     text = current_app.json.dumps(body, separators=(",", ":")) + "\n"
     return Response(text, status=status, headers=dict(headers or {}), mimetype="application/json")

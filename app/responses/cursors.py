@@ -1,4 +1,4 @@
-"""Cursors of paged answers: opaque to clients, a sequence number to us."""
+"""Cursors of paged answers: an encoded sequence number, opaque to clients."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _MOST = 2**63 - 1
 
 
 def write(seq: int) -> str:
-    """The cursor that goes on behind row `seq`."""
+    """The cursor of the page that begins after row `seq`."""
     return base64.urlsafe_b64encode(_PREFIX + str(seq).encode()).decode().rstrip("=")
 
 
 def read(cursor: str | None) -> int | None:
-    """The sequence number of a cursor, None for none.
+    """The sequence number of a cursor; None without a cursor.
 
     Raises:
-        Problem: it is not one that :func:`write` made.
+        Problem: :func:`write` did not make this cursor.
     """
     if cursor is None:
         return None
@@ -32,5 +32,9 @@ def read(cursor: str | None) -> int | None:
         text = b""
     digits = text.removeprefix(_PREFIX)
     if not text.startswith(_PREFIX) or not digits.isdigit() or int(digits[:20]) > _MOST or len(digits) > 19:
-        raise Problem(INVALID_CURSOR, "pass the nextCursor of an earlier answer", errors={"cursor": ["Not valid."]})
+        raise Problem(
+            INVALID_CURSOR,
+            "cursor must be the nextCursor of an earlier answer",
+            errors={"cursor": ["Must be the nextCursor of an earlier answer."]},
+        )
     return int(digits)

@@ -1,4 +1,4 @@
-"""The one place that turns exceptions into answers: RFC 9457 problem details."""
+"""Turns every exception into an answer: RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -26,28 +26,27 @@ from store.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
-#: what other layers refuse with a bare status
+#: the problem type for an HTTP error that Flask or Werkzeug raises
 _BY_STATUS = {
     kind.status: kind
     for kind in (BAD_REQUEST, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TIMEOUT, NOT_JSON, TOO_MANY_REQUESTS)
 }
 
-
-#: what makes an answer of a problem
+#: converts a problem to an answer
 Shape = Callable[[Problem], Response]
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Turn everything that a view may raise into a problem; a fault of ours shows no stack trace."""
+    """Answer every exception of a view with a problem. An unexpected exception answers without its stack trace."""
     app.extensions["problem_shapes"] = {}
     app.register_error_handler(Problem, _shaped)
-    app.register_error_handler(DatabaseUnavailable, _database_away)
+    app.register_error_handler(DatabaseUnavailable, _database_unavailable)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _fault)
+    app.register_error_handler(Exception, _internal_error)
 
 
 def shape_below(app: Flask, path: str, shape: Shape) -> None:
-    """Answer problems of addresses at and below `path` otherwise than in JSON."""
+    """Let `shape` answer the problems of `path` and the paths below it, instead of JSON."""
     app.extensions["problem_shapes"][path] = shape
 
 
@@ -55,22 +54,22 @@ def _shaped(problem: Problem) -> Response:
     shapes: dict[str, Shape] = current_app.extensions["problem_shapes"]
     for path, shape in shapes.items():
         if request.path == path or request.path.startswith(f"{path}/"):
-            # for app/metrics.py, which counts it
+            # app/metrics.py counts it.
             g.problem = problem.kind.name or str(problem.kind.status)
             return shape(problem)
     return problem.response()
 
 
-def _database_away(error: DatabaseUnavailable) -> Response:
-    log.warning("answered 503: database is away: %s", error)
+def _database_unavailable(error: DatabaseUnavailable) -> Response:
+    log.warning("database unavailable, request answered with 503: %s", error)
     retry_after = str(current_app.config["SETTINGS"].retry_after_s)
-    return _shaped(Problem(DATABASE_AWAY, what_is_known(error), headers={"Retry-After": retry_after}))
+    return _shaped(Problem(DATABASE_AWAY, describe_effect(error), headers={"Retry-After": retry_after}))
 
 
-def what_is_known(error: DatabaseUnavailable) -> str:
-    """What a store that is away has done with what was asked for."""
+def describe_effect(error: DatabaseUnavailable) -> str:
+    """Whether the database may have carried out the request, for the `detail` of a problem."""
     if error.maybe_done:
-        return "the store's answer was lost: what was asked for may have been done"
+        return "the database did not confirm the change: the request may have been carried out"
     return "nothing was changed; try again in a moment"
 
 
@@ -80,12 +79,12 @@ def _http_error(error: HTTPException) -> Response:
         limit_kb = current_app.config["SETTINGS"].max_body_kb
         return _shaped(Problem(BODY_TOO_LARGE, f"the limit is {limit_kb} KiB"))
     phrase = HTTPStatus(status).phrase
-    # A status that says all there is to say has no page of its own (RFC 9457, 4.2.1).
+    # An HTTP status without a problem type here gets the type `about:blank` (RFC 9457, 4.2.1).
     kind = _BY_STATUS.get(status) or ProblemType("", status, phrase)
     allow = error.get_response().headers.get("Allow")
     return _shaped(Problem(kind, error.description or phrase, headers={"Allow": allow} if allow else None))
 
 
-def _fault(error: Exception) -> Response:
-    log.exception("fault while answering %s %s", request.method, request.path, exc_info=error)
-    return _shaped(Problem(INTERNAL_ERROR, "the fault was logged"))
+def _internal_error(error: Exception) -> Response:
+    log.exception("unexpected exception in %s %s, answered with 500", request.method, request.path, exc_info=error)
+    return _shaped(Problem(INTERNAL_ERROR, "the server has logged the error"))

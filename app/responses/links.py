@@ -1,4 +1,4 @@
-"""Where to go on with a process: paths that answers carry."""
+"""The links of an answer: paths of further requests about the process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from flask import url_for
 
 
 def status_url(correlation_id: str) -> str:
-    """Where to poll."""
+    """The polling URL."""
     return url_for("process.ProcessStatus", correlation_id=correlation_id)
 
 
 def links(correlation_id: str, traceability_id: str) -> dict[str, str]:
-    """Where to poll, to follow, to read the event log, and to cancel."""
+    """The paths to poll the process, follow its events, read its event log and cancel it."""
     return {
         "status": status_url(correlation_id),
         "events": url_for("events.Events", correlation_id=correlation_id),

@@ -1,4 +1,4 @@
-"""An error answer in the form of RFC 9457, problem details."""
+"""The exception for an error answer in the format of RFC 9457, problem details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(CeleryCamundaError):
-    """An error answer, raised anywhere below a view."""
+    """An error answer. Views and the functions below them raise it.
+
+    Args:
+        kind: the problem type.
+        detail: what is wrong with this request, and what to do.
+        errors: messages by field.
+        headers: further headers of the answer.
+        members: further members of the body; a None is left out.
+    """
 
     def __init__(
         self,
@@ -34,7 +42,7 @@ class Problem(CeleryCamundaError):
 
     def response(self) -> Response:
         """The answer."""
-        # for app/metrics.py, which counts it
+        # app/metrics.py counts it.
         g.problem = self.kind.name or str(self.kind.status)
         body: dict[str, Any] = {
             "type": f"/problems/{self.kind.name}" if self.kind.name else "about:blank",

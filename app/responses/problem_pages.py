@@ -1,4 +1,4 @@
-"""`/problems/{name}`: what each problem type means, its cause and its cure, at the address that its `type` names."""
+"""Serves `/problems/{name}`: the page of a problem type, with its cause and what to do. `type` has its path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE = Markup(
 _ITEM = Markup('<li><a href="/problems/{0.name}">{0.name}</a> ({0.status}): {0.title}</li>\n')
 _ARTICLE = Markup(
     "<p><code>{0.name}</code>, HTTP status {0.status}</p>\n<h2>Cause</h2>\n<p>{0.cause}</p>\n"
-    '<h2>Cure</h2>\n<p>{0.cure}</p>\n<p><a href="/problems">All problem types</a></p>\n'
+    '<h2>What to do</h2>\n<p>{0.cure}</p>\n<p><a href="/problems">All problem types</a></p>\n'
 )
 
 blueprint = Blueprint("problems", __name__, url_prefix="/problems")
@@ -23,7 +23,7 @@ blueprint = Blueprint("problems", __name__, url_prefix="/problems")
 
 @blueprint.get("")
 def index() -> Response:
-    """Every problem type."""
+    """The list of all problem types."""
     kinds = problem_types().values()
     text = "# Problem types\n\n" + "".join(f"- {kind.name} ({kind.status}): {kind.title}\n" for kind in kinds)
     return _page("Problem types", Markup("<ul>\n{}</ul>\n").format(Markup("").join(map(_ITEM.format, kinds))), text)
@@ -31,10 +31,10 @@ def index() -> Response:
 
 @blueprint.get("/<name>")
 def page(name: str) -> Response:
-    """One problem type."""
+    """The page of one problem type."""
     kind = problem_types().get(name)
     if kind is None:
-        raise Problem(NOT_FOUND, "no problem type has this name; /problems lists them")
+        raise Problem(NOT_FOUND, "no problem type has this name; GET /problems lists all of them")
     return _page(kind.title, _ARTICLE.format(kind), _markdown(kind))
 
 
@@ -46,7 +46,7 @@ def register(app: Flask) -> None:
 def _markdown(kind: ProblemType) -> str:
     return (
         f"# {kind.title}\n\n`{kind.name}`, HTTP status {kind.status}\n\n"
-        f"## Cause\n\n{kind.cause}\n\n## Cure\n\n{kind.cure}\n"
+        f"## Cause\n\n{kind.cause}\n\n## What to do\n\n{kind.cure}\n"
     )
 
 

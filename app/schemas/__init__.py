@@ -1,1 +1,1 @@
-"""The schemas of requests and answers, one module a resource."""
+"""The schemas of requests and answers, one module for each resource."""

@@ -10,7 +10,7 @@ from store.process_rows import ERROR, PENDING
 
 
 class JsonBoolean(fields.Boolean):
-    """`true` or `false`: nothing else may start what cannot be undone."""
+    """Exactly `true` or `false`: no other value may start an operation that cannot be undone."""
 
     def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> bool:
         if not isinstance(value, bool):
@@ -19,63 +19,75 @@ class JsonBoolean(fields.Boolean):
 
 
 class BulkRetryRequest(Strict):
-    """Which processes to retry: those that stand on an incident, and fit all that is named."""
+    """Which processes to retry: those that have an open incident and match every filter."""
 
     processKey = fields.String(validate=validate.Length(1, 200), metadata={"example": "onboard-user"})
     startedAfter = BoundOfTime(metadata={"description": "Started at this time (ISO 8601 with zone) or later."})
     startedBefore = BoundOfTime(metadata={"description": "Started before this time (ISO 8601 with zone)."})
     errorContains = fields.String(
         validate=validate.Length(1, 500),
-        metadata={"description": "Stands in the message of the error, letter by letter.", "example": "timed out"},
+        metadata={
+            "description": "Text that the message of the error contains, case included.",
+            "example": "timed out",
+        },
     )
     dryRun = JsonBoolean(
         load_default=True,
-        metadata={"description": "Only tell which. Say false to act.", "example": True},
+        metadata={"description": "`true` only lists the processes. Send `false` to change them.", "example": True},
     )
     limit = JsonInteger(load_default=100, validate=validate.Range(1, 200))
     cursor = fields.String(
-        validate=validate.Length(1, 200), metadata={"description": "`nextCursor` of the call before."}
+        validate=validate.Length(1, 200), metadata={"description": "The `nextCursor` of the previous call."}
     )
 
 
 class BulkCancelRequest(BulkRetryRequest):
-    """Which processes to cancel: those that run, or stand on an incident, and fit all that is named."""
+    """Which processes to cancel: those that run, or have an open incident, and match every filter."""
 
     status = fields.String(
         load_default=PENDING,
         validate=validate.OneOf([PENDING, ERROR]),
-        metadata={"description": "`pending` for those that run, `error` for those that stand on an incident."},
+        metadata={"description": "`pending` for running processes, `error` for processes with an open incident."},
     )
     reason = fields.String(
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, 500),
-        metadata={"description": "Becomes the message of each process's error.", "example": "the order was withdrawn"},
+        metadata={
+            "description": "It becomes the message in the `error` of each process.",
+            "example": "the order was withdrawn",
+        },
     )
 
 
 class BulkItemAnswer(Schema):
-    """One process that fits."""
+    """One process that matches the filters."""
 
     correlationId = fields.String()
     processKey = fields.String()
     startedAt = fields.String()
-    message = fields.String(allow_none=True, metadata={"description": "Of its error."})
+    message = fields.String(allow_none=True, metadata={"description": "The message of its error."})
     outcome = fields.String(
         validate=validate.OneOf(["fits", "done", "refused"]),
-        metadata={"description": "`fits` in a dry run; `refused` where it had changed meanwhile, `detail` says how."},
+        metadata={
+            "description": "`fits` in a dry run. `done` if it was retried or cancelled. `refused` if it could not be, "
+            "because it had changed since it was selected; `detail` has the reason."
+        },
     )
     detail = fields.String(allow_none=True)
 
 
 class BulkAnswer(Schema):
-    """What fits, newest first, and what was done to it."""
+    """The processes that match, newest first, and what was done to each."""
 
     dryRun = fields.Boolean()
     done = fields.Integer()
     refused = fields.Integer()
     processes = fields.List(fields.Nested(BulkItemAnswer))
-    nextCursor = fields.String(allow_none=True, metadata={"description": "Go on here; null when all were looked at."})
+    nextCursor = fields.String(
+        allow_none=True, metadata={"description": "The `cursor` of the next call; null when all rows were checked."}
+    )
     stopped = fields.String(
-        allow_none=True, metadata={"description": "Why it stopped in the midst: the engine is away. Go on later."}
+        allow_none=True,
+        metadata={"description": "Why it stopped early: the engine is unavailable. Go on later with `nextCursor`."},
     )

@@ -6,18 +6,21 @@ from marshmallow import Schema, fields
 
 
 class DataAnswer(Schema):
-    """Everything about one process, as it is kept: the columns under their own names, the engine's under its."""
+    """All data of one process, as stored: our columns under their names, the engine's data under its names."""
 
     process = fields.Dict()
     events = fields.List(fields.Dict())
     webhooks = fields.List(fields.Dict())
-    engine = fields.List(fields.Dict(), metadata={"description": "Historic instances, the root first, with variables."})
+    engine = fields.List(
+        fields.Dict(),
+        metadata={"description": "Historic instances with their variables; the instance that was started comes first."},
+    )
 
 
 class ErasedAnswer(Schema):
     """How much was deleted."""
 
-    erasureId = fields.String(metadata={"description": "The event log knows it as `erasure:<erasureId>`."})
+    erasureId = fields.String(metadata={"description": "The event log records it as `erasure:<erasureId>`."})
     events = fields.Integer()
     webhooks = fields.Integer()
     engineInstances = fields.Integer()

@@ -1,4 +1,4 @@
-"""The processes that this installation knows."""
+"""The registered processes: the answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class StepAnswer(Schema):
     name = fields.String()
     topic = fields.String()
     order = fields.Integer()
-    retries = fields.Integer(metadata={"description": "Attempts after the first."})
+    retries = fields.Integer(metadata={"description": "How many attempts follow the first one, at most."})
     outcome = fields.String(
         allow_none=True,
         validate=validate.OneOf([OK, ERROR]),
-        metadata={"description": "Set for a step whose output is the process's result or error."},
+        metadata={"description": "Set for a response step: its completion ends the process as `ok` or `error`."},
     )
 
 
@@ -28,11 +28,11 @@ class DefinitionAnswer(Schema):
     name = fields.String()
     queue = fields.String(metadata={"description": "The Celery queue of its steps."})
     steps = fields.List(fields.Nested(StepAnswer))
-    startSchema = fields.Dict(metadata={"description": "JSON Schema (2020-12) of a start's variables."})
-    example = fields.Dict(metadata={"description": "Variables of an example start."})
+    startSchema = fields.Dict(metadata={"description": "JSON Schema (2020-12) of the `variables` of a start."})
+    example = fields.Dict(metadata={"description": "`variables` of an example start."})
 
 
 class DefinitionsAnswer(Schema):
-    """Every registered process, by key."""
+    """Every registered process, sorted by key."""
 
     processes = fields.List(fields.Nested(DefinitionAnswer))

@@ -15,7 +15,7 @@ class EventQuery(Strict):
 
 
 class EventAnswer(Schema):
-    """One attempt of a step, or one thing that ops did."""
+    """One attempt of a step, or one act of ops."""
 
     executionId = fields.String()
     batchId = fields.String(allow_none=True)
@@ -47,7 +47,7 @@ class EventAnswer(Schema):
 
 
 class EventLogAnswer(Schema):
-    """The events of one trace, in order."""
+    """The events of one traceability id, in order."""
 
     eventLog = fields.List(fields.Nested(EventAnswer))
     nextCursor = fields.String(allow_none=True)

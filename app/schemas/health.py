@@ -1,4 +1,4 @@
-"""Health."""
+"""Health checks: the answers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ class LiveAnswer(Schema):
 
 
 class ReadyAnswer(Schema):
-    """Which parts are away, and since when."""
+    """The state of each part of the system."""
 
     status = fields.String(validate=validate.OneOf(["ready", "degraded", "unavailable"]))
-    parts = fields.Dict(metadata={"description": "Each part by name: `up`, `detail`, `since` if not `up`, and more."})
-    topicsWithoutHandler = fields.Dict(metadata={"description": "Topics that nobody handles, by process key."})
+    parts = fields.Dict(
+        metadata={"description": "Each part by name: `up`, `detail`, `since` if not `up`, some with more members."}
+    )
+    topicsWithoutHandler = fields.Dict(metadata={"description": "Topics without a handler here, by process key."})
     pausedTopics = fields.Dict(
         allow_none=True,
-        metadata={"description": "Topics that ops have paused, and since when; null while the store is away."},
+        metadata={"description": "Paused topics, and since when; null while the database is unavailable."},
     )
     waitingRequests = fields.Integer()

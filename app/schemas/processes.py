@@ -1,4 +1,4 @@
-"""Processes: what is asked of one or of a list, and the answers."""
+"""Processes: requests about one process or a list, and the answers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from store.process_rows import ERROR, OK, STATUSES
 
 
 class CompleteRequest(Strict):
-    """End a process from outside."""
+    """End a process with a result or an error."""
 
     correlationId = fields.String(required=True, validate=check_correlation_id, metadata=_CORRELATION_ID_META)
     status = fields.String(required=True, validate=validate.OneOf([OK, ERROR]))
-    data = fields.Raw(load_default=None, allow_none=True, metadata={"description": "The result, for status ok."})
+    data = fields.Raw(load_default=None, allow_none=True, metadata={"description": "The result, with status `ok`."})
     error = fields.Dict(
         load_default=None,
         allow_none=True,
         metadata={
-            "description": "For status error.",
+            "description": "The error, with status `error`.",
             "required": ["message"],
             "properties": {"message": {"type": "string"}},
         },
@@ -27,20 +27,23 @@ class CompleteRequest(Strict):
     @validates("error")
     def _named(self, value: dict[str, object] | None, data_key: str) -> None:
         if value is not None and not isinstance(value.get("message"), str):
-            raise ValidationError("Must have a message.")
+            raise ValidationError("Must have a message, which is a string.")
 
 
 class CancelRequest(Strict):
     """Why a process is cancelled."""
 
-    #: read by StrictParser: no body at all is an empty object
+    #: StrictParser reads it: an empty body counts as an empty object
     body_is_optional = True
 
     reason = fields.String(
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, 500),
-        metadata={"description": "Becomes the message of the process's error.", "example": "the order was withdrawn"},
+        metadata={
+            "description": "It becomes the message in the `error` of the process.",
+            "example": "the order was withdrawn",
+        },
     )
 
 
@@ -51,7 +54,7 @@ class MessageRequest(Strict):
     variables = fields.Dict(
         keys=fields.String(),
         load_default=dict,
-        metadata={"description": "Become variables of the process."},
+        metadata={"description": "They become variables of the process instance."},
     )
 
 
@@ -67,7 +70,7 @@ class ListQuery(Strict):
 
 
 class Links(Schema):
-    """Paths to go on with."""
+    """Paths of further requests about the process."""
 
     status = fields.String()
     events = fields.String()
@@ -76,7 +79,7 @@ class Links(Schema):
 
 
 class ListedAnswer(Schema):
-    """What is known of a process. Times are RFC 3339, in UTC."""
+    """A process. Times are RFC 3339, in UTC."""
 
     status = fields.String(validate=validate.OneOf(STATUSES))
     correlationId = fields.String()
@@ -93,22 +96,25 @@ class ListedAnswer(Schema):
 
 
 class CallbackAnswer(Schema):
-    """What became of telling the callback how the process ended last."""
+    """The delivery of the webhook about the last end of the process."""
 
     url = fields.String(metadata={"description": "Without its query."})
     webhookId = fields.String(allow_none=True)
     status = fields.String(
         validate=validate.OneOf(["waiting", "pending", "delivered", "failed"]),
-        metadata={"description": "`waiting` for the end, `pending` until delivered or given up."},
+        metadata={
+            "description": "`waiting`: the process has not ended. `pending`: the webhook is sent, or sent again, until "
+            "it is `delivered` or its attempts are used up (`failed`)."
+        },
     )
     attempts = fields.Integer()
-    nextAt = fields.String(allow_none=True, metadata={"description": "When it is tried again."})
+    nextAt = fields.String(allow_none=True, metadata={"description": "The time of the next attempt."})
     lastStatusCode = fields.Integer(allow_none=True)
     lastError = fields.String(allow_none=True)
 
 
 class StatusAnswer(ListedAnswer):
-    """What is known of a process, and where to go on. Times are RFC 3339, in UTC."""
+    """A process, its callback and its links. Times are RFC 3339, in UTC."""
 
     callback = fields.Nested(CallbackAnswer, allow_none=True)
     links = fields.Nested(Links)

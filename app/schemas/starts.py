@@ -16,24 +16,28 @@ class StartRequest(Strict):
     processKey = fields.String(required=True, validate=validate.Length(1, 200), metadata={"example": "onboard-user"})
     correlationId = fields.String(
         validate=check_correlation_id,
-        metadata={**_CORRELATION_ID_META, "description": "Makes the start idempotent; made up when absent."},
+        metadata={
+            **_CORRELATION_ID_META,
+            "description": "Your name for this start; it makes the start idempotent. Without it the server makes one.",
+        },
     )
     variables = fields.Dict(
         keys=fields.String(),
         load_default=dict,
-        metadata={"description": "Input of the process; each process has a schema of its own."},
+        metadata={"description": "The input of the process. `GET /api/process/definitions` has the schema of each."},
     )
     callbackUrl = fields.String(
         validate=validate.Length(1, 2000),
         metadata={
             "format": "uri",
-            "description": "Is told how the process ended, by a signed webhook; hosts must be allowed here.",
+            "description": "Gets a signed webhook when the process ends. `CALLBACK_HOSTS` of the server must list "
+            "its host.",
         },
     )
 
 
 class IdempotencyKey(fields.String):
-    """An `Idempotency-Key`: a string of RFC 9651, in quotes, or bare; without quotes when loaded.
+    """An `Idempotency-Key`: a string in quotes (RFC 9651) or without quotes. Loading removes the quotes.
 
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     """
@@ -49,18 +53,18 @@ def _idempotency_key_schema() -> dict[str, object]:
         "type": "string",
         "pattern": '^("[A-Za-z0-9._:~-]{1,200}"|[A-Za-z0-9._:~-]{1,200})$',
         "not": {"anyOf": [{"enum": [*words, *(f'"{word}"' for word in words)]}, {"pattern": r'^"?\.+"?$'}]},
-        "description": "The correlation id, where the body has none: the same key joins the first start.",
+        "description": "Used as the correlation id if the body has none. The same key joins the first start.",
     }
 
 
 class StartHeaders(Schema):
-    """What a caller may say about a start beside its body."""
+    """Headers of a start."""
 
     idempotency_key = IdempotencyKey(
         data_key="Idempotency-Key", validate=check_correlation_id, metadata=_idempotency_key_schema()
     )
     traceability_id = fields.String(
-        data_key="X-Traceability-Id", validate=check_correlation_id, metadata=_label("what all events are found by")
+        data_key="X-Traceability-Id", validate=check_correlation_id, metadata=_label("the id of its event log")
     )
     batch_id = fields.String(data_key="X-Batch-Id", validate=check_correlation_id, metadata=_label("a batch of starts"))
     application_id = fields.String(
@@ -69,7 +73,7 @@ class StartHeaders(Schema):
 
 
 class StartAnswer(Schema):
-    """200: the process has ended well."""
+    """200: the process has ended as `ok`."""
 
     status = fields.String(metadata={"example": "ok"})
     correlationId = fields.String()
@@ -79,7 +83,7 @@ class StartAnswer(Schema):
 
 
 class PendingAnswer(Schema):
-    """202: accepted, not ended yet."""
+    """202: the start is accepted, the process has not ended yet."""
 
     status = fields.String(metadata={"example": "pending"})
     correlationId = fields.String()

@@ -9,12 +9,12 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from app.schemas.fields import Strict
 from settings.reading import RATE
 
-#: written in the place of a rate: no limit, whatever the code declares
+#: given as a rate: no limit, also if the code declares one
 NO_RATE = "none"
 
 
 class JsonInteger(fields.Integer):
-    """A whole number as JSON Schema has it, `4.0` too; to Python, `true` and `"1"` are numbers as well."""
+    """A whole number as in JSON Schema: `4.0` is one. `true` and `"1"` are refused, though Python accepts them."""
 
     def _validated(self, value: object) -> int:
         if isinstance(value, bool | str) or (isinstance(value, float) and not value.is_integer()):
@@ -24,36 +24,40 @@ class JsonInteger(fields.Integer):
 
 def _check_rate(value: str) -> None:
     if value != NO_RATE and not RATE.match(value):
-        raise ValidationError("Must be like 5/second (second, minute, hour or day), or none.")
+        raise ValidationError("Must be a rate such as 5/second (second, minute, hour or day), or none.")
 
 
 class PauseRequest(Strict):
     """Why a topic is paused."""
 
-    #: read by StrictParser: no body at all is an empty object
+    #: StrictParser reads it: an empty body counts as an empty object
     body_is_optional = True
 
     reason = fields.String(
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, 500),
-        metadata={"description": "Shown with the topic.", "example": "the partner is down until noon"},
+        metadata={"description": "It is shown with the topic.", "example": "the partner is down until noon"},
     )
 
 
 class LimitsRequest(Strict):
-    """New limits of a topic; what is not named stays, null is what the code declares."""
+    """New limits of a topic. A limit that is not named stays; null restores the limit that the code declares."""
 
     maxConcurrency = JsonInteger(
         allow_none=True,
         validate=validate.Range(0, 100_000),
-        metadata={"description": "Steps that may run at once, on all workers together; 0 for no limit.", "example": 4},
+        metadata={
+            "description": "How many steps may run at once, on all workers together; 0 for no limit.",
+            "example": 4,
+        },
     )
     rate = fields.String(
         allow_none=True,
         validate=_check_rate,
         metadata={
-            "description": "Steps that may begin in a time; `none` for no limit.",
+            "description": "How many steps may begin in a second, minute, hour or day, on all workers together; "
+            "`none` for no limit.",
             "pattern": f"^(?:{RATE.pattern[:-2]}|{NO_RATE})$",
             "example": "5/second",
         },
@@ -66,18 +70,18 @@ class LimitsRequest(Strict):
 
 
 class TopicAnswer(Schema):
-    """How a topic stands."""
+    """A topic: its pause and its limits."""
 
     topic = fields.String()
-    processKey = fields.String(metadata={"description": "Empty where nobody handles the topic here any more."})
+    processKey = fields.String(metadata={"description": "Empty if no step here has this topic any more."})
     paused = fields.Boolean()
     pausedAt = fields.String(allow_none=True)
-    reason = fields.String(allow_none=True, metadata={"description": "Of the pause."})
-    maxConcurrency = fields.Integer(allow_none=True, metadata={"description": "That holds now; null for no limit."})
-    rate = fields.String(allow_none=True, metadata={"description": "That holds now; null for no limit."})
+    reason = fields.String(allow_none=True, metadata={"description": "The reason of the pause."})
+    maxConcurrency = fields.Integer(allow_none=True, metadata={"description": "The current limit; null for no limit."})
+    rate = fields.String(allow_none=True, metadata={"description": "The current limit; null for no limit."})
     inFlight = fields.Integer(
         allow_none=True,
-        metadata={"description": "Tasks that are locked or run; null where none are counted: without maxConcurrency."},
+        metadata={"description": "Locked or running tasks; counted only with `maxConcurrency`, otherwise null."},
     )
     changedBy = fields.String(allow_none=True)
     changedAt = fields.String(allow_none=True)

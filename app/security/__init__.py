@@ -1,1 +1,1 @@
-"""Who may call: API keys, tokens, scopes, rate limits."""
+"""Access to the API: API keys, tokens, scopes and rate limits."""

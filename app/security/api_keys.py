@@ -1,7 +1,7 @@
-"""API keys: the settings hold their hashes, the callers the keys.
+"""API keys: callers have the keys, the settings have only their hashes.
 
-A key is 256 random bits, so a plain SHA-256 of it is enough: slow, salted hashes make guessing a *password* dear, and
-nobody guesses 256 random bits, however fast the hash. A fast one keeps each request cheap.
+A key is 256 random bits, so a plain SHA-256 of it is safe: nobody can guess 256 random bits, however fast the hash is.
+Slow, salted hashes are for passwords, which can be guessed. A fast hash keeps requests fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from settings.access import API_KEY_ENTRY
 
-#: marks our keys: for secret scanners, and to tell them from tokens
+#: prefix of our keys: secret scanners find them by it, and it distinguishes keys from tokens
 PREFIX = "ck_"
 #: random bytes of a key
 KEY_BYTES = 32
@@ -30,10 +30,10 @@ class ApiKey:
 
 
 def new_entry(name: str, scopes: Iterable[str]) -> tuple[str, str]:
-    """A fresh key, and its entry for `API_KEYS`.
+    """Make a new key and its entry for `API_KEYS`.
 
     Raises:
-        ValueError: the name or a scope cannot stand in an entry.
+        ValueError: the name or a scope is not allowed in an entry.
     """
     key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
     entry = f"{name}:{_digest(key)}:{'+'.join(dict.fromkeys(scopes))}"
@@ -42,19 +42,19 @@ def new_entry(name: str, scopes: Iterable[str]) -> tuple[str, str]:
 
 
 def parse(entry: str) -> ApiKey:
-    """An entry of `API_KEYS`.
+    """Parse an entry of `API_KEYS`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not an entry.
     """
     found = API_KEY_ENTRY.match(entry)
     if found is None:
-        raise ValueError("a name is 1 to 100 of A-Z a-z 0-9 . _ - and needs at least one scope")
+        raise ValueError("the name must be 1 to 100 of the characters A-Z a-z 0-9 . _ - and have at least one scope")
     return ApiKey(found["name"], found["digest"], frozenset(found["scopes"].split("+")))
 
 
 def find(keys: Iterable[ApiKey], key: str) -> ApiKey | None:
-    """The entry of this key. Every entry is compared, in constant time: how long it takes tells nothing."""
+    """The entry of this key, or None. Compares every entry in constant time, so the duration reveals nothing."""
     digest = _digest(key)
     found = None
     for entry in keys:

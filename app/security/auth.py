@@ -1,10 +1,10 @@
-"""Who calls, and may they: API keys and bearer tokens, one scope a view.
+"""Authenticates callers by API keys and bearer tokens, and authorizes them: each view requires one scope.
 
     class Status(MethodView):
         @requires("process:read")
         def get(self): ...
 
-`requires` stands above the other decorators: nothing of a stranger's request is parsed.
+`requires` comes above the other decorators, so that the request of an unknown caller is not parsed.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: what each scope lets a caller do
+#: what each scope allows
 SCOPES = {
     "process:start": "Start processes.",
     "process:read": "Read processes and their events.",
-    "process:complete": "End a process from outside.",
+    "process:complete": "End a process with a result or an error.",
     "process:admin": "Operate processes: retry, cancel, message.",
 }
-#: columns that keep an actor hold so many characters
+#: characters of an actor's name, at most; the columns for actors have this length
 _MOST_OF_NAME = 200
 _REALM = 'realm="celery-camunda"'
-#: only documents: its decorators are asked what they would write into the OpenAPI document
+#: serves no view; its decorators make the entries for the OpenAPI document
 _documenter = Blueprint("auth", __name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller that is known: an API key's name or a token's subject."""
+    """An authenticated caller: the name of an API key, or the subject of a token."""
 
     name: str
     scopes: frozenset[str]
 
 
 class Authenticator:
-    """Tells who calls, from the headers of a request."""
+    """Identifies the caller from the headers of a request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,47 +62,59 @@ class Authenticator:
         self._tokens = _token_checker(settings) if settings.jwt_jwks_url else None
 
     def key_named(self, name: str) -> api_keys.ApiKey | None:
-        """The API key of this name, as the settings have it now."""
+        """The API key with this name in the settings; None if there is none."""
         return next((key for key in self._keys if key.name == name), None)
 
     def key(self, secret: str) -> api_keys.ApiKey | None:
-        """What `API_KEYS` says of this key; None for one that it does not list."""
+        """The entry of this key in `API_KEYS`; None if there is none."""
         return api_keys.find(self._keys, secret)
 
     def identify(self, authorization: str | None, api_key: str | None) -> Principal:
-        """The caller.
+        """Identify the caller.
+
+        Args:
+            authorization: the header `Authorization`.
+            api_key: the header `X-API-Key`.
 
         Raises:
-            Problem: 401 when nothing valid was sent, 503 when a token cannot be checked now.
+            Problem: 401 without a valid key or token, 503 when a token cannot be checked now.
         """
         scheme, _, bearer = (authorization or "").partition(" ")
         credential = bearer.strip() if scheme.lower() == "bearer" else api_key
         if not credential:
-            raise _unauthorized("send an API key or a bearer token", f"Bearer {_REALM}")
+            raise _unauthorized(
+                "the request has no API key and no token; send Authorization: Bearer ..., or X-API-Key",
+                f"Bearer {_REALM}",
+            )
         if credential.startswith(api_keys.PREFIX) or credential is api_key or self._tokens is None:
             found = api_keys.find(self._keys, credential)
             if found is None:
-                raise _refused("the API key is not known")
+                raise _refused("the API key is unknown")
             return Principal(found.name, found.scopes)
         try:
             token = self._tokens.check(credential)
         except TokenRefused as error:
-            raise _refused(f"the token is not taken: {error}") from None
+            raise _refused(f"the token is not accepted: {error}") from None
         except KeysUnavailable:
             headers = {"Retry-After": str(self._settings.retry_after_s)}
-            raise Problem(TOKEN_KEYS_AWAY, "the issuer's keys are not known yet", headers=headers) from None
+            detail = "the server has not received the public keys of the token's issuer yet"
+            raise Problem(TOKEN_KEYS_AWAY, detail, headers=headers) from None
         return Principal(token.subject[:_MOST_OF_NAME], token.scopes)
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Make the app ask who calls, unless `AUTH=off`."""
+    """Let the app authenticate callers, unless `AUTH=off`."""
     app.extensions["authenticator"] = None if settings.auth == "off" else Authenticator(settings)
 
 
 def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let only callers with this scope into the view, and say so in the OpenAPI document."""
+    """Decorate a view: only callers with this scope may call it. The OpenAPI document lists the scope.
+
+    Raises:
+        ValueError: the scope is not in :data:`SCOPES`.
+    """
     if scope not in SCOPES:
-        raise ValueError(f"{scope!r} is no scope")
+        raise ValueError(f"{scope!r} is not a scope")
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(_documented(view, scope))
@@ -120,7 +132,7 @@ def current_principal() -> Principal | None:
     """The caller of this request; None with `AUTH=off`.
 
     Raises:
-        Problem: it is not known.
+        Problem: the caller is not authenticated.
     """
     authenticator: Authenticator | None = current_app.extensions["authenticator"]
     if authenticator is None:
@@ -137,8 +149,8 @@ def current_principal() -> Principal | None:
     return known
 
 
-def let_in(principal: Principal) -> None:
-    """Make `principal` the caller of this request: it was known by other means than the request's headers."""
+def set_principal(principal: Principal) -> None:
+    """Set the caller of this request, for a caller that is authenticated by other means than headers (a session)."""
     g.principal = principal
 
 
@@ -149,13 +161,13 @@ def may(scope: str) -> bool:
 
 
 def current_actor() -> str:
-    """Who does it, for the event log: the key's name or the token's subject; `api` with `AUTH=off`."""
+    """The name of the caller, for the event log: of the key or the token's subject; `api` with `AUTH=off`."""
     principal = current_principal()
     return "api" if principal is None else principal.name
 
 
 class NoSecurity(BasePlugin):
-    """Takes out of the OpenAPI document what `requires` says: with `AUTH=off` no call asks for credentials."""
+    """Removes the security requirements of `requires` from the OpenAPI document, for `AUTH=off`."""
 
     def operation_helper(
         self, path: str | None = None, operations: dict[Any, Any] | None = None, **kwargs: Any
@@ -166,14 +178,14 @@ class NoSecurity(BasePlugin):
 
 
 def spec_plugins(settings: Settings) -> list[BasePlugin]:
-    """What the OpenAPI document needs for these settings."""
+    """The apispec plugins that these settings need."""
     return [NoSecurity()] if settings.auth == "off" else []
 
 
 def document(spec: APISpec) -> None:
-    """Describe how to authenticate."""
+    """Add the ways to authenticate to the OpenAPI document."""
     spec.components.security_scheme(
-        "apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`flask auth new-key`"}
+        "apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
     )
     spec.components.security_scheme(
         "bearer", {"type": "http", "scheme": "bearer", "description": "An API key, or a JWT of the configured issuer."}
@@ -184,7 +196,7 @@ def _demand(scope: str) -> None:
     principal = current_principal()
     if principal is None or scope in principal.scopes:
         return
-    log.info("refused %s: lacks %s", principal.name, scope)
+    log.info("request of %s refused with 403: scope %s is missing", principal.name, scope)
     raise Problem(
         FORBIDDEN,
         f"this call needs the scope {scope}",
@@ -194,15 +206,16 @@ def _demand(scope: str) -> None:
 
 
 def _documented(view: Callable[..., Any], scope: str) -> Callable[..., Any]:
-    """The view with the answers and the security of its scope in its documentation, which `wraps` carries on."""
-    for status, text in ((401, "The caller is not known"), (403, f"The caller lacks the scope `{scope}`")):
+    """The view, with the answers and the security of its scope in its documentation, which `wraps` copies."""
+    texts = {401: "The API key or token is missing or invalid", 403: f"The caller lacks the scope `{scope}`"}
+    for status, text in texts.items():
         view = _documenter.alt_response(status, schema=ProblemAnswer, description=text)(view)
     documented: Callable[..., Any] = _documenter.doc(security=[{"apiKey": [scope]}, {"bearer": [scope]}])(view)
     return documented
 
 
 def _token_checker(settings: Settings) -> TokenChecker:
-    # With its cryptography it takes 9 MiB: only a service that accepts tokens imports it.
+    # The module needs 9 MiB of memory for its cryptography, so only a service that accepts tokens imports it.
     from app.security.tokens import TokenChecker  # noqa: PLC0415
 
     return TokenChecker(settings)

@@ -1,4 +1,4 @@
-"""What the facade raises below its views."""
+"""The exceptions of token checks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from errors import CeleryCamundaError
 
 
 class TokenRefused(CeleryCamundaError):
-    """The token is not one that this service accepts. The message never holds the token.
+    """This service does not accept the token. The message never contains the token.
 
     :class:`app.security.tokens.TokenChecker` raises it; the API answers 401.
     """
 
 
 class KeysUnavailable(CeleryCamundaError):
-    """No key of the issuer is known, since its server has not answered yet.
+    """The issuer's keys are unknown, because its server has not answered yet.
 
     :class:`app.security.tokens.TokenChecker` raises it; the API answers 503.
     """

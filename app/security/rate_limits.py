@@ -1,7 +1,7 @@
-"""How many requests a caller may make: counted in Redis for all web processes together.
+"""Limits the requests of each caller, counted in Redis for all web processes together.
 
-Answers tell it in the fields `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
-`Retry-After` is of 429 alone: other answers have one of their own, or none.
+Answers have the headers `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11. Only a 429 gets
+`Retry-After` from here: other answers set their own, or have none.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from app.responses.problem import Problem
 from app.security.auth import current_principal
 from settings import Settings
 
-#: the name of the policy in these fields: there is one
+#: the name of the only policy in these headers
 POLICY = "default"
-#: longest wait for Redis, in seconds: counting must not hold requests up
+#: seconds to wait for an answer of Redis, at most; counting must not delay requests
 REDIS_TIMEOUT_S = 0.25
-#: longest wait for the turn to ask Redis, in seconds: a burst of a thousand requests is no Redis that is away
+#: seconds that a thread waits for the shared connection, at most; long enough for a burst of a thousand requests, so
+#: that a burst does not look like an unavailable Redis
 TURN_TIMEOUT_S = 2.0
-#: what monitors and readers of the documentation ask for; never counted
+#: paths that are never counted: health checks, metrics and documentation
 OPEN_PATHS = ("/health/", "/docs", "/problems", "/openapi.json", "/metrics")
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Count requests if `RATE_LIMIT` says so; without it nothing is added to a request.
+    """Limit requests if `RATE_LIMIT` is set; otherwise do nothing.
 
-    While Redis is away each web process counts for itself, and asks for Redis again with growing pauses.
+    While Redis is unavailable each web process counts on its own, and tries Redis again with growing pauses.
     """
     if not settings.rate_limit:
         return
@@ -50,10 +51,10 @@ def install(app: Flask, settings: Settings) -> None:
     limiter.request_filter(_is_open)
 
     @app.after_request
-    def tell(response: Response) -> Response:
+    def add_headers(response: Response) -> Response:
         found = limiter.current_limit
         if found is not None:
-            # The window is Redis's, and ends by its time to live: only what is left of it is told.
+            # Redis ends the window by its time to live, so the header has the seconds that are left of it.
             left_s = min(found.limit.get_expiry(), max(0, math.ceil(found.reset_at - time.time())))
             response.headers["RateLimit-Policy"] = f'"{POLICY}";q={found.limit.amount};w={found.limit.get_expiry()}'
             response.headers["RateLimit"] = f'"{POLICY}";r={max(0, found.remaining)};t={left_s}'
@@ -63,14 +64,14 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def _pool(redis_url: str) -> redis.BlockingConnectionPool:
-    """One connection, which the threads take in turn: a burst of requests must not open hundreds."""
+    """A pool of one connection, shared by all threads: a burst of requests must not open hundreds of connections."""
     return redis.BlockingConnectionPool.from_url(
         redis_url,
         max_connections=1,
         timeout=TURN_TIMEOUT_S,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
-        # The memory of the process counts instead: to ask again would only hold the request up.
+        # Do not retry: it would delay the request, and the web process counts in its memory instead.
         retry=Retry(NoBackoff(), 0),
     )
 
@@ -79,7 +80,7 @@ def _caller() -> str:
     try:
         principal = current_principal()
     except Problem:
-        # Strangers are counted by their address: made-up keys give nobody more requests.
+        # Count unauthenticated callers by their address, so that invented keys do not allow more requests.
         principal = None
     return f"key:{principal.name}" if principal is not None else f"address:{request.remote_addr}"
 

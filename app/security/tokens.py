@@ -1,4 +1,4 @@
-"""JWT bearer tokens (RFC 7519, RFC 8725) checked with the public keys of their issuer (JWKS, RFC 7517)."""
+"""Checks JWT bearer tokens (RFC 7519, RFC 8725) with the public keys of their issuer (JWKS, RFC 7517)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: signatures that are taken: asymmetric ones. A shared secret would let this service make tokens itself; `none`, and a
-#: public key used as a secret, are the classic forgeries.
+#: accepted signature algorithms, all asymmetric. With a shared secret this service could make tokens itself; `none`
+#: and a public key that is used as a shared secret are the usual forgeries (RFC 8725, 2.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-#: those of them that any RSA key can make
+#: the algorithms that work with every RSA key
 RSA_ALGORITHMS = ALGORITHMS[:6]
-#: age at which keys are fetched again, in seconds: how long a withdrawn key still works
+#: seconds after which the keys are fetched again; a withdrawn key works until then
 KEYS_LIFETIME_S = 300.0
-#: least time between two fetches, in seconds: tokens with made-up key ids cannot flood the issuer
+#: seconds between two fetches, at least, so that tokens with invented key ids do not flood the issuer
 REFETCH_INTERVAL_S = 10.0
-#: longest wait for the key server, in seconds
+#: seconds to wait for the issuer's server, at most
 FETCH_TIMEOUT_S = 2.0
-#: largest key set that is read, in bytes
+#: bytes of a key set, at most
 MOST_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """One key of the issuer, and the signatures that it may be used for."""
+    """One public key of the issuer, and the algorithms that it may be used with."""
 
     material: Any
     algorithms: tuple[str, ...]
@@ -43,17 +43,17 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a good token says."""
+    """The claims of a valid token that this service uses."""
 
     subject: str
     scopes: frozenset[str]
 
 
 class KeyRing:
-    """The public keys of one JWKS address; those that were fetched last stay good while its server is away.
+    """The public keys of one JWKS URL. While its server is unavailable, the keys that were fetched last stay in use.
 
-    PyJWT's own client forgets its keys when their time is over and the server is away, and asks a server that is away
-    for every request.
+    PyJWT's own client drops its keys when they expire while the server is unavailable, and then calls the server for
+    every request.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,21 +65,21 @@ class KeyRing:
         self._guard = threading.Lock()
 
     def key(self, kid: str | None) -> PublicKey:
-        """The key of this id; without an id the only key there is.
+        """The key with this id; without an id, the issuer's only key.
 
         Raises:
-            KeysUnavailable: no keys are known.
-            TokenRefused: the issuer has no such key.
+            KeysUnavailable: no keys were fetched yet.
+            TokenRefused: the issuer has no key with this id.
         """
         found = self._find(kid)
         if found is None or self._clock() - self._fetched_at > KEYS_LIFETIME_S:
-            # Who has a key goes on with it while another thread fetches.
+            # A thread that has found the key does not wait while another thread fetches.
             self._refresh(wait=found is None)
             found = self._find(kid)
         if not self._keys:
             raise KeysUnavailable(self._url)
         if found is None:
-            raise TokenRefused("its issuer has no such key")
+            raise TokenRefused("its issuer has no key with its key id")
         return found
 
     def _find(self, kid: str | None) -> PublicKey | None:
@@ -101,7 +101,9 @@ class KeyRing:
             self._keys = self._fetch()
             self._fetched_at = self._clock()
         except (urllib3.exceptions.HTTPError, jwt.PyJWTError, ValueError, OSError) as error:
-            log.warning("keys of tokens not fetched, %s known: %s", len(self._keys), type(error).__name__)
+            log.warning(
+                "keys of the token issuer not fetched, %s keys stay in use: %s", len(self._keys), type(error).__name__
+            )
         finally:
             self._guard.release()
 
@@ -112,12 +114,12 @@ class KeyRing:
             if answer.status != 200 or len(content) > MOST_BYTES:
                 raise ValueError(f"answer {answer.status} of {len(content)} bytes")
         finally:
-            # What was not read must not stand before the next answer: the next fetch is minutes away anyway.
+            # Close the connection: unread bytes would come before the next answer, and the next fetch is minutes away.
             answer.close()
         document = json.loads(content)
         found = dict(_public_keys(document if isinstance(document, dict) else {}))
         if not found:
-            raise ValueError("no public key for signatures")
+            raise ValueError("the key set has no public key for signatures")
         return found
 
 
@@ -127,12 +129,12 @@ def _public_keys(document: dict[str, Any]) -> Iterator[tuple[str | None, PublicK
         try:
             key = jwt.PyJWK(entry if isinstance(entry, dict) else {})
         except (jwt.PyJWTError, ValueError, TypeError):
-            # One that this service cannot use stands beside others that it can (RFC 7517, 5).
+            # Ignore a key that this service cannot use; the key set may have others (RFC 7517, 5).
             continue
         if key.key_type == "oct" or key.public_key_use not in ("sig", None):
             continue
         names_none = key.key_type == "RSA" and not entry.get("alg")
-        # `alg` is optional (RFC 7517, 4.4). A curve has one kind of signature, an RSA key serves for all of RSA's.
+        # `alg` is optional (RFC 7517, 4.4). A curve allows one algorithm; an RSA key allows all RSA algorithms.
         yield key.key_id, PublicKey(key.key, RSA_ALGORITHMS if names_none else (key.algorithm_name,))
 
 
@@ -144,16 +146,16 @@ class TokenChecker:
         self._ring = ring or KeyRing(settings.jwt_jwks_url)
 
     def check(self, token: str) -> Token:
-        """Who the token speaks for.
+        """Check a token, and return its subject and scopes.
 
         Raises:
-            TokenRefused: says why, in words that hold nothing of the token.
-            KeysUnavailable: it cannot be checked now.
+            TokenRefused: the token is not valid. The message has the reason and no part of the token.
+            KeysUnavailable: the token cannot be checked now.
         """
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in ALGORITHMS:
-                raise TokenRefused("its signature is of a kind that is not taken")
+                raise TokenRefused("its signature algorithm is not accepted")
             kid = header.get("kid")
             key = self._ring.key(kid if isinstance(kid, str) else None)
             claims = jwt.decode(
@@ -168,7 +170,7 @@ class TokenChecker:
         except jwt.ExpiredSignatureError:
             raise TokenRefused("it has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            # A header may be nested deeper than the JSON parser follows.
+            # RecursionError: the header of a token can be nested too deep for the JSON parser.
             raise TokenRefused(_reason(error)) from None
         if not claims["sub"]:
             raise TokenRefused("its subject is empty")
@@ -177,13 +179,13 @@ class TokenChecker:
 
 def _reason(error: Exception) -> str:
     reasons: dict[type[Exception], str] = {
-        jwt.InvalidAudienceError: "it is meant for another audience",
-        jwt.InvalidIssuerError: "it comes from another issuer",
+        jwt.InvalidAudienceError: "it is for another audience",
+        jwt.InvalidIssuerError: "it is from another issuer",
         jwt.ImmatureSignatureError: "it is not valid yet",
-        jwt.MissingRequiredClaimError: "it lacks a claim (exp, iss, aud and sub are needed)",
+        jwt.MissingRequiredClaimError: "it lacks a claim (exp, iss, aud and sub are required)",
         jwt.InvalidSignatureError: "its signature is wrong",
     }
-    return reasons.get(type(error), "it is no valid token")
+    return reasons.get(type(error), "it is not a valid token")
 
 
 def _scopes(claim: Any) -> frozenset[str]:

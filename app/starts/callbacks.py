@@ -1,4 +1,4 @@
-"""Callbacks of processes, for the facade: whether a URL may be one, and what became of telling it."""
+"""Callbacks of processes, for the facade: checks a callback URL, and describes the delivery of its webhook."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tasks.webhooks.urls import check, shown
 
 
 def check_callback(url: str | None, settings: Settings) -> None:
-    """Refuse a `callbackUrl` that webhooks do not go to. Its addresses are checked when a webhook is sent.
+    """Check that webhooks may go to a `callbackUrl`. The IP addresses of its host are checked at each delivery.
 
     Raises:
-        Problem: says why.
+        Problem: webhooks may not go there; `errors` has the reason.
     """
     if url is None:
         return
     try:
         check(url, settings)
     except RefusedUrl as error:
-        raise Problem(INVALID_CALLBACK, "see errors", errors={"callbackUrl": [str(error)]}) from None
+        raise Problem(INVALID_CALLBACK, "errors has the reason", errors={"callbackUrl": [str(error)]}) from None
 
 
 def callback_document(row: ProcessRow) -> dict[str, Any] | None:
-    """What became of telling the callback how the process ended last; None when it has none."""
+    """The delivery of the webhook about the last end of the process; None without a callback."""
     if row.callback_url is None:
         return None
     delivery = runtime().webhooks.latest(row.id)

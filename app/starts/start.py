@@ -1,4 +1,4 @@
-"""Accept a start: check it, write its row, enqueue it, wait for its end."""
+"""Accepts a start: checks it, writes its row, enqueues it, waits for the end of the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from marshmallow import ValidationError
 from app.http.tracing import current_traceparent
 from app.metrics import note_start
 from app.responses.answers import answer
-from app.responses.errors import what_is_known
+from app.responses.errors import describe_effect
 from app.responses.links import links, status_url
 from app.responses.problem import Problem
 from app.responses.problem_types import (
@@ -41,32 +41,34 @@ from tasks.errors import BrokerUnavailable
 from telemetry import log_context
 from telemetry.crash_points import crash_point
 
-#: error types and codes that a person has to mend; every other error is one of the process's own rules
+#: error types and codes of technical errors, which ops have to fix; every other error is a business error
 _TECHNICAL_TYPES = ("incident", "lost")
 _TECHNICAL_CODES = ("PROCESS_NOT_DEPLOYED", "START_REFUSED")
-#: one preference of a `Prefer` header, with its parameters; a comma within quotes ends none
+#: one preference of a `Prefer` header, with its parameters; a comma within quotes does not end it
 _PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-#: of a wait in seconds, more digits than anybody waits for
+#: digits of a wait in seconds, at most; longer ones are ignored
 _MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How long to wait, in seconds, and what is said about it in ``Preference-Applied`` (RFC 7240)."""
+    """How long to wait, in seconds, and the value of ``Preference-Applied`` (RFC 7240)."""
 
     wait_s: float
     applied: str | None = None
 
 
 def preference(settings: Settings, *, default_s: float | None = None) -> Preference:
-    """From the request's ``Prefer`` headers; what is no preference that we know is ignored (RFC 7240, section 2).
+    """Read the request's ``Prefer`` headers. Unknown preferences are ignored (RFC 7240, section 2).
 
-    `default_s`: the wait without a preference, in seconds; the ceiling when None.
+    Args:
+        settings: `SYNC_TIMEOUT_MS` is the longest wait.
+        default_s: the wait without a preference, in seconds; None for the longest wait.
     """
     preferences: dict[str, str] = {}
     for text in _PREFERENCE.findall(", ".join(request.headers.getlist("Prefer"))):
         name, _, value = text.partition(";")[0].partition("=")
-        # Of a preference that is given twice the first counts.
+        # If a preference is given twice, the first one counts (RFC 7240, section 2).
         preferences.setdefault(name.strip().lower(), value.strip().strip('"'))
     ceiling = settings.sync_timeout_ms / 1000
     wait = preferences.get("wait", "")
@@ -81,7 +83,7 @@ def preference(settings: Settings, *, default_s: float | None = None) -> Prefere
 class Starter:
     """Accepts starts for one web process."""
 
-    #: seconds for which one count of pending starts is trusted
+    #: seconds for which a count of unstarted rows is used
     COUNT_LIFETIME_S = 1.0
 
     def __init__(self, settings: Settings, processes: ProcessStore, waiters: Waiters) -> None:
@@ -92,20 +94,26 @@ class Starter:
         self._unstarted = 0
 
     def start(self, body: dict[str, Any], labels: dict[str, str], preferred: Preference | None = None) -> Response:
-        """Answer a start, after the `preferred` wait; without one, that of the request.
+        """Accept a start and answer it.
+
+        Args:
+            body: the body of the request.
+            labels: the headers of the request, see :class:`app.schemas.starts.StartHeaders`.
+            preferred: how long to wait for the end of the process; None for what the request prefers.
 
         Raises:
-            Problem: the start is refused, its process ended in an error, or the store is away.
+            Problem: the start is refused, the process ended with an error, or the database is unavailable.
         """
         new = self._new_process(body, labels)
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
         try:
             return self._start(new, preferred)
         except DatabaseUnavailable as error:
-            # The client may not know the id, and needs it: sent again without one, the process would run twice.
+            # Return the correlation id, which the client may not know: a start that is sent again without it would run
+            # the process a second time.
             raise Problem(
                 DATABASE_AWAY,
-                f"{what_is_known(error)}; send the start again with this correlation id",
+                f"{describe_effect(error)}; send the start again with this correlation id",
                 headers={"Retry-After": str(self._settings.retry_after_s)},
                 correlationId=new.correlation_id,
                 statusUrl=status_url(new.correlation_id),
@@ -127,18 +135,18 @@ class Starter:
                     )
                     payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
                 except BrokerUnavailable:
-                    # The row is written: reconcile starts it when the broker is back.
+                    # The row is written, so the reconciler sends the start when the broker is available again.
                     payload = None
         if not accepted:
             return self._join(new, preferred)
         return self._answer(payload, new.correlation_id, new.traceability_id, preferred)
 
     def wait_for(self, row: ProcessRow, preferred: Preference) -> ProcessRow:
-        """The row again after it has ended, or after the preferred time."""
+        """Wait until the process ends or the preferred time is over, and return its current row."""
         if row.status != PENDING or preferred.wait_s <= 0:
             return row
         with self._waiters.waiting(row.id) as wait:
-            # It may have ended between the first look and the registration.
+            # The process may have ended before the wait was registered, so read the row again.
             again = self._processes.by_id(row.id) or row
             if again.status == PENDING and wait is not None:
                 wait.result(preferred.wait_s)
@@ -148,18 +156,25 @@ class Starter:
     def _new_process(self, body: dict[str, Any], labels: dict[str, str]) -> NewProcess:
         process = find_process(body["processKey"])
         if process is None:
-            raise Problem(UNKNOWN_PROCESS, f"no process {body['processKey']!r}; see GET /api/process/definitions")
+            raise Problem(
+                UNKNOWN_PROCESS,
+                f"no process has the key {body['processKey']!r}; GET /api/process/definitions lists all keys",
+            )
         try:
             check_variables(process, body["variables"])
         except ValidationError as error:
-            raise Problem(INVALID_FIELDS, "see errors", errors={"variables": error.messages_dict}) from None
+            raise Problem(
+                INVALID_FIELDS,
+                "errors names each wrong field",
+                errors={"variables": error.messages_dict},
+            ) from None
         callback_url = body.get("callbackUrl")
         check_callback(callback_url, self._settings)
         correlation_id, key = body.get("correlationId"), labels.get("idempotency_key")
         if correlation_id is not None and key is not None and key != correlation_id:
             raise Problem(
                 CORRELATION_ID_CONFLICT,
-                f"Idempotency-Key {key!r} is not the correlationId: send one of them, or the same",
+                f"Idempotency-Key {key!r} differs from correlationId: send only one of them, or equal values",
                 correlationId=correlation_id,
                 statusUrl=status_url(correlation_id),
             )
@@ -181,11 +196,11 @@ class Starter:
                 return False
             raise Problem(
                 TOO_MANY_STARTS,
-                f"{self._settings.max_pending_starts} starts wait already",
+                f"{self._settings.max_pending_starts} starts are waiting, which is the limit",
                 headers={"Retry-After": str(self._settings.retry_after_s)},
             )
         accepted = self._processes.accept(new)
-        # Until the next count every accepted start counts as one that waits: a burst does not run past the bound.
+        # Count each accepted start until the next query, so that a burst of starts does not exceed the limit.
         self._unstarted += accepted
         return accepted
 
@@ -201,7 +216,7 @@ class Starter:
         if row is None or row.request_hash != new.request_hash:
             raise Problem(
                 CORRELATION_ID_CONFLICT,
-                "the same correlation id came before with another process, other variables or another callback",
+                "an earlier start has this correlation id, but another process, other variables or another callbackUrl",
                 correlationId=new.correlation_id,
                 statusUrl=status_url(new.correlation_id),
             )
@@ -246,7 +261,7 @@ class Starter:
 
 
 def payload_of(row: ProcessRow) -> Payload:
-    """What a wake-up would have said of an ended row."""
+    """The payload of an ended row, as the result backend publishes it."""
     return {
         "status": row.status,
         "correlationId": row.correlation_id,
@@ -258,7 +273,7 @@ def payload_of(row: ProcessRow) -> Payload:
 
 
 def is_technical(error: Any) -> bool:
-    """True for the error of a process that a person has to mend, not one of the process's own rules."""
+    """True if the error of a process is technical, so that ops have to fix its cause; False for a business error."""
     if not isinstance(error, dict):
         return False
     return error.get("type") in _TECHNICAL_TYPES or error.get("code") in _TECHNICAL_CODES
@@ -273,7 +288,7 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
         kind = PROCESS_ERROR
     return Problem(
         kind,
-        str(error.get("message") or "the process did not end well"),
+        str(error.get("message") or f"the process ended as {payload['status']}"),
         headers=headers,
         correlationId=correlation_id,
         traceabilityId=traceability_id,
@@ -284,6 +299,6 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
 
 
 def _hash(process_key: str, variables: dict[str, Any], callback_url: str | None) -> str:
-    asked = [process_key, variables, *([callback_url] if callback_url is not None else [])]
-    content = json.dumps(asked, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
+    content = [process_key, variables, *([callback_url] if callback_url is not None else [])]
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

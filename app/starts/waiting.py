@@ -1,10 +1,11 @@
-"""Waiting for results: one subscriber thread a web process, one event a request.
+"""Waits for the results of processes: one subscriber thread for each web process, one event for each request.
 
-Celery's `AsyncResult.get` does not serve in a threaded web server: threads share a subscription that only one may
-read, or hold two Redis connections each. Every result of the result backend is published on the channel
-``celery-task-meta-<task id>``; one connection listens to all of them and wakes the request that waits for it.
+Celery's `AsyncResult.get` does not work in a threaded web server: either all threads share a subscription that only one
+may read, or each thread holds two Redis connections. The result backend publishes every result on the channel
+``celery-task-meta-<task id>``. One connection subscribes to all these channels and wakes the request that waits.
 
-What the subscription missed (Redis away, emptied, a dropped subscriber) a sweep finds in the rows, once a second.
+The subscription can miss a result: Redis was unavailable or emptied, or it dropped the subscriber. So a sweep reads the
+rows of older waits once a second.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 
-#: what stands before a process's id in the name of the channel on which its end is told
+#: the channel that publishes the end of a process is this prefix and the process's id
 CHANNEL_PREFIX = KEY_PREFIX
-#: seconds between two sweeps, and the age from which a wait is swept
+#: seconds between two sweeps, and the age in seconds from which a wait is swept
 SWEEP_EVERY_S = 1.0
 SWEEP_AFTER_S = 2.0
-#: seconds between the end of waiting and the end of the grace time: answers must still get out
+#: seconds before the end of the grace period at which all waits end, so that their answers can still be sent
 CLOSING_MARGIN_S = 3.0
 
 Payload = dict[str, Any]
@@ -48,12 +49,12 @@ class Wait:
         self._event = threading.Event()
 
     def result(self, timeout_s: float) -> Payload | None:
-        """The process's end, or None when it has not come within `timeout_s` seconds."""
+        """Wait for the end of the process; None if it does not come within `timeout_s` seconds."""
         self._event.wait(timeout_s)
         return self.payload
 
     def resolve(self, payload: Payload | None) -> None:
-        """End the wait."""
+        """End the wait, with the payload of the ended process or without one."""
         if payload is not None:
             self.payload = payload
         self._event.set()
@@ -63,10 +64,10 @@ class Waiters:
     """The waits of one web process.
 
     Args:
-        connect: gives a fresh Redis client for the subscriber.
-        ended: payloads of those of the given processes that have ended, from their rows.
-        limit: waits at once; see :meth:`waiting`.
-        also: who else is told of messages, by the beginning of their channels; gets the rest of the channel's name.
+        connect: returns a new Redis client for the subscriber.
+        ended: reads the rows of the given processes, and returns the payloads of those that have ended.
+        limit: how many requests may wait at once; see :meth:`waiting`.
+        also: further callbacks by the prefix of their channels; each gets the rest of the channel's name.
     """
 
     def __init__(
@@ -89,16 +90,19 @@ class Waiters:
 
     @property
     def count(self) -> int:
-        """How many requests wait."""
+        """How many requests wait now."""
         return self._count
 
     def count_of(self, process_id: uuid.UUID) -> int:
-        """How many requests wait for one process."""
+        """How many requests wait for this process."""
         return len(self._waits.get(str(process_id), ()))
 
     @contextmanager
     def waiting(self, process_id: uuid.UUID) -> Iterator[Wait | None]:
-        """Register a wait inside the block, before the start is enqueued; None when too many wait already."""
+        """Register a wait for the time of the block; gives None if `limit` requests wait already.
+
+        Enter the block before the start is enqueued: otherwise the result may be published before the wait exists.
+        """
         with self._guard:
             full = self._count >= self._limit or time.monotonic() >= self._closing_at
             if not full:
@@ -123,51 +127,51 @@ class Waiters:
                     self._waits.pop(str(process_id), None)
 
     def listen(self) -> None:
-        """Have the subscription kept, whether or not anybody waits."""
+        """Start the subscription, also when no request waits."""
         with self._guard:
             self._start()
 
     def close_within(self, grace_s: float) -> None:
-        """The server stops: whoever still waits shortly before the end of its grace time is answered 202."""
+        """End all waits shortly before the grace period of `grace_s` seconds ends; their requests get a 202."""
         self._closing_at = time.monotonic() + max(0.0, grace_s - CLOSING_MARGIN_S)
 
     def _start(self) -> None:
-        # At the first wait, not before: a thread does not survive the fork of a preloaded server.
+        # Start the threads at the first wait: a thread that is started earlier does not survive the server's fork.
         if not self._running:
             self._running = True
             threading.Thread(target=self._listen, name="result-subscriber", daemon=True).start()
             threading.Thread(target=self._sweep, name="result-sweep", daemon=True).start()
 
     def _listen(self) -> None:
-        away = False
+        unavailable = False
         pause = 0.1
         while True:
             try:
                 with self._connect() as client, client.pubsub(ignore_subscribe_messages=True) as pubsub:
                     pubsub.psubscribe(*{f"{prefix}*" for prefix in (CHANNEL_PREFIX, *self._also)})
-                    if away:
-                        log.warning("result subscription is back")
-                    away, pause = False, 0.1
+                    if unavailable:
+                        log.warning("result subscription restored")
+                    unavailable, pause = False, 0.1
                     while True:
-                        # A time-out, so that the connection is probed now and then. What one that died silently
-                        # misses meanwhile, the sweep finds.
+                        # The timeout lets redis-py check the connection. The sweep finds the results that a dead
+                        # connection misses until then.
                         message = pubsub.get_message(timeout=5.0)
                         if message is not None and message["type"] == "pmessage":
-                            self._hear(message["channel"].decode(), message["data"])
+                            self._receive(message["channel"].decode(), message["data"])
             except (redis.RedisError, OSError) as error:
-                if not away:
-                    log.warning("result subscription is away, rows are swept instead: %s", error)
-                away = True
+                if not unavailable:
+                    log.warning("result subscription lost, sweeping the rows until it is restored: %s", error)
+                unavailable = True
                 time.sleep(pause)
                 pause = min(pause * 2, 2.0)
             except Exception:
-                log.exception("fault in the result subscriber")
+                log.exception("unexpected exception in the result subscriber, subscribing again")
                 time.sleep(1.0)
 
-    def _hear(self, channel: str, data: bytes) -> None:
-        for prefix, told in self._also.items():
+    def _receive(self, channel: str, data: bytes) -> None:
+        for prefix, callback in self._also.items():
             if channel.startswith(prefix):
-                told(channel.removeprefix(prefix))
+                callback(channel.removeprefix(prefix))
         if channel.startswith(CHANNEL_PREFIX):
             self._deliver(channel.removeprefix(CHANNEL_PREFIX), data)
 
@@ -180,7 +184,7 @@ class Waiters:
             return
         payload: Payload = message["result"]
         if "row" in payload:
-            # Too large for a key: the row has it.
+            # The result is too large for a Redis key, so read it from the row.
             row_id = uuid.UUID(payload["row"])
             threading.Thread(target=self._resolve_ended, args=([row_id],), daemon=True).start()
             return
@@ -204,8 +208,8 @@ class Waiters:
         try:
             ended = self._ended(process_ids)
         except Exception as error:
-            # The database may be away; the waits go on, and so does the sweep.
-            log.warning("waits not swept: %s", error)
+            # The database may be unavailable. The waits continue, and so does the sweep.
+            log.warning("rows of waiting requests not read, the next sweep tries again: %s", error)
             return
         for process_id, payload in ended.items():
             self._resolve(self._waits.get(str(process_id), []), payload)

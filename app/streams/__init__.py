@@ -1,1 +1,1 @@
-"""Server-sent events: what happens in a process, as it happens."""
+"""Server-sent events: streams the events of a process as they happen."""

@@ -1,4 +1,4 @@
-"""The connection to a stream's client, where the server shows it: gunicorn does, a test client does not."""
+"""The connection to a stream's client. Only gunicorn gives access to it; Flask's test client does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class ClientSocket:
-    """Tells when the client has gone, and bounds how long it may take to read."""
+    """Detects that the client has closed the connection, and limits how long the client may take to read."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         found = environ.get("gunicorn.socket")
@@ -18,20 +18,20 @@ class ClientSocket:
 
     @property
     def is_gone(self) -> bool:
-        """True when the client has closed its side. Without this a stream would notice at its second keep-alive."""
+        """True when the client has closed the connection. Otherwise only the second keep-alive would fail."""
         if self._socket is None:
             return False
         try:
-            # Asked first: a socket with a time-out would wait for it, whatever the flags of `recv` say.
-            asked = select.poll()
-            asked.register(self._socket, select.POLLIN)
-            return bool(asked.poll(0)) and self._socket.recv(1, socket.MSG_PEEK) == b""
+            # Poll first: on a socket with a timeout, `recv` waits for data whatever its flags are.
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            return bool(poll.poll(0)) and self._socket.recv(1, socket.MSG_PEEK) == b""
         except (OSError, ValueError):
             return True
 
     @contextmanager
     def reads_within(self, seconds: float) -> Iterator[None]:
-        """Inside the block a client that does not read what is sent is given up after `seconds`."""
+        """Within the block, sending fails if the client does not read the data within `seconds`."""
         if self._socket is None:
             yield
             return

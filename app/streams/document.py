@@ -1,4 +1,4 @@
-"""JSON Schema of one event, for the OpenAPI document; that of OpenAPI 3.1 has the schema of a stream describe each."""
+"""JSON Schema of one event, for the OpenAPI document, where the schema of a stream describes each of its events."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _event(name: str, data: dict[str, Any]) -> dict[str, Any]:
     return {"properties": {"event": {"const": name}, "data": text}, "required": ["id", "event", "data"]}
 
 
-#: one event; the first of a stream says only when to come back
+#: one event; the first one of a stream has only the `retry` interval
 EVENT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"id": _TEXT},

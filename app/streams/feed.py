@@ -1,7 +1,7 @@
-"""From rows to events: what has happened in a process since the last look.
+"""Converts rows of the event log to stream events: everything that changed in a process since the last read.
 
-An attempt of a step is one row of the event log that moves from phase to phase; here each of its phases becomes an
-event, once. The id of an event is `<execution id of the attempt>-<phase>`: the same whichever web process sends it.
+An attempt of a step is one row, whose phase changes. Each phase becomes one event. The id of an event is
+`<execution id of the attempt>-<phase>`, so it is the same in all web processes.
 """
 
 from __future__ import annotations
@@ -15,34 +15,36 @@ from store.event_rows import COMPLETED, OPEN_PHASES, OPS, STARTED, PhaseRow
 from store.process_rows import ProcessRow
 from tasks.webhooks.documents import rfc3339
 
-#: rows that one statement reads
+#: rows that one query reads
 PAGE = 500
-#: A row may become visible after one with a greater number, but not later than the longest transaction takes.
+#: age from which no row with a smaller `seq` can appear: a row becomes visible when its transaction commits, which can
+#: be after a later row, but no transaction takes this long
 SETTLED_AFTER = timedelta(seconds=30)
 
-#: reads rows after a number, at most so many
+#: reads the rows after a `seq`; the second argument is how many at most
 Read = Callable[[int, int], list[PhaseRow]]
 
 
 class Feed:
-    """The events of one process, each given out once.
+    """The events of one process; returns each event once.
 
     Args:
-        read: gives the rows after a `seq`, in order, at most a page of them.
+        read: reads the rows after a `seq`, in order, one page at most.
     """
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        #: everything up to here is told and does not change any more
+        #: the `seq` up to which all events were returned and no row changes any more
         self._floor = 0
-        self._told: dict[int, str] = {}
+        #: the phase that was returned last, by `seq`
+        self._sent: dict[int, str] = {}
         self._attempts: dict[str, list[int]] = {}
 
-    def news(self) -> list[Event]:
-        """What has happened since the last call; at the first one, everything so far.
+    def new_events(self) -> list[Event]:
+        """The events since the last call; the first call returns all events so far.
 
         Raises:
-            DatabaseUnavailable: the next call tells it.
+            DatabaseUnavailable: nothing is lost; the next call returns these events.
         """
         rows = self._rows()
         found = [event for row in rows for event in self._events_of(row)]
@@ -58,10 +60,10 @@ class Feed:
                 return rows
 
     def _events_of(self, row: PhaseRow) -> list[Event]:
-        before = self._told.get(row.seq)
+        before = self._sent.get(row.seq)
         if before == row.phase:
             return []
-        self._told[row.seq] = row.phase
+        self._sent[row.seq] = row.phase
         if row.phase == OPS:
             return [Event(f"{row.execution_id}-{OPS}", "ops", _ops(row))]
         attempt = self._attempt(row)
@@ -78,16 +80,16 @@ class Feed:
         return attempts.index(row.seq) + 1
 
     def _advance(self, rows: list[PhaseRow]) -> None:
-        """Read no more what is over for long: a process of a thousand steps is not read anew at each of them."""
+        """Move the floor past the rows that cannot change, so that a long process is not read again at each event."""
         for row in rows:
             if row.phase in OPEN_PHASES or rows[-1].created_at - row.created_at < SETTLED_AFTER:
                 return
             self._floor = row.seq
-            self._told.pop(row.seq, None)
+            self._sent.pop(row.seq, None)
 
 
 def end_event(row: ProcessRow, links: dict[str, str]) -> Event:
-    """The last event of a stream. A process that is retried and ends again has another id then."""
+    """The last event of a stream. Its id has the time of the end, so a retried process gets another id."""
     moment = row.finished_at or row.updated_at
     data = {
         "status": row.status,

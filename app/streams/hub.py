@@ -1,4 +1,7 @@
-"""Who streams what in this web process: the bound, the wake-ups, the word to the workers, the end at SIGTERM."""
+"""The open streams of this web process: limits their number, wakes them, and ends them at SIGTERM.
+
+It also registers in Redis which processes have streams: workers publish changes of these processes only.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from telemetry.metrics import declared
 
 log = logging.getLogger(__name__)
 
-#: seconds between two times that workers are told what is watched, well below the time for which they believe it
+#: seconds between two registrations of the watched processes; a registration is valid for `WATCH_S`
 REFRESH_S = WATCH_S / 3
-#: seconds until it is tried again while Redis is away
-AWAY_PAUSE_S = 2.0
+#: seconds until the next attempt while Redis is unavailable
+RETRY_PAUSE_S = 2.0
 
 
 class Watcher:
-    """One stream's place in the hub."""
+    """The registration of one stream in the hub."""
 
     __slots__ = ("_event", "correlation_id", "process_id")
 
@@ -31,13 +34,13 @@ class Watcher:
         self._event = threading.Event()
 
     def wait(self, timeout_s: float) -> None:
-        """Until something happened, at most `timeout_s` seconds."""
+        """Wait for a change, at most `timeout_s` seconds."""
         self._event.wait(timeout_s)
-        # Before the rows are read: what happens from now on wakes again.
+        # Clear before the caller reads the rows, so that a change during the read wakes it again.
         self._event.clear()
 
     def wake(self) -> None:
-        """Something happened."""
+        """End the current or the next wait: something has changed."""
         self._event.set()
 
 
@@ -45,9 +48,9 @@ class Hub:
     """The streams of one web process.
 
     Args:
-        connect: gives the Redis client through which workers are told what is watched.
+        connect: returns the Redis client that registers the watched processes.
         listen: starts the subscriber that calls :meth:`changed` and :meth:`ended`.
-        limit: streams at once.
+        limit: how many streams may be open at once.
     """
 
     def __init__(self, connect: Callable[[], redis.Redis], listen: Callable[[], None], *, limit: int) -> None:
@@ -62,16 +65,16 @@ class Hub:
 
     @property
     def count(self) -> int:
-        """How many streams are open."""
+        """How many streams are open now."""
         return len(self._watchers)
 
     @property
     def is_stopping(self) -> bool:
-        """True from SIGTERM on: streams end, none is opened."""
+        """True after SIGTERM: open streams end, and no stream is opened."""
         return self._stopping
 
     def open(self, correlation_id: str, process_id: str) -> Watcher | None:
-        """A place for one more stream; None when there is none."""
+        """Register one more stream; None if the limit is reached or the server is stopping."""
         with self._guard:
             if self._stopping or len(self._watchers) >= self._limit:
                 return None
@@ -84,57 +87,57 @@ class Hub:
         return watcher
 
     def close(self, watcher: Watcher) -> None:
-        """Give a place back; twice is once."""
+        """Unregister a stream. A repeated call does nothing."""
         with self._guard:
             if watcher in self._watchers:
                 self._watchers.remove(watcher)
                 declared.STREAMS.dec()
 
     def changed(self, correlation_id: str) -> None:
-        """A worker has committed something about this process."""
+        """Wake the streams of this process: a worker has committed a change."""
         self._wake(lambda watcher: watcher.correlation_id == correlation_id)
 
     def ended(self, process_id: str) -> None:
-        """This process has ended."""
+        """Wake the streams of this process: it has ended."""
         self._wake(lambda watcher: watcher.process_id == process_id)
 
     def stop(self) -> None:
-        """The server stops: streams end now. Called by a signal handler, in a thread that serves no stream."""
+        """End all streams, because the server stops. A signal handler calls this, in a thread that serves no stream."""
         self._stopping = True
         self._wake(lambda _: True)
 
-    def _wake(self, is_meant: Callable[[Watcher], bool]) -> None:
+    def _wake(self, matches: Callable[[Watcher], bool]) -> None:
         if not self._watchers:
-            # Every result of every process comes by here.
+            # Skip the lock: this runs for every result of every process.
             return
         with self._guard:
-            found = [watcher for watcher in self._watchers if is_meant(watcher)]
+            found = [watcher for watcher in self._watchers if matches(watcher)]
         for watcher in found:
             watcher.wake()
 
     def _start(self) -> None:
-        # At the first stream, not before: a thread does not survive the fork of a preloaded server.
+        # Start the thread at the first stream: a thread that is started earlier does not survive the server's fork.
         if not self._running:
             self._running = True
-            threading.Thread(target=self._keep_watched, name="event-watch", daemon=True).start()
+            threading.Thread(target=self._register_watched, name="event-watch", daemon=True).start()
 
-    def _keep_watched(self) -> None:
-        away = False
+    def _register_watched(self) -> None:
+        unavailable = False
         while True:
-            # Streams that were opened meanwhile are named together.
+            # Clear first, so that a stream that opens from now on is registered at once.
             self._opened.clear()
             with self._guard:
                 names = {watcher.correlation_id for watcher in self._watchers}
             try:
                 if names:
                     watch(self._connect(), names)
-                    away = False
+                    unavailable = False
                 self._opened.wait(REFRESH_S if names else None)
             except (redis.RedisError, OSError) as error:
-                if not away:
-                    log.warning("workers not told what is watched, streams look by themselves: %s", error)
-                away = True
-                time.sleep(AWAY_PAUSE_S)
+                if not unavailable:
+                    log.warning("watched processes not registered in Redis, streams read the rows instead: %s", error)
+                unavailable = True
+                time.sleep(RETRY_PAUSE_S)
             except Exception:
-                log.exception("fault while telling workers what is watched")
-                time.sleep(AWAY_PAUSE_S)
+                log.exception("unexpected exception while registering watched processes, trying again")
+                time.sleep(RETRY_PAUSE_S)

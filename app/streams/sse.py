@@ -18,16 +18,16 @@ class Event:
     data: dict[str, Any]
 
     def __str__(self) -> str:
-        # JSON escapes line ends, so that one line is enough whatever a text holds.
+        # JSON escapes line breaks, so the data is always one line.
         data = json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return f"id: {self.id}\nevent: {self.name}\ndata: {data}\n\n"
 
 
 def retry(after_ms: int) -> str:
-    """How long a client that lost the stream waits before it comes back, in milliseconds."""
+    """Set how long a client waits before it opens a lost stream again, in milliseconds."""
     return f"retry: {after_ms}\n\n"
 
 
 def comment(text: str) -> str:
-    """A line that clients ignore: it keeps proxies from closing a quiet connection."""
+    """A comment, which clients ignore. It keeps proxies from closing an idle connection."""
     return f": {text}\n\n"

@@ -1,4 +1,4 @@
-"""One stream: everything so far, then each thing as it happens, until the process has ended."""
+"""One stream: all events so far, then each event as it happens, until the process ends."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from store.process_rows import PENDING, ProcessRow
 
 log = logging.getLogger(__name__)
 
-#: what a client that lost the stream waits before it comes back, in milliseconds
+#: milliseconds that a client waits before it opens a lost stream again
 RETRY_MS = 2_000
-#: seconds of silence after which a comment is sent: proxies close quiet connections, many after 30 or 60
+#: seconds without data after which a comment is sent; many proxies close a connection that is idle for 30 or 60
 KEEP_ALIVE_S = 15.0
-#: seconds between two looks at the rows for what pub/sub missed; short at first, until workers know of the stream
+#: seconds between two reads of the rows, which find what pub/sub missed; short at first, because workers publish the
+#: changes of the process only after they have seen that it is watched
 SWEEPS_S = (0.25, 0.25, 0.5, 1.0, 2.0)
-#: seconds that a client may take to read what was sent
+#: seconds that a client may take to read the data that was sent
 READ_S = 30.0
 
 
@@ -29,9 +30,9 @@ class Stream:
     """The text of one stream, piece by piece.
 
     Args:
-        row: reads the process's row.
-        feed: its events.
-        links: where to go on, for the last event.
+        row: reads the row of the process.
+        feed: the events of the process.
+        links: the links of the process, for the last event.
     """
 
     def __init__(self, row: Callable[[], ProcessRow], feed: Feed, links: dict[str, str]) -> None:
@@ -40,42 +41,42 @@ class Stream:
         self._links = links
         self.has_ended = False
 
-    def look(self) -> str:
-        """What is new, as it is sent; empty for nothing.
+    def read(self) -> str:
+        """The new events as text of the stream; empty if there are none.
 
         Raises:
-            DatabaseUnavailable: the next look tells it.
+            DatabaseUnavailable: nothing is lost; the next call returns these events.
         """
-        # The row first: whatever was written before it ended is among the events then.
+        # Read the row first, then the events: so the events before the end are complete when the row has ended.
         row = self._row()
-        events = self._feed.news()
+        events = self._feed.new_events()
         if row.status != PENDING:
             events.append(end_event(row, self._links))
             self.has_ended = True
         return "".join(map(str, events))
 
     def follow(self, hub: Hub, watcher: Watcher, client: ClientSocket, *, for_s: float) -> Iterator[str]:
-        """The stream of a running process, at most `for_s` seconds long."""
+        """The stream of a running process, for at most `for_s` seconds."""
         now = time.monotonic()
-        until, quiet_since, looks = now + for_s, now, 0
+        until, idle_since, reads = now + for_s, now, 0
         with client.reads_within(READ_S):
             yield sse.retry(RETRY_MS)
             while True:
-                if text := self._try_look():
+                if text := self._try_read():
                     yield text
-                    quiet_since = time.monotonic()
+                    idle_since = time.monotonic()
                 now = time.monotonic()
                 if self.has_ended or hub.is_stopping or now >= until or client.is_gone:
                     return
-                if now - quiet_since >= KEEP_ALIVE_S:
+                if now - idle_since >= KEEP_ALIVE_S:
                     yield sse.comment("keep-alive")
-                    quiet_since = now
-                watcher.wait(min(SWEEPS_S[min(looks, len(SWEEPS_S) - 1)], until - now))
-                looks += 1
+                    idle_since = now
+                watcher.wait(min(SWEEPS_S[min(reads, len(SWEEPS_S) - 1)], until - now))
+                reads += 1
 
-    def _try_look(self) -> str:
+    def _try_read(self) -> str:
         try:
-            return self.look()
+            return self.read()
         except DatabaseUnavailable as error:
-            log.info("stream goes on without the database: %s", error)
+            log.info("events not read, the stream stays open and reads again: %s", error)
             return ""

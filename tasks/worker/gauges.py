@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from threading import Condition
 from typing import Any
 
 import redis
+from cachetools import TTLCache, cached
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -38,10 +39,8 @@ class System(Collector):
     """The gauges of the whole system, read by one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._guard = threading.Lock()
-        self._read: list[Metric] = []
-        self._read_at = float("-inf")
+        # Two scrapes at the same time share one reading.
+        self._read = cached(TTLCache(1, LIFETIME_S, clock), condition=Condition())(lambda: list(_look()))
 
     def describe(self) -> Iterable[Metric]:
         """Nothing, so that registering reads no gauge."""
@@ -49,12 +48,7 @@ class System(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """All gauges. Those of an unavailable part are missing, and `part_up` is 0 for it."""
-        # Two scrapes at the same time share one reading.
-        with self._guard:
-            if self._clock() - self._read_at > LIFETIME_S:
-                self._read = list(_look())
-                self._read_at = self._clock()
-            return self._read
+        return self._read()
 
 
 def _look() -> Iterator[Metric]:

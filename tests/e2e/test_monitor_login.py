@@ -69,7 +69,7 @@ def test_login_leads_to_where_one_wanted_and_a_link_from_elsewhere_goes_there_to
     monitor.type("#key", "ck_wrong")
     assert monitor.faults() == []
     monitor.click(".login button")
-    monitor.see("#refused", "not known")
+    monitor.see("#refused", "API key is unknown")
     # the refused login itself is an answer of 401
     assert [fault for fault in monitor.faults() if "401" not in fault] == []
     log_in(monitor)

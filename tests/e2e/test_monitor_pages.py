@@ -91,7 +91,7 @@ def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
     assert [button.text.partition(",")[0] for button in monitor.shown("#steps [aria-pressed=true]")] == ["work"]
     # what has no events of its own is listed too, since it was visited
     monitor.click("#steps button", "process-start")
-    monitor.see("#chosen", "no events of its own")
+    monitor.see("#chosen", "has no events")
     assert monitor.shown(".timeline li") == []
     assert monitor.faults() == []
     monitor.click("#steps [aria-pressed=true]")
@@ -130,7 +130,7 @@ def test_charts_are_told_in_numbers_too(monitor: Monitor, api: Api, correlation_
         [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "td")]
         for row in monitor.shown("#outcomes-numbers tbody tr")
     ]
-    assert columns == ["From", "ok", "pending", "error", "cancelled", "on an incident"]
+    assert columns == ["From", "ok", "pending", "error", "cancelled", "open incident"]
     assert len(rows) == 15
     assert sum(int(row[0].replace(",", "")) for row in rows) > 0
     assert monitor.faults() == []

@@ -100,5 +100,5 @@ def test_token_that_cannot_be_checked_is_answered_503_and_keys_go_on(facade: Fac
 
 
 def test_key_of_a_bad_name_is_not_made() -> None:
-    with pytest.raises(ValueError, match="a name is"):
+    with pytest.raises(ValueError, match="the name must be"):
         api_keys.new_entry("a:b", ["process:read"])

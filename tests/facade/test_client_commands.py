@@ -180,7 +180,7 @@ def test_answer_of_something_else_is_unavailable(flask: Callable[..., Result]) -
         found = flask("status", "order-1", url=f"http://127.0.0.1:{other.getsockname()[1]}")
 
     assert found.exit_code == ExitCode.UNAVAILABLE
-    assert "not this API" in found.stderr
+    assert "not from this API" in found.stderr
 
 
 def test_cancel_ends_well_when_the_process_is_cancelled(facade: Facade, flask: Callable[..., Result]) -> None:
@@ -294,7 +294,7 @@ def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -
 def test_what_is_no_api_at_all_is_given_up_at_once(server: ScriptedServer) -> None:
     server.answer = says(404, b"<html>", "text/html")
 
-    with pytest.raises(ApiUnreachable, match="not this API"):
+    with pytest.raises(ApiUnreachable, match="not from this API"):
         list(follow(ApiClient(server.url), "order-1"))
     assert len(server.seen) == 1
 
@@ -326,7 +326,7 @@ def test_time_to_watch_is_kept_on_a_stream_where_nothing_happens(
 
     assert found.exit_code == ExitCode.PENDING, found.output
     assert 0.9 < time.monotonic() - begun < 3
-    assert found.stderr == "not ended in the time given\n"
+    assert found.stderr == "the process did not end within the given time\n"
 
 
 class Scripted(ApiClient):

@@ -133,7 +133,7 @@ def test_command_counts_asks_and_cancels(facade: Facade, flask: Callable[..., Re
     for name in ("a", "b"):
         accept(facade, name)
     dry = flask("cancel-all", "--dry-run")
-    assert (dry.exit_code, dry.stdout.count("fits "), "2 processes fit" in dry.stderr) == (0, 2, True)
+    assert (dry.exit_code, dry.stdout.count("fits "), "2 processes match" in dry.stderr) == (0, 2, True)
     assert flask("cancel-all", input="n\n").exit_code == 1
     assert {row.status for row in facade.rows()} == {PENDING}
     done = flask("cancel-all", "--reason", "withdrawn", input="y\n")
@@ -154,9 +154,11 @@ def test_topic_is_paused_limited_and_resumed_from_a_shell(facade: Facade, flask:
     document = json.loads(limited.stdout)
     assert (document["maxConcurrency"], document["rate"], document["inFlight"]) == (4, "5/second", 0)
     assert flask("resume", TOPIC).exit_code == 0
-    assert flask("limit", TOPIC, "--max-concurrency", "code", "--rate", "code").stdout == f"{TOPIC}: runs\n"
+    assert (
+        flask("limit", TOPIC, "--max-concurrency", "code", "--rate", "code").stdout == f"{TOPIC}: no pause, no limit\n"
+    )
     assert controls().paused == frozenset()
-    assert f"{TOPIC}: runs" in flask("topics").stdout
+    assert f"{TOPIC}: no pause, no limit" in flask("topics").stdout
     assert flask("pause", "nobody").exit_code == ExitCode.NOT_FOUND
     assert flask("limit", TOPIC).exit_code == ExitCode.USAGE
     said = facade.runtime.events.by_traceability_id(f"topic:{TOPIC}")

@@ -28,7 +28,7 @@ def test_log_lines_of_a_request_carry_its_id(facade: Facade, capsys: pytest.Capt
     capsys.readouterr()
     for name in ("first", "second"):
         facade.start("order-1", X_Request_Id=f"request-{name}", X_API_Key=key)
-    lines = [line for line in capsys.readouterr().err.splitlines() if "refused reader" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "request of reader refused" in line]
     assert len(lines) == 2
     for line, name in zip(lines, ("first", "second"), strict=True):
         assert f"requestId=request-{name}" in line
@@ -122,8 +122,8 @@ def test_every_problem_type_has_a_cause_and_a_cure() -> None:
 
 @pytest.mark.parametrize("name", list(problem_types()))
 def test_problem_page_explains_its_type(facade: Facade, name: str) -> None:
-    assert "<h2>Cure</h2>" in facade.http.get(f"/problems/{name}").text
-    assert "## Cure" in facade.http.get(f"/problems/{name}", headers={"Accept": "text/markdown"}).text
+    assert "<h2>What to do</h2>" in facade.http.get(f"/problems/{name}").text
+    assert "## What to do" in facade.http.get(f"/problems/{name}", headers={"Accept": "text/markdown"}).text
     assert name in facade.http.get("/problems").text
 
 

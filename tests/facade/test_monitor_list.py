@@ -126,7 +126,7 @@ def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wan
 
     wrong = facade.http.post("/monitor/session/login", data={"key": "ck_wrong", "next": "/monitor?status=ok"})
     assert wrong.status_code == 401
-    assert "not known" in wrong.text
+    assert "API key is unknown" in wrong.text
 
     right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": "/monitor?status=ok"})
     assert (right.status_code, right.location) == (303, "/monitor?status=ok")

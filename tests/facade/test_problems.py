@@ -342,7 +342,7 @@ def test_start_whose_commit_is_not_known_says_so_and_names_the_id_that_joins_it(
     with monkeypatch.context() as patch:
         patch.setattr(ProcessStore, "accept", accepted_unheard)
         said = problem(facade.http.post("/api/process/start", json=body), 503, "database-away")
-    assert "may have been done" in said["detail"]
+    assert "may have been carried out" in said["detail"]
     assert said["statusUrl"].endswith(said["correlationId"])
 
     again = facade.http.post(

@@ -88,19 +88,19 @@ def test_each_phase_is_told_once() -> None:
     log = Log(phase_row(1, STARTED))
     feed = Feed(log)
 
-    assert named(feed.news()) == [("started", 1, "started")]
+    assert named(feed.new_events()) == [("started", 1, "started")]
     log.put(phase_row(1, COMPLETING))
-    assert feed.news() == []
+    assert feed.new_events() == []
     log.put(phase_row(1, COMPLETED))
     log.put(phase_row(2, STARTED, task="task-2"))
-    assert named(feed.news()) == [("completed", 1, "completed"), ("started", 1, "started")]
-    assert feed.news() == []
+    assert named(feed.new_events()) == [("completed", 1, "completed"), ("started", 1, "started")]
+    assert feed.new_events() == []
 
 
 def test_first_look_tells_every_phase_so_far_and_names_each_the_same_as_before() -> None:
     log = Log(phase_row(1, FAILED), phase_row(2, BPMN_ERROR), phase_row(3, "lost"), phase_row(4, COMPLETED))
 
-    first, again = Feed(log).news(), Feed(log).news()
+    first, again = Feed(log).new_events(), Feed(log).new_events()
 
     assert first == again
     assert named(first) == [
@@ -120,11 +120,11 @@ def test_first_look_tells_every_phase_so_far_and_names_each_the_same_as_before()
 def test_row_that_becomes_visible_late_is_told() -> None:
     log = Log(phase_row(5, COMPLETED))
     feed = Feed(log)
-    feed.news()
+    feed.new_events()
 
     log.put(phase_row(4, COMPLETED, task="task-of-another-branch"))
 
-    assert named(feed.news()) == [("started", 1, "started"), ("completed", 1, "completed")]
+    assert named(feed.new_events()) == [("started", 1, "started"), ("completed", 1, "completed")]
 
 
 def test_what_is_over_for_long_is_not_read_again() -> None:
@@ -132,15 +132,15 @@ def test_what_is_over_for_long_is_not_read_again() -> None:
     log = Log(*rows, phase_row(PAGE + 101, STARTED, at=NOON + timedelta(seconds=PAGE + 101)))
     feed = Feed(log)
 
-    assert len(feed.news()) == 2 * (PAGE + 100) + 1
+    assert len(feed.new_events()) == 2 * (PAGE + 100) + 1
     log.reads.clear()
-    assert feed.news() == []
+    assert feed.new_events() == []
     assert log.reads == [PAGE + 101 - 30]
 
 
 def test_what_ops_did_is_told() -> None:
     row = replace(phase_row(1, OPS), external_task_id=None, actor="eve", step_name="cancel", result="ended")
-    (event,) = Feed(Log(row)).news()
+    (event,) = Feed(Log(row)).new_events()
 
     assert (event.name, event.data["actor"], event.data["stepName"]) == ("ops", "eve", "cancel")
 

@@ -70,7 +70,7 @@ def test_difference_of_the_outcome_is_shown_and_nothing_is_written(path: Path) -
     assert done.returncode == 0, done.stderr
     assert '-    "message": "as it was told before",' in done.stdout
     assert f'+    "message": "{MESSAGE}",' in done.stdout
-    assert "effects outside happen for real" in done.stderr
+    assert "external effects of the handler are real" in done.stderr
     assert path.read_bytes() == before
 
 
@@ -99,4 +99,4 @@ def test_field_that_the_event_does_not_have_is_named(path: Path) -> None:
     execution_id = record(path, {"message": MESSAGE}, business_action_request=given)
     done = replay(path, execution_id, "--yes")
     assert done.returncode == 0, done.stderr
-    assert "the event keeps no value of login.password" in done.stderr
+    assert "the event has no value of login.password" in done.stderr

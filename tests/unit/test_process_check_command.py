@@ -46,4 +46,4 @@ def test_faults_end_with_exit_code_1_and_a_document_that_programs_read() -> None
 def test_process_that_nobody_knows_is_refused() -> None:
     done = check("processes", "nobody")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no process 'nobody'; there are loan-approval, onboard-user, order-fulfilment" in done.stderr
+    assert "no process has the key 'nobody'; the keys are: loan-approval, onboard-user, order-fulfilment" in done.stderr

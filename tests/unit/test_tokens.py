@@ -70,7 +70,7 @@ def test_unsigned_and_shared_secret_tokens_are_refused(issuer: Issuer, checker: 
         jwt.encode(claims, None, algorithm="none"),
         jwt.encode(claims, "s" * 64, algorithm="HS256", headers={"kid": "first"}),
     ):
-        with pytest.raises(TokenRefused, match="kind"):
+        with pytest.raises(TokenRefused, match="algorithm"):
             checker.check(forged)
     assert issuer.fetches == 0
 
@@ -111,7 +111,7 @@ def test_made_up_key_ids_cannot_flood_the_key_server(issuer: Issuer, checker: To
     checker.check(issuer.token())
     issuer.rotate("made-up")
     for _ in range(20):
-        with pytest.raises(TokenRefused, match="no such key"):
+        with pytest.raises(TokenRefused, match="no key with its key id"):
             checker.check(issuer.token())
     assert issuer.fetches == 1
 

@@ -1,4 +1,4 @@
-// The diagram of a process with what happened on it, and the same as a list for keyboards and screen readers.
+// The diagram of a process with its execution overlay, and the same information as a list for keyboards and screen readers.
 /* global BpmnJS */
 import { duration } from "./show.js";
 
@@ -6,7 +6,7 @@ const STATES = ["done", "running", "waiting", "failed", "cancelled"];
 const note = document.getElementById("diagram-note");
 const list = document.getElementById("steps");
 
-function say(text) {
+function showNote(text) {
   note.textContent = text;
   note.hidden = !text;
 }
@@ -19,10 +19,10 @@ function happened(element) {
   return parts.join(" · ") || (element.steps.length ? element.state : "");
 }
 
-// `choose` is told which element was chosen: its id and name; `mark` the one that is.
+// Calls `choose` with the id and name of the element that the user selects; `mark` highlights the selected element.
 export class Diagram {
   #viewer = null;
-  // A BPMN file need not hold a drawing of its process: then there is the list alone.
+  // False for a BPMN file without a drawing of its process: then only the list is shown.
   #isDrawable = true;
   #isKnown = true;
   #elements = {};
@@ -33,7 +33,7 @@ export class Diagram {
     this.#choose = choose;
   }
 
-  // False when neither the engine nor the server knows the process: nothing more is asked for.
+  // False if neither the engine nor the server has the diagram: then the page requests it no more.
   get isKnown() {
     return this.#isKnown;
   }
@@ -42,9 +42,9 @@ export class Diagram {
     return !this.#viewer && this.#isDrawable;
   }
 
-  // The trail cannot be had, now or at all.
+  // The execution overlay could not be loaded.
   fail(error) {
-    if (this.#viewer) say(error.message);
+    if (this.#viewer) showNote(error.message);
     else {
       this.#isKnown = false;
       this.#withoutDrawing(error);
@@ -53,7 +53,7 @@ export class Diagram {
 
   #withoutDrawing(error) {
     this.#isDrawable = false;
-    say(`The diagram cannot be shown: ${error.message}`);
+    showNote(`The diagram cannot be shown: ${error.message}`);
     document.getElementById("diagram").hidden = true;
     document.getElementById("legend").hidden = true;
   }
@@ -71,7 +71,7 @@ export class Diagram {
       }
     }
     document.getElementById("version").textContent = trail.version === null ? "" : `version ${trail.version}`;
-    if (this.#isDrawable) say(trail.note);
+    if (this.#isDrawable) showNote(trail.note);
     this.#elements = trail.elements;
     if (this.#viewer) {
       this.#elements = Object.fromEntries(Object.entries(trail.elements).filter(([id]) => this.#registry.get(id)));
@@ -104,7 +104,7 @@ export class Diagram {
     else this.#choose({ id, name: this.#nameOf(id) });
   }
 
-  // The names of the steps that ran at an element, so far.
+  // The names of the steps that have run at an element.
   stepsOf(id) {
     return this.#elements[id]?.steps ?? [];
   }
@@ -120,7 +120,7 @@ export class Diagram {
     for (const id of flows) if (this.#registry.get(id)) canvas.addMarker(id, "is-taken");
     for (const [id, element] of Object.entries(this.#elements)) {
       canvas.addMarker(id, `is-${element.state}`);
-      // What holds other elements is drawn as a frame around them.
+      // An element that contains others is drawn as a frame around them.
       const inner = this.#registry.get(id).children ?? [];
       if (inner.some((child) => !child.labelTarget && child.type !== "label")) canvas.addMarker(id, "is-scope");
       const text = happened(element);

@@ -8,7 +8,7 @@ const color = (name) => style.getPropertyValue(name).trim();
 const AGAIN_MS = 10_000;
 const drawn = [];
 
-// Times are in UTC, as everywhere on these pages; a long span has days.
+// Times are in UTC, as on all pages; a long span shows the day too.
 const form = { timeZone: "UTC", hourCycle: "h23", hour: "2-digit", minute: "2-digit" };
 const moment = (seconds) => {
   const at = new Date(seconds * 1000);
@@ -18,18 +18,18 @@ const moment = (seconds) => {
 
 const axis = () => ({ stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } });
 
-// The parts of a whole stand upon each other, the highest drawn first; what is no part (`isLine`) is a line before them.
+// Stacks the series, the highest drawn first. A series with `isLine` is not stacked; its line is drawn over the others.
 function stacked([times, ...numbers], series) {
   const sums = times.map(() => 0);
   const heights = series.map(([, , isLine], place) =>
     isLine ? numbers[place].map(rising) : numbers[place].map((number, at) => (sums[at] += number)),
   );
-  // A number is of the span from its time to the next: the last has an end too.
+  // A number is for the interval from its time to the next time, so the last one needs an end.
   const end = times.at(-1) * 2 - times.at(-2);
   return [[...times, end], ...ordered(series).map((place) => [...heights[place], heights[place].at(-1)])];
 }
 
-// A line is drawn where there is something, and not along the ground.
+// A line is drawn only where its number is not zero.
 const rising = (number, at, all) => number || (all[at - 1] ? 0 : null);
 
 const ordered = (series) => {
@@ -71,8 +71,8 @@ function draw(id, series, data) {
   };
 }
 
-// The numbers of a chart in words, made when somebody opens them.
-function tell(id, series) {
+// The numbers of a chart as a table, which is filled when the user opens it.
+function numbersTable(id, series) {
   const place = document.getElementById(`${id}-numbers`);
   const table = place.querySelector("table");
   let shown = null;
@@ -124,7 +124,7 @@ const OUTCOMES = [
   ["pending", "--pending"],
   ["error", "--error"],
   ["cancelled", "--cancelled"],
-  ["on an incident", "--incident", true],
+  ["open incident", "--incident", true],
 ];
 const WAITS = [
   ["in time", "--ok"],
@@ -133,10 +133,10 @@ const WAITS = [
 const [outcomes, waits] = await load();
 const first = draw("outcomes", OUTCOMES, outcomes);
 const second = draw("waits", WAITS, waits);
-const tellOutcomes = tell("outcomes", OUTCOMES);
-const tellWaits = tell("waits", WAITS);
-tellOutcomes(outcomes);
-tellWaits(waits);
+const fillOutcomes = numbersTable("outcomes", OUTCOMES);
+const fillWaits = numbersTable("waits", WAITS);
+fillOutcomes(outcomes);
+fillWaits(waits);
 
 new ResizeObserver(() => {
   for (const { chart, place } of drawn) chart.setSize({ width: place.clientWidth, height: 220 });
@@ -151,9 +151,9 @@ for (;;) {
     await whileStill();
     first(fresh[0]);
     second(fresh[1]);
-    tellOutcomes(fresh[0]);
-    tellWaits(fresh[1]);
+    fillOutcomes(fresh[0]);
+    fillWaits(fresh[1]);
   } catch {
-    // the next look tells
+    // Ignore the error; the next refresh tries again.
   }
 }

@@ -1,4 +1,4 @@
-// Keeps the first page of the list fresh while somebody looks at it.
+// Refreshes the first page of the list while its tab is visible.
 import { offerPause, whileStill } from "./live.js";
 import { patch } from "./patch.js";
 
@@ -18,7 +18,7 @@ async function refresh() {
   }
   if (!answer.ok) throw new Error(String(answer.status));
   const html = await answer.text();
-  // Paused while it was on its way: nothing moves any more.
+  // Updates may have been paused during the request: then do not change the page.
   await whileStill();
   patch(rows, html);
 }
@@ -38,7 +38,7 @@ async function live() {
 }
 
 form.addEventListener("submit", () => {
-  // Empty filters need not stand in the address.
+  // Leave empty filters out of the URL.
   for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
 });
 window.addEventListener("pageshow", () => {

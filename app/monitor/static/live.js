@@ -1,13 +1,13 @@
-// Pages that follow what happens, and the button that stops them until it is pressed again (WCAG 2.2, 2.2.2).
+// Pages that refresh themselves, and the button that pauses and resumes the updates (WCAG 2.2, 2.2.2).
 const KEY = "monitor-paused";
 const button = document.getElementById("pause");
 let paused = sessionStorage.getItem(KEY) === "yes";
 
-// "change": the page may have to go on, or to stop.
+// Event "change": updates may have to pause or to resume.
 export const updates = new EventTarget();
 export const isPaused = () => paused;
 const isStill = () => paused || document.hidden;
-const tell = () => updates.dispatchEvent(new Event("change"));
+const notify = () => updates.dispatchEvent(new Event("change"));
 
 export async function whileStill() {
   while (isStill()) await new Promise((done) => updates.addEventListener("change", done, { once: true }));
@@ -24,7 +24,7 @@ export function offerPause() {
     paused = !paused;
     sessionStorage.setItem(KEY, paused ? "yes" : "no");
     name();
-    tell();
+    notify();
   });
-  document.addEventListener("visibilitychange", tell);
+  document.addEventListener("visibilitychange", notify);
 }

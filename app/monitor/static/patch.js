@@ -1,12 +1,12 @@
-// New HTML put into what is shown: what stays the same stays the same node, with focus, selection and scroll position.
-// Nodes are told apart by `data-key`; what is in a node with `data-own` is the page's own, and stays.
+// Updates a part of the page to new HTML. Unchanged nodes stay, with focus, selection and scroll position.
+// `data-key` identifies a node. The content of a node with `data-own` belongs to the page's script and stays.
 const keyOf = (node) => node.dataset?.key;
 
 export function patch(place, html) {
   const fresh = typeof html === "string" ? new DOMParser().parseFromString(html, "text/html").body : html;
   const { anchorNode, anchorOffset, focusNode, focusOffset, isCollapsed } = getSelection();
   children(place, fresh);
-  // A text that changes under an end of the selection takes it back to its beginning.
+  // If a text at an end of the selection changes, the browser moves that end to the beginning of the text. Restore it.
   if (isCollapsed || !place.contains(anchorNode) || !place.contains(focusNode)) return;
   const within = (node, offset) => Math.min(offset, node.nodeType === Node.TEXT_NODE ? node.length : node.childNodes.length);
   getSelection().setBaseAndExtent(anchorNode, within(anchorNode, anchorOffset), focusNode, within(focusNode, focusOffset));
@@ -33,7 +33,7 @@ function children(old, fresh) {
       old.insertBefore(wanted, here);
       continue;
     }
-    // A node that is moved loses the focus: what stands before it goes instead.
+    // A node loses the focus when it is moved, so remove the nodes before it instead.
     while (here && here !== same && !keyOf(here)) drop();
     if (here === same) here = here.nextSibling;
     else old.insertBefore(same, here);
@@ -42,7 +42,7 @@ function children(old, fresh) {
   while (here) drop();
 }
 
-// The next node of the same name; a text only here, since there is one between any two elements.
+// The next node with the same name. A text node is only taken at this position, because there is one between any two elements.
 function ahead(here, { nodeName, nodeType }) {
   for (let node = here; node && !keyOf(node); node = node.nextSibling) {
     if (node.nodeName === nodeName) return node;
@@ -57,7 +57,7 @@ function one(old, wanted) {
     old.data = wanted.data;
     return;
   }
-  // Whoever looks opens and closes.
+  // The user opens and closes details, so keep the attribute.
   const isTheirs = (name) => name === "open" && old.nodeName === "DETAILS";
   for (const { name } of [...old.attributes]) if (!wanted.hasAttribute(name) && !isTheirs(name)) old.removeAttribute(name);
   for (const { name, value } of wanted.attributes) if (!isTheirs(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);

@@ -1,2 +1,2 @@
-// What answers a form has the form in its history: a reload would send it again, and leads to a page instead.
+// The answer to a form: change the URL in the history, because a reload would send the form again.
 history.replaceState(null, "", document.body.dataset.instead);

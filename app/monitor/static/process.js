@@ -1,4 +1,4 @@
-// One process: its state, diagram and events, kept fresh by the stream of its events.
+// One process: its state, diagram and events, refreshed at each event of its stream.
 import { Diagram } from "./diagram.js";
 import { isPaused, offerPause, updates, whileStill } from "./live.js";
 import { patch } from "./patch.js";
@@ -9,13 +9,13 @@ const state = document.getElementById("state");
 const timeline = document.getElementById("timeline");
 const connection = document.getElementById("connection");
 const chosenNote = document.getElementById("chosen");
-// Events come in bursts: what they change is asked for once.
+// Milliseconds. Events come in bursts, so wait a moment and refresh once.
 const GATHER_MS = 150;
 const AGAIN_MS = 2000;
 const LONGEST_MS = 60_000;
 const NOW_AND_THEN_MS = 10_000;
 
-// Whatever is paused, a page that has just been opened shows once what there is.
+// A page that was just opened loads once, also while updates are paused.
 let isShown = false;
 root.ariaBusy = "true";
 
@@ -41,10 +41,10 @@ async function refreshState() {
   for (const details of timeline.querySelectorAll("details[open]")) showDetail(details);
 }
 
-// Of which moment the details of an event are that are shown.
+// The time of the last change of an event, by the node that shows its details.
 const shownOf = new WeakMap();
 
-// What an event took and gave is asked for when somebody opens it, and again when the event has moved.
+// Loads the details of an event when the user opens it, and again when the event has changed.
 async function showDetail(details) {
   const { key, changed } = details.closest("li").dataset;
   const place = details.querySelector("[data-own]");
@@ -54,7 +54,7 @@ async function showDetail(details) {
     patch(place, await (await ask(`/event/${key}`)).text());
   } catch (error) {
     shownOf.delete(place);
-    place.textContent = `This cannot be shown now: ${error.message}. Close and open it to try again.`;
+    place.textContent = `The details could not be loaded: ${error.message}. Close and open the event to try again.`;
   }
 }
 timeline.addEventListener(
@@ -65,7 +65,7 @@ timeline.addEventListener(
   true,
 );
 
-// -- one element of the diagram, chosen
+// -- the selected element of the diagram
 
 let chosen = null;
 
@@ -85,7 +85,7 @@ function narrow() {
     item.hidden = Boolean(steps) && !steps.includes(item.dataset.step);
     if (!item.hidden) number += 1;
   }
-  chosenNote.querySelector("span").textContent = number ? "" : "It has no events of its own.";
+  chosenNote.querySelector("span").textContent = number ? "" : "This element has no events.";
 }
 chosenNote.querySelector("button").addEventListener("click", () => choose(null));
 
@@ -115,7 +115,7 @@ let isWanted = false;
 let isRefreshing = false;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-// Longer each time, and not at the same moment for every page that lost the same server.
+// The pause grows each time. It is random, so that pages that lost the same server do not all retry at the same moment.
 const growing = (times) => Math.min(LONGEST_MS, AGAIN_MS * 2 ** Math.min(times - 1, 10)) * (0.75 + Math.random() / 2);
 
 function lost(isLost) {
@@ -123,7 +123,7 @@ function lost(isLost) {
   connection.hidden = !isLost;
 }
 
-// State and diagram, one refresh at a time: what comes in meanwhile is asked for after it.
+// Refreshes state and diagram, one refresh at a time. A request during a refresh causes another one after it.
 async function refresh() {
   isWanted = true;
   if (isRefreshing) return;
@@ -144,8 +144,8 @@ async function refresh() {
   isRefreshing = false;
   if (isPaused()) return;
   if (!source && !later && state.querySelector("[data-over]").dataset.over === "no") follow();
-  // A retry opens a process that has ended again, and what waits for a message or a timer tells nobody that it has come
-  // there: look now and then.
+  // Refresh now and then too: a retry can reopen a process that has ended, and no event is sent when a process starts to
+  // wait for a message or a timer.
   later ??= setTimeout(refresh, NOW_AND_THEN_MS);
 }
 
@@ -161,8 +161,9 @@ function follow() {
     refresh();
   });
   source.addEventListener("error", () => {
-    // Streams end now and then, and are opened again: whether the server is away, the refresh tells. It also leads to
-    // the login when the session has ended, which a stream cannot tell from a server that has no room for it.
+    // Streams end now and then, and the browser opens them again. The refresh finds out whether the server is
+    // unavailable. It also opens the login page when the session has ended: the error of a stream does not show
+    // whether the session has ended or the server has too many streams.
     if (source?.readyState !== EventSource.CLOSED) {
       refresh();
       return;
