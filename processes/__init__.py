@@ -1,1 +1,1 @@
-"""One folder a process: its BPMN file, its schemas, its steps."""
+"""The example processes; the folder of each holds its BPMN file, schemas and steps."""

@@ -1,4 +1,4 @@
-"""What a business error leaves in a process, and the error that the examples make of it for their clients."""
+"""The variables of a business error, and the error that the example processes return to their clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 
 class BusinessError(Schema):
-    """What a boundary event and the failed step left."""
+    """The variables that the boundary event and the failed step set."""
 
     errorCode = fields.String(load_default="UNKNOWN_ERROR", allow_none=True)
     errorMessage = fields.String(load_default=None, allow_none=True)
@@ -17,7 +17,7 @@ class BusinessError(Schema):
 
 
 def error_document(failure: dict[str, Any], otherwise: str) -> dict[str, Any]:
-    """Code, message, type and details for the client; `otherwise` is the message where the error has none."""
+    """Code, message, type and details for the client; `otherwise` is the message if the error has none."""
     return {
         "code": failure["errorCode"] or "UNKNOWN_ERROR",
         "message": failure["errorMessage"] or otherwise,

@@ -1,4 +1,4 @@
-"""The partner services that the examples call, over one pool a worker process."""
+"""The client of the partner services that the example processes call."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from settings import get_settings
 
 @cache
 def partner() -> PartnerClient:
-    """Where `PARTNER_BASE_URL` says."""
+    """The client of the services at `PARTNER_BASE_URL`; one in each worker process."""
     settings = get_settings()
     return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)

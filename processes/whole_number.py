@@ -1,4 +1,4 @@
-"""A field that the start schemas of the examples share."""
+"""A field for the start schemas of the example processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from marshmallow import fields
 
 
 class WholeNumber(fields.Integer):
-    """A whole number as JSON Schema sees it: `12.0` is one too, a text or a boolean is none."""
+    """A whole number as JSON Schema defines it: `12.0` is valid, a text or a boolean isn't."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(strict=True, **options)

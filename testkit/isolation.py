@@ -1,7 +1,7 @@
-"""Deployments of a test run's own: process keys and topics get a suffix, so that nobody else's worker takes a task.
+"""Isolates the deployments of a test run: process keys and topics get a suffix, so that no other worker fetches tasks.
 
-An engine that is reused may have workers at it, of `make run` for example, and the same process deployed. Activity ids
-stay as they are in the diagram.
+An engine that is reused may have other workers, for example those of `make run`, and may have the same process
+deployed. Activity ids don't change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from camunda_bridge.definition import ProcessDefinition
 
 
 class Deployments:
-    """What one test run deploys to an engine; each file once."""
+    """The deployments of one test run on an engine; each file is deployed once."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -23,16 +23,16 @@ class Deployments:
         self._done: set[tuple[str, bytes]] = set()
 
     def deploy(self, process: ProcessDefinition, family: Iterable[ProcessDefinition]) -> None:
-        """Deploy a process; what it calls of `family` is found under the names of this test run.
+        """Deploy a process, with the suffix of this test run also in its calls to processes of `family`.
 
         Raises:
-            EngineRefused: the engine does not take the file; the message says where it is wrong.
+            EngineRefused: the engine refused the file; the message names the place of the error.
         """
         members = list(family)
         text = process.bpmn_path.read_bytes().decode()
         keys = "|".join(re.escape(member.key) for member in [process, *members])
         text = re.sub(rf"""(\bcalledElement=["'])({keys})(["'])""", rf"\1\2{self.suffix}\3", text)
-        # An expression gives the key, and the engine puts together what stands beside it in the attribute.
+        # When the key is an expression, the engine appends the text after it in the attribute: the suffix.
         text = re.sub(r"""(\bcalledElement=(["'])[^"']*?[$#]\{.*?)(\2)""", rf"\1{self.suffix}\3", text)
         key = re.escape(process.key)
         text = re.sub(rf"""(\b(?:id|bpmnElement|processRef)=["'])({key})(["'])""", rf"\1\2{self.suffix}\3", text)
@@ -44,22 +44,22 @@ class Deployments:
             self._done.add((process.key, content))
 
     def key(self, key: str) -> str:
-        """A process key, or a topic, as the engine knows it in this test run."""
+        """A process key or a topic with the suffix of this test run."""
         return key + self.suffix
 
     def original(self, name: str) -> str:
-        """The reverse of :meth:`key`."""
+        """A process key or a topic without the suffix of this test run."""
         return name.removesuffix(self.suffix)
 
     def delete(self) -> None:
-        """Delete all of it, with its instances and their history."""
+        """Delete all deployments of this test run, with their instances and history."""
         for name in {key for key, _ in self._done}:
             delete_deployments(self.engine, self.key(name))
         self._done.clear()
 
 
 def delete_deployments(engine: Engine, name: str) -> None:
-    """Delete all deployments of a name, with their instances and history."""
+    """Delete all deployments with this name, with their instances and history."""
     session = engine.session
     for deployment in session.get("/deployment", name=name):
         url = f"{session.base_url}/deployment/{deployment['id']}"

@@ -1,4 +1,4 @@
-"""The fixtures: `engine_url`, `engine`, `run_process`, `step_context`. A plugin of pytest."""
+"""The pytest plugin with the fixtures `engine_url`, `engine`, `run_process` and `step_context`."""
 
 from __future__ import annotations
 
@@ -20,34 +20,37 @@ from settings import get_settings
 from testkit.isolation import Deployments
 from testkit.run import ProcessRun
 
-#: seconds that a fresh engine may take until it answers; it takes about 8
+#: longest time until a new engine answers, in seconds; it takes about 8
 ENGINE_START_S = 120.0
-#: environment variables that name a running engine, the first one set counts
+#: environment variables with the URL of a running engine; the first one that is set counts
 VARIABLES = ("CAMUNDA_TEST_URL", "CAMUNDA_BASE_URL")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """An option to reuse a running engine."""
+    """Add the option `--engine-url`, to reuse a running engine."""
     parser.addoption(
         "--engine-url",
         metavar="URL",
-        help=f"root of the REST API of a running engine to test on; else {' or '.join(VARIABLES)}, else one is started",
+        help=(
+            "root URL of the REST API of a running engine for the tests; without it "
+            f"{' or '.join(VARIABLES)} is used, and without those an engine is started"
+        ),
     )
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say which engine it will be."""
+    """The header line that shows the engine."""
     url, source = _named_engine(config)
     return f"engine: {url} ({source})" if url else f"engine: a local {_local_kind()}, started when a test needs it"
 
 
 @pytest.fixture(scope="session")
 def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
-    """Root of the REST API of a real engine: the one that is named, else a local one of this test run."""
+    """Root URL of the REST API of an engine: the one that option or environment name, else a new local engine."""
     url, _ = _named_engine(pytestconfig)
     if url:
         if get_settings().is_production:
-            pytest.exit("APP_ENV=production: tests deploy and delete processes, which must not happen there", 3)
+            pytest.exit("APP_ENV=production: tests deploy and delete processes; run them with another APP_ENV", 3)
         yield url.rstrip("/")
         return
     with LocalEngine(port=free_port(), kind=_local_kind()).running(ENGINE_START_S) as engine:
@@ -56,13 +59,13 @@ def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def engine(engine_url: str, pytestconfig: pytest.Config) -> Engine:
-    """The engine, by the bridge's client."""
+    """The client of the engine."""
     return _client(engine_url, pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def _deployments(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Deployments]:
-    # By its module's fixture, whatever a test calls `engine`.
+    # By `engine_url`, because a test may define its own fixture `engine`.
     deployments = Deployments(_client(request.getfixturevalue("engine_url"), pytestconfig))
     yield deployments
     if _named_engine(pytestconfig)[0]:
@@ -71,11 +74,11 @@ def _deployments(request: pytest.FixtureRequest, pytestconfig: pytest.Config) ->
 
 @pytest.fixture
 def run_process(_deployments: Deployments) -> Iterator[Callable[..., ProcessRun]]:
-    """Start a process and work on it until it has ended or waits.
+    """Start a process and run its steps until it has ended or waits.
 
     `run_process(process, variables, calls=[...], replace={...}, correlation_id="...")`: `calls` are the processes that
-    its call activities start; `replace` puts a function, a value to return or an error to raise in a handler's place,
-    by the step's name.
+    call activities start. `replace` maps the name of a step to a replacement of its handler: a function, a value to
+    return, or an exception to raise.
     """
     runs: list[ProcessRun] = []
 
@@ -91,7 +94,7 @@ def run_process(_deployments: Deployments) -> Iterator[Callable[..., ProcessRun]
 
 @pytest.fixture
 def step_context() -> StepContext:
-    """A context for a handler that is called as a plain function; `dataclasses.replace` changes it."""
+    """A context for a handler that the test calls as a function; change it with `dataclasses.replace`."""
     return StepContext(
         correlation_id="test-correlation",
         traceability_id="test-trace",
@@ -103,7 +106,7 @@ def step_context() -> StepContext:
 
 
 def _client(url: str, config: pytest.Config) -> Engine:
-    # An engine that is named may want a login.
+    # An engine that the user names may need a login.
     if _named_engine(config)[0]:
         return Engine.from_settings(replace(get_settings(), camunda_base_url=url))
     return Engine(EngineSession(url, timeout_ms=15_000))

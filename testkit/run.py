@@ -1,4 +1,4 @@
-"""One process under test: started, worked on until it has ended or waits, and then asked what happened."""
+"""A process under test: it is started, its steps run until it has ended or waits, and then the test inspects it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from camunda_bridge.variables import from_engine, outgoing, to_engine
 from testkit.isolation import Deployments
 from testkit.worker import Phase, Worker
 
-#: seconds that a process may be worked on before the test fails: a diagram that goes in circles never ends
+#: longest time that steps of a process may run, in seconds; then the test fails, because the diagram may have a loop
 PATIENCE_S = 30.0
-#: elements of the path that are shown where a run is printed, the last ones
+#: most elements of the path in the text of a run; the last ones are shown
 SHOWN = 40
-#: seconds between two looks at a job that the engine runs itself at this moment
-LOOK_EVERY_S = 0.01
+#: pause before checking again whether a job has ended that the engine itself runs, in seconds
+JOB_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """One attempt of a step, as the event log would tell it. `phase` is completed, bpmn-error, failed or lost."""
+    """One attempt of a step, as the event log would store it. `phase` is completed, bpmn-error, failed or lost."""
 
     step: str
     activity: str
@@ -47,8 +47,8 @@ class ProcessRun:
     Attributes:
         events: one for each attempt of a step, in order.
         status: ok, error, incident or waiting.
-        result: what the client would get: the output of the response step, else the variables at the end.
-        error: what it would get instead, where the status is error or incident.
+        result: the result for the client: the output of the response step, or without one the variables at the end.
+        error: the error for the client, when the status is error or incident.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ProcessRun:
         self.error: dict[str, Any] | None = None
         self._engine = deployments.engine
         self._calls = any(member.bpmn().calls for member in family.values())
-        self._worker = Worker(deployments, family, replace or {}, self._note)
+        self._worker = Worker(deployments, family, replace or {}, self._record)
         self._answer: tuple[str, dict[str, Any]] | None = None
         about = ExecutionContext(
             process_id=str(uuid4()), correlation_id=self.correlation_id, traceability_id=self.correlation_id
@@ -87,11 +87,11 @@ class ProcessRun:
         path = " > ".join(self.path[-SHOWN:])
         return f"<run {self.status}: {path}; result={self.result!r} error={self.error!r}>"
 
-    # -- what happened
+    # -- what has happened
 
     @property
     def path(self) -> list[str]:
-        """Ids of the elements that were passed, in order; each as often as it was passed."""
+        """Ids of the elements that the process has passed, in order; an element appears as often as it was passed."""
         found = self._engine.session.get(
             "/history/activity-instance",
             processInstanceId=self.instance_id,
@@ -102,28 +102,28 @@ class ProcessRun:
 
     @property
     def steps(self) -> list[str]:
-        """Names of the steps that ran, in order, those of called processes too; one entry an attempt."""
+        """Names of the steps that ran, in order, including those of called processes; one entry for each attempt."""
         return [event.step for event in self.events]
 
     @property
     def variables(self) -> dict[str, Any]:
-        """The variables of the process as they are now, or were at its end."""
+        """The variables of the process: the current ones, or the last ones when it has ended."""
         values = from_engine(self._engine.historic_variables(self.instance_id))
         values.pop(CONTEXT_VARIABLE, None)
         return values
 
     @property
     def waiting_at(self) -> list[str]:
-        """Ids of the elements at which the process stands."""
+        """Ids of the elements at which the process waits."""
         found = self._engine.session.get(
             "/history/activity-instance", processInstanceId=self.instance_id, unfinished="true"
         )
         return sorted(item["activityId"] for item in found)
 
-    # -- what may happen next
+    # -- what the test can trigger
 
     def fire_timer(self, activity: str | None = None) -> ProcessRun:
-        """Let a timer go off now, whatever its time; `activity` names its element where there are several.
+        """Fire a timer now, before its time; `activity`: id of its element, needed when there are several timers.
 
         Raises:
             LookupError: there is no such timer, or more than one.
@@ -135,24 +135,24 @@ class ProcessRun:
         wanted = [job for name, job in timers.items() if activity in (None, name)]
         if len(wanted) != 1:
             raise LookupError(
-                f"{len(wanted)} timers match {activity!r}; these run: {', '.join(sorted(timers)) or 'none'}"
+                f"{len(wanted)} timers match {activity!r}; running timers: {', '.join(sorted(timers)) or 'none'}"
             )
         self._execute(wanted[0])
         return self._go_on()
 
     def message(self, name: str, variables: Mapping[str, Any] | None = None) -> ProcessRun:
-        """Deliver a message.
+        """Send a message to the process.
 
         Raises:
-            LookupError: nothing waits for it.
+            LookupError: the process doesn't wait for this message.
         """
         values = outgoing(variables or {})
         if not any(self._engine.correlate(name, instance_id=found, variables=values) for found in self._instances()):
-            raise LookupError(f"nothing waits for the message {name!r}; the process stands at {self.waiting_at}")
+            raise LookupError(f"nothing waits for the message {name!r}; the process waits at {self.waiting_at}")
         return self._go_on()
 
     def retry(self) -> ProcessRun:
-        """Give what stands on an incident one more attempt."""
+        """Give every step and job with an open incident one more attempt."""
         for incident in [found for each in self._instances() for found in self._engine.incidents_of(each)]:
             if incident["incidentType"] == "failedExternalTask" and incident["configuration"]:
                 self._engine.set_task_retries(incident["configuration"], 1)
@@ -161,19 +161,19 @@ class ProcessRun:
         return self._go_on()
 
     def stop(self) -> None:
-        """Delete the instance, if it runs."""
+        """Delete the instance if it is running."""
         if self._is_running():
             self._engine.delete_instance(self.instance_id, "the test has ended")
 
-    # -- going on
+    # -- running steps and jobs
 
     def _go_on(self) -> ProcessRun:
         self.result = self.error = None
         deadline = time.monotonic() + PATIENCE_S
-        # The last look is for a job that the engine itself ran between the first look and the list of jobs.
+        # The second _work() is for steps after a job that the engine itself ran between the first one and _run_jobs().
         while self._work() or (self._is_running() and (self._run_jobs() or self._work())):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the process goes on after {PATIENCE_S:.0f} s: {self!r}")
+                raise TimeoutError(f"the process is still running steps after {PATIENCE_S:.0f} s: {self!r}")
         self._conclude()
         return self
 
@@ -185,7 +185,7 @@ class ProcessRun:
         return found is not None and found["state"] in ("ACTIVE", "SUSPENDED")
 
     def _run_jobs(self) -> bool:
-        """Run the asynchronous continuations that are due; False when there is none."""
+        """Run the asynchronous continuations that are ready; False when there is none."""
         jobs = self._jobs(messages="true", withRetriesLeft="true")
         for job in jobs:
             self._execute(job["id"])
@@ -199,8 +199,8 @@ class ProcessRun:
         try:
             self._engine.session.request("POST", f"{self._engine.session.base_url}/job/{job_id}/execute")
         except (NotFound, EngineUnavailable):
-            # The engine runs it itself just now, or it failed, which its retries tell.
-            time.sleep(LOOK_EVERY_S)
+            # The engine itself is running the job, or the job failed, which shows in its retries.
+            time.sleep(JOB_PAUSE_S)
 
     def _instances(self) -> set[str]:
         if not self._calls:
@@ -223,7 +223,7 @@ class ProcessRun:
             self.status = "ok" if is_good else "error"
         self.result, self.error = (document, None) if self.status == "ok" else (None, document)
 
-    def _note(
+    def _record(
         self,
         step: StepDefinition,
         task: LockedTask,
@@ -240,7 +240,7 @@ class ProcessRun:
                 response["trace"] = outcome.details
         else:
             response = outcome.document
-        # The first response step of the process itself decides. That of a process it calls is a step like others.
+        # The first response step of this process gives the answer; one of a called process is an ordinary step.
         is_answer = step.outcome is not None and task.process_instance_id == self.instance_id
         if is_answer and phase == "completed" and self._answer is None:
             self._answer = (step.outcome or "ok", response)

@@ -1,4 +1,7 @@
-"""A worker of one test: fetches the steps of one instance, runs them by production's executor, tells the engine."""
+"""The worker of a test: fetches the steps of one instance, runs them, and reports the outcomes to the engine.
+
+It uses the executor of production.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,21 @@ from camunda_bridge.locks import new_token
 from camunda_bridge.task_fate import Fate, fate_of
 from testkit.isolation import Deployments
 
-#: a lock lasts as long as a debugger may hold a handler, in milliseconds
+#: duration of a lock, in milliseconds; long enough to stop a handler in a debugger
 LOCK_MS = 600_000
 
-#: what became of an attempt: the phase that the event log would give it
+#: the phase of an attempt, as the event log would store it
 Phase = Literal["completed", "bpmn-error", "failed", "lost"]
 Handle = Callable[[StepDefinition, LockedTask, int, dict[str, Any], Execution, Phase], None]
 
 
 class Worker:
-    """Runs the steps of a process and of those that it calls.
+    """Runs the steps of a process and of the processes that it calls.
 
     Args:
-        family: the process and what it may call.
-        replaced: step name, or topic, -> what stands in for its handler: a function, a value, an error.
-        handled: told of each attempt: step, task, its number, input, execution, what became of it.
+        family: the process and those that it may call, by key.
+        replaced: step name or topic -> replacement of the handler: a function, a value, or an exception.
+        handled: called after each attempt with step, task, number of the attempt, input, execution and phase.
     """
 
     def __init__(
@@ -54,15 +57,18 @@ class Worker:
         ]
         self._attempts: dict[str, int] = {}
         self._handled = handled
-        for name, stand_in in replaced.items():
-            self._replace(name, stand_in)
+        for name, replacement in replaced.items():
+            self._replace(name, replacement)
 
     def work(self, business_key: str, instances: Callable[[], set[str]]) -> int:
-        """Run the steps that are ready; how many they were. `instances`: the ids of the tree that is worked on."""
+        """Run the steps that are ready; returns their number.
+
+        `instances`: gives the ids of the instance and of those that it called.
+        """
         token = new_token()
         tasks = self._fetch(token, business_key)
         if not tasks and len(self._bpmn) > 1:
-            # A called process may have no business key; what is not ours goes back.
+            # A called process may have no business key. Tasks of other instances are unlocked.
             mine = instances()
             for task in self._fetch(token, None):
                 if task.process_instance_id in mine:
@@ -97,12 +103,12 @@ class Worker:
         try:
             execution, phase = self._deliver(step, task, token, execution)
         except LockLost:
-            # An error or end of another branch took the task after it was fetched.
+            # An error or the end of another branch cancelled the task after it was fetched.
             phase = "lost"
         self._handled(step, task, attempt, values, execution, phase)
 
     def _deliver(self, step: StepDefinition, task: LockedTask, token: str, done: Execution) -> tuple[Execution, Phase]:
-        """Tell the engine, by the rules of a worker: see the table of failures in docs/design/reliability.md."""
+        """Report the outcome to the engine as a worker does; docs/design/reliability.md has the rules for failures."""
         outcome = done.outcome
         try:
             if isinstance(outcome, Completed):
@@ -118,36 +124,37 @@ class Worker:
                 raise
             outcome = Failed(f"the engine refused the outcome: {error}", "", final=True)
         left = 0 if outcome.final else step.retry_strategy.retries_left(task.retries)
-        # The pause before a retry is left out: a test does not wait.
+        # Without the pause before a retry, so that tests are fast.
         self._engine.failure(task.id, token, outcome.message, outcome.details, retries=left, retry_timeout_ms=0)
         return replace(done, outcome=outcome), "failed"
 
     def _is_completed(self, task: LockedTask, token: str) -> bool:
-        """False when a `camunda:errorEventDefinition` made a BPMN error of the completion."""
+        """False when a `camunda:errorEventDefinition` turned the completion into a BPMN error."""
         if task.activity_id not in self.bpmn_of(task.process_definition_id).error_definitions:
             return True
         return fate_of(self._engine, task.id, token).fate is Fate.COMPLETED
 
     def bpmn_of(self, definition_id: str) -> Bpmn:
-        """The BPMN of a definition id, by the files of the process and of those that it calls."""
-        # Asked, not read out of the id: the engine leaves the key out of it where both are too long together.
+        """The BPMN of a definition id, from the files of the process and of those that it calls."""
+        # Requested from the engine, because the id doesn't contain the key if both are too long together.
         key = self._engine.session.get(f"/process-definition/{definition_id}")["key"]
         return self._bpmn[self._deployments.original(key)]
 
-    def _replace(self, name: str, stand_in: Any) -> None:
+    def _replace(self, name: str, replacement: Any) -> None:
         topics = [topic for topic, step in self._steps.items() if name in (topic, step.name)]
         if len(topics) != 1:
             known = ", ".join(sorted(self._steps))
-            raise LookupError(f"replace: {name!r} names {len(topics)} steps; the steps are {known}")
-        handler = stand_in if callable(stand_in) and not isinstance(stand_in, type) else _answering(stand_in)
+            raise LookupError(f"replace: {name!r} names {len(topics)} steps, it must name one; the steps are {known}")
+        is_function = callable(replacement) and not isinstance(replacement, type)
+        handler = replacement if is_function else _constant_handler(replacement)
         takes_context = len(signature(handler).parameters) > 1
         self._steps[topics[0]] = replace(self._steps[topics[0]], handler=handler, takes_context=takes_context)
 
 
-def _answering(stand_in: Any) -> Callable[[Any], Any]:
+def _constant_handler(replacement: Any) -> Callable[[Any], Any]:
     def handler(given: Any) -> Any:
-        if isinstance(stand_in, BaseException):
-            raise stand_in
-        return stand_in
+        if isinstance(replacement, BaseException):
+            raise replacement
+        return replacement
 
     return handler

@@ -1,1 +1,1 @@
-"""Decide on a loan: by a table of rules, or by a loan officer where the rules leave it open; then pay it out."""
+"""Decide on a loan, by a decision table or, in unclear cases, by a loan officer; then pay it out."""

@@ -1,6 +1,6 @@
-"""The decision table of `loan-approval`, read from top to bottom: the first rule that fits decides.
+"""The decision table of `loan-approval`: the first rule that fits decides.
 
-It is what a DMN table with hit policy FIRST would be, as data that a test can walk.
+It corresponds to a DMN table with hit policy FIRST. As data in Python, a test can check each rule.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Literal
 
 Decision = Literal["approve", "review", "decline"]
 
-#: interest a year
+#: yearly interest rate
 YEARLY_RATE = 0.06
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row; a bound that is None fits everything.
+    """One row of the table; a bound that is None always fits.
 
     Attributes:
-        name: what the event log and the client are told.
-        score_below, score_from: bounds of the credit score, 0 to 1,000.
-        share_above, share_to: bounds of the instalment as a share of the monthly income.
-        amount_to: bound of the amount.
+        name: name of the rule, for the event log and the client.
+        score_below, score_from: bounds of the credit score, which is 0 to 1,000.
+        share_above, share_to: bounds of the instalment, as a share of the monthly income.
+        amount_to: upper bound of the amount.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Rule:
     amount_to: int | None = None
 
     def fits(self, score: int, share: float, amount: int) -> bool:
-        """True when every bound holds."""
+        """True when the values are within all bounds."""
         return (
             (self.score_below is None or score < self.score_below)
             and (self.score_from is None or score >= self.score_from)
@@ -55,11 +55,11 @@ TABLE = (
 
 
 def instalment(amount: int, months: int) -> float:
-    """What is paid back each month, interest included (an annuity), rounded to two decimals."""
+    """The monthly instalment with interest (an annuity), rounded to two decimals."""
     rate = YEARLY_RATE / 12
     return round(float(amount * rate / (1 - (1 + rate) ** -months)), 2)
 
 
 def decide(score: int, share: float, amount: int) -> Rule:
-    """The first rule that fits; the last one fits everything."""
+    """The first rule that fits; the last rule always fits."""
     return next(rule for rule in TABLE if rule.fits(score, share, amount))

@@ -1,4 +1,4 @@
-"""What a start of `loan-approval` must hold, and what each of its steps takes and gives."""
+"""The schemas of `loan-approval`: the variables of a start, and input and output of each step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Application(Schema):
     monthlyIncome = WholeNumber(required=True, validate=validate.Range(1, 1_000_000))
     iban = fields.String(
         required=True,
-        # `$` also matches before a line break at the end, and the API's document knows no `\Z`
+        # `(?!\n)` because `$` also matches before a line break at the end; JSON Schema has no `\Z`
         validate=validate.Regexp(r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$(?!\n)", error="An IBAN without blanks."),
     )
 
@@ -47,7 +47,7 @@ class Risk(Schema):
 
 
 class Assessment(Schema):
-    """Output of `assess-risk`. Who is declined has none: that is a business error."""
+    """Output of `assess-risk`; a declined application ends in a business error instead."""
 
     decision = fields.String(required=True, validate=validate.OneOf(["approve", "review"]))
     decidedBy = fields.String(required=True)
@@ -55,7 +55,7 @@ class Assessment(Schema):
 
 
 class ReviewRequest(Schema):
-    """Input of `request-review`: what a loan officer wants to see."""
+    """Input of `request-review`: the data for the loan officer."""
 
     loanId = fields.String(required=True)
     customerId = fields.String(required=True)
@@ -72,7 +72,7 @@ class Review(Schema):
 
 
 class Verdict(Schema):
-    """What a loan officer says."""
+    """The decision of a loan officer."""
 
     approved = fields.Boolean(required=True, truthy={True}, falsy={False})
     officer = fields.String(required=True, validate=validate.Length(1, 100))
@@ -80,9 +80,9 @@ class Verdict(Schema):
 
 
 class Decision(Schema):
-    """Input of `record-decision`: what the message `loan-decision` brought.
+    """Input of `record-decision`: the variable of the message `loan-decision`.
 
-    One object, so that a message replaces all that an earlier one said, not some fields of it.
+    It is one object, so that a message replaces an earlier one as a whole and not only some of its fields.
     """
 
     verdict = fields.Nested(Verdict, required=True)
@@ -119,6 +119,6 @@ class Response(Schema):
 
 
 class LoanError(BusinessError):
-    """Input of `handle-error`: what the boundary event and the failed step left."""
+    """Input of `handle-error`: the variables that the boundary event and the failed step set."""
 
     loanId = fields.String(load_default=None, allow_none=True)

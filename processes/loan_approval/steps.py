@@ -37,7 +37,7 @@ process = define_process(
     target_system="credit-bureau",
 )
 def check_credit(applicant: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Ask the credit bureau. It charges for each report, so that the idempotency key saves money here."""
+    """Request a report from the credit bureau. Each report costs money; the idempotency key prevents a second one."""
     report = partner().post("/credit-reports", applicant, idempotency_key=context.idempotency_key)
     return {"reportId": report["reportId"], "creditScore": report["score"]}
 
@@ -52,7 +52,7 @@ def check_credit(applicant: dict[str, Any], context: StepContext) -> dict[str, A
     target_system="celery-camunda",
 )
 def assess_risk(loan: dict[str, Any]) -> dict[str, Any]:
-    """Apply the decision table; who is declined by it ends the process in a business error."""
+    """Apply the decision table; a declined application ends in a business error."""
     instalment = rules.instalment(loan["amount"], loan["termMonths"])
     rule = rules.decide(loan["creditScore"], instalment / loan["monthlyIncome"], loan["amount"])
     if rule.decision == "decline":
@@ -72,7 +72,7 @@ def assess_risk(loan: dict[str, Any]) -> dict[str, Any]:
     target_system="loan-desk",
 )
 def request_review(loan: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Put the application on a loan officer's desk, with the id under which the decision is to be sent."""
+    """Request a review from a loan officer, with the correlation id to which the decision must be sent."""
     body = {**loan, "correlationId": context.correlation_id}
     review = partner().post("/reviews", body, idempotency_key=context.idempotency_key)
     return {"reviewId": review["reviewId"]}
@@ -83,14 +83,14 @@ def request_review(loan: dict[str, Any], context: StepContext) -> dict[str, Any]
     order=4,
     input_schema=schemas.Decision,
     output_schema=schemas.DecisionRecord,
-    # Caught on the step itself: a decision that cannot be read is asked for again, it does not end the process.
+    # A boundary event of this step catches it: an invalid decision doesn't end the process, it is requested again.
     invalid_input_code="DECISION_INVALID",
     success="loan officer has approved",
     error="loan officer has not approved",
     target_system="celery-camunda",
 )
 def record_decision(decision: dict[str, Any]) -> dict[str, Any]:
-    """Take what the officer decided; a refusal ends the process in a business error."""
+    """Record the decision of the officer; a refusal ends in a business error."""
     verdict = decision["verdict"]
     decided_by = f"officer:{verdict['officer']}"
     if not verdict["approved"]:
@@ -111,7 +111,7 @@ def record_decision(decision: dict[str, Any]) -> dict[str, Any]:
     target_system="payment-service",
 )
 def pay_out(loan: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Pay the loan out. The idempotency key makes a repeated call pay once."""
+    """Pay out the loan. With the idempotency key, a repeated call doesn't pay twice."""
     payout = partner().post("/payouts", loan, idempotency_key=context.idempotency_key)
     return {"payoutId": payout["payoutId"]}
 
@@ -126,7 +126,7 @@ def pay_out(loan: dict[str, Any], context: StepContext) -> dict[str, Any]:
     target_system="celery-camunda",
 )
 def prepare_response(loan: dict[str, Any]) -> dict[str, Any]:
-    """The result that the client gets."""
+    """Make the result for the client."""
     return {**loan, "message": f"loan {loan['loanId']} is paid out"}
 
 
@@ -140,5 +140,5 @@ def prepare_response(loan: dict[str, Any]) -> dict[str, Any]:
     target_system="celery-camunda",
 )
 def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
-    """The error that the client gets: why there is no loan, and who decided so."""
+    """Make the error for the client: the reason why there is no loan, and who decided it."""
     return error_document(failure, "the loan could not be granted") | {"loanId": failure["loanId"]}

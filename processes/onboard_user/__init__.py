@@ -1,1 +1,1 @@
-"""Onboard a user: check who it is, ask two partner services, tell the result."""
+"""Onboard a user: validate the data, call two partner services, and return the result."""

@@ -1,4 +1,4 @@
-"""What a start of `onboard-user` must hold, and what each of its steps takes and gives."""
+"""The schemas of `onboard-user`: the variables of a start, and input and output of each step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class OnboardUser(Schema):
     dateOfBirth = fields.Date(required=True)
     country = fields.String(
         required=True,
-        # the length too: `$` also matches before a line break at the end
+        # with a check of the length, because `$` also matches before a line break at the end
         validate=[validate.Length(equal=2), validate.Regexp("^[A-Z]{2}$", error="Two capital letters.")],
     )
 
 
 class UserInformation(OnboardUser):
-    """Input of `validate-user-information`: the client's variables as they came."""
+    """Input of `validate-user-information`: the variables of the start."""
 
 
 class ValidatedUser(Schema):
@@ -75,6 +75,6 @@ class Response(Schema):
 
 
 class OnboardingError(BusinessError):
-    """Input of `handle-error`: what the boundary event and the failed step left."""
+    """Input of `handle-error`: the variables that the boundary event and the failed step set."""
 
     userId = fields.String(load_default=None, allow_none=True)

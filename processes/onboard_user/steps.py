@@ -24,7 +24,7 @@ process = define_process(
     },
 )
 
-#: years a user must have lived
+#: lowest age of a user, in years
 MINIMUM_AGE = 18
 
 
@@ -38,7 +38,7 @@ MINIMUM_AGE = 18
     target_system="celery-camunda",
 )
 def validate_user_information(user: dict[str, Any]) -> dict[str, Any]:
-    """Check what the client told about the user, and refuse who is too young."""
+    """Check the data of the user; a user who is too young ends the process in a business error."""
     age = _age(user["dateOfBirth"], datetime.now(UTC).date())
     if age < MINIMUM_AGE:
         raise BusinessRuleError("USER_TOO_YOUNG", f"the user must be {MINIMUM_AGE}, not {age}", {"age": age})
@@ -57,7 +57,7 @@ def validate_user_information(user: dict[str, Any]) -> dict[str, Any]:
     target_system="background-check-service",
 )
 def run_background_check(user: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Ask the background check service; a rejected user ends the process in a business error."""
+    """Call the background check service; a rejected user ends the process in a business error."""
     body = {"userId": user["userId"], "fullName": user["fullName"], "country": user["country"]}
     check = partner().post("/background-checks", body, idempotency_key=context.idempotency_key)
     if check["decision"] != "approved":
@@ -81,7 +81,7 @@ def run_background_check(user: dict[str, Any], context: StepContext) -> dict[str
     target_system="onboarding-service",
 )
 def call_onboarding_api(user: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Create customer and account. The idempotency key makes a repeated call create them once."""
+    """Create customer and account. With the idempotency key, a repeated call doesn't create them twice."""
     created = partner().post("/onboarding", user, idempotency_key=context.idempotency_key)
     return {"customerId": created["customerId"], "accountId": created["accountId"]}
 
@@ -96,7 +96,7 @@ def call_onboarding_api(user: dict[str, Any], context: StepContext) -> dict[str,
     target_system="celery-camunda",
 )
 def prepare_response(user: dict[str, Any]) -> dict[str, Any]:
-    """The result that the client gets."""
+    """Make the result for the client."""
     return {**user, "message": f"user {user['userId']} is onboarded"}
 
 
@@ -110,7 +110,7 @@ def prepare_response(user: dict[str, Any]) -> dict[str, Any]:
     target_system="celery-camunda",
 )
 def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
-    """The error that the client gets: which rule was broken, and by whom."""
+    """Make the error for the client: the broken rule, and the user."""
     return error_document(failure, "the user could not be onboarded") | {"userId": failure["userId"]}
 
 

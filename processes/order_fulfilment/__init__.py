@@ -1,1 +1,1 @@
-"""Fulfil an order: reserve and charge at the same time, ship, wait for the carrier, undo what was done when refused."""
+"""Fulfil an order: reserve and charge at once, ship, wait for the carrier; after an error, release and refund."""

@@ -1,4 +1,4 @@
-"""What a start of `order-fulfilment` must hold, and what each of its steps takes and gives."""
+"""The schemas of `order-fulfilment`: the variables of a start, and input and output of each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Item(Schema):
 
 
 class Order(Schema):
-    """The variables of a start. Money is counted in the smallest unit of its currency, so that it stays exact."""
+    """The variables of a start. The amount is in the smallest unit of the currency, so that it is exact."""
 
     orderId = fields.String(required=True, validate=validate.Length(1, 100))
     customerId = fields.String(required=True, validate=validate.Length(1, 100))
@@ -34,7 +34,7 @@ class Goods(Schema):
 
 
 class Reservation(Schema):
-    """Output of `reserve-goods`; without a reservation, `missingItems` names what is sold out."""
+    """Output of `reserve-goods`; without a reservation, `missingItems` has the items that are sold out."""
 
     reservationId = fields.String(required=True, allow_none=True)
     missingItems = fields.List(fields.String(), required=True)
@@ -50,13 +50,13 @@ class Payment(Schema):
 
 
 class PaymentResult(Schema):
-    """Output of `charge-payment`; None where the payment was refused."""
+    """Output of `charge-payment`; None when the payment was refused."""
 
     paymentId = fields.String(required=True, allow_none=True)
 
 
 class Confirmation(Schema):
-    """Input of `confirm-order`: what both branches brought."""
+    """Input of `confirm-order`: the results of both branches."""
 
     orderId = fields.String(required=True)
     reservationId = fields.String(required=True, allow_none=True)
@@ -85,7 +85,7 @@ class Trace(Schema):
 
 
 class Response(Schema):
-    """Input of `prepare-response`; the last two come with the carrier's message."""
+    """Input of `prepare-response`; the last two fields come from the message of the carrier."""
 
     orderId = fields.String(required=True)
     reservationId = fields.String(required=True)
@@ -103,7 +103,7 @@ class ReservationToRelease(Schema):
 
 
 class Release(Schema):
-    """Output of `release-goods`; None where nothing was reserved."""
+    """Output of `release-goods`; None when nothing was reserved."""
 
     releaseId = fields.String(required=True, allow_none=True)
 
@@ -116,13 +116,13 @@ class PaymentToRefund(Schema):
 
 
 class Refund(Schema):
-    """Output of `refund-payment`; None where nothing was charged."""
+    """Output of `refund-payment`; None when nothing was charged."""
 
     refundId = fields.String(required=True, allow_none=True)
 
 
 class OrderError(BusinessError):
-    """Input of `handle-error`: what the failed step left, and what was undone."""
+    """Input of `handle-error`: the variables of the error, and the ids of release and refund."""
 
     orderId = fields.String(load_default=None, allow_none=True)
     releaseId = fields.String(load_default=None, allow_none=True)

@@ -37,9 +37,9 @@ process = define_process(
     target_system="warehouse-service",
 )
 def reserve_goods(order: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Ask the warehouse to keep the goods.
+    """Reserve the goods at the warehouse.
 
-    Sold out is an answer here: an error would interrupt the other branch, which may be charging at this moment.
+    Sold-out goods are a result and not an error, because an error would interrupt the other branch while it charges.
     """
     answer = partner().post("/reservations", order, idempotency_key=context.idempotency_key)
     return {"reservationId": answer.get("reservationId"), "missingItems": answer.get("missingItems", [])}
@@ -57,7 +57,10 @@ def reserve_goods(order: dict[str, Any], context: StepContext) -> dict[str, Any]
     target_system="payment-service",
 )
 def charge_payment(payment: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Take the money. The idempotency key makes a repeated call take it once; refused is an answer, as above."""
+    """Charge the customer. With the idempotency key, a repeated call doesn't charge twice.
+
+    A refused payment is a result and not an error, as in `reserve-goods`.
+    """
     answer = partner().post("/payments", payment, idempotency_key=context.idempotency_key)
     return {"paymentId": answer.get("paymentId")}
 
@@ -71,7 +74,7 @@ def charge_payment(payment: dict[str, Any], context: StepContext) -> dict[str, A
     target_system="celery-camunda",
 )
 def confirm_order(order: dict[str, Any]) -> dict[str, Any]:
-    """Refuse the order when goods or money are missing; what the other branch did is undone then."""
+    """Check the results of both branches; without goods or payment, a business error leads to release and refund."""
     if order["reservationId"] is None:
         raise BusinessRuleError("OUT_OF_STOCK", "some items are sold out", {"missingItems": order["missingItems"]})
     if order["paymentId"] is None:
@@ -91,7 +94,7 @@ def confirm_order(order: dict[str, Any]) -> dict[str, Any]:
     target_system="carrier-service",
 )
 def ship_order(parcel: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Hand the parcel to the carrier, who will tell by a message when it is delivered."""
+    """Order the shipment at the carrier, which sends a message when the parcel is delivered."""
     shipment = partner().post("/shipments", parcel, idempotency_key=context.idempotency_key)
     return {"trackingNumber": shipment["trackingNumber"]}
 
@@ -108,7 +111,7 @@ def ship_order(parcel: dict[str, Any], context: StepContext) -> dict[str, Any]:
     target_system="carrier-service",
 )
 def trace_parcel(shipment: dict[str, Any]) -> dict[str, Any]:
-    """Ask the carrier about a parcel that is overdue; a lost one ends the order."""
+    """Request the state of an overdue parcel from the carrier; a lost parcel ends in a business error."""
     number = shipment["trackingNumber"]
     state = partner().get(f"/shipments/{quote(number, safe='')}")["state"]
     if state == "lost":
@@ -126,7 +129,7 @@ def trace_parcel(shipment: dict[str, Any]) -> dict[str, Any]:
     target_system="celery-camunda",
 )
 def prepare_response(order: dict[str, Any]) -> dict[str, Any]:
-    """The result that the client gets."""
+    """Make the result for the client."""
     return {**order, "message": f"order {order['orderId']} is delivered"}
 
 
@@ -142,7 +145,7 @@ def prepare_response(order: dict[str, Any]) -> dict[str, Any]:
     target_system="warehouse-service",
 )
 def release_goods(reservation: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Undo `reserve-goods`, which has nothing to be undone when the goods were sold out."""
+    """Undo `reserve-goods`; does nothing when the goods were sold out."""
     if reservation["reservationId"] is None:
         return {"releaseId": None}
     answer = partner().post("/releases", reservation, idempotency_key=context.idempotency_key)
@@ -161,7 +164,7 @@ def release_goods(reservation: dict[str, Any], context: StepContext) -> dict[str
     target_system="payment-service",
 )
 def refund_payment(payment: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Undo `charge-payment`, which has nothing to be undone when the payment was refused."""
+    """Undo `charge-payment`; does nothing when the payment was refused."""
     if payment["paymentId"] is None:
         return {"refundId": None}
     answer = partner().post("/refunds", payment, idempotency_key=context.idempotency_key)
@@ -178,7 +181,7 @@ def refund_payment(payment: dict[str, Any], context: StepContext) -> dict[str, A
     target_system="celery-camunda",
 )
 def handle_error(failure: dict[str, Any]) -> dict[str, Any]:
-    """The error that the client gets: why the order was refused, and by which calls it was undone."""
+    """Make the error for the client: the reason, and the ids of release and refund."""
     return error_document(failure, "the order could not be fulfilled") | {
         "orderId": failure["orderId"],
         "releaseId": failure["releaseId"],

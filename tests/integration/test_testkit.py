@@ -54,7 +54,7 @@ def test_timer_goes_off_when_the_test_says_so(run_process: Run) -> None:
 def test_message_brings_its_variables(run_process: Run) -> None:
     run = run_process(awaits_message, {"order": 1})
     with pytest.raises(
-        LookupError, match="nothing waits for the message 'delivery'; the process stands at \\['wait'\\]"
+        LookupError, match="nothing waits for the message 'delivery'; the process waits at \\['wait'\\]"
     ):
         run.message("delivery")
     assert run.message("payment", {"amount": 5}).result == {"order": 1, "amount": 5}
@@ -98,7 +98,7 @@ def test_handlers_are_replaced_by_functions_values_and_errors(run_process: Run) 
     assert run_process(probe, replace={"probe.work": {"worked": 1}}).result == {"worked": 1}
     run = run_process(probe, replace={"work": BusinessRuleError("CAUGHT", "no", {"n": 1})})
     assert run.error == {"code": "CAUGHT", "message": "no", "details": {"n": 1}}
-    with pytest.raises(LookupError, match="'wrok' names 0 steps; the steps are probe"):
+    with pytest.raises(LookupError, match="'wrok' names 0 steps, it must name one; the steps are probe"):
         run_process(probe, replace={"wrok": {}})
 
 

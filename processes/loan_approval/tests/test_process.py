@@ -1,4 +1,4 @@
-"""The ways through the diagram, with partner services of the test's own."""
+"""Tests every path through the diagram, with simulated partner services."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TO_THE_OFFICER = ["check-credit", "assess-risk", "request-review"]
 
 @pytest.fixture(autouse=True)
 def partner(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
-    """The partner services, but for the credit bureau; what they do not know is answered 500."""
+    """The partner services except the credit bureau; all other requests are answered 500."""
     client = PartnerClient(httpserver.url_for(""), retries=0)
     monkeypatch.setattr(steps, "partner", lambda: client)
     httpserver.expect_request("/reviews", method="POST").respond_with_json({"reviewId": "rev-1"})
@@ -120,7 +120,7 @@ def test_decision_that_cannot_be_read_is_asked_for_again(
 
     assert (run.status, run.waiting_at) == ("waiting", ["approval", "await-decision"]), run
     assert "decision-invalid" in run.path
-    # The first one's approval must not count for a second one that says nothing.
+    # The approval in the first message must not count for a second message without one.
     decide(run, officer="grace")
     assert run.status == "waiting", run
     assert decide(run, approved=True, officer="grace").status == "ok", run
@@ -147,7 +147,7 @@ def test_payout_that_fails_is_tried_again_with_the_same_key(run_process: Run, pa
     score_is(partner, 780)
     partner.expect_oneshot_request("/payouts").respond_with_json({}, status=500)
 
-    # One that failed, and then a service that nobody reaches: retries are used up.
+    # One failed payout, and then an unavailable service, until no retry is left.
     run = run_process(process, process.example)
     assert run.status == "incident", run
     partner.expect_request("/payouts").respond_with_json({"payoutId": "out-1"})

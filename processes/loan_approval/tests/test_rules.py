@@ -1,4 +1,4 @@
-"""The decision table: every bound from both sides, and the sum that it is asked with."""
+"""Tests the decision table at both sides of every bound, and the computation of the instalment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways through the diagram, with partner services of the test's own."""
+"""Tests every path through the diagram, with simulated partner services."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APPROVED = {"decision": "approved", "riskLevel": "low", "checkId": "chk-1"}
 
 @pytest.fixture(autouse=True)
 def partner(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
-    """The partner services; what a test does not say of them is answered 500."""
+    """The partner services; requests that a test doesn't define are answered 500."""
     client = PartnerClient(httpserver.url_for(""), retries=0)
     monkeypatch.setattr(steps, "partner", lambda: client)
     return httpserver

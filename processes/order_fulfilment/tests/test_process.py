@@ -1,4 +1,4 @@
-"""The ways through the diagram, with partner services of the test's own."""
+"""Tests every path through the diagram, with simulated partner services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TO_THE_CARRIER = ["charge-payment", "reserve-goods", "confirm-order", "ship-orde
 
 @pytest.fixture(autouse=True)
 def partner(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
-    """The partner services, where all is well; what they do not know is answered 500."""
+    """The partner services without errors; all other requests are answered 500."""
     client = PartnerClient(httpserver.url_for(""), retries=0)
     monkeypatch.setattr(steps, "partner", lambda: client)
     answers(httpserver, "/reservations", reservationId="res-1")
@@ -32,7 +32,7 @@ def partner(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServ
 
 
 def answers(partner: HTTPServer, path: str, **answer: Any) -> None:
-    """Let a service answer so, from now on."""
+    """Define the answer of a service."""
     partner.expect_request(path).respond_with_json(answer)
 
 
@@ -45,7 +45,7 @@ def keys_of(partner: HTTPServer, path: str) -> list[str | None]:
 
 
 def sorted_branches(run: ProcessRun) -> list[str]:
-    """The steps; the first two run at the same time, so that either may be first."""
+    """The steps that ran; the first two are sorted, because they run at the same time."""
     return [*sorted(run.steps[:2]), *run.steps[2:]]
 
 
