@@ -238,8 +238,10 @@ def test_incident_made_in_the_engine_reaches_the_row_which_is_cancelled_with_its
     assert [event for event in bench.runtime.events.by_correlation_id(row.correlation_id) if event.phase == OPS] == []
 
 
-@pytest.mark.parametrize("retries", [0, 2]) def
-test_failure_that_the_engine_accepted_before_a_crash_is_resolved_by_the_engines_log(bench: Bench, retries: int) -> None:
+@pytest.mark.parametrize("retries", [0, 2])
+def test_failure_that_the_engine_accepted_before_a_crash_is_resolved_by_the_engines_log(
+    bench: Bench, retries: int
+) -> None:
     bench.deploy(ValueError("no"), retries=retries, retry_base_s=60)
     bench.run(bench.start())
     with bench.runtime.database.write() as connection:

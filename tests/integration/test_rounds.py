@@ -1,4 +1,4 @@
-"""One row of twenty fails in a round: it is postponed, logged, counted and tried again, and the others are worked on."""
+"""One row of twenty fails in a round: it is postponed, logged, counted and tried again; the others are worked on."""
 
 from __future__ import annotations
 

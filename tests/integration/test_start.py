@@ -113,8 +113,9 @@ def test_first_step_is_asked_for_in_the_cheaper_way(
     assert {name: len(found) for name, found in calls.items()} == {"fetch_and_lock": 0, "lock_ready": 0} | {way: 1}
 
 
-def test_lost_answer_is_remembered_while_the_engine_is_unavailable(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
-None:
+def test_lost_answer_is_remembered_while_the_engine_is_unavailable(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim expires as soon as it is made
     new = accept(bench)
     with after_start(monkeypatch, lost):

@@ -249,8 +249,10 @@ def test_other_constraint_of_sql_server_is_no_duplicate() -> None:
         ("08S01", "TCP Provider: Error code 0x68", 104),
         ("HYT00", "Login timeout expired", 0),
     ],
-) def test_transient_errors_of_sql_server_are_unavailable(impatient: Database, state: str, message: str, number: int) ->
-None:
+)
+def test_transient_errors_of_sql_server_are_unavailable(
+    impatient: Database, state: str, message: str, number: int
+) -> None:
     with pytest.raises(DatabaseUnavailable) as away, impatient.translating():
         raise sql_server_error(state, message, number)
     assert isinstance(away.value, TransactionConflict) is (number in {1205, 3960})

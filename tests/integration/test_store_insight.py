@@ -110,8 +110,9 @@ def test_empty_store_has_nothing_to_show(database: Database, clock: Clock) -> No
     assert found.steps == []
 
 
-def test_more_rows_than_are_counted_are_reported(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
-None:
+def test_more_rows_than_are_counted_are_reported(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(insight, "MOST_PROCESSES", 2)
     for _ in range(3):
         run(database, clock, Ending(OK, result={}))
