@@ -1,1 +1,1 @@
-"""The benchmark: ours beside what users would pick instead, in one run on one machine. `python -m bench --help`."""
+"""The benchmark: this project and other clients of the engine, in one run on one machine. Run `python -m bench`."""

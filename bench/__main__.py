@@ -14,14 +14,14 @@ from functools import partial
 from bench import plot, report
 from bench.contestants import ALL
 from bench.plan import FULL, QUICK
-from bench.report import say
+from bench.report import print_progress
 from bench.session import Bench, with_options
 from bench.tools import RUN, ToolMissing, node_folder, python_program
 from bench.workloads import far_database, idle, latency, other_tasks, reads, real_steps, throughput, topics, waiting
 
 #: workloads of every contestant, measured in interleaved rounds on one engine
 ROUNDS = {"A": latency.run, "B": throughput.run}
-#: workloads that start what they need themselves
+#: workloads that start their own engine and contestants
 OWN: dict[str, list[Callable[[Bench], None]]] = {
     "C": [waiting.run],
     "D": [reads.run, other_tasks.run, topics.run],
@@ -32,7 +32,7 @@ OWN: dict[str, list[Callable[[Bench], None]]] = {
 
 
 def main() -> int:
-    """Run; 0 when everything that was asked for was measured."""
+    """Run the benchmark; exit code 0 if every workload was measured."""
     options = parse()
     plan = with_options(
         QUICK if options.quick else FULL,
@@ -59,12 +59,12 @@ def main() -> int:
     path = report.write(bench.samples, name, about)
     print(f"\n{about['seconds']} s; {path}{plot.draw(path)}")
     if failed:
-        say(f"failed: {', '.join(failed)}")
+        print_progress(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 
 def install(contestants: tuple[str, ...]) -> None:
-    """Install what the contestants need before the clock runs; what cannot be is said where it is missed."""
+    """Install the contestants' tools before anything is measured. A missing tool is reported when it is used."""
     with suppress(ToolMissing):
         python_program()
     if {"js", "js-tuned"} & set(contestants):
@@ -73,25 +73,25 @@ def install(contestants: tuple[str, ...]) -> None:
 
 
 def attempt(letters: str, run: Callable[[], None]) -> list[str]:
-    """Run workloads; what they are when they failed. The others are measured all the same."""
+    """Run workloads. If they fail, print why and return their letters: the other workloads go on."""
     try:
         run()
     except Exception:
-        say(f"{letters} failed:\n{traceback.format_exc()}")
+        print_progress(f"{letters} failed:\n{traceback.format_exc()}")
         return [letters]
     return []
 
 
 def rounds(bench: Bench, letters: list[str]) -> None:
-    """Workloads A and B: every contestant in turn, several times."""
+    """Run workloads A and B: every contestant in turn, several times."""
     plan = bench.plan
     with bench.engine() as engine:
         for number in range(1, plan.rounds + 1):
-            # There and back: who comes early in a round meets a colder engine.
+            # In turn forwards and backwards: the engine is colder for contestants that come early in a round.
             for name in plan.contestants[:: 1 if number % 2 else -1]:
                 if name in plan.few_rounds and number > plan.slow_rounds:
                     continue
-                say(f"round {number} of {plan.rounds}: {name}")
+                print_progress(f"round {number} of {plan.rounds}: {name}")
                 with bench.running(name, engine) as contestant:
                     for letter in letters:
                         if contestant is not None:
@@ -99,7 +99,7 @@ def rounds(bench: Bench, letters: list[str]) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
 
     def names(text: str) -> tuple[str, ...]:
         return tuple(text.split(","))
@@ -118,10 +118,10 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     for letter in options.only or ():
         if letter not in report.TITLES:
-            parser.error(f"there is no workload {letter!r}")
+            parser.error(f"--only: there is no workload {letter!r}; choose from {','.join(report.TITLES)}")
     for name in options.contestants or ():
         if name not in ALL:
-            parser.error(f"there is no contestant {name!r}")
+            parser.error(f"--contestants: there is no contestant {name!r}; choose from {','.join(ALL)}")
     return options
 
 

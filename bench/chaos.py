@@ -1,8 +1,8 @@
-"""Mixed inputs under random kills and stops of every part, for longer than the test does.
+"""The mixed load under random kills and stops of every part, for longer than tests/chaos/test_mixed_load.py.
 
     python -m bench.chaos --processes 2000 --seconds 900 --seed 7
 
-Prints one line of figures, and everything that is wrong; then its exit code is 1.
+It prints every mismatch and one line of figures. Its exit code is 1 if there is a mismatch.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from dev.stack import Stack
 
 
 def main() -> int:
-    """Run."""
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     parser.add_argument("--processes", type=int, default=2_000)
-    parser.add_argument("--seconds", type=float, default=900.0, help="for which processes are started and parts broken")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="decides inputs and faults")
-    parser.add_argument("--folder", type=Path, help="keeps databases and logs there")
+    parser.add_argument("--seconds", type=float, default=900.0, help="seconds for which processes start and parts fail")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="seed of the random inputs and faults")
+    parser.add_argument("--folder", type=Path, help="folder that keeps databases and logs")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(given.folder or Path(folder), settings=SETTINGS, parts=PARTS, engine_on_disk=True)
         with stack:
-            load = MixedLoad(stack, processes=given.processes, seconds=given.seconds, seed=given.seed, say=print)
+            load = MixedLoad(stack, processes=given.processes, seconds=given.seconds, seed=given.seed, log=print)
             report = load.run()
     for mismatch in report.mismatches:
         print(mismatch)

@@ -1,4 +1,4 @@
-"""Connections of a process to a port of this machine, from `/proc` (Linux)."""
+"""Count the connections of a process to a port of this machine, from `/proc` (Linux)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ESTABLISHED = "01"
 
 
 def connections_to(port: int, pid: int) -> int:
-    """How many connections a process and its descendants hold to `port`."""
+    """The number of connections of a process and its descendants to `port`."""
     sockets = set()
     for member in members(pid):
         try:

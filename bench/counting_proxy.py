@@ -1,4 +1,4 @@
-"""A proxy before the engine that counts requests by kind; for counts and idle cost, never for latency."""
+"""A proxy between the stack and the engine that counts requests by kind; not for measurements of latency."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from bench.json_client import JsonClient
 from dev.ports import LOOPBACK
 
-#: ids of the engine, and business keys of the load generator, replaced so that requests of a kind count together
+#: ids of the engine and business keys in paths; they are replaced, so that all requests of a kind count together
 _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|[\w.-]+:\d+:[0-9a-f-]{36}|/key/[^/]+")
 
 
 class CountingProxy:
-    """Forwards to `engine_url`; `url` is the value for CAMUNDA_BASE_URL.
+    """Forwards requests to `engine_url`; `url` is the value for CAMUNDA_BASE_URL.
 
         with CountingProxy(engine.url) as proxy:
             ...
@@ -49,12 +49,12 @@ class CountingProxy:
         self._server.server_close()
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Set all counts to 0."""
         with self._guard:
             self.counts.clear()
 
     def client(self) -> JsonClient:
-        """A connection to the engine."""
+        """Make a connection to the engine."""
         return JsonClient(self._upstream)
 
     def count(self, method: str, path: str) -> None:
@@ -75,7 +75,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Headers and content in one packet.
+    # buffered, so that headers and content are sent in one packet
     wbufsize = -1
     disable_nagle_algorithm = True
     server: _Server
@@ -110,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _forward  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""

@@ -1,12 +1,13 @@
-"""Counted things, which do not depend on the machine's mood: engine calls, Redis commands, SQL statements, messages.
+"""Counts that do not depend on the speed of the machine: engine calls, Redis commands, SQL statements, messages.
 
     python -m bench.counts --processes 50
 
     counts = count(engine_url, folder, processes=50)
     assert counts.engine_calls <= 12
 
-Per process of five empty steps, one client. What goes on without work is measured before and taken off: by time for
-Redis; for the engine and the database there is next to nothing, because beat does not run.
+The counts are of one process of five empty steps, with one client. The Redis commands that run without work are
+measured before and subtracted, in proportion to the time. The engine and the database get hardly any requests without
+work, because beat does not run.
 """
 
 from __future__ import annotations
@@ -28,25 +29,27 @@ from bench.counting_proxy import CountingProxy
 from bench.engine import BenchEngine
 from bench.tools import RUN
 
-#: for PYTHONPATH
+#: the folder of the hook, for PYTHONPATH
 HOOK = Path(__file__).with_name("sql_hook")
 
-#: processes before the counted ones
+#: processes that run before the counted ones
 WARM = 20
-#: seconds for which the idle Redis is watched, and for which late work may go on
+#: seconds for which the commands of the idle Redis are counted, and seconds to wait for late work
 IDLE_S, LATE_S = 5.0, 1.5
 
-#: statements that open or end a transaction, told apart
+#: statements that begin or end a transaction
 TRANSACTION = ("BEGIN", "COMMIT")
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Per process: sums, and what they are made of.
+    """The counts of one process on average: sums, and their parts.
 
     Attributes:
-        celery_messages: LPUSH commands, which is how kombu puts a message into a queue.
-        sql_statements: without BEGIN and COMMIT; `transactions` counts the commits.
+        processes: how many processes were counted.
+        celery_messages: LPUSH commands; each puts one message into a queue.
+        sql_statements: without BEGIN and COMMIT.
+        transactions: commits.
     """
 
     processes: int
@@ -61,7 +64,7 @@ class Counts:
 
 
 class Counted(Ours):
-    """Ours without beat and Flower: only what the processes themselves cause."""
+    """Ours without beat and Flower, so that only the processes themselves cause calls."""
 
     without = ("beat", "flower")
 
@@ -72,16 +75,18 @@ def count(
     """Run processes one after the other and count.
 
     Args:
-        engine_url: root of an engine's REST API that nobody else uses.
-        folder: for databases and logs.
-        settings: that differ from those shipped.
+        engine_url: root of the REST API of an engine that nothing else uses.
+        folder: the folder of databases and logs.
+        processes: how many processes are counted.
+        settings: settings that differ from the defaults.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines = folder / "sql-statements"
     lines.write_text("")
     with CountingProxy(engine_url) as proxy:
         ours = Counted(proxy.url, folder)
-        # What is counted must not hang on the machine's mood: following goes one way, however slow the engine is.
+        # The counts must not depend on the speed of the machine: the fetch strategy must stay the same with a slow
+        # engine.
         ours.settings = {**hooked(), "SQL_COUNT_FILE": lines, "FETCH_SLOW_MS": 60_000, **settings}
         ours.start()
         try:
@@ -119,7 +124,7 @@ def count(
 
 
 def hooked() -> dict[str, str]:
-    """The setting that puts the hook into every Python process of a stack."""
+    """The setting that loads the hook in every Python process of a stack."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOOK), os.environ.get("PYTHONPATH")]))}
 
 
@@ -142,7 +147,7 @@ def _statements(lines: Path) -> Counter[str]:
 
 
 def main() -> None:
-    """Count on an engine of its own and print."""
+    """Start an engine, count, and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.counts", description=__doc__.partition("\n")[0])
     parser.add_argument("--processes", type=int, default=50)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""CPU time and memory of processes and all their children, from `/proc` (Linux)."""
+"""CPU time and memory of processes and all their descendants, from `/proc` (Linux)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Components = Mapping[str, Iterable[int]]
 
 
 def cpu_ms(components: Components) -> dict[str, float]:
-    """Milliseconds of CPU that each component has used since its processes began: user and system, children included.
+    """The CPU time of each component since its processes began, in milliseconds: user and system, with descendants.
 
     Args:
         components: name of a component -> process ids; the descendants of each belong to it.
@@ -23,7 +23,7 @@ def cpu_ms(components: Components) -> dict[str, float]:
 
 
 def rss_mb(pids: Iterable[int]) -> float:
-    """Resident memory of processes and their descendants, in MiB, shared pages counted once a process."""
+    """Resident memory of processes and their descendants, in MiB; each process counts its shared pages in full."""
     parents, _ = _processes()
     total = 0
     for pid in pids:
@@ -39,7 +39,7 @@ def _processes() -> tuple[dict[int, list[int]], dict[int, float]]:
         if not entry.name.isdigit():
             continue
         try:
-            # The name in brackets may hold blanks.
+            # The name in brackets may contain blanks.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue

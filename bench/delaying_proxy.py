@@ -1,4 +1,4 @@
-"""A TCP proxy that holds every packet back for a while: a server that is a network away."""
+"""A TCP proxy that delays every packet, to simulate a server on a network."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Self
 
 from dev.ports import LOOPBACK, free_port
 
-#: bytes that are read at once
+#: most bytes of one read
 CHUNK = 65_536
 
 
 class DelayingProxy:
-    """Forwards connections to `host`:`port`, each direction `one_way_ms` late; it listens on `.port`.
+    """Forwards connections to `host`:`port` with a delay in each direction; it listens on `.port`.
 
     Args:
-        one_way_ms: half of the round trip, in milliseconds.
+        host: the host of the server.
+        port: the port of the server.
+        one_way_ms: the delay of each direction, half of the round trip, in milliseconds.
     """
 
     def __init__(self, host: str, port: int, one_way_ms: float) -> None:
@@ -51,6 +53,6 @@ class DelayingProxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while content := await reader.read(CHUNK):
-                # Later packets are not held up by earlier ones: each is due at its own time.
+                # Each packet has its own time: a packet does not wait for the delay of the one before.
                 self._loop.call_later(self._delay_s, writer.write, content)
             self._loop.call_later(self._delay_s, writer.close)

@@ -1,4 +1,4 @@
-"""Bars of the medians of one result, a panel a workload. Run by `bench/plot.py` with matplotlib at hand."""
+"""Draw the medians of one result as bars. `bench/plot.py` runs this in the environment that has matplotlib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-#: workload -> metrics that are drawn, a panel each
+#: workload and metric of each panel
 PANELS = (
     ("A", "p50 ms"),
     ("A", "p99 ms"),
@@ -27,7 +27,7 @@ def main(result: Path, picture: Path) -> None:
     document = json.loads(result.read_text())
     panels = [(panel, found) for panel in PANELS if (found := _rows(document, *panel))]
     if not panels:
-        raise SystemExit("nothing to draw")
+        raise SystemExit("nothing to draw: the result has none of the panels' metrics")
     figure, axes = plt.subplots(len(panels), 1, figsize=(9, 2.6 * len(panels)), squeeze=False)
     for axis, ((workload, metric), rows) in zip(axes[:, 0], panels, strict=True):
         _bars(axis, rows)

@@ -1,4 +1,4 @@
-"""The engine under test: the local engine on H2 in memory (or another database), and what the benchmark asks of it."""
+"""The engine under test: the local engine on H2 in memory or another database, and the benchmark's requests to it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from dev.ports import free_port
 
 PROCESSES = Path(__file__).with_name("processes")
 
-#: Java heap of the engine, in MiB: its database is in it, and every finished process stays there
+#: Java heap of the engine, in MiB; it contains the database, in which every finished process stays
 HEAP_MB = 3072
-#: seconds that the leftovers of a contestant may take to go
+#: seconds within which the long polls of a stopped contestant must end
 SETTLE_S = 40.0
 #: processes that are deleted with one call
 BATCH = 500
 
 
 class BenchEngine:
-    """A fresh engine with the benchmark's processes, warmed up.
+    """A fresh engine with the benchmark's processes.
 
     Args:
-        folder: where its log goes.
+        folder: the folder of its log.
         environment: variables for the Java process, for example SPRING_DATASOURCE_URL.
     """
 
@@ -48,7 +48,7 @@ class BenchEngine:
         return self.local.process.pid
 
     def start(self) -> None:
-        """Build if need be, start, deploy the processes."""
+        """Build the engine if necessary, start it, and deploy the processes."""
         self.local.build()
         self.local.start()
         self.local.wait_ready()
@@ -56,13 +56,13 @@ class BenchEngine:
             deploy(self.rest, path.name, path.read_text())
 
     def warm(self, processes: int) -> None:
-        """Run processes by the bare loop: the engine's CPU a process falls tenfold while its code is compiled."""
+        """Run processes with the bare loop. The JVM compiles its code, and a process costs a tenth of the CPU time."""
         if not processes:
             return
         run_load(Load(runner="bare", url=self.url, clients=8, count=processes)).require_good()
 
     def finished(self, process_key: str = "bench-five") -> int:
-        """How many instances of a process have been completed, all their steps done."""
+        """How many instances of a process have completed."""
         query = {"processDefinitionKey": process_key, "completed": "true"}
         return self._count("/history/process-instance/count", query)
 
@@ -71,7 +71,7 @@ class BenchEngine:
         return self._count("/external-task/count", {})
 
     def delete_leftovers(self) -> int:
-        """Delete every running instance; how many there were."""
+        """Delete every running instance. Returns how many there were."""
         deleted = 0
         while ids := [found["id"] for found in self.rest.get(f"/process-instance?maxResults={BATCH}")]:
             for instance in ids:
@@ -80,10 +80,19 @@ class BenchEngine:
         return deleted
 
     def settle(self, pause_s: float) -> int:
-        """Wait until nothing of the last contestant is left: `pause_s` seconds, its instances, its long polls.
+        """Wait until nothing of the last contestant is left: wait, delete its instances, wait for its long polls.
 
-        A long poll outlives its client and locks the next task that comes, so a canary is started until it stays
-        unlocked. Returns the number of instances that were deleted.
+        A long poll survives its client and locks the next task. So a canary instance is started again and again until
+        its task stays unlocked.
+
+        Args:
+            pause_s: seconds to wait first.
+
+        Returns:
+            The number of instances that were deleted.
+
+        Raises:
+            TimeoutError: after :data:`SETTLE_S` seconds the canary's task is still locked.
         """
         time.sleep(pause_s)
         deleted = self.delete_leftovers()
@@ -98,7 +107,7 @@ class BenchEngine:
         return self._count("/process-instance/count", {"processDefinitionKey": process_key})
 
     def stop(self) -> None:
-        """Stop the engine; its data are gone."""
+        """Stop the engine; a database in memory is lost."""
         self.local.stop()
 
     def _canary_lives(self) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m bench.hooks`: the CPU time that counting adds to one step, with the counts in files as in production."""
+"""`python -m bench.hooks`: the CPU time that metrics add to one step, with the counts in files as in production."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TASK = "/external-task/4c3e1a52-7d2b-11f0-9b0a-0242ac110002/complete"
 
 
 def one_step() -> None:
-    """What a step in the middle of a process counts: its two transactions, its two engine calls, and itself."""
+    """Count what a step in the middle of a process counts: two transactions, two engine calls, and the step."""
     for _ in range(2):
         declared.WRITE_WAIT.observe(0.0004)
         declared.WRITE_SECONDS.observe(0.002)

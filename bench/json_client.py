@@ -1,4 +1,4 @@
-"""A JSON client on one kept-alive connection: the least CPU that Python offers for a call."""
+"""A JSON client on one kept-alive connection, with as little CPU time a call as Python allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class JsonClient:
     """One connection, for one thread.
 
     Args:
-        url: root that paths are put behind.
+        url: root of the addresses; paths are appended to it.
         timeout_s: longest wait for an answer, in seconds.
     """
 
@@ -33,7 +33,7 @@ class JsonClient:
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        """Send a request; the answer's JSON, None when it is empty.
+        """Send a request. Returns the answer's JSON, None if it is empty.
 
         Raises:
             CallFailed: the status is 400 or more.
@@ -47,7 +47,7 @@ class JsonClient:
     def exchange(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """Send a request; status and content of the answer.
+        """Send a request. Returns status and content of the answer.
 
         Raises:
             OSError, http.client.HTTPException: no answer.
@@ -65,7 +65,7 @@ class JsonClient:
             raise
 
     def send_text(self, path: str, text: str, content_type: str) -> bytes:
-        """POST text of another type than JSON; the answer's content.
+        """POST text of another type than JSON. Returns the answer's content.
 
         Raises:
             CallFailed: the status is 400 or more.
@@ -79,18 +79,18 @@ class JsonClient:
         return content
 
     def forward(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        """Send what somebody else has asked; status, content type and content of the answer."""
+        """Forward a request. Returns status, content type and content of the answer."""
         self._connect()
         self._connection.request(method, path, content or None, headers)
         answer = self._connection.getresponse()
         return answer.status, answer.headers.get("Content-Type", ""), answer.read()
 
     def get(self, path: str) -> Any:
-        """GET; the answer's JSON."""
+        """GET `path`. Returns the answer's JSON."""
         return self.call("GET", path)
 
     def post(self, path: str, body: Any) -> Any:
-        """POST a JSON document; the answer's JSON."""
+        """POST a JSON document. Returns the answer's JSON."""
         return self.call("POST", path, body)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class JsonClient:
             self._connection.close()
 
     def _connect(self) -> None:
-        # An idle connection that has something to say was closed by the server.
+        # If an idle connection is readable, the server has closed it.
         if self._connection.sock is not None and _readable(self._connection.sock):
             self.close()
         if self._connection.sock is None:
@@ -108,7 +108,8 @@ class JsonClient:
 
 
 def _readable(sock: socket.socket) -> bool:
-    """True when something has come, or the other side has closed. `select` takes no descriptor above 1023."""
+    """True if data has arrived, or the other side has closed."""
+    # not with `select`, which takes no descriptor above 1023
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))

@@ -1,8 +1,9 @@
-"""The load generator: a process that runs processes in a closed or an open loop and tells how long each took.
+"""The load generator: it runs processes in a closed or an open loop and reports how long each took.
 
     python -m bench.load --runner http --url http://127.0.0.1:8000/api/process/start --clients 16 --seconds 10
 
-It says `ready`, begins when a line comes in, and ends with one line of JSON: latencies, times of the ends, its CPU.
+It prints `ready`, begins when it reads a line, and ends with one line of JSON: latencies, times of the ends, its CPU
+time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bench.runners import RUNNERS, RunOne
 
 
 class Log:
-    """What happened; times in seconds since the begin, latencies in milliseconds."""
+    """The result of a load: times in seconds since the begin, latencies in milliseconds."""
 
     def __init__(self) -> None:
         self.begin = time.perf_counter()
@@ -35,7 +36,7 @@ class Log:
             run_one(f"b-{uuid.uuid4().hex}")
         except Exception as error:
             self.errors.append(f"{type(error).__name__}: {error}")
-            # A contestant that refuses at once must not be asked a thousand times a second.
+            # A contestant that refuses at once must not get a thousand requests a second.
             time.sleep(0.1)
         else:
             ended = time.perf_counter()
@@ -43,7 +44,7 @@ class Log:
 
 
 def closed_loop(options: argparse.Namespace) -> Log:
-    """Each client starts its next process when its last has ended."""
+    """Run a closed loop: each client starts its next process when its last has ended."""
     tickets = itertools.count()
     log = Log()
     until = log.begin + options.seconds
@@ -58,7 +59,7 @@ def closed_loop(options: argparse.Namespace) -> Log:
 
 
 def open_loop(options: argparse.Namespace) -> Log:
-    """Processes are started at a steady rate, whatever becomes of the others; a late start counts as latency."""
+    """Run an open loop: processes start at a steady rate, whether others have ended or not. A late start is latency."""
     due: queue.SimpleQueue[float | None] = queue.SimpleQueue()
     log = Log()
 
@@ -89,7 +90,7 @@ def _in_threads(client: object, count: int) -> None:
 
 
 def main() -> None:
-    """Read the options, wait for the word, run, tell."""
+    """Read the options, wait for the line, run, print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runner", choices=sorted(RUNNERS), required=True)
     parser.add_argument("--url", required=True, help="start call of the contestant, or root of the engine")
@@ -103,13 +104,13 @@ def main() -> None:
     sys.stdin.readline()
     log = (open_loop if options.rate else closed_loop)(options)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    told = {
+    result = {
         "ends": log.ends,
         "errors": log.errors,
         "seconds": time.perf_counter() - log.begin,
         "cpu_ms": (used.ru_utime + used.ru_stime) * 1000,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

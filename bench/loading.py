@@ -1,4 +1,4 @@
-"""Start a load generator, give it the word, read what it tells."""
+"""Start a load generator, begin the load, and read its result."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 
 from dev.environment import ROOT
 
-#: seconds beyond the planned ones after which a load is given up
+#: seconds beyond the planned ones after which a load is stopped
 GIVE_UP_S = 300.0
 
 
 class LoadFailed(Exception):
-    """The load generator ended badly, or processes did."""
+    """The load generator failed, or processes failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the load generator is asked to do; see `bench/load.py`."""
+    """The options of the load generator; see `bench/load.py`."""
 
     runner: str
     url: str
@@ -35,13 +35,14 @@ class Load:
 
 @dataclass(slots=True)
 class LoadResult:
-    """What it told.
+    """The result of the load generator.
 
     Attributes:
-        ends: seconds since the begin and latency in milliseconds of each good process.
-        errors: one text a process that did not end well.
+        load: its options.
+        ends: for each process that ended well, seconds since the begin, and its latency in milliseconds.
+        errors: one text for each process that did not end well.
         seconds: from the begin to the last end.
-        cpu_ms: CPU of the load generator.
+        cpu_ms: CPU time of the load generator.
     """
 
     load: Load
@@ -71,10 +72,10 @@ class LoadResult:
         return statistics.fmean(self.latencies_ms)
 
     def require_good(self) -> LoadResult:
-        """This result.
+        """Return this result if all processes ended well.
 
         Raises:
-            LoadFailed: a process did not end well.
+            LoadFailed: a process did not end well, or there is none.
         """
         if self.errors or not self.ends:
             raise LoadFailed(f"{len(self.errors)} processes failed, {len(self.ends)} did not: {self.errors[:3]}")
@@ -82,10 +83,14 @@ class LoadResult:
 
 
 def run_load(load: Load, at_begin: Callable[[], Any] = lambda: None) -> LoadResult:
-    """Run a load; `at_begin` is called when the generator is ready and before it begins.
+    """Run a load.
+
+    Args:
+        load: the options of the generator.
+        at_begin: called when the generator is ready, before it begins.
 
     Raises:
-        LoadFailed: the generator ended badly.
+        LoadFailed: the generator failed.
     """
     command = [sys.executable, "-m", "bench.load", "--runner", load.runner, "--url", load.url]
     command += ["--process", load.process, "--clients", str(load.clients)]
@@ -99,12 +104,12 @@ def run_load(load: Load, at_begin: Callable[[], Any] = lambda: None) -> LoadResu
             if generator.stdout is None or generator.stdout.readline() != "ready\n":
                 raise LoadFailed(f"the load generator did not start: {generator.communicate(timeout=10)[1][-2000:]}")
             at_begin()
-            told, complaints = generator.communicate("go\n", timeout=load.seconds + GIVE_UP_S)
+            result, errors = generator.communicate("go\n", timeout=load.seconds + GIVE_UP_S)
         finally:
             generator.kill()
     if generator.returncode != 0:
-        raise LoadFailed(f"the load generator failed: {complaints[-2000:]}")
-    document = json.loads(told)
+        raise LoadFailed(f"the load generator failed: {errors[-2000:]}")
+    document = json.loads(result)
     return LoadResult(
         load=load,
         ends=[(at, latency) for at, latency in document["ends"]],

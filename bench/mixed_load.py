@@ -1,8 +1,8 @@
-"""Processes with mixed inputs under random kills and stops, each held against what its input says.
+"""Processes with mixed inputs under random kills and stops, each compared with the end that its input determines.
 
-What each process must come to is known from its input alone: status, error code and result. What each client was
-answered must agree with it, and what handlers did with the event log. Used by tests/chaos/test_mixed_load.py and by
-`python -m bench.chaos`.
+The input of a process alone determines its status, its error code and its result. Each answer to a client must agree
+with them, and the effects of handlers must agree with the event log. tests/chaos/test_mixed_load.py and `python -m
+bench.chaos` use it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.json_client import JsonClient
 from dev.children import ChildError
 from dev.stack import Stack
 
-#: kinds of processes, see tests/processes/mixed, and how often each is drawn
+#: kinds of processes (see tests/processes/mixed), and the weight of each in the draw
 KINDS = {
     "answers": 6,
     "fails-once": 2,
@@ -41,7 +41,7 @@ KINDS = {
     "calls": 2,
     "fails": 1,
 }
-#: the steps that must succeed, each exactly once, in a process of each kind
+#: kind -> the steps that must succeed, each exactly once
 STEPS = {
     "answers": ("work", "respond"),
     "fails-once": ("work", "respond"),
@@ -54,7 +54,7 @@ STEPS = {
     "calls": ("work", "inner", "respond-caller"),
     "fails": ("work",),
 }
-#: settings of the stack: short times, and no number of kills makes an incident of a step
+#: settings of the stack: short times, and so many lost attempts that kills open no incident
 SETTINGS: dict[str, object] = {
     "PROCESSES": "tests.processes",
     "PARTNER_BASE_URL": "http://127.0.0.1:9",
@@ -72,19 +72,19 @@ SETTINGS: dict[str, object] = {
 PARTS = ("engine", "broker", "web", "worker", "control", "beat")
 #: seconds between two faults, on average
 FAULT_EVERY_S = 3.0
-#: seconds that a stop lasts, at least and at most
+#: shortest and longest stop, in seconds
 STOP_S = (1.0, 8.0)
-#: seconds within which a client has an answer that says what became of its start
+#: seconds within which a client must get an answer to its start
 PATIENCE_S = 90.0
-#: seconds within which everything has ended once nothing breaks any more
+#: seconds within which all processes must have ended after the last fault
 CALM_S = 120.0
-#: clients at once
+#: clients at the same time
 CLIENTS = 12
 
 
 @dataclass
 class Case:
-    """One process: its input, what it must come to, and what its client was told."""
+    """One process: its input, the end that it must have, and the answers to its client."""
 
     correlation_id: str
     variables: dict[str, Any]
@@ -97,7 +97,7 @@ class Case:
 
 @dataclass
 class Report:
-    """What came of a run. Each mismatch is a line that says everything needed to find its cause."""
+    """The result of a run. Each mismatch is a line with everything that is needed to find its cause."""
 
     seed: int
     processes: int = 0
@@ -106,25 +106,25 @@ class Report:
     wrong_results: list[str] = field(default_factory=list)
     wrong_answers: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    wrong_books: list[str] = field(default_factory=list)
+    inconsistencies: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def mismatches(self) -> list[str]:
-        """Everything that is wrong."""
-        return [*self.wrong_statuses, *self.wrong_results, *self.wrong_answers, *self.lost, *self.wrong_books]
+        """All mismatches."""
+        return [*self.wrong_statuses, *self.wrong_results, *self.wrong_answers, *self.lost, *self.inconsistencies]
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}: {self.processes} processes, {self.faults.total()} faults, "
             f"{len(self.wrong_statuses)} wrong statuses, {len(self.wrong_results)} wrong results, "
-            f"{len(self.wrong_answers)} wrong answers, {len(self.lost)} lost, {len(self.wrong_books)} wrong books, "
-            f"{self.seconds:.0f} s"
+            f"{len(self.wrong_answers)} wrong answers, {len(self.lost)} lost, "
+            f"{len(self.inconsistencies)} inconsistencies, {self.seconds:.0f} s"
         )
 
 
 def cases(number: int, seed: int, notes: Path) -> list[Case]:
-    """Inputs, and what each must lead to."""
+    """Draw `number` inputs, each with the end that it must have."""
     chance = random.Random(seed)
     drawn = chance.choices(list(KINDS), weights=list(KINDS.values()), k=number)
     return [
@@ -148,28 +148,31 @@ def _case(correlation_id: str, kind: str, number: int, waits: bool, notes: Path)
 
 
 class MixedLoad:
-    """One run on a stack that breaks.
+    """One run on a stack whose parts are killed and stopped.
 
     Args:
-        stack: with the parts of PARTS and an engine on disk, running.
-        seconds: for which processes are started and parts are broken.
+        stack: a running stack with the parts of PARTS and an engine on disk.
+        processes: how many processes are started.
+        seconds: seconds for which processes are started and parts fail.
+        seed: seed of the random inputs and faults.
+        log: called with a line for each fault that could not be made.
     """
 
     def __init__(
-        self, stack: Stack, *, processes: int, seconds: float, seed: int, say: Callable[[str], object]
+        self, stack: Stack, *, processes: int, seconds: float, seed: int, log: Callable[[str], object]
     ) -> None:
         self.stack = stack
         self.seconds = seconds
         self.report = Report(seed, processes)
         self.notes = stack.folder / f"notes-{seed}"
         self.cases = cases(processes, seed, self.notes)
-        self._say = say
+        self._log = log
         self._chance = random.Random(seed + 1)
         self._over = threading.Event()
         self._read: tuple[int, dict[str, set[tuple[str, str]]]] = (0, {})
 
     def run(self) -> Report:
-        """Start everything, break parts meanwhile, and compare."""
+        """Start the processes while parts fail, then compare."""
         begun = time.monotonic()
         breaking = threading.Thread(target=self._break_parts, daemon=True)
         breaking.start()
@@ -190,7 +193,7 @@ class MixedLoad:
     # -- clients
 
     def _start(self, case: Case) -> None:
-        """Start a process as a client does that must know what became of it."""
+        """Start a process, and try again until an answer shows whether it was accepted."""
         body = {"processKey": "mixed", "correlationId": case.correlation_id, "variables": case.variables}
         prefer = "wait=6" if case.waits else "respond-async"
         deadline = time.monotonic() + PATIENCE_S + self.seconds
@@ -222,7 +225,7 @@ class MixedLoad:
                 FAULTS[name](self)
                 self.report.faults[name] += 1
             except (ChildError, ProcessLookupError) as error:
-                self._say(f"{name}: {error}")
+                self._log(f"{name}: {error}")
 
     def _stop_for_a_while(self, pids: list[int]) -> None:
         for pid in pids:
@@ -235,18 +238,18 @@ class MixedLoad:
                 continue
 
     def kill(self, part: str) -> None:
-        """Kill a part and all that it has started, and start it again."""
+        """Kill a part and all its children, and start it again."""
         self.stack[part].kill()
         time.sleep(self._chance.uniform(0.0, 1.5))
         self.stack.start_parts([part])
 
     def end(self, part: str) -> None:
-        """Stop a part as an operator does, and start it again."""
+        """End a part with SIGTERM, as ops do, and start it again."""
         self.stack[part].terminate(15)
         self.stack.start_parts([part])
 
     def stop(self, part: str) -> None:
-        """Let a part with all its processes stand still for a while."""
+        """Stop a part and all its children with SIGSTOP, and let them continue after a while."""
         self._stop_for_a_while([self.stack[part].pid, *_children(self.stack[part].pid)])
 
     def kill_child(self) -> None:
@@ -255,11 +258,11 @@ class MixedLoad:
             os.kill(self._chance.choice(children), signal.SIGKILL)
 
     def stop_children(self) -> None:
-        """Let some processes of the worker's pool stand still for a while."""
+        """Stop some processes of the worker's pool with SIGSTOP, and let them continue after a while."""
         children = _children(self.stack["worker"].pid)
         self._stop_for_a_while([pid for pid in children if self._chance.random() < 0.5])
 
-    # -- books
+    # -- comparison
 
     def _compare(self) -> None:
         self.stack.wait_ready(PARTS)
@@ -268,15 +271,15 @@ class MixedLoad:
         for case in self.cases:
             row = rows[case.correlation_id]
             if row is None or row["status"] == "pending":
-                self.report.lost.append(self._told(case, row))
+                self.report.lost.append(self._description(case, row))
                 continue
             code = (row["error"] or {}).get("code")
             if (row["status"], code) != (case.status, case.code):
-                self.report.wrong_statuses.append(self._told(case, row))
+                self.report.wrong_statuses.append(self._description(case, row))
             elif row["data"] != case.result:
-                self.report.wrong_results.append(self._told(case, row))
+                self.report.wrong_results.append(self._description(case, row))
             if not all(_agrees(answer, row) for answer in case.answers):
-                self.report.wrong_answers.append(self._told(case, row))
+                self.report.wrong_answers.append(self._description(case, row))
         self._check_events({item: row for item, row in rows.items() if row is not None})
         self._check_left_over()
 
@@ -292,37 +295,37 @@ class MixedLoad:
             time.sleep(0.1)
 
     def _check_events(self, rows: dict[str, dict[str, Any]]) -> None:
-        """Each step that the input asks for succeeded once, and events and handlers' effects are of the same tasks."""
+        """Check that each expected step succeeded once, and that events and handlers' effects are of the same tasks."""
         deadline = time.monotonic() + CALM_S
         for case in self.cases:
             row = rows.get(case.correlation_id)
             if row is None:
                 continue
-            # Steps may follow the one that has decided how the process ended.
-            while (wrong := self._wrong_book(case, row)) and time.monotonic() < deadline:
+            # Steps may still run after the response step that ended the process.
+            while (wrong := self._inconsistency(case, row)) and time.monotonic() < deadline:
                 time.sleep(0.3)
             if wrong:
-                self.report.wrong_books.append(f"{case.correlation_id}: {wrong}")
+                self.report.inconsistencies.append(f"{case.correlation_id}: {wrong}")
 
-    def _wrong_book(self, case: Case, row: dict[str, Any]) -> str:
-        """What is wrong with the events of one process; empty when nothing is."""
+    def _inconsistency(self, case: Case, row: dict[str, Any]) -> str:
+        """The fault in the events of one process; empty if there is none."""
         events = self._events(row)
         tasks = {(event["stepName"], event["externalTaskId"]) for event in events}
         effects = self._effects().get(case.correlation_id, set())
         good = [event for event in events if event["phase"] in ("completed", "bpmn-error")]
         succeeded = Counter(event["stepName"] for event in good)
         if _is_open(events):
-            return f"an attempt stays open: {events}"
+            return f"an attempt is still open: {events}"
         if succeeded != Counter(STEPS[case.variables["kind"]]):
             return f"not each step succeeded once: {events}"
         if unknown := effects - tasks:
-            return f"handlers ran that no event tells: {unknown}, {events}"
-        if unfounded := {(event["stepName"], event["externalTaskId"]) for event in good} - effects:
-            return f"no handler ran for {unfounded}: {events}"
+            return f"handlers ran without an event: {unknown}, {events}"
+        if without_handler := {(event["stepName"], event["externalTaskId"]) for event in good} - effects:
+            return f"no handler ran for {without_handler}: {events}"
         return ""
 
     def _effects(self) -> dict[str, set[tuple[str, str]]]:
-        """Step and task id of each note of a handler, by correlation id; read again only when there are new ones."""
+        """Step and task id of each note of a handler, by correlation id. Reads the file again only if it has grown."""
         size = self.notes.stat().st_size if self.notes.exists() else 0
         if size != self._read[0]:
             found: dict[str, set[tuple[str, str]]] = {}
@@ -337,7 +340,7 @@ class MixedLoad:
         return answer["eventLog"] if status == 200 else []
 
     def _check_left_over(self) -> None:
-        """No instance runs but those that have an incident, and no queue holds anything."""
+        """Check that only instances with an incident run, and that all queues are empty."""
         engine = self.stack.environment.get("CAMUNDA_BASE_URL")
         incidents = {case.correlation_id for case in self.cases if case.code == "INCIDENT"}
         deadline = time.monotonic() + CALM_S
@@ -353,19 +356,19 @@ class MixedLoad:
         queues = ["starts", "settling", "steps.mixed", "steps.mixed-called"]
         while any(client.llen(queue) for queue in queues) and time.monotonic() < deadline:
             time.sleep(0.3)
-        self.report.wrong_books += [f"queue {queue} is not empty" for queue in queues if client.llen(queue)]
+        self.report.inconsistencies += [f"queue {queue} is not empty" for queue in queues if client.llen(queue)]
         client.close()
 
-    def _told(self, case: Case, row: dict[str, Any] | None) -> str:
+    def _description(self, case: Case, row: dict[str, Any] | None) -> str:
         found = [] if row is None else self._events(row)
         events = [(item["stepName"], item["phase"], item["result"], item["createdAt"]) for item in found]
         wanted = (case.status, case.code, case.result)
         kind = case.variables["kind"]
-        return f"{case.correlation_id} {kind}: wanted {wanted}, is {row}, told {case.answers}, events {events}"
+        return f"{case.correlation_id} {kind}: wanted {wanted}, row {row}, answers {case.answers}, events {events}"
 
 
 def _agrees(answer: tuple[int, Any], row: dict[str, Any]) -> bool:
-    """True when a client that was told so can believe it, now that the process has ended as `row` says."""
+    """True if an answer to a client agrees with the row of the ended process."""
     status, body = answer
     if status in (202, 429, 503):
         return True
@@ -400,7 +403,7 @@ def _faults() -> Iterator[tuple[str, Callable[[MixedLoad], None]]]:
     for part in ("web", "worker", "control"):
         yield f"end {part}", _fault(MixedLoad.end, part)
     for number in range(3):
-        # What is told and what is written lie closest together here.
+        # More often, because these faults hit the moments between a write and its report.
         yield f"stop children {number}", _fault(MixedLoad.stop_children)
         yield f"kill child {number}", _fault(MixedLoad.kill_child)
         yield f"stop engine {number}", _fault(MixedLoad.stop, "engine")

@@ -1,10 +1,10 @@
-"""How much is measured: the whole run and the quick one."""
+"""The sizes of the whole run and of the quick run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: a contestant that does fewer processes a second than this gets smaller measurements
+#: processes a second below which a contestant gets smaller measurements
 SLOW_RATE = 10.0
 
 
@@ -13,13 +13,24 @@ class Plan:
     """Sizes of a run. Times are in seconds.
 
     Attributes:
+        workloads: letters of the workloads.
+        contestants: names of the contestants.
+        rounds: rounds of workloads A, B and F.
         warm: processes that warm the engine up before anything is measured.
         warm_contestant: processes that warm a contestant up after each start.
         latency_count: processes a round in workload A, for each of its two cases.
+        latency_rate: starts a second in the second case of workload A.
         clients: numbers of clients in workload B.
         seconds: measured time in workload B, after the ramp.
-        few_rounds: contestants that take part in `slow_rounds` rounds only, for their measurements take long.
-        idle_s: measured time in workload E, after as much time to calm down.
+        few_rounds: contestants that take part in only `slow_rounds` rounds, because their measurements take long.
+        slow_rounds: the rounds of those contestants.
+        idle_s: measured time in workload E.
+        waiting: requests that wait in workload C.
+        read_rows: sizes of the database in workload D.
+        other_tasks: numbers of other tasks in workload D.
+        topics: numbers of further topics in workload D.
+        real_clients: clients in workload F.
+        real_seconds: measured time in workload F, after the ramp.
     """
 
     workloads: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Draw a result: matplotlib runs in the benchmark's own environment, the product does not need it."""
+"""Draw a result with matplotlib, in the benchmark's own environment: the product does not need matplotlib."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DRAW_S = 120.0
 
 
 def draw(result: Path) -> str:
-    """Draw `latest.png` beside a result; what to say about it."""
+    """Draw `latest.png` in the folder of a result. Returns a text for the end of the run's last line."""
     picture = result.with_name("latest.png")
     try:
         program = python_program()

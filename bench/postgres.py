@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmark's own, from Debian's package, in a folder that is deleted afterwards."""
+"""A PostgreSQL server for the benchmark, from Debian's package, in a folder that is deleted after the run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from bench.tools import ToolMissing
 from dev.children import Child
 from dev.ports import LOOPBACK, free_port
 
-#: the server refuses to run as root; Debian's package makes this user
+#: the user of Debian's package; the server refuses to run as root
 USER = "postgres"
 
 
 @contextmanager
 def postgres(log: Path) -> Iterator[dict[str, str]]:
-    """Variables that make the local engine use a fresh database.
+    """Run a server with an empty database; the value is the environment with which the local engine uses it.
 
     Raises:
-        ToolMissing: there is no server program.
+        ToolMissing: there is no server program, or no user that may run it.
     """
     programs = _programs()
     port = free_port()
-    # Below /tmp, where another user may look: the checkout's folder may be closed to others.
+    # Below /tmp: the server's user may not be allowed to read the folder of the checkout.
     folder = Path(tempfile.mkdtemp(prefix="bench-postgres-"))
     as_user = _as_user(folder)
     data = folder / "data"
@@ -63,7 +63,7 @@ def postgres(log: Path) -> Iterator[dict[str, str]]:
 def _programs() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not found:
-        raise ToolMissing("there is no PostgreSQL server (Debian: apt-get install postgresql)")
+        raise ToolMissing("there is no PostgreSQL server; on Debian: apt-get install postgresql")
     return found[-1].parent
 
 
@@ -73,7 +73,7 @@ def _as_user(folder: Path) -> list[str]:
     try:
         owner = pwd.getpwnam(USER)
     except KeyError:
-        raise ToolMissing(f"PostgreSQL does not run as root, and there is no user {USER!r}") from None
+        raise ToolMissing(f"PostgreSQL does not run as root, and there is no user {USER!r}: create it") from None
     os.chown(folder, owner.pw_uid, owner.pw_gid)
     return ["setpriv", f"--reuid={USER}", f"--regid={owner.pw_gid}", "--clear-groups"]
 

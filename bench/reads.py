@@ -1,9 +1,8 @@
-"""How long each read of the store takes, and each thing that the reconciler and retention look for.
+"""How long each read of the store takes, including those of the reconciler and of retention.
 
-On SQLite, which works in the thread that asks, CPU time: other work on the machine does not lengthen it, nor is waiting
-for the disk in it. On SQL Server the time that passes.
-
-Medians of many calls, in milliseconds; the calls choose rows at random. A page of the monitor makes several of them.
+Results are medians of many calls, in milliseconds; the calls choose rows at random. A page of the monitor makes several
+such calls. On SQLite, which works in the calling thread, CPU time is measured, so that neither other work on the
+machine nor waiting for the disk counts. On SQL Server elapsed time is measured.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from store.process_rows import ERROR, OK, PENDING
 from store.processes import ProcessStore
 from store.retention import Retention
 
-#: calls of each kind, after as many that warm up, and seconds after which there are enough of them
+#: most calls of each kind, after as many to warm up, and seconds after which no further call is made
 CALLS, ENOUGH_S = 200, 1.0
 #: spans of the monitor's charts
 INSIGHTS = {
@@ -33,14 +32,14 @@ INSIGHTS = {
     "a day": timedelta(days=1),
     "a week": timedelta(days=7),
 }
-#: of purging, each of which deletes 50 processes
+#: calls of purging, each of which deletes 50 processes
 PURGES = 8
-#: rows of a page: as many as even the smallest selection of a thousand processes has, so that all sizes give as many
+#: rows of a page; even the smallest selection of a thousand processes has so many, so all sizes return the same number
 LIMIT = 10
 
 
 def measure(database: Database, rows: int) -> dict[str, float]:
-    """Milliseconds by kind of read, with `rows` seeded processes; purging deletes some of them at the end."""
+    """Measure each kind of read, in milliseconds, with `rows` seeded processes; at the end purging deletes some."""
     chance = random.Random(rows)
     store, events, retention = ProcessStore(database), EventStore(database), Retention(database)
     end = BEGIN + timedelta(seconds=rows)
@@ -83,7 +82,7 @@ def measure(database: Database, rows: int) -> dict[str, float]:
         "monitor: page of errors": lambda: monitor.page(Filters(status=ERROR), limit=50),
         "monitor: counters": lambda: monitor.counts(Filters()),
         "monitor: counters of a process": lambda: monitor.counts(Filters(process_key="bench-five")),
-        "monitor: where 50 processes stand": lambda: monitor.standings(some_ids()),
+        "monitor: present steps of 50 processes": lambda: monitor.standings(some_ids()),
         "monitor: counters of an old span": lambda: monitor.counts(
             Filters(started_after=(at := BEGIN + moment()), started_before=at + timedelta(minutes=5))
         ),
@@ -100,13 +99,13 @@ def measure(database: Database, rows: int) -> dict[str, float]:
             f"monitor: insight of {name}": partial(insight.look, end - span, end, parts=30, wait_ms=25_000)
             for name, span in INSIGHTS.items()
         },
-        "list, before anything": page(started_before=BEGIN),
+        "list, before the first start": page(started_before=BEGIN),
         "how many starts wait": store.count_unstarted,
         "how many run": store.count_running,
         "reconcile: starts to send again": lambda: store.claim_unstarted(untouched_for_s=30, limit=500),
         "reconcile: attempts left open": lambda: events.claim_open_attempts(untouched_for_s=30, limit=500),
         "reconcile: running rows": lambda: store.running(after_seq=0, limit=500),
-        "reconcile: ended from outside": lambda: store.open_in_engine(limit=500),
+        "reconcile: ended by ops": lambda: store.open_in_engine(limit=500),
     }
     clock = time.thread_time if database.is_sqlite else time.perf_counter
     found = {}

@@ -1,4 +1,4 @@
-"""The table that a run prints, and the files that it writes."""
+"""The output of a run: its table and its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dev.environment import ROOT
 
 RESULTS = Path(__file__).with_name("results")
 
-#: what each workload is
+#: title of each workload
 TITLES = {
     "A": "latency of a start until its answer",
     "B": "throughput, closed loop",
@@ -30,7 +30,7 @@ TITLES = {
 
 
 def table(samples: Samples) -> str:
-    """All cases: medians, the spread over the rounds, and ratios to the bare loop."""
+    """The table of all cases: medians, the spread over the rounds, and ratios to the bare loop."""
     lines: list[str] = []
     last = ""
     for workload, case in samples.cases():
@@ -44,7 +44,7 @@ def table(samples: Samples) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Where and when this was measured."""
+    """The machine and the time of this run."""
     model = ""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -66,7 +66,7 @@ def machine() -> dict[str, Any]:
 
 
 def write(samples: Samples, name: str, about: dict[str, Any]) -> Path:
-    """Write `results/<name>.json`; where it is."""
+    """Write `results/<name>.json`. Returns its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({**about, **samples.document()}, indent=1) + "\n")
@@ -124,6 +124,6 @@ def _first_line(command: list[str]) -> str:
     return (done.stdout + done.stderr).partition("\n")[0].strip()
 
 
-def say(text: str) -> None:
-    """A line of progress, on standard error."""
+def print_progress(text: str) -> None:
+    """Print a line of progress on standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How a client runs one process to its end: through a contestant's HTTP face, or by itself against the engine."""
+"""Ways in which a client runs one process to its end: through a contestant's start call, or directly in the engine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from bench.json_client import JsonClient
 
-#: runs one process with this business key and returns when it has ended; raises when it has not ended well
+#: runs one process with this business key and returns when it has ended; raises an exception if it did not end well
 RunOne = Callable[[str], None]
 
-#: how long a task is locked, in milliseconds
+#: lock of a task, in milliseconds
 LOCK_MS = 60_000
 
 
 class NotOk(Exception):
-    """A process did not end as it should."""
+    """A process did not end well."""
 
 
 def http_face(url: str, process_key: str) -> RunOne:
-    """A client of the facade, and of the other contestants, which take the same request.
+    """A client of the facade, or of another contestant, which takes the same request.
 
     Args:
         url: address of the start call.
@@ -37,7 +37,7 @@ def http_face(url: str, process_key: str) -> RunOne:
 
 
 def bare(engine_url: str, process_key: str) -> RunOne:
-    """The bare loop: start, then fetch by business key and complete, step by step. Nothing is kept anywhere.
+    """The bare loop: start, then fetch by business key and complete, step by step. It stores nothing.
 
     Args:
         engine_url: root of the engine's REST API.
@@ -70,7 +70,7 @@ def bare(engine_url: str, process_key: str) -> RunOne:
 
 
 def only_start(engine_url: str, process_key: str) -> RunOne:
-    """Start an instance and leave it alone."""
+    """A client that starts an instance and does not run it."""
     client = JsonClient(engine_url)
 
     def run_one(business_key: str) -> None:

@@ -1,4 +1,4 @@
-"""What was measured: a flat list of numbers, and medians and spread over the rounds."""
+"""The measured values: a flat list of numbers, and their medians and spread over the rounds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class Sample:
 
     Attributes:
         workload: letter of the workload.
-        case: what was varied, for example "16 clients".
-        contestant: who was measured.
-        metric: what was measured, with its unit.
+        case: the variant of the workload, for example "16 clients".
+        contestant: name of the contestant.
+        metric: name of the metric, with its unit.
+        value: the number.
         round: number of the round, from 1.
     """
 
@@ -47,20 +48,20 @@ class Samples:
         ]
 
     def remark(self, text: str) -> None:
-        """Add something that the reader of the table must know, once."""
+        """Add a remark for the reader of the table; a second call with the same text adds nothing."""
         if text not in self.remarks:
             self.remarks.append(text)
 
     def cases(self) -> list[tuple[str, str]]:
-        """Workloads and cases, in the order in which they were measured first, sorted by workload."""
+        """Workloads and cases, sorted by workload, then in the order of their first measurement."""
         return sorted(_unique((item.workload, item.case) for item in self.items), key=lambda pair: pair[0])
 
     def contestants(self, workload: str, case: str) -> list[str]:
-        """Who was measured in a case."""
+        """The contestants of a case."""
         return _unique(item.contestant for item in self.items if (item.workload, item.case) == (workload, case))
 
     def metrics(self, workload: str, case: str) -> list[str]:
-        """What was measured in a case."""
+        """The metrics of a case."""
         return _unique(item.metric for item in self.items if (item.workload, item.case) == (workload, case))
 
     def values(self, workload: str, case: str, contestant: str, metric: str) -> list[float]:
@@ -69,14 +70,14 @@ class Samples:
         return [item.value for item in self.items if (item.workload, item.case, item.contestant, item.metric) == wanted]
 
     def median(self, workload: str, case: str, contestant: str, metric: str) -> float | None:
-        """The median of the rounds, None when there is no number."""
+        """The median of the rounds; None without a number."""
         values = self.values(workload, case, contestant, metric)
         return statistics.median(values) if values else None
 
     def ratio(self, workload: str, case: str, contestant: str, metric: str, reference: str = REFERENCE) -> float | None:
-        """Median of the ratios to another contestant within each round, None when either is missing.
+        """The median of the ratios to another contestant within each round; None if either is missing.
 
-        Within a round both met the same machine; over the run its mood changes.
+        The speed of the machine changes over the run, but hardly within one round.
         """
         ratios = []
         for number in {item.round for item in self.items}:
@@ -87,7 +88,7 @@ class Samples:
         return statistics.median(ratios) if ratios else None
 
     def document(self) -> dict[str, Any]:
-        """Everything, for a JSON file: summaries first."""
+        """All numbers and remarks for a JSON file, summaries first."""
         summaries = [
             self._summary(workload, case, contestant, metric)
             for workload, case in self.cases()

@@ -1,7 +1,8 @@
-"""Rows in the store, many of them: `python -m bench.seeding <rows wanted>`, with DATABASE_URL set.
+"""Fill the store with many rows: `python -m bench.seeding <processes>`, with DATABASE_URL set.
 
-Five events a process; correlation and traceability ids are `seed-<number>`, so that a reader can pick any. The database
-makes the rows itself (INSERT ... SELECT from a list of numbers), without the indexes, which are built at the end.
+Each process has five events. Correlation and traceability ids are `seed-<number>`, so that a measurement can choose any
+of them. The database makes the rows itself (INSERT ... SELECT from a list of numbers). The indexes are dropped before
+and built again at the end.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from store.types import UtcTime
 #: processes of one statement and transaction
 BATCH = 50_000
 EVENTS_A_TRACE = 5
-#: every so many processes one ended in an error, and one was of a process key that is seldom used
+#: one process in so many ended in an error, and one in so many has a process key that is seldom used
 ERRORS, SELDOM = 50, 20
-#: a moment in the past, so that no housekeeping takes the rows for new; one process a second from then on
+#: start of the first process, one process a second from then on; in the past, so that no housekeeping takes them for
+#: new
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class random_id(sa.sql.expression.ColumnElement[Any]):  # noqa: N801 - named like a SQL function
-    """A UUID as the database makes it."""
+    """A SQL expression: a UUID that the database makes."""
 
     inherit_cache = True
     type = sa.Uuid()
@@ -47,7 +49,7 @@ def _mssql_id(_element: Any, _compiler: Any, **_options: Any) -> str:
 
 
 class seconds_after(sa.sql.expression.FunctionElement[Any]):  # noqa: N801 - named like a SQL function
-    """:data:`BEGIN` and so many seconds."""
+    """A SQL expression: so many seconds after :data:`BEGIN`."""
 
     inherit_cache = True
     type = UtcTime()
@@ -90,13 +92,13 @@ def fill(database: Database, wanted: int) -> None:
     for index in indexes:
         with database.write() as connection:
             index.create(connection)
-    # the next connection has its usual settings
+    # so that the next connection has its usual settings
     database.dispose()
 
 
 def _insert(connection: Connection, begin: int, end: int) -> None:
     number = _numbers(begin, end)
-    # in the order of the numbers: the key grows with time, as it does when rows come one by one
+    # in the order of the numbers, so that the key grows with time, as in production
     name, error = _name(number), number % ERRORS == 0
     seldom = number % SELDOM == 0
     at = seconds_after(number)
@@ -144,13 +146,13 @@ def _insert(connection: Connection, begin: int, end: int) -> None:
 
 
 def _insert_select(connection: Connection, table: sa.Table, columns: dict[str, Any]) -> None:
-    """One row of `columns` for each of the numbers that they mention, in order."""
+    """Insert one row of `columns` for each of the numbers that they contain, in order."""
     rows = sa.select(*columns.values()).order_by(sa.literal_column("numbers.n"))
     connection.execute(table.insert().inline().from_select(list(columns), rows))
 
 
 def _numbers(begin: int, end: int) -> sa.ColumnElement[int]:
-    """The column of a query that has the numbers from `begin` to before `end`: digits times digits."""
+    """The column of a query that returns the numbers from `begin` to before `end`, made as a product of digits."""
     digits = sa.union_all(*(sa.select(sa.literal_column(str(digit)).label("n")) for digit in range(10))).subquery()
     places = [digits.alias(f"d{place}") for place in range(len(str(max(1, end - begin - 1))))]
     total = sum((place.c.n * 10**power for power, place in enumerate(places)), start=sa.literal_column(str(begin)))
@@ -167,7 +169,7 @@ def _name(number: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
 
 
 def event_values(number: int) -> dict[str, Any]:
-    """The columns of one more event, beside those of :func:`fill`."""
+    """The columns of one more event, in addition to those of :func:`fill`."""
     at = BEGIN + timedelta(seconds=number)
     return {
         "execution_id": uuid.uuid4(),

@@ -1,4 +1,4 @@
-"""One run: its plan, its samples, and the checks that belong to every load."""
+"""One run: its plan, its samples, and the checks of every load."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from bench.cpu import cpu_ms
 from bench.engine import BenchEngine
 from bench.loading import LoadResult
 from bench.plan import Plan
-from bench.report import say
+from bench.report import print_progress
 from bench.samples import Samples
 from bench.tools import ToolMissing
 
 
 @dataclass(slots=True)
 class Bench:
-    """What the workloads share.
+    """The shared state of the workloads.
 
     Attributes:
-        folder: where logs and databases of this run go.
+        plan: the sizes of the run.
+        folder: the folder of logs and databases of this run.
+        samples: the measured values.
     """
 
     plan: Plan
@@ -32,13 +34,13 @@ class Bench:
 
     @contextmanager
     def engine(self, environment: dict[str, str] | None = None, warm: int | None = None) -> Iterator[BenchEngine]:
-        """A fresh engine, warmed up by `warm` processes."""
+        """Run a fresh engine that `warm` processes have warmed up."""
         engine = BenchEngine(self.folder, environment)
-        say("engine: starting")
+        print_progress("engine: starting")
         try:
             engine.start()
             count = self.plan.warm if warm is None else warm
-            say(f"engine: warming up with {count} processes")
+            print_progress(f"engine: warming up with {count} processes")
             engine.warm(count)
             yield engine
         finally:
@@ -46,7 +48,7 @@ class Bench:
 
     @contextmanager
     def running(self, name: str, engine: BenchEngine, **options: Any) -> Iterator[Contestant | None]:
-        """A started and warm contestant, None when its tools are missing; afterwards nothing of it is left."""
+        """Run a warm contestant, and remove all that it leaves behind; None if its tools are missing."""
         contestant = ALL[name](options.pop("engine_url", engine.url), self.folder / name, **options)
         try:
             contestant.start()
@@ -65,14 +67,14 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A load and what it cost: CPU milliseconds a process by component."""
+    """A load and its cost: milliseconds of CPU time a process, by component."""
 
     load: LoadResult
     cpu: dict[str, float]
 
 
 def measure(bench: Bench, engine: BenchEngine, contestant: Contestant, **options: Any) -> Measured:
-    """Run a load on a contestant; check by the engine's history that each process that was answered has ended."""
+    """Run a load on a contestant, and check in the engine's history that each answered process has ended."""
     components = {"engine": [engine.pid], **contestant.pids()}
     finished = engine.finished(contestant.process)
     before: dict[str, float] = {}
@@ -81,7 +83,7 @@ def measure(bench: Bench, engine: BenchEngine, contestant: Contestant, **options
     finished = engine.finished(contestant.process) - finished
     if load.errors:
         bench.samples.remark(f"{contestant.name}: {len(load.errors)} processes failed, for example: {load.errors[0]}")
-    # A process that failed for its client may have ended all the same.
+    # A process whose client got an error may have ended in the engine.
     if not len(load.ends) <= finished <= len(load.ends) + len(load.errors):
         bench.samples.remark(
             f"{contestant.name}: {len(load.ends)} processes were answered, {finished} have ended in the engine"
@@ -93,10 +95,10 @@ def measure(bench: Bench, engine: BenchEngine, contestant: Contestant, **options
 
 
 def outside_engine_ms(cpu: dict[str, float]) -> float:
-    """CPU milliseconds a process of all that is neither engine nor load generator."""
+    """CPU time a process of all components except engine and load generator, in milliseconds."""
     return sum(value for name, value in cpu.items() if name not in ("engine", "load generator (not counted)"))
 
 
 def with_options(plan: Plan, **changes: Any) -> Plan:
-    """The plan with what the command line says."""
+    """The plan with the options of the command line; an option that is empty changes nothing."""
     return replace(plan, **{name: value for name, value in changes.items() if value})

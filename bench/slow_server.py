@@ -1,6 +1,6 @@
-"""A server that answers each POST after 200 ms, any number at once: what the steps of `bench-wait` wait for.
+"""`python -m bench.slow_server <port>`: a server that answers each POST after 200 ms, any number at the same time.
 
-python -m bench.slow_server <port>
+The steps of `bench-wait` call it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-#: how long an answer takes, in seconds
+#: delay of an answer, in seconds
 ANSWER_S = 0.2
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 

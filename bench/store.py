@@ -1,8 +1,8 @@
-"""`python -m bench.store`: the store with a million processes in it, and how its reads compare to those of a thousand.
+"""`python -m bench.store`: measure the store with a million processes, and compare its reads with those of a thousand.
 
-About five minutes on SQLite; `--rows N` for fewer.
-On SQLite in a folder of its own, and on each server of MSSQL_TEST_URL too when it is set, in a database of its own that
-is dropped at the end. One process; `threads` writers and readers where it says so.
+It takes about five minutes on SQLite; `--rows N` measures fewer processes. It uses a SQLite file in a folder of its
+own. With MSSQL_TEST_URL it also uses each of those servers, in a database of its own that is dropped at the end. All
+work is in one process; the column `threads` has the number of writers or readers.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from store.migrate import upgrade
 from store.models import event_log
 from store.processes import ProcessStore
 
-#: rows of one batch, as seeds and imports write them
+#: rows of one batch
 BATCH = 1_000
-#: processes of the small database that reads are compared with
+#: processes of the small database
 FEW = 1_000
 #: seconds for which each kind of work is measured
 SECONDS = 5.0
@@ -43,7 +43,7 @@ THREADS = 4
 
 
 def main() -> None:
-    """Measure and print two tables: reads at few and at many rows, and rows a second written at many."""
+    """Measure, and print two tables: reads at few and at many rows, and rows written a second at many rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=SECONDS)
@@ -61,7 +61,7 @@ def main() -> None:
                     print(f"\n{name}: {rows:,} processes seeded in {time.perf_counter() - begun:.0f} s", flush=True)
                     if rows == options.rows:
                         rates(name, database, rows, options.seconds)
-                    # last: it deletes rows
+                    # last, because it deletes rows
                     times[rows] = reads.measure(database, rows)
                 finally:
                     database.dispose()
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def places() -> Iterator[tuple[str, Callable[[], object]]]:
-    """Name and URL of each database."""
+    """The name of each database, and a context manager that creates it."""
     yield "SQLite", sqlite_file
     for server in os.environ.get("MSSQL_TEST_URL", "").split():
         driver = parse_url(server).query.get("driver")
@@ -81,13 +81,13 @@ def places() -> Iterator[tuple[str, Callable[[], object]]]:
 
 @contextmanager
 def sqlite_file() -> Iterator[str]:
-    """A file that is deleted afterwards."""
+    """The URL of a database file that is deleted after the block."""
     with tempfile.TemporaryDirectory() as folder:
         yield f"sqlite:///{Path(folder) / 'store.db'}"
 
 
 def rates(name: str, database: Database, rows: int, seconds: float) -> None:
-    """One line a kind of work."""
+    """Measure each kind of work and print its line."""
     print(f"\n| database | work | threads | rows a second |\n|{'---|' * 4}")
     processes, events = ProcessStore(database), EventStore(database)
 
@@ -116,11 +116,11 @@ def rates(name: str, database: Database, rows: int, seconds: float) -> None:
         ("read a status", read_status, THREADS),
         (f"read an event log of {EVENTS_A_TRACE}", read_events, 1),
     ):
-        say(name, what, threads, rate(work, threads, seconds))
+        print_row(name, what, threads, rate(work, threads, seconds))
 
 
 def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
-    """Rows a second that `threads` loops of `work` come to."""
+    """The rows a second of `threads` loops of `work` together."""
     deadline = time.perf_counter() + seconds
 
     def loop(_: int) -> int:
@@ -135,8 +135,8 @@ def rate(work: Callable[[], int], threads: int, seconds: float) -> float:
     return done / (time.perf_counter() - begun)
 
 
-def say(name: str, what: str, threads: int, rows_a_second: float) -> None:
-    """A line of the table."""
+def print_row(name: str, what: str, threads: int, rows_a_second: float) -> None:
+    """Print a line of the table."""
     print(f"| {name} | {what} | {threads} | {rows_a_second:,.0f} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What the contestants need beside the product: a Python environment and Node packages, below `.run/bench`."""
+"""The contestants' tools: Python environments and Node packages, below `.run/bench`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dev.environment import ROOT
 
-#: where everything is installed and every log goes
+#: folder of all installations and logs
 RUN = ROOT / ".run" / "bench"
 HERE = Path(__file__).parent
 
@@ -22,12 +22,12 @@ INSTALL_S = 600.0
 
 
 class ToolMissing(Exception):
-    """A contestant's tool is not there and cannot be installed."""
+    """A contestant's tool is missing and cannot be installed."""
 
 
 @cache
 def node_folder() -> Path:
-    """Folder with the JavaScript contestant and its packages, installed when need be.
+    """The folder with the JavaScript contestant and its packages, installed if necessary.
 
     Raises:
         ToolMissing: there is no Node 18 or no npm, or the installation failed.
@@ -48,7 +48,7 @@ def node_folder() -> Path:
 
 @cache
 def python_program() -> Path:
-    """Python of an environment of the benchmark's own, with `bench/requirements.txt`, made when need be.
+    """The Python of the benchmark's own environment with `bench/requirements.txt`, made if necessary.
 
     Raises:
         ToolMissing: the installation failed.
@@ -58,7 +58,7 @@ def python_program() -> Path:
 
 @cache
 def deployed_programs() -> Path:
-    """Folder of the programs of an environment as a deployment installs it: without what tests and linters need.
+    """The folder of programs of an environment as in a deployment, without the packages of tests and linters.
 
     Raises:
         ToolMissing: the installation failed.

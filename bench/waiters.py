@@ -1,11 +1,11 @@
-"""Requests that wait at once in one web process: Redis connections, memory, how soon each is answered, errors.
+"""Many requests that wait in one web process: measures Redis connections, memory, wake-up times, errors.
 
     python -m bench.waiters                  # 1,000 and 2,000
     python -m bench.waiters --count 1000
 
-Web server, broker and database are real, the web server with the packages of a deployment; no worker and no engine run,
-for what is measured is the waiting: each process is started, its client waits, and it is then ended from outside, which
-wakes the client. See `bench.wakeups`.
+Web server, broker and database are real; the web server has the packages of a deployment. No worker and no engine run,
+because only the waiting is measured: each process is started, its client waits, and then `POST /complete` ends the
+process and wakes the client. See `bench.wakeups`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from bench.tools import deployed_programs
 from dev.environment import ROOT
 from dev.stack import Stack
 
-#: what must hold: Redis connections, MiB of memory at 2,000, milliseconds of the 99th percentile at 1,000
+#: most Redis connections
 MOST_CONNECTIONS = 3
+#: memory with 2,000 requests must be less, in MiB
 MOST_MB = 250.0
+#: the 99th percentile of wake-ups with 1,000 requests must be less, in milliseconds
 MOST_WAKEUP_MS = 25.0
 #: seconds that starting, or ending, all of them may take
 PATIENCE_S = 300.0
@@ -36,7 +38,10 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. Memory in MiB; wake-ups in milliseconds, from the publication in Redis to the answer at the client."""
+    """The result of one run.
+
+    Memory is in MiB. Wake-ups are in milliseconds, from the publication in Redis to the answer at the client.
+    """
 
     count: int
     answered: int
@@ -49,7 +54,7 @@ class Measured:
     errors: list[str]
 
     def misses(self) -> list[str]:
-        """What is not as it must be."""
+        """The limits that this run does not keep."""
         found = [f"{len(self.errors)} errors, the first: {self.errors[0]}"] if self.errors else []
         if self.answered != self.count:
             found.append(f"{self.answered} of {self.count} were answered")
@@ -63,7 +68,7 @@ class Measured:
 
 
 def main() -> int:
-    """Measure each count; 0 when everything is as it must be."""
+    """Measure each count; exit code 0 if all limits are kept."""
     parser = argparse.ArgumentParser(prog="python -m bench.waiters", description=__doc__)
     parser.add_argument("--count", type=int, action="append", help="requests that wait; may be given several times")
     parser.add_argument("--rate", type=float, default=50.0, help="processes that are ended a second")
@@ -73,38 +78,40 @@ def main() -> int:
     missed = []
     for count in options.count or [1000, 2000]:
         with tempfile.TemporaryDirectory(prefix="waiters-") as folder:
-            told = measure(Path(folder), count, options.rate)
+            run = measure(Path(folder), count, options.rate)
         print(
-            f"{told.count:>8} {told.answered:>9} {told.connections:>12} {told.rss_mb:>9.1f} {told.pss_mb:>9.1f} "
-            f"{told.idle_rss_mb:>9.1f} {told.p50_ms:>12.2f} {told.p99_ms:>8.2f} {len(told.errors):>7}",
+            f"{run.count:>8} {run.answered:>9} {run.connections:>12} {run.rss_mb:>9.1f} {run.pss_mb:>9.1f} "
+            f"{run.idle_rss_mb:>9.1f} {run.p50_ms:>12.2f} {run.p99_ms:>8.2f} {len(run.errors):>7}",
             flush=True,
         )
-        missed += [f"{count}: {miss}" for miss in told.misses()]
+        missed += [f"{count}: {miss}" for miss in run.misses()]
     for miss in missed:
         print(f"missed: {miss}")
     return 1 if missed else 0
 
 
 def measure(folder: Path, count: int, rate: float) -> Measured:
-    """One fresh web server with `count` waiting requests.
+    """Measure a fresh web server with `count` waiting requests.
 
     Args:
+        folder: the folder of its database and logs.
+        count: the number of requests.
         rate: processes that are ended a second.
     """
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "PROCESSES": "bench.processes",
         "MAX_WAITING_REQUESTS": max(2000, count),
-        # so that all are there before the first is answered
+        # All requests must wait before the first is answered.
         "SYNC_TIMEOUT_MS": 600_000,
-        # The burst of starts is not what is measured: on a busy machine one SQLite file takes its time for them.
+        # On a busy machine one SQLite file may be slow with the burst of starts, which is not measured.
         "DB_TIMEOUT_MS": 30_000,
     }
     stack = Stack(folder, settings=settings, parts=("broker",))
     try:
         stack.start_parts(["broker"])
         stack.run("migrate", [sys.executable, "-m", "store.migrate"])
-        # Some packages are loaded wherever they are found: those of the tests are not to be found.
+        # Without the packages of the tests, because some libraries import others wherever they are installed.
         path = os.pathsep.join([str(deployed_programs()), stack.environment.variables["PATH"]])
         stack.add("web", settings={"PATH": path})
         stack.start_parts(["web"], wait=False)
@@ -128,13 +135,13 @@ def _measure(stack: Stack, count: int, rate: float) -> Measured:
     ) as clients:
         try:
             if clients.stdout is None or clients.stdout.readline() != "waiting\n":
-                raise RuntimeError("the waiting clients did not come up")
+                raise RuntimeError("the waiting clients did not start")
             connections = connections_to(urlsplit(redis_url).port or 0, web)
             memory, proportional = rss_mb([web]), _pss_mb(web)
-            told, _ = clients.communicate("go\n", timeout=PATIENCE_S)
+            result, _ = clients.communicate("go\n", timeout=PATIENCE_S)
         finally:
             clients.kill()
-    document = json.loads(told)
+    document = json.loads(result)
     wakeups = document["wakeups_ms"] or [float("nan")]
     return Measured(
         count=count,
@@ -150,7 +157,7 @@ def _measure(stack: Stack, count: int, rate: float) -> Measured:
 
 
 def _pss_mb(pid: int) -> float:
-    """Memory of a process and its descendants in MiB, each shared page counted in shares."""
+    """Memory of a process and its descendants in MiB; each shared page is divided among the processes that share it."""
     total = 0
     for member in members(pid):
         for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():

@@ -1,9 +1,9 @@
-"""Many clients that wait at once, in one process: how soon each has its answer after its process was ended.
+"""Many waiting clients in one process: measures how soon each gets its answer after its process was ended.
 
     python -m bench.wakeups --url http://127.0.0.1:8000 --redis redis://127.0.0.1:6379/0 --count 1000
 
-It starts `bench-hold` processes, says `waiting` when all are accepted, and ends each when a line comes in. A wake-up is
-counted from the moment in which Redis has published the result to the moment in which the client has read its answer.
+It starts `bench-hold` processes, prints `waiting` when all are accepted, and ends them when it reads a line. A wake-up
+lasts from the moment when Redis has published the result to the moment when the client has read its answer.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import redis
 
 from bench.json_client import JsonClient
 
-#: what marks a process's result on its way
+#: the mark of a process in its result
 MARK = re.compile(r"wake-[0-9a-f]{32}")
 #: threads that end processes
 ENDING_THREADS = 4
-#: seconds between two starts, which are not what is measured
+#: seconds between two starts; starts are not measured
 START_PAUSE_S = 0.01
 
 
 class Wakeups:
-    """What happened, by mark; times in seconds of one clock."""
+    """The clients and their measured times by mark, in seconds of one clock."""
 
     def __init__(self, url: str, redis_url: str, count: int) -> None:
         self._url = url
@@ -42,7 +42,7 @@ class Wakeups:
         self.errors: list[str] = []
 
     def listen(self) -> None:
-        """Note when results are published."""
+        """Record the time of each published result."""
         pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
         pubsub.psubscribe("celery-task-meta-*")
         for message in pubsub.listen():
@@ -51,7 +51,7 @@ class Wakeups:
                 self.published[found.group()] = at
 
     def wait(self, mark: str) -> None:
-        """One client."""
+        """Start a process and wait for its end, as one client."""
         client = JsonClient(f"{self._url}/api/process", timeout_s=600)
         body = {"processKey": "bench-hold", "correlationId": mark}
         try:
@@ -64,7 +64,7 @@ class Wakeups:
             self.errors.append(f"{status}: {content[:200]!r}")
 
     def accepted(self) -> bool:
-        """True when the newest start is accepted and so are all others."""
+        """True when all starts are accepted."""
         client = JsonClient(f"{self._url}/api/process")
         return all(client.exchange("GET", f"/status/{mark}")[0] == 202 for mark in self.marks)
 
@@ -93,7 +93,7 @@ class Wakeups:
 
 
 def main() -> None:
-    """Read the options, wait for the word, end everything, tell."""
+    """Read the options, start the clients, wait for the line, end the processes, print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True)
     parser.add_argument("--redis", required=True)
@@ -113,12 +113,12 @@ def main() -> None:
     wakeups.end_all(options.rate)
     for client in clients:
         client.join(10)
-    told = {
+    result = {
         "wakeups_ms": _differences(wakeups.published, wakeups.answered),
         "completions_ms": _differences(wakeups.asked, wakeups.answered),
         "errors": wakeups.errors,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(result), flush=True)
 
 
 def _differences(begun: dict[str, float], ended: dict[str, float]) -> list[float]:

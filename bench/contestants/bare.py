@@ -1,4 +1,4 @@
-"""The bare loop: a threaded script on http.client. No facade, no queue, no database, no retry: the limit."""
+"""The bare loop: threads on http.client, without facade, queue, database and retry. Its figures are the limit."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from bench.contestants.base import Contestant
 
 
 class Bare(Contestant):
-    """The load generator talks to the engine itself."""
+    """A load generator that calls the engine itself."""
 
     name = "bare"
     about = "threads on http.client: start, then fetchAndLock by business key and complete"
 
     def start(self) -> None:
-        """Nothing to start: its threads are the load generator's."""
+        """Start nothing: the load generator has all the threads."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Stop nothing."""
 
     def pids(self) -> dict[str, list[int]]:
-        """None that live longer than a load."""
+        """No process ids: no process lives longer than a load."""
         return {}
 
     @property
     def face_url(self) -> str:
-        """The engine itself."""
+        """Root of the engine's REST API."""
         return self.engine_url
 
     @property
     def runner(self) -> str:
-        """The loop is in the load generator."""
+        """The bare loop, which the load generator contains."""
         return "bare"
 
     @property
     def load_is_contestant(self) -> bool:
-        """The load generator's CPU is all that the bare loop costs."""
+        """True: the load generator's CPU time is the whole cost of the bare loop."""
         return True

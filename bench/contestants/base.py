@@ -1,4 +1,4 @@
-"""What every contestant is: something that can be started, asked to run processes, measured, and stopped."""
+"""The base class of the contestants: start it, run processes with it, measure it, stop it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Contestant(ABC):
 
     Args:
         engine_url: root of the engine's REST API.
-        folder: for its files and logs.
-        process: key of the process that is run.
-        slow_url: root of the server that the steps of `bench-wait` ask.
-        slots: steps that it may run at once; None leaves its own setting.
+        folder: the folder of its files and logs.
+        process: key of the process that it runs.
+        slow_url: root of the server that the steps of `bench-wait` call.
+        slots: most steps at the same time; None for its own setting.
     """
 
     #: name in tables and on the command line
     name = ""
     #: one sentence for the report
     about = ""
-    #: seconds after its end until its last long poll has ended in the engine
+    #: seconds until its last long poll has ended in the engine, after it was stopped
     pause_s = 2.0
-    #: processes a second that it can be expected to reach at the least; from it the length of a measurement follows
+    #: processes a second that it surely reaches; the length of a measurement depends on it
     least_rate = 20.0
 
     def __init__(
@@ -58,7 +58,7 @@ class Contestant(ABC):
 
     @abstractmethod
     def pids(self) -> dict[str, list[int]]:
-        """Name of a component -> its process ids, those whose descendants count included."""
+        """Name of a component -> its process ids; their descendants belong to it."""
 
     @property
     @abstractmethod
@@ -74,7 +74,7 @@ class Contestant(ABC):
         rate: float = 0.0,
         at_begin: Callable[[], Any] = lambda: None,
     ) -> LoadResult:
-        """Run processes as the load generator's options say."""
+        """Run processes with the load generator; the arguments are its options."""
         load = Load(
             runner=self.runner,
             url=self.face_url,
@@ -87,19 +87,19 @@ class Contestant(ABC):
         return run_load(load, at_begin)
 
     def run_one(self) -> float:
-        """Start a process, wait for its end; milliseconds."""
+        """Run one process. Returns its latency in milliseconds."""
         return self.run_load(count=1).require_good().percentile(50)
 
     def warm(self, processes: int, clients: int = WARM_CLIENTS) -> None:
-        """Run processes that nobody measures, so that connections are open and code is loaded."""
+        """Run processes without measuring them, so that connections are open and code is loaded."""
         self.run_load(clients=clients, count=processes).require_good()
 
     @property
     def runner(self) -> str:
-        """The load generator's way to run a process with this contestant."""
+        """Name of the load generator's runner for this contestant."""
         return "http"
 
     @property
     def load_is_contestant(self) -> bool:
-        """True when the load generator does the contestant's work, so that its CPU is the contestant's."""
+        """True if the load generator does the contestant's work, so that its CPU time is the contestant's."""
         return False

@@ -19,7 +19,7 @@ class JsDefaults(Contestant):
     about = "camunda-external-task-client-js 3.1.0 with its defaults, waiting clients in memory"
     least_rate = 4.0
 
-    #: options of the client, beside baseUrl
+    #: options of the client, in addition to baseUrl
     options: tuple[tuple[str, int | bool], ...] = ()
 
     def start(self) -> None:
@@ -45,11 +45,11 @@ class JsDefaults(Contestant):
         self._child.wait_ready(20)
 
     def stop(self) -> None:
-        """Stop Node; it ends its polling first."""
+        """Stop Node, which first stops its polling."""
         self._child.terminate(5)
 
     def pids(self) -> dict[str, list[int]]:
-        """The one process."""
+        """The Node process."""
         return {"node": [self._child.pid]}
 
     @property
@@ -58,7 +58,7 @@ class JsDefaults(Contestant):
 
     @property
     def face_url(self) -> str:
-        """Its start call."""
+        """Address of its start call."""
         return f"{self._url}/start"
 
 
@@ -68,5 +68,6 @@ class JsTuned(JsDefaults):
     name = "js-tuned"
     about = "the same client with interval 0, long polling, maxTasks 100"
     least_rate = 20.0
-    # An abandoned long poll ends after this time, in milliseconds, and must have before the next contestant starts.
+    # A long poll ends after asyncResponseTimeout, in milliseconds, even if its client is gone: it must have ended
+    # before the next contestant starts.
     options = (("interval", 0), ("maxTasks", 100), ("asyncResponseTimeout", 1500), ("usePriority", False))

@@ -1,4 +1,4 @@
-"""Ours: facade, Celery, bridge and database, every process of the Procfile, settings as shipped."""
+"""This project: facade, Celery, bridge and database, all processes of the Procfile, with default settings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bench.contestants.base import Contestant
 from dev import roles
 from dev.stack import Stack
 
-#: parts that the benchmark starts, or names, itself
+#: parts that the benchmark starts itself
 GIVEN = ("engine", "partner")
 
 
 class Ours(Contestant):
-    """The product as `make run` starts it, with an engine given from outside."""
+    """The product as `make run` starts it, with the benchmark's engine."""
 
     name = "ours"
     about = "facade + Celery + bridge + SQLite, every process of the Procfile, settings as shipped"
 
-    #: settings that differ from those shipped; only some workloads have any, and say so
+    #: settings that differ from the defaults; the workloads that have any report it
     settings: Mapping[str, object] = MappingProxyType({})
     #: parts that are not started
     without: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Ours(Contestant):
             raise
 
     def start_web(self) -> None:
-        """Start broker and web alone, which need no engine."""
+        """Start only broker and web, which need no engine."""
         self._make_stack()
         self.stack.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -63,7 +63,7 @@ class Ours(Contestant):
         self.stack.stop()
 
     def pids(self) -> dict[str, list[int]]:
-        """Each process of the Procfile; the broker is called redis."""
+        """The processes of the Procfile, and the broker as `redis`."""
         return {
             "redis" if name == "broker" else name: [child.pid]
             for name, child in self.stack.parts.items()
@@ -72,12 +72,12 @@ class Ours(Contestant):
 
     @property
     def face_url(self) -> str:
-        """The facade's start call."""
+        """Address of the facade's start call."""
         return f"{self.stack.url}/api/process/start"
 
 
-class InPlace(Ours):
-    """Ours, the next step in the slot of the one before it."""
+class InlineSteps(Ours):
+    """Ours with inline steps: the next step runs in the slot of the one before it."""
 
     name = "ours-in-place"
     about = "ours with STEPS_IN_PLACE_MS=1000: no message between two steps of a process"

@@ -20,7 +20,7 @@ class Python(Contestant):
 
     name = "python"
     about = "camunda-external-task-client-python3 4.5.0 as its README shows, one worker a topic, waiting in memory"
-    #: `asyncResponseTimeout` of the README, and a little
+    #: a little more than `asyncResponseTimeout` of the README
     pause_s = 5.5
     least_rate = 15.0
 
@@ -34,7 +34,7 @@ class Python(Contestant):
         ("sleepSeconds", 30),
     )
     workers_per_topic = 1
-    #: steps whose workers run in a process of their own, beside the one that answers the start call
+    #: steps whose workers run in a second process; the first one answers the start call
     helper_steps: tuple[str, ...] = ()
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Python(Contestant):
 
     @property
     def face_url(self) -> str:
-        """Its start call."""
+        """Address of its start call."""
         return f"{self._url}/start"
 
     @property
@@ -78,7 +78,7 @@ class Python(Contestant):
         }
         return Child(
             f"{self.name}-{role}",
-            # -P: the modules beside the script are none of its business
+            # -P: do not import the modules in the script's folder
             [str(python_program()), "-P", str(SERVER)],
             log=self.folder / "logs" / f"{role}.log",
             env=environment,
@@ -87,7 +87,7 @@ class Python(Contestant):
 
 
 class PythonTuned(Python):
-    """Two processes, for two cores; several workers a topic; no long sleep after an engine error."""
+    """The client tuned: two processes for two cores, several workers a topic, no long sleep after an engine error."""
 
     name = "python-tuned"
     about = "the same client in two processes, three workers a topic, up to 5 tasks a fetch"

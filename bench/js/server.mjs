@@ -1,6 +1,6 @@
 // A contestant of the benchmark: external task handlers and the start call in one Node process.
 // POST /start starts a process and answers when the engine has accepted the completion of its last step.
-// The waiting clients are kept in a Map by business key; nothing is written down.
+// A Map in memory has the waiting clients by business key.
 
 import http from "node:http";
 import { Client, Variables } from "camunda-external-task-client-js";
@@ -31,7 +31,7 @@ for (const step of steps) {
   });
 }
 
-// TaskService reports its outcome by events: a completion that the engine refused must not wake anyone.
+// TaskService reports outcomes by events: only a completion that the engine accepted may wake a client.
 client.on("complete:success", (task) => {
   if (task.activityId === lastStep) {
     waiting.get(task.businessKey)?.({ status: "ok", result: { done: true } });

@@ -1,1 +1,1 @@
-"""The processes that the benchmark runs: the value of PROCESSES is `bench.processes`."""
+"""The processes of the benchmark; it sets PROCESSES to `bench.processes`."""

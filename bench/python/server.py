@@ -1,7 +1,7 @@
-"""A contestant of the benchmark: camunda-external-task-client-python3 as its README shows, and the start call.
+"""A contestant of the benchmark: camunda-external-task-client-python3 as its README shows, and a start call.
 
-One process with threads: each runs an `ExternalTaskWorker` for one topic, whose `subscribe` never returns. The waiting
-clients are kept in a dict by business key; nothing is written down. A helper process (`HELPER=1`) runs workers only.
+One process with threads. Each thread runs an `ExternalTaskWorker` for one topic, whose `subscribe` never returns. A
+dict in memory has the waiting clients by business key. A helper process (`HELPER=1`) runs only workers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ waiting: dict[str, threading.Event] = {}
 
 
 class Worker(ExternalTaskWorker):
-    """Wakes the waiting client when the engine has accepted the last step, not when its handler returned."""
+    """A worker that wakes the waiting client when the engine has accepted the last step."""
 
     def _execute_task(self, task: ExternalTask, action: Any) -> None:
         super()._execute_task(task, action)
@@ -37,7 +37,7 @@ class Worker(ExternalTaskWorker):
 
 
 def handle(task: ExternalTask) -> TaskResult:
-    """Do nothing, or wait for the slow server."""
+    """Complete the task; with `bench-wait`, first wait for the slow server."""
     if PROCESS_KEY == "bench-wait":
         with urllib.request.urlopen(f"{os.environ['SLOW_URL']}/wait", data=b"{}", timeout=30) as answer:
             answer.read()
@@ -47,24 +47,24 @@ def handle(task: ExternalTask) -> TaskResult:
 
 
 def work(step: str, number: int) -> None:
-    """One worker, for ever."""
+    """Run one worker for ever."""
     worker = Worker(worker_id=f"bench-python-{os.getpid()}-{step}-{number}", base_url=ENGINE_URL, config=CONFIG)
     worker.subscribe(f"{PROCESS_KEY}.{step}", handle)
 
 
 class Face(BaseHTTPRequestHandler):
-    """POST /start starts a process and answers when it has ended."""
+    """The start call: POST /start starts a process and answers when it has ended."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Say that it lives."""
+        """Answer the readiness check."""
         self._answer(200, {})
 
     def do_POST(self) -> None:
-        """Start a process."""
+        """Start a process and wait for its end."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         business_key = body["correlationId"]
         event = waiting[business_key] = threading.Event()
@@ -81,7 +81,7 @@ class Face(BaseHTTPRequestHandler):
             del waiting[business_key]
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self, status: int, document: Any) -> None:
         content = json.dumps(document).encode()
@@ -93,14 +93,14 @@ class Face(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Takes a burst of connections."""
+    """A server with a long backlog, for a burst of connections."""
 
     daemon_threads = True
     request_queue_size = 512
 
 
 def main() -> None:
-    """Run the workers, and the face unless this is a helper."""
+    """Run the workers, and the start call unless this is a helper."""
     for step in STEPS:
         for number in range(WORKERS_PER_TOPIC):
             threading.Thread(target=work, args=(step, number), daemon=True).start()

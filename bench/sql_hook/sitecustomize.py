@@ -1,10 +1,11 @@
-"""What the benchmark does to the SQL statements of every Python process that has this folder in PYTHONPATH.
+"""Counts or delays the SQL statements of every Python process that has this folder in PYTHONPATH.
 
-Python imports `sitecustomize` at its start. The product knows nothing of it; see `bench/counts.py` and
-`bench/workloads/far_database.py`.
+Python imports `sitecustomize` at its start. The product does not depend on it; see `bench/counts.py` and
+`bench/workloads/far_database.py`. Two variables of the environment switch it on:
 
-    SQL_COUNT_FILE  the first words of each statement go there, a line each, and COMMIT for each commit
-    SQL_DELAY_MS    each statement and commit waits so long, as if it had to travel; BEGIN travels with what follows
+    SQL_COUNT_FILE  a file that gets one line for each statement (its first words) and COMMIT for each commit
+    SQL_DELAY_MS    milliseconds by which each statement and commit is delayed, as on a network; BEGIN is not delayed,
+                    because it travels with the next statement
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any
 
 
 def count(target: str) -> None:
-    """Write down each statement."""
-    # Lines of a few bytes that are appended with one write do not mix, whichever process writes them.
+    """Write a line for each statement and commit."""
+    # Short lines that are appended with one write do not mix, even if several processes write.
     lines = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     @event.listens_for(Engine, "before_cursor_execute")
@@ -31,7 +32,7 @@ def count(target: str) -> None:
 
 
 def delay(seconds: float) -> None:
-    """Let each statement wait."""
+    """Delay each statement and commit."""
 
     @event.listens_for(Engine, "before_cursor_execute")
     def travel(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:

@@ -1,1 +1,1 @@
-"""The workloads, a module each."""
+"""The workloads, one module each."""

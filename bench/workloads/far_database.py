@@ -1,8 +1,8 @@
 """Workload G: a database that is 2 ms away.
 
-Only a database on a network can be: SQL Server, at MSSQL_TEST_URL. Without one, SQLite stands in whose statements and
-commits wait 2 ms each, of which SQL Server makes a round trip each: latency alone, since SQLite lets one writer in at a
-time and would make the others wait for the first one's journeys.
+With MSSQL_TEST_URL, it measures SQL Server through a proxy that delays packets. Without it, it measures SQLite with a
+delay of 2 ms for each statement and commit, which on SQL Server are a round trip each. On SQLite only latency is
+measured: SQLite allows one writer at a time, so the delays of one writer would delay all others.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SQL_SERVER_PORT = 1433
 
 
 def run(bench: Bench) -> None:
-    """Latency with the database near and 2 ms away, and on a real one throughput."""
+    """Measure latency with the database near and 2 ms away; on SQL Server also throughput."""
     url = next(iter(os.environ.get("MSSQL_TEST_URL", "").split()), None)
     with bench.engine() as engine:
         if url:
             _run_on_server(bench, engine, make_url(url))
         else:
-            bench.samples.remark("G is without SQL Server (MSSQL_TEST_URL): SQLite stands in, its statements delayed")
-            _run_on_stand_in(bench, engine)
+            bench.samples.remark("G: without MSSQL_TEST_URL, SQLite with delayed statements is measured")
+            _run_on_delayed_sqlite(bench, engine)
 
 
 def _run_on_server(bench: Bench, engine: BenchEngine, near: URL) -> None:
@@ -43,7 +43,7 @@ def _run_on_server(bench: Bench, engine: BenchEngine, near: URL) -> None:
                 _measure(bench, engine, number, case, settings, many=True)
 
 
-def _run_on_stand_in(bench: Bench, engine: BenchEngine) -> None:
+def _run_on_delayed_sqlite(bench: Bench, engine: BenchEngine) -> None:
     for number in range(1, bench.plan.rounds + 1):
         for case, settings in (
             ("SQLite", {}),

@@ -1,4 +1,4 @@
-"""Workload E: what ours costs while there is nothing to do."""
+"""Workload E: the cost of ours without work."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 from bench.counting_proxy import CountingProxy
 from bench.cpu import cpu_ms
-from bench.report import say
+from bench.report import print_progress
 from bench.session import Bench
 
 
 def run(bench: Bench) -> None:
-    """Let our processes stand idle behind a counting proxy."""
+    """Measure our processes without work, with a counting proxy before the engine."""
     idle_s = bench.plan.idle_s
     with (
         bench.engine(warm=0) as engine,
@@ -21,7 +21,7 @@ def run(bench: Bench) -> None:
         if ours is None:
             return
         time.sleep(max(5.0, idle_s / 4))
-        say(f"E: idle for {idle_s:.0f} s")
+        print_progress(f"E: idle for {idle_s:.0f} s")
         components = {"engine (not counted)": [engine.pid], **ours.pids()}
         before = cpu_ms(components)
         proxy.reset()

@@ -1,4 +1,4 @@
-"""Workload A: how soon a client gets its answer, alone and at a steady 10 requests a second."""
+"""Workload A: how soon a client gets its answer, with one client and at a steady 10 requests a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.loading import LoadResult
 from bench.plan import SLOW_RATE
 from bench.session import Bench, measure
 
-#: connections that the open loop may use at once
+#: most connections of the open loop
 OPEN_LOOP_CLIENTS = 100
 
 

@@ -1,7 +1,7 @@
-"""Workload D, other tasks: five steps' latency while thousands of tasks wait, are locked or in incident beside them.
+"""Workload D, other tasks: latency of five steps beside thousands of tasks that wait, are locked or have an incident.
 
-They all stand in the topic of the first step. Ours runs without beat here: its poll would take the waiting tasks and do
-them, which is its job, but not what is measured.
+All other tasks are in the topic of the first step. Ours runs without beat here, because its poll would run the waiting
+tasks.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from bench.contestants.ours import Ours
 from bench.engine import BATCH, BenchEngine
 from bench.loading import Load, run_load
 from bench.postgres import postgres
-from bench.report import say
+from bench.report import print_progress
 from bench.session import Bench
 from bench.tools import ToolMissing
 from bench.workloads.latency import percentiles
 
-#: processes that are measured in each state, and before them
+#: processes that are measured in each case, and processes that run before them
 COUNT, WARM_COUNT = 60, 10
-#: how long the other tasks are locked, in milliseconds
+#: lock of the other tasks, in milliseconds
 LOCK_MS = 3_600_000
 TOPIC = "bench-five.s1"
 
 
 class WithoutBeat(Ours):
-    """Ours, which takes only the tasks of the instances that it has started."""
+    """Ours without beat: it fetches only tasks of the instances that it has started."""
 
     without = ("beat", "flower")
 
 
 def run(bench: Bench) -> None:
-    """On H2, then on PostgreSQL."""
-    bench.samples.remark("D, other tasks: ours runs without beat, or its poll would do the waiting tasks")
+    """Measure on H2, then on PostgreSQL."""
+    bench.samples.remark("D, other tasks: ours runs without beat, because its poll would run the waiting tasks")
     _on(bench, "H2", None)
     try:
         with postgres(bench.folder / "logs" / "postgres.log") as environment:
@@ -49,17 +49,17 @@ def _on(bench: Bench, database: str, environment: dict[str, str] | None) -> None
         bare = Bare(engine.url, Path())
         ours.start()
         try:
-            # One client: what finds no room is left to the poll, which does not run here.
+            # One client: a step that finds no free slot would be left to the poll, which does not run here.
             ours.warm(bench.plan.warm_contestant, clients=1)
             for count in sorted(bench.plan.other_tasks):
-                say(f"D on {database}: {count} other tasks")
+                print_progress(f"D on {database}: {count} other tasks")
                 _add_others(engine, count)
                 _measure(bench, f"{database}, {count:,} waiting", (ours, bare))
             if count := max(bench.plan.other_tasks):
                 _lock(engine, count)
                 _measure(bench, f"{database}, {count:,} locked", (ours, bare))
                 _fail(engine)
-                _measure(bench, f"{database}, {count:,} in incident", (ours, bare))
+                _measure(bench, f"{database}, {count:,} with an incident", (ours, bare))
         finally:
             ours.stop()
 
@@ -93,7 +93,7 @@ def _lock(engine: BenchEngine, count: int) -> None:
             },
         )
         if not tasks:
-            raise RuntimeError(f"{locked} of {count} tasks could be locked")
+            raise RuntimeError(f"only {locked} of {count} tasks could be locked")
         locked += len(tasks)
 
 

@@ -8,11 +8,11 @@ import time
 
 from bench.contestants.ours import Ours
 from bench.json_client import JsonClient
-from bench.report import say
+from bench.report import print_progress
 from bench.session import Bench
 from dev.roles import WORKERS
 
-#: calls that are measured for each kind of read, and calls before them
+#: calls that are measured for each kind of read, and calls that are made before them
 CALLS, WARM_CALLS = 300, 50
 #: seconds that seeding may take
 SEED_S = 1800.0
@@ -25,13 +25,13 @@ class WebOnly(Ours):
 
 
 def run(bench: Bench) -> None:
-    """Grow the database; read at each size."""
-    # No engine is asked by reads.
+    """Add rows to the database, and measure the reads at each size."""
+    # Reads make no request to the engine, so none runs.
     ours = WebOnly("http://127.0.0.1:9/engine-rest", bench.folder / "reads")
     ours.start_web()
     try:
         for rows in bench.plan.read_rows:
-            say(f"D: {rows} rows")
+            print_progress(f"D: {rows} rows")
             ours.stack.run("seed", [sys.executable, "-m", "bench.seeding", str(rows)], SEED_S)
             bench.samples.put("D", f"reads, {rows:,} rows", "ours", 1, _read(ours.stack.url, rows))
     finally:

@@ -1,6 +1,6 @@
-"""Workload F: steps that wait 200 ms on HTTP, 64 processes at once, against the tuned JS client.
+"""Workload F: steps that wait 200 ms for HTTP, 64 processes at the same time, for ours and the tuned JavaScript client.
 
-Two cases: as many steps at once as ours allows as shipped, and 64, for both contestants alike.
+There are two cases for both contestants: as many steps at the same time as ours runs by default, and 64.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dev.environment import ROOT, defaults
 from dev.ports import LOOPBACK, free_port
 from dev.probes import answers
 
-#: steps a process, and seconds that each waits
+#: steps of a process, and seconds that each waits
 STEPS, STEP_S = 5, 0.2
 
 
 def run(bench: Bench) -> None:
-    """Both cases, in interleaved rounds."""
+    """Measure both cases, in interleaved rounds."""
     plan = bench.plan
     shipped = int(defaults()["WORKER_CONCURRENCY"])
     with slow_server(bench) as url, bench.engine() as engine:
@@ -31,7 +31,7 @@ def run(bench: Bench) -> None:
                     with bench.running(name, engine, **options) as contestant:
                         if contestant is None:
                             continue
-                        # Each client must have been served once before the measured time begins.
+                        # Each client must have got an answer before the measured time begins.
                         ramp_s = max(2.0, 1.5 * plan.real_clients * STEPS * STEP_S / slots)
                         seconds = ramp_s + plan.real_seconds
                         measured = measure(bench, engine, contestant, clients=plan.real_clients, seconds=seconds)
@@ -50,7 +50,7 @@ def run(bench: Bench) -> None:
 
 @contextmanager
 def slow_server(bench: Bench) -> Iterator[str]:
-    """The slow server's address."""
+    """Run the slow server; the value is its address."""
     port = free_port()
     child = Child(
         "slow server",

@@ -1,4 +1,4 @@
-"""Workload B: processes a second with many clients, and what a process costs, component by component."""
+"""Workload B: processes a second with many clients, and the CPU time of a process by component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bench.engine import BenchEngine
 from bench.plan import SLOW_RATE
 from bench.session import Bench, measure, outside_engine_ms
 
-#: seconds at the beginning that do not count
+#: first seconds, which do not count
 RAMP_S = 1.0
 
 
@@ -17,7 +17,7 @@ def run(bench: Bench, engine: BenchEngine, contestant: Contestant, round_: int) 
         if contestant.least_rate < SLOW_RATE and clients > bench.plan.clients[0] and round_ > 1:
             bench.samples.remark(f"{contestant.name}: from {clients} clients up in the first round only")
             continue
-        # Before its first clients have been served once, a slow contestant has ended nothing.
+        # A slow contestant ends no process before its first clients have got an answer.
         ramp_s = max(RAMP_S, clients / contestant.least_rate)
         seconds = ramp_s + bench.plan.seconds
         measured = measure(bench, engine, contestant, clients=clients, seconds=seconds)

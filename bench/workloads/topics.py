@@ -1,4 +1,4 @@
-"""Workload D, topics: five steps' latency while the installation has other processes, each with a topic and a queue."""
+"""Workload D, topics: latency of five steps while the installation has further processes with topics of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.contestants import Contestant
 from bench.contestants.bare import Bare
 from bench.contestants.ours import Ours
 from bench.engine import PROCESSES
-from bench.report import say
+from bench.report import print_progress
 from bench.session import Bench
 from bench.workloads.latency import percentiles
 
@@ -28,7 +28,7 @@ process = define_process("{key}", bpmn="process.bpmn")
 
 @process.step("held", outcome="ok")
 def held(variables: dict[str, Any]) -> dict[str, Any]:
-    """Nothing."""
+    """Do nothing."""
     return {{}}
 '''
 
@@ -38,10 +38,10 @@ class WithMany(Ours):
 
 
 def run(bench: Bench) -> None:
-    """Each number of further topics on the same engine."""
+    """Measure with each number of further topics on the same engine."""
     with bench.engine() as engine:
         for count in bench.plan.topics:
-            say(f"D: {count} further topics")
+            print_progress(f"D: {count} further topics")
             folder = bench.folder / f"topics-{count}"
             make_package(folder, count)
             ours = WithMany(engine.url, folder)
@@ -54,7 +54,7 @@ def run(bench: Bench) -> None:
             finally:
                 ours.stop()
             engine.settle(2.0)
-            # Beside ours, its poll would take the bare loop's tasks.
+            # After ours has stopped: its poll would fetch the bare loop's tasks.
             _measure(bench, count, Bare(engine.url, folder))
 
 

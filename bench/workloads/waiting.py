@@ -12,13 +12,13 @@ from bench.connections import connections_to
 from bench.contestants.ours import Ours
 from bench.cpu import rss_mb
 from bench.engine import BenchEngine
-from bench.report import say
+from bench.report import print_progress
 from bench.session import Bench
 from dev.environment import ROOT
 
 #: seconds that starting all instances may take
 START_S = 300.0
-#: The clients must wait until all have been started, which takes longer than the shipped 25 s on a small machine.
+#: the clients must wait until all have been started, which takes longer than the default of 25 s on a small machine
 SETTINGS = {"SYNC_TIMEOUT_MS": 600_000}
 
 
@@ -29,8 +29,8 @@ class Patient(Ours):
 
 
 def run(bench: Bench) -> None:
-    """Let the clients wait, end each process, look at the answers."""
-    bench.samples.remark("C: SYNC_TIMEOUT_MS is raised, so that all clients are there before the first is answered")
+    """Let the clients wait, end each process, and measure the answers."""
+    bench.samples.remark("C: SYNC_TIMEOUT_MS is raised, so that all clients wait before the first is answered")
     with bench.engine(warm=bench.plan.warm // 4) as engine:
         ours = Patient(engine.url, bench.folder / "waiting")
         ours.start()
@@ -55,15 +55,15 @@ def _measure(bench: Bench, engine: BenchEngine, ours: Ours) -> None:
     ) as clients:
         try:
             if clients.stdout is None or clients.stdout.readline() != "waiting\n":
-                raise RuntimeError("the waiting clients did not come up")
+                raise RuntimeError("the waiting clients did not start")
             _all_started(engine, count)
-            say(f"C: {count} requests wait")
+            print_progress(f"C: {count} requests wait")
             waiting_mb = rss_mb(web)
             waiting = connections_to(port, web[0])
-            told, _ = clients.communicate("go\n", timeout=START_S)
+            result, _ = clients.communicate("go\n", timeout=START_S)
         finally:
             clients.kill()
-    document = json.loads(told)
+    document = json.loads(result)
     if document["errors"]:
         bench.samples.remark(f"C: {len(document['errors'])} requests failed: {document['errors'][0]}")
     numbers = {
@@ -84,6 +84,6 @@ def _all_started(engine: BenchEngine, count: int) -> None:
     deadline = time.monotonic() + START_S
     while engine.running("bench-hold") < count:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{engine.running('bench-hold')} of {count} instances started in {START_S:.0f} s")
+            raise RuntimeError(f"only {engine.running('bench-hold')} of {count} instances started in {START_S:.0f} s")
         time.sleep(1.0)
     time.sleep(3.0)

@@ -1,4 +1,4 @@
-"""Stacks to break: each test has one of its own, with short times."""
+"""Stacks whose parts the tests kill and stop, with short times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.api import Answer, Api
 
 PARTS = ("broker", "web", "worker", "control", "beat")
 
-#: short times, so that what must come back comes back soon
+#: short times, so that recovery is soon
 SETTINGS: dict[str, object] = {
     "PROCESSES": "tests.processes",
     "PARTNER_BASE_URL": "http://127.0.0.1:9",
@@ -32,12 +32,12 @@ SETTINGS: dict[str, object] = {
 
 MakeStack = Callable[..., Stack]
 
-#: seconds that one test may take on a busy machine: it starts, breaks and mends a whole stack
+#: seconds that one test may take on a busy machine: it starts a whole stack, breaks parts and waits for recovery
 TEST_S = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """More time for the tests of this folder than for others."""
+    """Give the tests of this folder more time than others."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def make_stack(tmp_path: Path, engine_url: str) -> Iterator[MakeStack]:
-    """Starts stacks on the session's engine (or on one of their own), and stops them at the end."""
+    """Start stacks on the session's engine or on engines of their own, and stop them after the test."""
     stacks: list[Stack] = []
 
     def make(parts: tuple[str, ...] = PARTS, *, own_engine: bool = False, **settings: object) -> Stack:
@@ -66,7 +66,7 @@ def make_stack(tmp_path: Path, engine_url: str) -> Iterator[MakeStack]:
 
 
 class Load:
-    """Starts that run at once, each with a correlation id of its own."""
+    """Starts that run at the same time, each with a correlation id of its own."""
 
     def __init__(self, api: Api, process_key: str, variables: dict[str, Any], number: int, **headers: str) -> None:
         self.ids = [f"load-{uuid.uuid4()}" for _ in range(number)]
@@ -77,7 +77,11 @@ class Load:
         ]
 
     def answers(self) -> list[Answer]:
-        """Every answer; raises what a call raised, such as a reset connection."""
+        """All answers.
+
+        Raises:
+            Exception: the exception of a call that got no answer, for example because its connection was reset.
+        """
         try:
             return [future.result(timeout=90) for future in self._futures]
         finally:

@@ -1,4 +1,4 @@
-"""Thousands of wild requests at a real web server: no fault, no hang, nothing written for what is refused."""
+"""Thousands of wild requests to a real web server: no 500, no hang, and no row for a refused request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dev.stack import Stack
 from tests.chaos.conftest import SETTINGS
 from tests.support.api import Api
 
-#: requests of each property; together more than 2,000
+#: requests of each test; together more than 2,000
 EXAMPLES = 600
 
 wild = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -57,7 +57,7 @@ headers = st.fixed_dictionaries(
 
 
 class Server:
-    """A web server with a broker and nobody behind it: starts are accepted, and stay pending."""
+    """A web server with a broker, without workers: starts are accepted and stay pending."""
 
     def __init__(self, stack: Stack) -> None:
         self.api = Api(stack.url)
@@ -65,7 +65,7 @@ class Server:
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
 
     def send(self, method: str, path: str, body: bytes | None, given: dict[str, str]) -> tuple[int, Any]:
-        """One request on the kept connection; what is true of every answer is checked here."""
+        """Send a request on the kept connection, and check what must be true of every answer."""
         self._connection.request(method, path, body, given)
         answer = self._connection.getresponse()
         content = answer.read()
@@ -100,7 +100,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _encoded(document: Any) -> bytes:
-    # NaN, Infinity and lone surrogates are written as a careless client would.
+    # NaN, Infinity and lone surrogates are written as a careless client writes them.
     return json.dumps(document).encode("utf-8", "surrogatepass")
 
 

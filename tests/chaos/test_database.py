@@ -1,4 +1,4 @@
-"""A database that is away: starts are refused, nothing begins, what has ended waits."""
+"""An unavailable database: starts are refused, no handler begins, and finished handlers wait."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from dev.stack import Stack
 from tests.chaos.conftest import Load, MakeStack
-from tests.support.accounting import attempts, check_books
+from tests.support.accounting import attempts, check_consistency
 from tests.support.api import Api, eventually
 
 
 @contextmanager
 def _taken(stack: Stack) -> Iterator[None]:
-    """Hold the database so that nobody else can write."""
+    """Lock the database so that no other process can write."""
     path = stack.environment.get("DATABASE_URL").removeprefix("sqlite:///")
     holder = sqlite3.connect(path, timeout=20, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -51,14 +51,14 @@ def test_finished_handler_waits_for_the_database_and_does_not_run_again(make_sta
     with _taken(stack):
         go.touch()
         eventually(lambda: len(attempts(notes, "end")) == 3)
-        # longer than the lock of 3 s: it is kept alive meanwhile
+        # longer than the lock of 3 s, which the worker extends
         log = stack["worker"]
         eventually(lambda: log.is_running)
         _wait(5)
 
     assert {answer.status for answer in load.answers()} == {200}
     assert set(attempts(notes).values()) == {1}
-    check_books(stack, api, load.ids, "probe")
+    check_consistency(stack, api, load.ids, "probe")
 
 
 def _wait(seconds: float) -> None:

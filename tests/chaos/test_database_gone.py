@@ -1,4 +1,4 @@
-"""A database that can be neither read nor written, for longer than a finished handler waits for it."""
+"""A database that cannot be read or written, for longer than a finished handler waits for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.world import World, broken_world
 #: seconds that a finished handler waits
 HOLD_S = 6
 
-#: SQLite's own locks on its shared file, all eight of them: nobody reads or writes while a process holds them.
+#: SQLite's eight locks on its shared file: no process reads or writes while another holds them.
 #: https://www.sqlite.org/walformat.html, section 2.3.1
 _HOLDER = """
 import fcntl, sys
@@ -34,7 +34,7 @@ with open(sys.argv[1], "r+b") as shared:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[World]:
-    """One stack; every test gives its database back."""
+    """One stack for all tests; every test unlocks the database at its end."""
     settings = {**SETTINGS, "DB_HOLD_S": HOLD_S, "DB_TIMEOUT_MS": 1_500}
     with broken_world(tmp_path_factory.mktemp("database"), engine_url, settings) as made:
         yield made
@@ -67,9 +67,9 @@ def test_nothing_is_fetched_and_no_handler_begins(world: World, tmp_path: Path) 
     with _gone(world):
         refused = world.api.start("five-steps", {}, "refused-while-gone")
         assert (refused.status, refused.body["type"]) == (503, "/problems/database-away")
-        # How soon is test_database.py's matter: with no turn to read, SQLite tries for 10 s inside its library.
+        # test_database.py tests how soon. Here SQLite's library itself waits for 10 s before it gives up reading.
         assert int(refused.headers["retry-after"]) >= 1
-        # What had begun before ends; then nothing more begins or is fetched.
+        # Handlers that had begun end; then no handler begins and no task is fetched.
         _for(2)
         begun = attempts(notes)
         world.engine.watch(lambda line: "fetch" if "fetchAndLock" in line else None)
@@ -79,10 +79,10 @@ def test_nothing_is_fetched_and_no_handler_begins(world: World, tmp_path: Path) 
         assert world.engine.requests["fetch"] == 0
     world.engine.watch(lambda line: None)
 
-    # Some of the clients asked while the database was gone, and were refused: those have no row.
+    # Clients that asked while the database was gone were refused: their processes have no row.
     accepted = [item for item, answer in zip(load.ids, load.answers(), strict=True) if answer.status in (200, 202)]
     check_all(world, accepted, "patient")
-    # It was gone for longer than DB_HOLD_S: only what ran in a slot at that moment could not be written down.
+    # It was gone for longer than DB_HOLD_S: only the outcomes of steps that ran in a slot at that moment were lost.
     again = {item for item, count in attempts(notes, "end").items() if count > 1}
     assert again <= set(begun)
     assert len(again) <= int(str(SETTINGS["WORKER_CONCURRENCY"]))
@@ -98,7 +98,7 @@ def test_finished_handler_waits_with_its_lock_alive_then_lets_the_step_run_again
     with _gone(world):
         go.touch()
         eventually(lambda: len(attempts(notes, "end")) == 3)
-        # Longer than the lock, shorter than the wait.
+        # longer than the lock, shorter than the wait
         _for(HOLD_S - 2)
     assert {answer.status for answer in load.answers()} <= {200, 202}
     check_all(world, load.ids, "patient", notes)
@@ -113,7 +113,9 @@ def test_finished_handler_waits_with_its_lock_alive_then_lets_the_step_run_again
         _for(HOLD_S + 5)
     assert {answer.status for answer in load.answers()} == {202}
     check_all(world, load.ids, "patient")
-    assert attempts(notes, "end") == Counter(dict.fromkeys(load.ids, 2)), "it could not be written down: run again"
+    assert attempts(notes, "end") == Counter(dict.fromkeys(load.ids, 2)), (
+        "the outcome could not be written, so the handler runs again"
+    )
     assert all(work_phases(world, item) == ["lost", "completed"] for item in load.ids)
-    # It is said in a line, not in a trace.
+    # The log has one line for it, without a stack trace.
     assert "raised unexpected" not in world.stack["worker"].log_text()

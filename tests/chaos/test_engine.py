@@ -1,4 +1,4 @@
-"""An engine that is killed, frozen, and comes back on its own data."""
+"""An engine that is killed or frozen, and continues with its own data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import time
 
 from tests.chaos.conftest import Load, MakeStack
-from tests.support.accounting import check_books
+from tests.support.accounting import check_consistency
 from tests.support.api import Api, eventually
 
 
@@ -24,7 +24,7 @@ def test_engine_killed_and_restarted_on_its_data(make_stack: MakeStack) -> None:
     stack["engine"].wait_ready(60)
 
     assert {answer.status for answer in before.answers()} <= {200, 202}
-    check_books(stack, api, [*before.ids, *during.ids], "five-steps")
+    check_consistency(stack, api, [*before.ids, *during.ids], "five-steps")
     # one line a change of state and process of the system, not one a call
     assert lines.count("engine unavailable:") <= 8 + 2 + 1
 
@@ -44,4 +44,4 @@ def test_engine_frozen_for_longer_than_its_time_out(make_stack: MakeStack) -> No
     engine.signal(signal.SIGCONT)
 
     assert {answer.status for answer in load.answers()} <= {200, 202}
-    check_books(stack, api, [*load.ids, *late.ids], "five-steps")
+    check_consistency(stack, api, [*load.ids, *late.ids], "five-steps")

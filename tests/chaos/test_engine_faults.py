@@ -1,4 +1,4 @@
-"""An engine that answers with faults, slowly, or not at all, while processes run through it."""
+"""An engine that answers with errors, slowly, or not at all, while processes run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.support.ledger import check_all, work_phases
 from tests.support.proxy import ANSWERS
 from tests.support.world import World, broken_world
 
-#: seconds that each fault lasts, beyond the engine's time-out and short of the lock
+#: seconds that each fault lasts: longer than the engine's time-out, shorter than the lock
 FAULT_S = 2.0
-#: the order of the faults is drawn from this
+#: seed of the random order of the faults
 SEED = 4
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[World]:
-    """One stack; every test leaves the engine within its reach."""
+    """One stack for all tests; every test ends with an available engine."""
     with broken_world(tmp_path_factory.mktemp("faults"), engine_url, SETTINGS) as made:
         yield made
 
@@ -74,7 +74,7 @@ def test_completion_that_did_not_get_through_is_delivered_later_and_the_handler_
 
     world.engine.refuse()
     go.touch()
-    # Longer than a lock: the attempt itself gives up, and the next one delivers what it had come to.
+    # Longer than a lock: the attempt gives up, and the next one delivers its outcome.
     _for(8.0)
     assert all(work_phases(world, item) == ["completing"] for item in load.ids)
     world.engine.forward()
@@ -99,4 +99,4 @@ def test_absence_is_logged_once_a_change_of_state_and_starts_wait_for_its_end(wo
         # each of a worker's processes has a session of its own
         assert text.count("engine unavailable:") <= 1 + int(SETTINGS["WORKER_CONCURRENCY"]), name  # type: ignore[call-overload]
         warnings = re.findall(r"\[(?:warning|error)", text)
-        assert len(warnings) < 60, f"{name} said {len(warnings)} things in 10 s:\n{text[:4000]}"
+        assert len(warnings) < 60, f"{name} logged {len(warnings)} warnings in 10 s:\n{text[:4000]}"

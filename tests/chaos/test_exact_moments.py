@@ -1,4 +1,4 @@
-"""Faults at one exact moment: the engine has done what it was asked for, and we have not written it down."""
+"""Faults at one exact moment: the engine has answered a request, and we have not written that yet."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.support.api import eventually
 from tests.support.ledger import check_all, work_phases
 from tests.support.world import World, broken_world, children_of
 
-#: seconds in which a lost step is back: the lock, the poll, the reconciler
+#: seconds within which a lost step runs again: the lock, the poll, the reconciler
 BACK_S = 30.0
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[World]:
-    """One stack; every test leaves it running."""
+    """One stack for all tests; every test leaves it running."""
     with broken_world(tmp_path_factory.mktemp("moments"), engine_url, {**SETTINGS, "WORKER_CONCURRENCY": 4}) as made:
         yield made
 
 
 def _held_completion(world: World, notes: Path) -> Load:
-    """One process whose step is complete in the engine, while the worker still waits for the answer."""
+    """A process whose step is complete in the engine, while the worker still waits for the answer."""
     held = world.engine.hold("/complete")
     load = Load(world.api, "patient", {"notes": str(notes)}, 1)
     held.wait(20)
@@ -52,7 +52,7 @@ def test_worker_killed_after_the_engine_accepted_its_completion(world: World, tm
 def test_child_killed_after_the_engine_accepted_its_completion(world: World, tmp_path: Path) -> None:
     load = _held_completion(world, tmp_path / "notes")
 
-    # The parent lives and reports the killed child; the engine must not be told of a failure, nor the log.
+    # The parent lives and reports the killed child, but neither the engine nor the log may get a failure.
     for child in children_of(world.stack["worker"].pid):
         os.kill(child, signal.SIGKILL)
     world.engine.cut()
@@ -78,7 +78,7 @@ def test_child_killed_before_the_engine_saw_its_completion_does_not_run_again(wo
 
     assert {answer.status for answer in load.answers()} == {200}
     check_all(world, load.ids, "patient", notes)
-    assert attempts(notes) == {load.ids[0]: 1}, "its output was written down: the handler does not run again"
+    assert attempts(notes) == {load.ids[0]: 1}, "its output was written, so the handler must not run again"
 
 
 def test_answer_to_a_completion_that_is_lost_on_the_way(world: World, tmp_path: Path) -> None:
@@ -118,14 +118,14 @@ def test_worker_that_was_only_slow_neither_completes_nor_records_success(world: 
 
 
 def test_starts_between_the_engines_answer_and_our_commit(world: World) -> None:
-    """Killed there, or answered after the time-out: one instance, found in the engine's history."""
+    """Workers are killed at that moment, or answered after the time-out: history has one instance, which is adopted."""
     ids = [f"window-{uuid.uuid4()}" for _ in range(4)]
     held = world.engine.hold("/process-definition/key/never-ends/start", limit=4)
     for correlation_id in ids:
         world.api.start("never-ends", {}, correlation_id, prefer="respond-async")
     held.wait(20, count=2)
 
-    # The first two wait for their answers: more run at once nowhere, or more are held; all die with their workers.
+    # Two starts wait for their answers, as many as run at the same time; they die with their workers.
     world.stack["worker"].kill()
     world.stack["control"].kill()
     world.engine.cut()

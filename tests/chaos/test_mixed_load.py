@@ -1,4 +1,4 @@
-"""Mixed inputs under random kills and stops of every part: each process ends as its input says, and was told so."""
+"""Mixed inputs under random kills and stops of every part: each process ends as its input determines."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.mixed_load import PARTS, SETTINGS, MixedLoad
 from dev.stack import Stack
 
 PROCESSES = 300
-#: seconds for which processes are started and parts are broken; then everything has two minutes to end
+#: seconds for which processes are started and parts fail; after that, all processes have two minutes to end
 BREAK_S = 100.0
 SEED = 20261127
 
 
 @pytest.mark.timeout(420)
-def test_every_process_ends_as_its_input_says_and_every_client_was_told_so(tmp_path: Path) -> None:
+def test_every_process_ends_as_its_input_determines_and_every_answer_agrees(tmp_path: Path) -> None:
     with Stack(tmp_path / "stack", settings=SETTINGS, parts=PARTS, engine_on_disk=True) as stack:
-        report = MixedLoad(stack, processes=PROCESSES, seconds=BREAK_S, seed=SEED, say=print).run()
+        report = MixedLoad(stack, processes=PROCESSES, seconds=BREAK_S, seed=SEED, log=print).run()
 
     assert not report.mismatches, "\n".join([str(report), *report.mismatches])
     assert report.faults.total() >= 10

@@ -1,4 +1,4 @@
-"""Redis that loses everything, or is away for a while."""
+"""Redis that loses all data, or is unavailable for a while."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 
 from tests.chaos.conftest import SETTINGS, Load, MakeStack
-from tests.support.accounting import check_books
+from tests.support.accounting import check_consistency
 from tests.support.api import Api, eventually
 from tests.support.world import broken_world, children_of, threads_of
 
@@ -24,7 +24,7 @@ def test_nothing_is_lost_when_redis_is_emptied_under_load(make_stack: MakeStack)
         client.flushall()
 
     assert {answer.status for answer in load.answers()} <= {200, 202}
-    check_books(stack, api, load.ids, "five-steps")
+    check_consistency(stack, api, load.ids, "five-steps")
 
 
 def test_redis_restarted_without_its_data_under_load(make_stack: MakeStack) -> None:
@@ -39,13 +39,14 @@ def test_redis_restarted_without_its_data_under_load(make_stack: MakeStack) -> N
     during = api.start("five-steps", {}, away_id)
     stack["broker"].start()
 
-    # Workers, web and beat are back within 10 s; the row was written: accepted at once, started when the broker is back.
+    # Workers, web and beat reconnect within 10 s. Starts were accepted at once, since their rows were written, and run
+    # after that.
     assert during.status == 202
     assert during.seconds < 12
     eventually(lambda: api.get("/health/ready").body["status"] == "ready", timeout_s=10)
     assert {answer.status for answer in load.answers()} <= {200, 202}
-    check_books(stack, api, load.ids, "probe")
-    check_books(stack, api, [away_id], "five-steps")
+    check_consistency(stack, api, load.ids, "probe")
+    check_consistency(stack, api, [away_id], "five-steps")
     for name in ("worker", "control", "web", "beat"):
         assert stack[name].is_running
     fresh = api.start("five-steps")
@@ -57,7 +58,7 @@ def test_no_request_hangs_past_its_wait_while_redis_is_slow_or_silent(tmp_path: 
     with broken_world(tmp_path, engine_url, SETTINGS) as world:
         warm = Load(world.api, "five-steps", {}, 20)
         assert {answer.status for answer in warm.answers()} == {200}
-        # the process that answers; its parent has one thread, whatever happens
+        # gunicorn's worker, which answers; its parent always has one thread
         (server,) = children_of(world.stack["web"].pid)
         threads = threads_of(server)
 
@@ -71,7 +72,7 @@ def test_no_request_hangs_past_its_wait_while_redis_is_slow_or_silent(tmp_path: 
         world.redis.forward()
 
         assert {answer.status for answer in answers} <= {200, 202}
-        # the wait, and one time-out of a publication
+        # the wait and one time-out of a publication
         assert max(answer.seconds for answer in answers) < 3 + 4
-        check_books(world.stack, world.api, [*slow.ids, *silent.ids], "five-steps")
+        check_consistency(world.stack, world.api, [*slow.ids, *silent.ids], "five-steps")
         assert threads_of(server) <= threads + 10

@@ -1,4 +1,4 @@
-"""A start is exactly once, however often it is sent, delivered or begun."""
+"""A start happens exactly once, however often it is sent, delivered or begun."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import redis
 
 from tests.chaos.conftest import MakeStack
-from tests.support.accounting import check_books
+from tests.support.accounting import check_consistency
 from tests.support.api import Api, eventually
 
 
@@ -22,7 +22,7 @@ def test_200_concurrent_starts_with_one_correlation_id_make_one_instance(make_st
 
     assert {answer.status for answer in answers} == {200}
     assert len({str(answer.body) for answer in answers}) == 1
-    check_books(stack, api, [correlation_id], "five-steps")
+    check_consistency(stack, api, [correlation_id], "five-steps")
 
 
 def test_start_that_is_delivered_three_times_makes_one_instance(make_stack: MakeStack) -> None:
@@ -35,7 +35,7 @@ def test_start_that_is_delivered_three_times_makes_one_instance(make_stack: Make
 
     stack.start_parts(["worker", "control", "beat"])
 
-    check_books(stack, api, [answer.body["correlationId"] for answer in answers], "five-steps")
+    check_consistency(stack, api, [answer.body["correlationId"] for answer in answers], "five-steps")
 
 
 def test_worker_killed_while_it_starts_instances_leaves_one_of_each(make_stack: MakeStack) -> None:
@@ -43,7 +43,7 @@ def test_worker_killed_while_it_starts_instances_leaves_one_of_each(make_stack: 
     api = Api(stack.url)
     answers = [api.start("five-steps", {}, f"killed-{uuid.uuid4()}", prefer="respond-async") for _ in range(60)]
     ids = [answer.body["correlationId"] for answer in answers]
-    # A worker without beat begins; it is killed as soon as the first instances are known, amid the others' starts.
+    # A worker without beat begins. It is killed as soon as the first instances are known, while it starts the others.
     stack.start_parts(["worker"])
     eventually(lambda: any(api.status(item).body["processInstanceId"] for item in ids))
 
@@ -51,4 +51,4 @@ def test_worker_killed_while_it_starts_instances_leaves_one_of_each(make_stack: 
 
     stack["worker"].start()
     stack.start_parts(["control", "beat"])
-    check_books(stack, api, ids, "five-steps")
+    check_consistency(stack, api, ids, "five-steps")

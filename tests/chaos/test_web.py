@@ -1,4 +1,4 @@
-"""A web server that is stopped while clients wait; more clients than may wait; two of everything."""
+"""A web server that is stopped while clients wait, more clients than may wait, and several of every part."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 from tests.chaos.conftest import Load, MakeStack
-from tests.support.accounting import attempts, check_books, memory_mb
+from tests.support.accounting import attempts, check_consistency, memory_mb
 from tests.support.api import Api, eventually
 
-#: MiB by which a process may grow under ten times its load; 300 threads that wait are most of it
+#: MiB by which a process may grow under ten times its load; most of it are 300 waiting threads
 MOST_GROWTH_MB = 100
 
 
@@ -31,21 +31,21 @@ def test_stopped_web_server_answers_everyone_who_waits(make_stack: MakeStack, tm
     eventually(lambda: not stack["web"].is_running)
     stack["web"].start()
     stack["web"].wait_ready(30)
-    check_books(stack, api, [*quick.ids, *held.ids], "probe")
+    check_consistency(stack, api, [*quick.ids, *held.ids], "probe")
 
 
 def test_killed_web_server_loses_no_process(make_stack: MakeStack) -> None:
     stack = make_stack()
     api = Api(stack.url)
     load = Load(api, "probe", {"do": "sleep", "seconds": 2}, 10)
-    # A start is accepted once its row is written.
+    # A start is accepted when its row is written.
     eventually(lambda: all(api.status(item).status == 202 for item in load.ids))
 
     stack["web"].kill()
     stack["web"].start()
     stack["web"].wait_ready(30)
 
-    check_books(stack, api, load.ids, "probe")
+    check_consistency(stack, api, load.ids, "probe")
 
 
 def test_past_the_limits_starts_are_accepted_without_waiting_then_refused(make_stack: MakeStack) -> None:
@@ -68,27 +68,27 @@ def test_past_the_limits_starts_are_accepted_without_waiting_then_refused(make_s
     stack["worker"].signal(signal.SIGCONT)
     stack["control"].signal(signal.SIGCONT)
     assert {answer.status for answer in waiting.answers()} <= {200, 202}
-    check_books(stack, api, [*waiting.ids, *(answer.body["correlationId"] for answer in accepted)], "five-steps")
+    check_consistency(stack, api, [*waiting.ids, *(answer.body["correlationId"] for answer in accepted)], "five-steps")
 
 
 def test_ten_times_more_starts_than_slots_all_end_and_no_lock_expires_in_a_queue(
     make_stack: MakeStack, tmp_path: Path
 ) -> None:
-    # Three hundred starts and six children write to one SQLite file at once; that is not what is tested here.
+    # Three hundred starts and six children write to one SQLite file at once, which is not tested here.
     stack = make_stack(DB_TIMEOUT_MS=10_000)
     api = Api(stack.url)
     notes = tmp_path / "notes"
     parts = ("web", "worker", "control", "broker")
     before = {name: memory_mb(stack[name].pid) for name in parts}
 
-    # Six slots take thirty of these a second.
+    # Six slots run thirty of these steps a second.
     load = Load(api, "probe", {"do": "sleep", "seconds": 0.2, "notes": str(notes)}, 300, prefer="wait=1")
 
     assert [answer for answer in load.answers() if answer.status not in (200, 202)] == []
     ready = api.get("/health/ready")
     assert (ready.status, ready.body["status"]) == (200, "ready")
     assert all(memory_mb(stack[name].pid) - before[name] < MOST_GROWTH_MB for name in parts)
-    check_books(stack, api, load.ids, "probe")
+    check_consistency(stack, api, load.ids, "probe")
     assert set(attempts(notes).values()) == {1}
 
 
@@ -104,7 +104,7 @@ def test_two_webs_three_workers_and_two_beats_run_together(make_stack: MakeStack
 
     for load in loads:
         assert {answer.status for answer in load.answers()} == {200}
-    # joined through the other web server: the same answer
+    # The same start through the other web server joins the first and gets the same answer.
     assert second.start("five-steps", {}, loads[0].ids[0]).body == first.start("five-steps", {}, loads[0].ids[0]).body
-    check_books(stack, first, [*loads[0].ids, *loads[1].ids], "five-steps")
-    check_books(stack, second, loads[2].ids, "fan-out")
+    check_consistency(stack, first, [*loads[0].ids, *loads[1].ids], "five-steps")
+    check_consistency(stack, second, loads[2].ids, "fan-out")

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from tests.chaos.conftest import Load, MakeStack
-from tests.support.accounting import attempts, check_books
+from tests.support.accounting import attempts, check_consistency
 from tests.support.api import Api, eventually
 
 
@@ -22,7 +22,7 @@ def test_worker_killed_in_a_handler_another_runs_the_step_again(make_stack: Make
     stack["worker"].start()
 
     assert {answer.status for answer in load.answers()} == {200}
-    check_books(stack, api, load.ids, "probe")
+    check_consistency(stack, api, load.ids, "probe")
     assert set(attempts(notes).values()) == {2}
     for correlation_id in load.ids:
         trace = api.status(correlation_id).body["traceabilityId"]
@@ -43,7 +43,7 @@ def test_workers_killed_again_and_again_under_load_lose_and_repeat_nothing(make_
         stack[name].start()
 
     assert {answer.status for answer in load.answers()} <= {200, 202}
-    check_books(stack, api, load.ids, "five-steps")
+    check_consistency(stack, api, load.ids, "five-steps")
 
 
 def test_long_step_keeps_its_lock_and_runs_once(make_stack: MakeStack, tmp_path: Path) -> None:
@@ -51,15 +51,17 @@ def test_long_step_keeps_its_lock_and_runs_once(make_stack: MakeStack, tmp_path:
     api = Api(stack.url)
     notes = tmp_path / "notes"
 
-    # four other handlers, to see that one thread keeps several processes' locks
+    # four other handlers, to show that one thread extends the locks of several processes
     load = Load(api, "probe", {"do": "sleep", "seconds": 2.9, "notes": str(notes)}, 4)
 
     assert {answer.status for answer in load.answers()} == {200}
     assert set(attempts(notes).values()) == {1}
-    check_books(stack, api, load.ids, "probe")
+    check_consistency(stack, api, load.ids, "probe")
 
 
-def test_worker_stopped_ends_what_fits_its_grace_and_gives_the_rest_back(make_stack: MakeStack, tmp_path: Path) -> None:
+def test_stopped_worker_ends_short_steps_within_its_grace_period_and_unlocks_the_others(
+    make_stack: MakeStack, tmp_path: Path
+) -> None:
     stack = make_stack(LOCK_DURATION_MS=30_000)
     api = Api(stack.url)
     quick, slow, go = tmp_path / "quick", tmp_path / "slow", tmp_path / "go"
@@ -71,14 +73,14 @@ def test_worker_stopped_ends_what_fits_its_grace_and_gives_the_rest_back(make_st
     go.touch()
     stack["worker"].start()
 
-    # Far sooner than the lock of 30 s would let them come back.
+    # much sooner than after the lock of 30 s
     assert {answer.status for answer in held.answers()} == {200}
     assert {answer.status for answer in fits.answers()} == {200}
     assert set(attempts(quick).values()) == {1}
-    check_books(stack, api, [*fits.ids, *held.ids], "probe")
+    check_consistency(stack, api, [*fits.ids, *held.ids], "probe")
 
 
-def test_handler_that_takes_its_worker_with_it_ends_in_an_incident(make_stack: MakeStack, tmp_path: Path) -> None:
+def test_handler_that_kills_its_worker_ends_in_an_incident(make_stack: MakeStack, tmp_path: Path) -> None:
     stack = make_stack(STEP_MAX_LOST=2)
     api = Api(stack.url)
     notes = tmp_path / "notes"

@@ -1,9 +1,9 @@
-"""Small BPMN files from parts: a test shows its process in one or two lines.
+"""Small BPMN files from parts, so that a test needs one or two lines for its process.
 
     process("order", external("pay"), boundary("pay", external("apologize"), code="NO_MONEY"))
 
-Parts follow each other; start and end events are implied. A boundary event or event sub-process stands beside the
-sequence and begins a sequence of its own. The topic of an external task is `<process key>.<task id>`.
+Parts follow each other; start and end events are added. A boundary event or an event sub-process is beside the sequence
+and begins a sequence of its own. The topic of an external task is `<process key>.<task id>`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _DEFINITIONS: Final = (
 
 @dataclass(frozen=True)
 class Part:
-    """An element of a process, with `{key}` where the process key belongs.
+    """An element of a process; its XML contains `{key}` in the places of the process key.
 
     Args:
         id: the element's id; flows begin and end at it.
         xml: the element.
-        roots: elements that BPMN wants beside the process (errors, messages).
-        beside: True for what no flow leads to: boundary events and event sub-processes.
+        roots: elements that BPMN requires beside the process (errors, messages).
+        beside: True for elements without an incoming flow: boundary events and event sub-processes.
         then: the sequence that begins at this element, for a boundary event.
     """
 
@@ -40,7 +40,7 @@ class Part:
 
 
 def process(key: str, *parts: Part) -> str:
-    """A deployable file with one process."""
+    """A BPMN file with one process, which can be deployed."""
     roots = frozenset().union(*(_roots(part) for part in parts))
     body = _sequence("process", parts)
     return (
@@ -56,7 +56,7 @@ def external(name: str, inside: str = "", **attributes: str) -> Part:
 
 
 def expression(name: str, text: str, inside: str = "", **attributes: str) -> Part:
-    """A step that the engine runs itself, in a job of its own with `asyncBefore="true"`."""
+    """A service task that the engine runs itself; with `asyncBefore="true"` in a job of its own."""
     return Part(name, f'<serviceTask id="{name}"{_camunda({"expression": text, **attributes})}>{inside}</serviceTask>')
 
 
@@ -88,20 +88,20 @@ def subprocess(name: str, *parts: Part) -> Part:
 
 
 def call(name: str, called: str, *, business_key: bool) -> Part:
-    """A call activity that hands on all variables and, if asked, the business key."""
+    """A call activity that passes all variables and, if asked, the business key."""
     key = '<camunda:in businessKey="#{execution.processBusinessKey}"/>' if business_key else ""
     mapping = f'<extensionElements>{key}<camunda:in variables="all"/><camunda:out variables="all"/></extensionElements>'
     return Part(name, f'<callActivity id="{name}" calledElement="{called}">{mapping}</callActivity>')
 
 
 def receive(name: str, message: str) -> Part:
-    """A step that waits for a message."""
+    """A receive task, which waits for a message."""
     root = f'<message id="message-{message}" name="{message}"/>'
     return Part(name, f'<receiveTask id="{name}" messageRef="message-{message}"/>', frozenset({root}))
 
 
 def timer(name: str, duration: str) -> Part:
-    """A step that waits; `duration` as ISO 8601 (`PT1H`)."""
+    """A timer that the process waits for; `duration` in the form of ISO 8601 (`PT1H`)."""
     event = f"<timerEventDefinition><timeDuration>{duration}</timeDuration></timerEventDefinition>"
     return Part(name, f'<intermediateCatchEvent id="{name}">{event}</intermediateCatchEvent>')
 

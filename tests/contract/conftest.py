@@ -1,4 +1,4 @@
-"""The engine as the contract tests see it: raw HTTP, and a process key of its own for each test."""
+"""The engine of the contract tests: raw HTTP, and a process key of its own for each test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.contract.engine import Engine
 
 @pytest.fixture
 def engine(engine_url: str) -> Iterator[Engine]:
-    """The engine; what the test deploys is deleted after it, so that a shared engine stays clean."""
+    """The engine. All that the test deploys is deleted after the test, so that a shared engine stays clean."""
     engine = Engine(engine_url)
     yield engine
     engine.close()

@@ -1,4 +1,4 @@
-"""A thin client for raw HTTP: each call of the engine's REST API as it is, so that a test sees what the engine says."""
+"""A thin client of the engine's REST API over raw HTTP, so that a test sees the engine's own answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import requests
 
-#: Seconds that any one call may take.
+#: seconds that one call may take
 TIMEOUT_S: Final = 15.0
-#: Seconds that a test waits for what the engine does by itself (its job executor).
+#: seconds that a test waits for the engine's own work (its job executor)
 PATIENCE_S: Final = 20.0
 
 Found = TypeVar("Found")
@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 class Engine:
     """The engine at one URL, and a process key that no other test uses.
 
-    The methods assert the status that a call has when all is well; wrong calls go through `call` and `refused`.
+    The methods assert the status of a success; tests make wrong calls with `call` and `refused`.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -30,30 +30,30 @@ class Engine:
         self._session = requests.Session()
 
     def call(self, method: str, path: str, **request: Any) -> requests.Response:
-        """Any call: `json`, `data`, `params`, `files`, `headers` as requests takes them."""
+        """Make any call; `json`, `data`, `params`, `files`, `headers` are those of the library requests."""
         return self._session.request(method, self.base_url + path, timeout=TIMEOUT_S, **request)
 
     def refused(self, method: str, path: str, **request: Any) -> tuple[int, str, str]:
-        """Status, type and message of a call that the engine refuses."""
+        """Make a call that the engine refuses. Returns status, type and message."""
         answer = self.call(method, path, **request)
         body = answer.json()
         assert {"type", "message", "code"} <= set(body), f"{answer.status_code} {body}"
         return answer.status_code, body["type"], body["message"]
 
     def get(self, path: str, **params: Any) -> Any:
-        """The JSON of a GET that answers 200."""
+        """GET `path`. Returns the JSON of the 200."""
         return _body(self.call("GET", path, params=params), 200)
 
     def post(self, path: str, status: int = 200, **json: Any) -> Any:
-        """The JSON of a POST that answers `status`, None without a body."""
+        """POST to `path`, which answers `status`. Returns the JSON, None without a body."""
         return _body(self.call("POST", path, json=json), status)
 
     def put(self, path: str, **json: Any) -> None:
-        """A PUT that answers 204."""
+        """PUT to `path`, which answers 204."""
         _body(self.call("PUT", path, json=json), 204)
 
     def deploy(self, *files: str, **fields: str) -> Any:
-        """Deploy BPMN texts as one deployment; `fields` are form fields, `_` in their names stands for `-`."""
+        """Deploy BPMN texts as one deployment; `fields` are form fields, with `_` instead of `-` in their names."""
         form = {"deployment-name": self.key, **{name.replace("_", "-"): value for name, value in fields.items()}}
         parts = {f"file-{n}": (f"{self.key}-{n}.bpmn", text.encode()) for n, text in enumerate(files)}
         deployment = _body(self.call("POST", "/deployment/create", data=form, files=parts), 200)
@@ -61,7 +61,7 @@ class Engine:
         return deployment
 
     def start(self, business_key: str | None = None, key: str | None = None, **variables: Any) -> str:
-        """Start an instance with plain values as variables; its id."""
+        """Start an instance with plain values as variables. Returns its id."""
         body = {"businessKey": business_key, "variables": untyped(variables)}
         started = self.call("POST", f"/process-definition/key/{key or self.key}/start", json=body)
         return str(_body(started, 200)["id"])
@@ -80,11 +80,11 @@ class Engine:
         return self.post("/external-task/fetchAndLock", workerId=worker, maxTasks=most, topics=topics)
 
     def fetch_one(self, task: str, **arguments: Any) -> Any:
-        """Lock a task of the topic of `task`, as soon as there is one."""
+        """Wait for a task of the topic of `task`, and lock it."""
         return eventually(lambda: self.fetch(task, most=1, **arguments), f"a task in {task}")[0]
 
     def task(self, task: Any) -> Any:
-        """An external task as it is now."""
+        """The present state of an external task."""
         return self.get(f"/external-task/{task['id']}")
 
     def complete(self, task: Any, worker: str = "w1", **variables: Any) -> None:
@@ -105,24 +105,24 @@ class Engine:
         return self.get(f"/history/process-instance/{instance}")
 
     def activities(self, instance: str) -> dict[str, str]:
-        """Activity id to activity type of what the instance passed, by history."""
+        """Activity id -> activity type of the activities that the instance passed, from history."""
         passed = self.get("/history/activity-instance", processInstanceId=instance)
         return {activity["activityId"]: activity["activityType"] for activity in passed}
 
     def close(self) -> None:
-        """Delete what was deployed, with its instances, jobs and history."""
+        """Delete the deployments, with their instances, jobs and history."""
         for deployment in dict.fromkeys(self._deployments):
             self.call("DELETE", f"/deployment/{deployment}", params={"cascade": "true"})
         self._session.close()
 
 
 def untyped(values: dict[str, Any]) -> dict[str, Any]:
-    """Plain values in the engine's form; without a type the engine takes the one of the JSON value."""
+    """Plain values in the engine's form, without types: the engine derives the type from the JSON value."""
     return {name: {"value": value} for name, value in values.items()}
 
 
 def eventually(look: Callable[[], Found], what: str) -> Found:
-    """Look until there is something: the engine's own jobs run when they run."""
+    """Call `look` until it returns something, and return that: the engine's own jobs run at any time."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := look()):
         assert time.monotonic() < deadline, f"did not happen within {PATIENCE_S:.0f} s: {what}"

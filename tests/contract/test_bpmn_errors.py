@@ -1,4 +1,4 @@
-"""What we rely on for BPMN errors: who catches them, what they carry, and how history tells one end from another."""
+"""Facts about BPMN errors: which event catches them, their variables, and how history distinguishes ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CAUGHT = {"errorCodeVariable": "code", "errorMessageVariable": "message"}
 
 
 def started(engine: Engine, *parts: Any) -> Any:
-    """The first task of a process of these parts."""
+    """Start a process of these parts, and lock its first task."""
     engine.deploy(process(engine.key, *parts))
     engine.start()
     return engine.fetch_one("a")
@@ -31,7 +31,7 @@ def test_a_boundary_event_catches_its_code_and_gets_code_message_and_variables(e
 def test_a_boundary_event_without_code_catches_every_error(engine: Engine) -> None:
     task = started(engine, external("a"), boundary("a", external("h"), **CAUGHT))
     engine.bpmn_error(task, "WHATEVER")
-    # Without a message its variable is there all the same, with null.
+    # Without a message its variable exists, with null.
     assert values(engine.fetch_one("h")) == {"code": "WHATEVER", "message": None}
 
 

@@ -1,4 +1,4 @@
-"""What we rely on for call activities: how a called instance is found, and what becomes of its errors."""
+"""Facts about call activities: how a called instance is found, and where its errors are caught."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.contract.engine import Engine
 
 @pytest.fixture
 def child(engine: Engine) -> str:
-    """The key of a process with one step, that ends through an error end event if that step is refused."""
+    """The key of a process with one step, which ends in an error end event if that step ends in a BPMN error."""
     key = f"{engine.key}-child"
     step = (external("c"), boundary("c", error_end("thrown", "REFUSED"), code="NO"))
     parents = (

@@ -1,4 +1,4 @@
-"""Compensation from an error event sub-process: what `order-fulfilment` undoes a refused order with."""
+"""Facts about compensation from an error event sub-process, with which `order-fulfilment` undoes a refused order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we rely on when several workers fetch at once, and why nobody long-polls."""
+"""Facts about several workers that fetch at once, and about long polling."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_concurrent_fetches_never_get_the_same_task(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert len(got) == len(set(got)) == TASKS
-    # Losing a race shows as an empty answer, now and then as a 500 that is gone at the next try.
+    # A worker that loses a race gets an empty answer, sometimes a 500 that the next try does not get.
     assert {status for status, _ in strange} <= {500}, strange
 
 

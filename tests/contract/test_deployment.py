@@ -1,4 +1,4 @@
-"""What we rely on when processes are deployed: multipart form, duplicate filtering, refusal of a bad file."""
+"""Facts about deployments: the multipart form, duplicate filtering, and the refusal of an invalid file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What we rely on for errors that nothing catches: the engine ends what threw them and goes on as if all were well.
+"""Facts about errors that nothing catches: the engine ends the activity that threw them, and goes on with the process.
 
-History alone tells: an error that is caught cancels the activity that threw it, one that is not lets it end as any other.
+Only history shows the error: the activity that threw it is cancelled if something catches the error, and not cancelled
+if nothing catches it.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from tests.contract.bpmn import Part, boundary, call, error_end, external, on_er
 from tests.contract.engine import Engine
 
 THROWN = error_end("thrown", "X")
-#: expressions of a camunda:errorEventDefinition that hold when the task is completed, and when it has failed
+#: expressions of a camunda:errorEventDefinition that are true when the task is completed, and when it has failed
 AT_COMPLETION, AT_FAILURE = "${externalTask.errorMessage == null}", "${externalTask.errorMessage != null}"
 
 
 def started(engine: Engine, *files: str) -> str:
-    """Deploys the files and starts the process of the test's key; the instance's id."""
+    """Deploy the files and start the process of the test's key. Returns the instance's id."""
     engine.deploy(*files)
     return engine.start("k")
 
 
 def canceled(engine: Engine, instance: str) -> dict[str, bool]:
-    """Activity id -> whether it was cancelled, of what has ended."""
+    """Activity id -> whether it was cancelled, for all ended activities."""
     passed = engine.get("/history/activity-instance", processInstanceId=instance, finished="true")
     return {activity["activityId"]: activity["canceled"] for activity in passed}
 
@@ -40,14 +41,14 @@ def log(engine: Engine, task: Any) -> list[tuple[str, str | None]]:
 
 
 def throwing(name: str, expression: str) -> Part:
-    """A task whose camunda:errorEventDefinition throws X where `expression` holds."""
+    """A task whose camunda:errorEventDefinition throws X if `expression` is true."""
     inside = f'<camunda:errorEventDefinition errorRef="error-X" expression="{expression}"/>'
     part = external(name, f"<extensionElements>{inside}</extensionElements>")
     return replace(part, roots=frozenset({'<error id="error-X" errorCode="X"/>'}))
 
 
 def beside(other: str) -> Part:
-    """A gateway that starts a task beside the sequence it stands in."""
+    """A gateway that starts a task in parallel to the sequence that contains it."""
     return Part(
         "split",
         f'<parallelGateway id="split"/><serviceTask id="{other}" camunda:type="external" camunda:topic="{{key}}.{other}"/>'

@@ -1,4 +1,4 @@
-"""What we rely on when a step fails: retries, the pause before the next, incidents and how they are resolved."""
+"""Facts about failures: retries, the pause before the next attempt, incidents and how they are resolved."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_failures_and_incidents_are_in_the_history_of_the_task(engine: Engine, t
     engine.fail(task, retries=0, worker="w2", message="second")
     log = engine.get("/history/external-task-log", externalTaskId=task["id"], failureLog="true")
     log.sort(key=lambda entry: entry["timestamp"])
-    # `retries` is the count before the failure, so null at the first.
+    # `retries` is the count before the failure, so it is null at the first failure.
     assert [(entry["workerId"], entry["retries"], entry["errorMessage"]) for entry in log] == [
         ("w1", None, "first"),
         ("w2", 1, "second"),

@@ -1,4 +1,4 @@
-"""What we rely on for fetchAndLock: what an answer holds, which filters work, in which order tasks come."""
+"""Facts about fetchAndLock: the fields of an answer, the filters that work, the order of tasks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def keys(tasks: Any) -> list[str]:
 
 
 def fetch(engine: Engine, **changes: Any) -> dict[str, Any]:
-    """A fetch of topic `a` as a request, to be changed."""
+    """The request of a fetch of topic `a`, for tests to change."""
     topics = [{"topicName": f"{engine.key}.a", "lockDuration": 60_000}]
     return {"json": {"workerId": "w1", "maxTasks": 10, "topics": topics, **changes}}
 

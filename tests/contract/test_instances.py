@@ -1,4 +1,4 @@
-"""What we rely on for whole instances: suspending, deleting, and finding ended ones in history."""
+"""Facts about instances: suspending them, deleting them, and finding ended ones in history."""
 
 from __future__ import annotations
 

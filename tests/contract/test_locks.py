@@ -1,4 +1,4 @@
-"""What we rely on for locks: the worker id is the token, and what each call says when it is not the right one."""
+"""Facts about locks: the worker id is the lock token, and the answer of each call with another token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.contract.bpmn import external, process
 from tests.contract.engine import Engine, eventually
 
-#: Each call that an owner of a lock makes, with a body that is right but for the worker id.
+#: each call that the owner of a lock makes, with a body that is right except for the worker id
 OWNER_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("complete", {}),
     ("failure", {"retries": 1}),
@@ -27,11 +27,11 @@ def task(engine: Engine) -> Any:
 
 
 def expire(engine: Engine, task: Any) -> None:
-    """Lock the task for a millisecond, as w1, and let that pass."""
+    """Lock the task for a millisecond, as w1, and wait until the lock expires."""
     engine.post(f"/external-task/{task['id']}/unlock", 204)
     engine.post(f"/external-task/{task['id']}/lock", 204, workerId="w1", lockDuration=1)
     query = {"externalTaskId": task["id"], "notLocked": "true"}
-    eventually(lambda: engine.get("/external-task", **query), "the lock runs out")
+    eventually(lambda: engine.get("/external-task", **query), "the lock expires")
 
 
 def test_completing_hands_on_variables_and_the_next_task_is_there_at_once(engine: Engine, task: Any) -> None:

@@ -1,4 +1,4 @@
-"""What we rely on for messages, timers and asynchronous continuations."""
+"""Facts about messages, timers and asynchronous continuations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The onboarding process as the engine runs it: both ways through it."""
+"""The onboarding process on the engine: both paths through it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = ["validate-user-information", "run-background-check", "call-onboarding-a
 
 @pytest.fixture
 def onboarding(engine: Engine) -> Engine:
-    """The engine with the process under a key and topics of the test's own."""
+    """The engine with the process, deployed with a key and topics of the test's own."""
     engine.deploy(FILE.read_text(encoding="utf-8").replace("onboard-user", engine.key))
     return engine
 

@@ -1,4 +1,4 @@
-"""What we rely on when an instance is started."""
+"""Facts about the start of an instance."""
 
 from __future__ import annotations
 

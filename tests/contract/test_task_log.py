@@ -1,4 +1,4 @@
-"""What we rely on in the external task log (history level full), from which a crash's open end is resolved."""
+"""Facts about the external task log (history level full), from which attempts are resolved that a crash left open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we rely on for typed variables: they are the same in the next step, or the engine says why not."""
+"""Facts about typed variables: the next step gets them unchanged, or the engine refuses them with a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def started(engine: Engine) -> Engine:
 
 
 def start(engine: Engine, **variable: Any) -> Any:
-    """Start with one variable `v`; the answer."""
+    """Start with one variable `v`. Returns the answer."""
     return engine.call("POST", f"/process-definition/key/{engine.key}/start", json={"variables": {"v": variable}})
 
 
@@ -79,7 +79,7 @@ def test_asking_for_deserialized_values_fails_on_an_unknown_class_and_locks_noth
     assert answer[0] == 500
     assert "Cannot deserialize object in variable 'v'" in answer[2]
     assert [task["workerId"] for task in started.get("/external-task", processInstanceId=instance)] == [None]
-    # The list of variables deserializes unless told otherwise.
+    # The list of variables deserializes by default.
     assert started.call("GET", f"/process-instance/{instance}/variables").status_code == 500
     kept = started.get(f"/process-instance/{instance}/variables", deserializeValues="false")
     assert kept["v"]["value"] == '{"a":1}'
@@ -217,7 +217,7 @@ def test_what_javas_json_writer_does_not_know_answers_400(engine: Engine) -> Non
     (found,) = engine.get(
         "/variable-instance", processInstanceIdIn=instance, variableName="v", deserializeValues="false"
     )
-    # As plain text, or as a document without words: which, differs from one start of the engine to the next.
+    # As plain text, or as a document with an empty message: that changes from one start of the engine to the next.
     assert engine.call("GET", f"/variable-instance/{found['id']}").status_code == 400
 
 

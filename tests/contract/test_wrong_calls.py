@@ -1,4 +1,4 @@
-"""What the engine answers to calls that are wrong as HTTP: a client must read all of these."""
+"""Facts about calls that are wrong as HTTP: a client must understand all of these answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_body_that_does_not_parse_answers_400_as_json_without_message_or_as_pl
 ) -> None:
     answer = engine.call("POST", path, data=body, headers=JSON)
     assert answer.status_code == 400
-    # Which of the two is decided anew at each start of the engine: two exception mappers compete.
+    # Two exception mappers compete, so it changes from one start of the engine to the next.
     if answer.headers["Content-Type"].startswith("application/json"):
         assert answer.json() == {"type": "InvalidRequestException", "message": "", "code": None}
     else:

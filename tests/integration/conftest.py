@@ -1,4 +1,4 @@
-"""A migrated database for each test: a SQLite file, and one on each server that MSSQL_TEST_URL names, by spaces apart."""
+"""A migrated database for each test: a SQLite file, and one on each server of MSSQL_TEST_URL (separated by spaces)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["bench", "broker"]
 #: milliseconds that a test's database waits for a lock
 TIMEOUT_MS = 2_000
 
-#: the same over a network; FreeTDS and pyodbc know whole seconds only
+#: the same over a network, in milliseconds; FreeTDS and pyodbc use whole seconds only
 MSSQL_TIMEOUT_MS = 10_000
 
-#: as tests are called -> the URL of a server; the same server through two drivers is two
+#: name in the test's id -> URL of a server; the same server with two drivers has two entries
 SERVERS = {f"mssql{number or ''}": url for number, url in enumerate(os.environ.get("MSSQL_TEST_URL", "").split())}
 KINDS = ["sqlite", *SERVERS]
 
 
 class Clock:
-    """A clock that stands still until a test moves it."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 24, 10, 30, 15, 123456, tzinfo=UTC)
@@ -44,7 +44,7 @@ class Clock:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy: migrating takes longer than most tests."""
+    """A migrated SQLite file that is copied for each test, because a migration takes longer than most tests."""
     path = tmp_path_factory.mktemp("store") / "migrated.db"
     database = Database(f"sqlite:///{path}", pool_size=1, timeout_ms=TIMEOUT_MS)
     upgrade(database)
@@ -54,7 +54,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
-    """An empty, migrated database of the test's own."""
+    """An empty, migrated database for this test."""
     if request.param == "sqlite":
         shutil.copy(migrated_file, tmp_path / "store.db")
         found = Database(f"sqlite:///{tmp_path / 'store.db'}", pool_size=8, timeout_ms=TIMEOUT_MS)
@@ -72,7 +72,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The stores' clock, in the test's hands."""
+    """The clock of the stores, which the test moves."""
     clock = Clock()
     for module in (events, insight, processes):
         monkeypatch.setattr(module, "now", clock)

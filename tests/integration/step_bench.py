@@ -1,4 +1,4 @@
-"""A process of one test on the real engine, its handler in the test's own process."""
+"""A process on the real engine for one test, whose handler runs in the process of the test."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 def held_by(engine: Engine, task_id: str) -> str | None:
-    """The token that holds an external task; None when anybody may fetch it."""
-    # A lock that ends with a millisecond is over when the next one has begun.
+    """The token that holds the lock of an external task; None if the task can be fetched."""
+    # A lock that ends with a millisecond has expired when the next one begins.
     time.sleep(0.002)
     locked = engine.session.get("/external-task", externalTaskId=task_id, locked="true")
     return locked[0]["workerId"] if locked else None
 
 
 class Bench:
-    """A process of one test on the engine, its handler in the registry."""
+    """A process on the engine for one test, with its handler in the registry."""
 
     def __init__(self, runtime: Runtime, folder: Path) -> None:
         self.runtime = runtime
@@ -61,7 +61,13 @@ class Bench:
         return self.runtime.engine
 
     def deploy(self, answer: Any, *parts: Any, a: Part | None = None, **options: Any) -> None:
-        """Deploy step `a` and `parts`; its handler returns `answer`, or raises it. `a`: what holds the step."""
+        """Deploy a process with step `a` and `parts`.
+
+        Args:
+            answer: what the handler returns, or the exception that it raises.
+            parts: the parts behind the step.
+            a: the part that contains the step; by default a plain external task.
+        """
 
         def handler(given: dict[str, Any]) -> Any:
             self.calls.append(given)
@@ -75,7 +81,7 @@ class Bench:
         self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
 
     def fetch(self, lock_ms: int = 60_000) -> StepMessage:
-        # A task that was just given back is locked for a millisecond more.
+        # A task that was just unlocked is locked for a millisecond more.
         message: StepMessage = eventually(lambda: self.fetch_if_any(lock_ms), "a task")
         return message
 
@@ -90,7 +96,7 @@ class Bench:
         return self.fetch()
 
     def run(self, message: StepMessage) -> EventRow:
-        """Run the attempt; its event."""
+        """Run the attempt. Returns its event."""
         step_module.run_step(message.dump())
         (row,) = [row for row in self.events() if row.lock_token == message.token]
         return row

@@ -1,4 +1,4 @@
-"""The probe of a worker: whether this one lives, by its own account, whatever else is away."""
+"""The liveness probe of a worker: it reports this worker alone, even if other parts are unavailable."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dev.environment import ROOT
 from dev.stack import Stack
 from tests.support.api import eventually
 
-#: seconds that a probe may take on a machine that has much to do
+#: seconds that a probe may take on a busy machine
 PATIENCE_S = 30
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A broker and a worker, which need nobody else to live."""
+    """A broker and a worker, which need no other part to be alive."""
     settings = {"WORKER_ALIVE_DIR": tmp_path, "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest"}
     stack = Stack(tmp_path, settings=settings, parts=("broker", "worker"))
     try:
@@ -44,11 +44,11 @@ def probe(stack: Stack, *, silence_s: float = 2.0) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_probe_tells_a_worker_that_lives_from_one_that_hangs_waits_or_is_gone(stack: Stack) -> None:
+def test_probe_distinguishes_a_live_worker_from_one_that_hangs_waits_or_is_gone(stack: Stack) -> None:
     code, said = probe(stack)
     assert (code, "no worker of this name has begun here" in said) == (1, True), said
     stack.start_parts(["worker"])
-    eventually(lambda: probe(stack)[0] == 0, 30, "a worker that lives")
+    eventually(lambda: probe(stack)[0] == 0, 30, "a live worker")
 
     pid = stack["worker"].pid
     os.kill(pid, signal.SIGSTOP)
@@ -57,14 +57,14 @@ def test_probe_tells_a_worker_that_lives_from_one_that_hangs_waits_or_is_gone(st
     finally:
         os.kill(pid, signal.SIGCONT)
     assert "silent for" in said
-    eventually(lambda: probe(stack)[0] == 0, 30, "a worker that goes on")
+    eventually(lambda: probe(stack)[0] == 0, 30, "a worker that continues")
 
     assert stack.broker is not None
     stack.broker.process.kill()
     code, said = eventually(lambda: "waits for Redis" in (found := probe(stack))[1] and found, 30, "a silent worker")
     assert code == 0
     stack.start_parts(["broker"])
-    eventually(lambda: "alive" in probe(stack)[1], 60, "a worker that has its broker back")
+    eventually(lambda: "alive" in probe(stack)[1], 60, "a worker that has reconnected to its broker")
 
     stack["worker"].terminate(30)
     assert probe(stack)[0] == 1

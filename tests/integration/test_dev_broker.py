@@ -1,4 +1,4 @@
-"""The local broker speaks Redis's protocol, and keeps its data over a kill where it should."""
+"""The local broker answers Redis's protocol, and keeps its data after a kill if it is on disk."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_packaged_server_serves_where_path_has_none(tmp_path: Path, monkeypatch:
         assert client.ping()
 
 
-def test_missing_server_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_about_a_missing_server_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(broker_module, "_embedded_server", lambda: None)
     with pytest.raises(ChildError, match="install redis-server, or set REDIS_URL"):

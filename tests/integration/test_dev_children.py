@@ -1,4 +1,4 @@
-"""Children: started, asked, killed, started again, and never left behind."""
+"""Child processes: started, checked, killed, started again, and never left behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dev.children import Child, ChildError, stop_all
 from dev.environment import ROOT
 from dev.guard import WATCHDOG
 
-#: seconds within which a process must have gone or come
+#: seconds within which a process must have started or ended
 PATIENCE_S = 10.0
 
 SLEEPS = [sys.executable, "-c", "import time; print('awake', flush=True); time.sleep(600)"]
@@ -65,7 +65,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Child]]:
         child.kill()
 
 
-def test_child_is_ready_when_its_question_says_so(make: Callable[..., Child]) -> None:
+def test_child_is_ready_when_its_check_returns_true(make: Callable[..., Child]) -> None:
     child = make(SLEEPS, ready_text="awake")
     child.start()
     child.wait_ready(PATIENCE_S)
@@ -80,7 +80,7 @@ def test_killed_child_can_be_started_again_and_keeps_its_log(make: Callable[...,
     child.kill()
     assert child.returncode == -signal.SIGKILL
     child.start()
-    eventually(lambda: child.log_text().count("awake") == 2, "the second life is logged behind the first")
+    eventually(lambda: child.log_text().count("awake") == 2, "the second run is logged behind the first")
     assert child.pid != first
     assert child.log_text(since_start=True) == "awake\n"
 
@@ -109,7 +109,7 @@ def test_failure_shows_exit_code_and_last_lines(make: Callable[..., Child]) -> N
     assert "line 79" not in text
 
 
-def test_child_that_is_never_ready_is_given_up_at_the_deadline(make: Callable[..., Child]) -> None:
+def test_wait_for_a_child_that_is_never_ready_ends_at_the_deadline(make: Callable[..., Child]) -> None:
     child = make(SLEEPS, ready_text="never said")
     child.start()
     with pytest.raises(ChildError, match="not ready within 0 s"):
@@ -213,7 +213,7 @@ def test_watchdog_that_starts_after_its_runner_went_still_kills_what_was_left(ma
     child.wait_ready(PATIENCE_S)
     read_end, write_end = os.pipe()
     os.write(write_end, f"+{child.pid}\n".encode())
-    # No process has this one as its parent; the pipe stays open, as when the runner had forked.
+    # A parent id that is not the watchdog's: the runner is gone. The pipe stays open, as if the runner had forked.
     subprocess.run([sys.executable, str(WATCHDOG), "-1"], stdin=read_end, timeout=PATIENCE_S, check=True)
     os.close(read_end)
     os.close(write_end)

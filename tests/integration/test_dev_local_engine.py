@@ -1,4 +1,4 @@
-"""The local engine keeps all that it confirmed when it is killed, and logs no conflicts."""
+"""A killed local engine keeps all that it has confirmed, and the log has no conflicts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_killed_engine_comes_back_with_every_instance_it_confirmed(tmp_path: Pat
         while len(confirmed) < 40:
             assert time.monotonic() < deadline, "the engine starts instances"
             time.sleep(0.01)
-        # In the middle of the next start: nothing has had time to settle.
+        # during the next start, before anything can settle
         engine.process.kill()
         starting.join(30)
         engine.start()
@@ -105,7 +105,7 @@ def test_conflicts_of_steps_that_meet_are_not_logged_and_other_faults_are(tmp_pa
 
 
 def meeting_tasks(base_url: str) -> list[str]:
-    """The locked tasks of a fresh instance, one a branch."""
+    """Start an instance, and lock its tasks, one a branch."""
     start = requests.post(f"{base_url}/process-definition/key/meeting/start", json={}, timeout=20)
     start.raise_for_status()
     topic = {"topicName": "meeting.work", "lockDuration": 60_000, "processDefinitionKey": "meeting"}
@@ -115,12 +115,12 @@ def meeting_tasks(base_url: str) -> list[str]:
 
 
 def complete(base_url: str, task: str) -> int:
-    """The answer's status."""
+    """Complete a task. Returns the status of the answer."""
     url = f"{base_url}/external-task/{task}/complete"
     return requests.post(url, json={"workerId": "test"}, timeout=20).status_code
 
 
-def test_missing_java_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_about_missing_java_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(ChildError, match=r"install a JDK 17 or newer .*or set CAMUNDA_BASE_URL"):

@@ -1,4 +1,4 @@
-"""The partner stub: what it answers is told by the user id, and an idempotency key has one effect."""
+"""The partner stub: the user id decides its answer, and an idempotency key has one effect."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stub() -> Iterator[Caller]:
         ("slow-20ms-reject-1", "rejected", "low"),
     ],
 )
-def test_background_check_is_told_by_the_user_id(stub: Caller, user_id: str, decision: str, risk: str) -> None:
+def test_user_id_decides_the_background_check(stub: Caller, user_id: str, decision: str, risk: str) -> None:
     answer = stub.post("/background-checks", user_id)
     assert answer.status == 200
     assert answer.json() == {"decision": decision, "riskLevel": risk, "checkId": f"chk-{user_id}"}
@@ -117,7 +117,7 @@ def test_slow_user_waits_as_long_as_the_id_says(stub: Caller) -> None:
     ("user_id", "nature"),
     [("slow-1", (2000, "1")), ("slow-50ms-risk-1", (50, "risk")), ("slow-fail-1", (2000, "fail")), ("x", (0, "x"))],
 )
-def test_nature_is_read_from_the_user_id(user_id: str, nature: tuple[int, str]) -> None:
+def test_delay_and_behaviour_are_read_from_the_user_id(user_id: str, nature: tuple[int, str]) -> None:
     assert nature_of(user_id) == nature
 
 
@@ -132,7 +132,7 @@ def test_wrong_calls_are_refused_and_the_connection_lives_on(stub: Caller) -> No
     assert stub.get("/health") == {"status": "ok"}
 
 
-def test_an_idle_connection_is_closed_without_a_word_and_nonsense_is_told(
+def test_closing_an_idle_connection_is_not_logged_and_nonsense_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PartnerHandler, "timeout", 0.1)

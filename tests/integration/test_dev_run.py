@@ -1,4 +1,4 @@
-"""`make run`: everything starts and serves, what dies comes back, and Ctrl-C leaves nothing behind."""
+"""`make run`: all parts start and serve, dead parts start again, and Ctrl-C leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from dev.environment import LOCAL_PARTS, ROOT
 from dev.ports import LOOPBACK, free_port
 
-#: seconds that everything may take to start on a busy machine
+#: seconds that the start of all parts may take on a busy machine
 START_S = 150.0
 
 PORTS = ("LOCAL_REDIS_PORT", "LOCAL_ENGINE_PORT", "LOCAL_PARTNER_PORT", "WEB_PORT", "FLOWER_PORT")
@@ -55,14 +55,14 @@ class Run:
             time.sleep(0.1)
 
     def wait_until_nothing_is_left(self) -> None:
-        """The runner has ended; its watchdog sees that after a moment."""
+        """Wait until no process of the run is left: the watchdog notices the end of the runner after a moment."""
         deadline = time.monotonic() + 10.0
         while self.descendants():
             assert time.monotonic() < deadline, f"{self.descendants()}\n{self.text()}"
             time.sleep(0.1)
 
     def descendants(self) -> dict[int, str]:
-        """Process id to command line of everything that was started with this run's ports."""
+        """Process id -> command line of all processes that were started with this run's ports."""
         mark = f"LOCAL_REDIS_PORT={self.ports['LOCAL_REDIS_PORT']}".encode()
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
@@ -88,7 +88,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 
 @pytest.mark.timeout(400)
-def test_run_serves_revives_what_dies_and_leaves_nothing_behind(run: Callable[..., Run]) -> None:
+def test_run_serves_starts_dead_parts_again_and_leaves_nothing_behind(run: Callable[..., Run]) -> None:
     stack = run()
     stack.wait_for(lambda: "Ctrl-C" in stack.text(), "the addresses are shown")
     answer = stack.text().partition("200 after")[2]
@@ -117,7 +117,7 @@ def test_run_serves_revives_what_dies_and_leaves_nothing_behind(run: Callable[..
 def test_second_interrupt_while_starting_kills_at_once(run: Callable[..., Run]) -> None:
     stack = run("--once")
     stack.wait_for(lambda: "engine   starting" in stack.text() and "broker   ready" in stack.text(), "it starts")
-    # One that hangs: it leaves with SIGKILL alone, and the stack is still stopping when the second Ctrl-C comes.
+    # A part that hangs ends only by SIGKILL, so the stack is still stopping when the second Ctrl-C comes.
     engine = next(pid for pid, command in stack.descendants().items() if "engine" in command and "java" in command)
     os.kill(engine, signal.SIGSTOP)
     stack.process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The documentation as a site: it is built without a warning, needs nobody else's server, and its diagrams draw."""
+"""The documentation as a site: it builds without warnings, loads nothing from other servers, and shows its diagrams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.doc_blocks import blocks_of
 #: seconds that a build, or a diagram, may take on a busy machine
 PATIENCE_S = 90
 
-#: what a browser fetches by itself
+#: addresses that a browser fetches by itself
 FETCHED = re.compile(
     r"<(?:script|img|iframe|link(?= [^>]*rel=.?(?:stylesheet|preconnect|icon)))[^>]*?(?:src|href)=\"?([^\" >]+)"
 )
@@ -46,14 +46,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(site: Path) -> Iterator[webdriver.Chrome]:
-    """A browser on a page that has Mermaid's script."""
+    """A browser on a page with Mermaid's script."""
     with headless() as driver:
         driver.get((site / "design" / "architecture.html").as_uri())
         yield driver
 
 
 def diagrams() -> dict[str, str]:
-    """Place -> text of every diagram of the documentation."""
+    """Place -> text of all diagrams of the documentation."""
     pages = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md")))]
     return {block.place: block.text for page in pages for block in blocks_of(page) if block.label == "mermaid"}
 
@@ -73,14 +73,14 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
     assert [str(page) for page in pages if f'href="{page}"' not in start] == []
 
 
-def test_a_reader_needs_nobody_elses_server(site: Path) -> None:
+def test_pages_load_nothing_from_other_servers(site: Path) -> None:
     fetched = {url for page in site.glob("**/*.html") for url in FETCHED.findall(page.read_text())}
 
     assert any("assets/javascripts" in url for url in fetched)
     assert [url for url in fetched if url.startswith(("http:", "https:", "//"))] == []
 
 
-def test_pages_without_a_diagram_do_not_load_what_draws_it(site: Path) -> None:
+def test_pages_without_a_diagram_do_not_load_mermaid(site: Path) -> None:
     def loads(page: str) -> bool:
         return "mermaid.min.js" in (site / page).read_text()
 

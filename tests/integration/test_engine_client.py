@@ -1,4 +1,4 @@
-"""The bridge's client on a real engine: what it sends is understood, and what it reads of BPMN is what the engine does."""
+"""The bridge's client on a real engine: the engine understands its requests, and runs BPMN as the bridge reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from testkit.isolation import delete_deployments
 from tests.contract.bpmn import boundary, external, on_error, process, subprocess
 from tests.integration.step_bench import held_by
 
-#: milliseconds that a test's locks last
+#: length of the tests' locks, in milliseconds
 LOCK_MS = 60_000
 
 
@@ -33,7 +33,7 @@ def engine(engine_url: str) -> Engine:
 
 @pytest.fixture
 def key(engine: Engine) -> Iterator[str]:
-    """A process key of the test's own; its deployments are deleted afterwards."""
+    """A process key that only this test uses; its deployments are deleted after the test."""
     key = f"client-{uuid.uuid4().hex[:12]}"
     yield key
     delete_deployments(engine, key)
@@ -225,7 +225,7 @@ def test_unlocked_task_is_offered_again_at_once(engine: Engine, key: str) -> Non
     assert [found.id for found in fetch(engine, key, "a", token=new_token())] == [task.id]
 
 
-def test_lock_that_ran_out_is_taken_again_by_its_own_token(engine: Engine, key: str) -> None:
+def test_expired_lock_is_taken_again_by_its_own_token(engine: Engine, key: str) -> None:
     deploy(engine, key, external("a"))
     engine.start(key, key, {})
     token = new_token()
@@ -248,7 +248,7 @@ def test_failure_without_retries_makes_an_incident_with_its_message(engine: Engi
 
 
 def test_error_message_of_any_length_is_taken(engine: Engine, key: str) -> None:
-    # A boundary event keeps it as a String variable, whose column holds 4,000 characters.
+    # A boundary event stores it as a String variable, whose column holds 4,000 characters.
     deploy(engine, key, external("a"), boundary("a", external("b"), errorMessageVariable="errorMessage"))
     task, token = start_and_fetch(engine, key, "a")
     engine.bpmn_error(task.id, token, "E", "👍" * 5_000, to_engine({"errorCode": "E"}))

@@ -1,4 +1,4 @@
-"""What the engine has and lacks, asked of the real one; and an engine that keeps no log."""
+"""The checks of the engine's contents on a real engine, and with an engine that keeps no log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def contents(bench: Bench) -> EngineContents:
     return EngineContents(lambda: bench.engine)
 
 
-def test_tasks_that_nobody_here_handles_are_counted(bench: Bench) -> None:
+def test_tasks_without_a_handler_here_are_counted(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     assert f"{bench.key}.b" not in contents(bench).waiting()
     bench.run(bench.start())
@@ -34,7 +34,7 @@ def test_tasks_that_nobody_here_handles_are_counted(bench: Bench) -> None:
     assert f"{bench.key}.b (1)" in part.detail
 
 
-def test_diagram_that_is_missing_or_differs_is_told(bench: Bench, tmp_path: Path) -> None:
+def test_missing_or_different_diagram_is_reported(bench: Bench, tmp_path: Path) -> None:
     bench.deploy({}, external("b"))
     assert bench.key not in contents(bench).deployments().different
     bench.definition.bpmn_path.write_text(process(bench.key, external("a"), external("c")))
@@ -51,7 +51,7 @@ def test_diagram_that_is_missing_or_differs_is_told(bench: Bench, tmp_path: Path
         registry.processes.pop(absent.key)
 
 
-def test_step_that_left_no_log_in_the_engine_makes_ready_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_without_a_log_in_the_engine_is_reported_by_ready(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.deploy({}, external("b"))
     message = bench.start()
     complete = bench.engine.complete
@@ -65,7 +65,7 @@ def test_step_that_left_no_log_in_the_engine_makes_ready_say_so(bench: Bench, mo
         row = bench.run(message)
     assert row.phase == COMPLETING
     assert Health(bench.runtime).parts()["history"].up
-    # as an engine with another history level answers; this one has FULL
+    # the answer of an engine with another history level; this one has FULL
     monkeypatch.setattr(bench.engine, "task_log", lambda _: [])
     _resolve(row)
     assert bench.events()[0].phase == OUTCOME_UNKNOWN

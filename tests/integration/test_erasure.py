@@ -1,4 +1,4 @@
-"""All data of one process: handed out whole, and deleted in the store, in Redis and in the engine, but never while it runs."""
+"""All data of one process: exported, and deleted in the store, in Redis and in the engine, but never while it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "ada@example.org"
 
 
 def begin(bench: Bench) -> tuple[ProcessRow, Any]:
-    """A process that has run its first step, `a`, and the message of it."""
+    """Start a process. Returns its row and the message of its first step, `a`."""
     store = bench.runtime.processes
     new = NewProcess(uuid.uuid4(), bench.key, "0" * 64, bench.key, {"email": SECRET}, f"trace-{bench.key}")
     assert store.accept(new)
@@ -42,7 +42,7 @@ def now(bench: Bench, row: ProcessRow) -> ProcessRow:
     return found
 
 
-def test_ended_process_is_handed_out_and_leaves_nothing(bench: Bench) -> None:
+def test_ended_process_is_exported_and_erased_completely(bench: Bench) -> None:
     bench.deploy({"customer": SECRET}, outcome="ok")
     row, message = begin(bench)
     step_module.run_step(message.dump())
@@ -73,7 +73,7 @@ def test_ended_process_is_handed_out_and_leaves_nothing(bench: Bench) -> None:
     assert row.correlation_id not in repr(record.metadata | {"processKey": ""})
 
 
-def test_process_that_runs_is_left_alone(bench: Bench) -> None:
+def test_running_process_is_not_erased(bench: Bench) -> None:
     bench.deploy({"n": 1}, external("b"))
     row, message = begin(bench)
     step_module.run_step(message.dump())
@@ -96,6 +96,6 @@ def test_cancelled_process_can_be_erased_once_its_instance_is_gone(bench: Bench)
     assert erase(now(bench, row), actor="officer").instances == 1
 
     assert bench.runtime.processes.by_id(row.id) is None
-    # A start message that comes late finds nothing to start.
+    # A late start message finds no row, and starts nothing.
     wake_nobody = bench.runtime.processes.claim(row.id, "late", for_s=1)
     assert wake_nobody == (None, False)

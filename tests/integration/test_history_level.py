@@ -1,4 +1,4 @@
-"""Engines that keep less history than is needed: what each level keeps, what is told, and what still works."""
+"""Engines with a lower history level: what each level keeps, what is reported, and what still works."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def accept(bench: Bench) -> ProcessRow:
     instance = bench.engine.start(bench.key, bench.key, to_engine({CONTEXT_VARIABLE: context.to_variable()}))
     row = store.by_id(new.id)
     assert row is not None
-    assert [item["id"] for item in instances_of(row)] == [instance.id], "found also where nobody wrote it down"
+    assert [item["id"] for item in instances_of(row)] == [instance.id], (
+        "the instance must be found even if its id was not written"
+    )
     assert store.record_instance(new.id, instance.id)
     return row_of(bench, new.id)
 
@@ -84,7 +86,7 @@ def row_of(bench: Bench, process_id: uuid.UUID) -> ProcessRow:
     return row
 
 
-def test_level_is_found_out_and_told_with_what_does_not_work(bench: Bench, level: tuple[str, str]) -> None:
+def test_level_is_detected_and_reported_with_what_does_not_work(bench: Bench, level: tuple[str, str]) -> None:
     bench.deploy({"n": 1}, external("b"))
     row = accept(bench)
     message = bench.fetch()
@@ -118,7 +120,7 @@ def test_response_step_answers_at_every_level(bench: Bench) -> None:
     assert (row_of(bench, row.id).status, row_of(bench, row.id).result) == (OK, {"n": 1})
 
 
-def test_end_without_a_response_step_is_found_where_history_knows_it(bench: Bench, level: tuple[str, str]) -> None:
+def test_end_without_a_response_step_is_found_if_history_has_it(bench: Bench, level: tuple[str, str]) -> None:
     bench.deploy({"n": 1})
     row = accept(bench)
     bench.run(bench.fetch())

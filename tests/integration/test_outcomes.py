@@ -1,4 +1,4 @@
-"""How a process ends, on the real engine: what its response step wrote, what the diagram made of it, what was lost."""
+"""The end of a process on the real engine: from its response step, from its diagram, and after lost answers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.contract.bpmn import Part, boundary, call, error_end, external, proce
 from tests.contract.engine import eventually
 from tests.integration.step_bench import Bench
 
-#: fires when the variable `bad` is true, or when the task has failed
+#: true if the variable `bad` is true, or if the task has failed
 ERROR_DEFINITION = "${bad == true or externalTask.getErrorMessage() != null}"
 
 
 def accept(bench: Bench, key: str | None = None, **variables: Any) -> ProcessRow:
-    """A row whose instance was started as production starts it."""
+    """A row whose instance is started as in production."""
     new = NewProcess(uuid.uuid4(), bench.key, "h", key or bench.key, variables, "trace")
     store = bench.runtime.processes
     assert store.accept(new)
@@ -50,7 +50,7 @@ def ops(bench: Bench) -> list[str | None]:
 
 
 def with_error_definition(name: str, code: str = "E") -> Part:
-    """An external task that ends in an error when its output, or its failure, says so."""
+    """An external task that ends in a BPMN error if the expression of its output or failure is true."""
     inside = (
         f'<extensionElements><camunda:errorEventDefinition id="define-{name}" errorRef="error-{code}"'
         f' expression="{ERROR_DEFINITION}"/></extensionElements>'
@@ -59,7 +59,7 @@ def with_error_definition(name: str, code: str = "E") -> Part:
 
 
 def once(function: Callable[..., Any], error: Exception, *, after: bool) -> Callable[..., Any]:
-    """`function`, whose first call raises `error`; `after` it has done its work, or in its place."""
+    """`function`, but its first call raises `error`: instead of its work, or with `after`, after its work."""
     calls: list[object] = []
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +74,7 @@ def once(function: Callable[..., Any], error: Exception, *, after: bool) -> Call
 
 
 def complete_in_engine_alone(bench: Bench, message: StepMessage) -> None:
-    """A response step whose outcome the engine has accepted, while its event still says `completing`."""
+    """A response step whose outcome the engine has accepted, while its event is still `completing`."""
     event = NewEvent(
         "trace",
         "a",
@@ -247,7 +247,7 @@ def test_outcome_that_the_engine_refuses_is_an_incident_at_once_with_its_words(
     assert stands.incident_id == bench.engine.incidents_of(message.task.process_instance_id)[0]["id"]
 
 
-def test_failure_that_the_engine_was_not_told_is_reported_by_the_next_attempt(
+def test_failure_that_did_not_reach_the_engine_is_reported_by_the_next_attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.deploy(ValueError("no"), retries=2, retry_base_s=0)
@@ -288,11 +288,11 @@ def test_failure_whose_answer_was_lost_is_not_reported_twice(bench: Bench, monke
             bench.runtime, "settings", replace(bench.runtime.settings, lock_duration_ms=300, camunda_timeout_ms=200)
         )
         bench.run(message)
-    # The lock may have been extended once more meanwhile.
+    # The lock may have been extended once more in between.
     again = eventually(bench.fetch_if_any, "the task again")
     assert again.task.retries == 3
     assert bench.run(again).phase == FAILED
-    assert len(bench.calls) == 2, "the engine had taken the failure: the handler runs again"
+    assert len(bench.calls) == 2, "the engine had accepted the failure, so the handler runs again"
     assert bench.fetch().task.retries == 2
 
 
@@ -333,7 +333,7 @@ def test_answer_of_a_row_without_an_instance_is_not_closed_without_its_process(b
     context = ExecutionContext(str(new.id), bench.key, "trace", process_key=bench.key)
     instance = bench.engine.start(bench.key, bench.key, to_engine({CONTEXT_VARIABLE: context.to_variable()}))
     message = bench.fetch()
-    # The worker is killed between the engine's commit and its own.
+    # as if the worker were killed between the engine's commit and its own
     complete_in_engine_alone(bench, message)
     with bench.runtime.database.write() as connection:
         connection.execute(sa.text("UPDATE event_log SET updated_at = '2020-01-01 00:00:00.000000'"))
@@ -344,7 +344,7 @@ def test_answer_of_a_row_without_an_instance_is_not_closed_without_its_process(b
     assert (row.status, row.process_instance_id, row.result) == (OK, instance.id, {"n": 1})
 
 
-def test_incident_that_was_retried_meanwhile_ends_no_row(bench: Bench) -> None:
+def test_incident_that_was_retried_in_between_ends_no_row(bench: Bench) -> None:
     bench.deploy(ValueError("no"), retries=0)
     row = accept(bench)
     message = bench.fetch()
@@ -390,7 +390,7 @@ def test_cancel_comes_too_late_for_a_process_whose_outcome_the_engine_has_accept
     bench.deploy({"n": 1}, outcome="ok")
     row = accept(bench)
     message = bench.fetch()
-    # The worker stands still between the engine's commit and its own.
+    # as if the worker were stopped between the engine's commit and its own
     complete_in_engine_alone(bench, message)
 
     ending = Ending(CANCELLED, error={"code": "CANCELLED", "message": "m"}, engine_open=True)
@@ -399,7 +399,7 @@ def test_cancel_comes_too_late_for_a_process_whose_outcome_the_engine_has_accept
     assert (row_of(bench, row.id).status, row_of(bench, row.id).result) == (OK, {"n": 1})
 
 
-def test_incident_of_a_called_process_is_told_with_its_cause(bench: Bench) -> None:
+def test_incident_of_a_called_process_is_reported_with_its_cause(bench: Bench) -> None:
     caller = f"{bench.key}-caller"
     bench.deploy({})
     text = process(caller, call("call", bench.key, business_key=True))

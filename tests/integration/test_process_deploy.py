@@ -1,4 +1,4 @@
-"""`flask process deploy` and `definitions`: only what changed, and the versions."""
+"""`flask process deploy` deploys only changed files, and `definitions` lists the versions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def key(engine: Engine) -> Iterator[str]:
-    """A process key of the test's own; what it deploys is deleted afterwards."""
+    """A process key that only this test uses; its deployments are deleted after the test."""
     key = f"deployed-{uuid4().hex[:8]}"
     yield key
     delete_deployments(engine, key)
 
 
-def test_only_what_changed_is_deployed_and_versions_are_told(
+def test_only_changed_files_are_deployed_and_versions_are_listed(
     key: str, engine: Engine, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / f"made_{uuid4().hex[:8]}"
@@ -63,7 +63,7 @@ def test_only_what_changed_is_deployed_and_versions_are_told(
 @pytest.mark.parametrize(
     ("command", "content"), [("deploy", b"<broken"), ("deploy", None), ("definitions", b"\xff\xfe\xfa")]
 )
-def test_file_that_is_no_bpmn_is_named_before_the_engine_is_asked(
+def test_file_that_is_no_bpmn_is_named_before_any_request_to_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, content: bytes | None
 ) -> None:
     package = tmp_path / f"made_{uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""`flask process new`: what it writes passes its own tests on the engine and the check; what it refuses."""
+"""`flask process new`: the new process passes its own tests on the engine and the check; invalid names are refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_key_that_cannot_be_used_is_refused(package: Path, key: str) -> None:
         write_process(key, package.name, ())
 
 
-def test_folder_that_is_there_is_left_alone(package: Path) -> None:
+def test_existing_folder_is_not_changed(package: Path) -> None:
     (package / "order").mkdir()
     (package / "order" / "notes").write_text("mine")
     with pytest.raises(ScaffoldError, match="exists already; nothing was written"):
@@ -81,7 +81,7 @@ def test_nothing_half_written_stays(package: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", ["", "nope", "nope.below", "os.path", "a..b", ".relative"])
-def test_package_that_is_none_is_refused(name: str) -> None:
+def test_name_that_is_no_package_is_refused(name: str) -> None:
     with pytest.raises(ScaffoldError, match="is no package"):
         write_process("order", name, ())
 
@@ -93,7 +93,7 @@ def test_module_of_that_name_is_not_hidden_by_a_package(package: Path) -> None:
     assert sorted(path.name for path in package.iterdir()) == ["__init__.py", "whole_number.py"]
 
 
-def test_package_whose_folder_is_gone_is_told(package: Path) -> None:
+def test_package_whose_folder_is_gone_is_reported(package: Path) -> None:
     importlib.import_module(package.name)
     shutil.rmtree(package)
     with pytest.raises(ScaffoldError, match="cannot be written"):

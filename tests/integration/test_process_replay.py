@@ -1,4 +1,4 @@
-"""`flask process replay`: a recorded step, run again from a shell against the store."""
+"""`flask process replay` runs a recorded step again, with the event of the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MESSAGE = "user u is onboarded"
 
 
 def record(path: Path, response: dict[str, str], **change: Any) -> str:
-    """Write the event of an attempt; its execution id."""
+    """Write the event of an attempt. Returns its execution id."""
     database = Database(f"sqlite:///{path}", pool_size=1, timeout_ms=2_000)
     store = EventStore(database)
     given = {"external_task_id": uuid4().hex, "lock_token": "t", "business_action_request": GIVEN}
@@ -59,7 +59,7 @@ def replay(path: Path, *arguments: str, answer: str = "") -> subprocess.Complete
 
 @pytest.fixture
 def path(tmp_path: Path, migrated_file: Path) -> Path:
-    """The file of a store of the test's own."""
+    """The file of a store for this test."""
     return Path(shutil.copy(migrated_file, tmp_path / "store.db"))
 
 
@@ -74,7 +74,7 @@ def test_difference_of_the_outcome_is_shown_and_nothing_is_written(path: Path) -
     assert path.read_bytes() == before
 
 
-def test_same_outcome_is_called_so_and_without_a_yes_nothing_is_run(path: Path) -> None:
+def test_same_outcome_is_reported_and_without_confirmation_nothing_runs(path: Path) -> None:
     execution_id = record(path, {**GIVEN, "message": MESSAGE})
     assert replay(path, execution_id, answer="y\n").stdout.strip() == "the same outcome as recorded"
     refused = replay(path, execution_id, answer="n\n")
@@ -87,7 +87,7 @@ def test_event_that_is_no_step_is_refused(path: Path) -> None:
     assert "no event has the execution id" in replay(path, str(uuid4()), "--yes").stderr
 
 
-def test_database_that_was_not_migrated_is_told_in_words(tmp_path: Path) -> None:
+def test_database_that_was_not_migrated_is_reported_with_what_to_do(tmp_path: Path) -> None:
     done = replay(tmp_path / "empty.db", str(uuid4()), "--yes")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1].startswith("Error: the store cannot be read: no such table: event_log;")

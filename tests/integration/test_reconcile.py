@@ -1,4 +1,4 @@
-"""The reconciler on a real engine: what it settles in one round, and how little it asks for it."""
+"""The reconciler on a real engine: what it settles in one round, and with how few requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANY = 50_000
 
 
 def accept(bench: Bench, instance_id: str) -> uuid.UUID:
-    """A row whose instance is known."""
+    """A row with the id of its instance."""
     row = NewProcess(uuid.uuid4(), f"row-{uuid.uuid4()}", "h", bench.key, {}, "trace")
     store = bench.runtime.processes
     assert store.accept(row)
@@ -41,7 +41,7 @@ def status(bench: Bench, process_id: uuid.UUID) -> str:
 
 
 def seed(bench: Bench, number: int) -> None:
-    """Rows of long-running instances that the engine of this test does not have."""
+    """Write rows of running instances that the engine of this test does not have."""
     moment = now()
     values = [
         {
@@ -64,7 +64,7 @@ def seed(bench: Bench, number: int) -> None:
 
 
 def finished_instance(bench: Bench) -> str:
-    """An instance that ended unseen."""
+    """An instance that ended without being noticed."""
     message = bench.start()
     bench.engine.complete(message.task.id, message.token, {})
     return message.task.process_instance_id
@@ -73,7 +73,7 @@ def finished_instance(bench: Bench) -> str:
 def write_answer(
     bench: Bench, message: StepMessage, correlation_id: str, status: str, document: Any, *, instance: str | None = None
 ) -> AttemptKey:
-    """What a worker writes before it tells the engine of a response step's outcome."""
+    """Write what a worker writes before it reports a response step's outcome to the engine."""
     event = NewEvent(
         "trace",
         "a",
@@ -93,7 +93,7 @@ def phases(bench: Bench, correlation_id: str) -> dict[AttemptKey, str]:
     return {AttemptKey(event.external_task_id or "", event.lock_token or ""): event.phase for event in events}
 
 
-def test_instance_that_ended_unseen_is_settled_in_one_round_beside_50_000_running_ones(
+def test_instance_that_ended_unnoticed_is_settled_in_one_round_beside_50_000_running_ones(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.deploy({})
@@ -107,12 +107,12 @@ def test_instance_that_ended_unseen_is_settled_in_one_round_beside_50_000_runnin
     reconcile.sweep_running()
 
     assert status(bench, ended) == OK
-    # history since the mark, its variables and activities, the incidents, and one turn of the sweep
+    # history since the bookmark, its variables and activities, the incidents, and one part of the sweep
     pages = bench.engine.session.requests_sent - before
     assert pages <= 2 * reconcile.PAGES + 2 + reconcile.SWEEP // reconcile.PAGE
 
 
-def test_sweep_goes_on_where_it_stopped_and_begins_anew_at_the_end(bench: Bench) -> None:
+def test_sweep_continues_where_it_stopped_and_begins_again_after_the_end(bench: Bench) -> None:
     bench.deploy({})
     first_page = reconcile.SWEEP + 10
     seed(bench, first_page)
@@ -126,7 +126,7 @@ def test_sweep_goes_on_where_it_stopped_and_begins_anew_at_the_end(bench: Bench)
     assert bench.runtime.bookmarks.get("sweep") == "0"
 
 
-def test_end_of_a_process_is_what_its_response_step_wrote_down_however_long_its_worker_stands_still(
+def test_end_of_a_process_is_what_its_response_step_wrote_however_long_its_worker_is_stopped(
     bench: Bench,
 ) -> None:
     bench.deploy({})
@@ -239,7 +239,9 @@ def test_incident_made_in_the_engine_reaches_the_row_which_is_cancelled_with_its
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_failure_that_the_engine_took_before_a_crash_is_resolved_by_the_engines_log(bench: Bench, retries: int) -> None:
+def test_failure_that_the_engine_accepted_before_a_crash_is_resolved_by_the_engines_log(
+    bench: Bench, retries: int
+) -> None:
     bench.deploy(ValueError("no"), retries=retries, retry_base_s=60)
     bench.run(bench.start())
     with bench.runtime.database.write() as connection:
@@ -255,7 +257,7 @@ def test_failure_that_the_engine_took_before_a_crash_is_resolved_by_the_engines_
 def test_attempt_left_open_by_a_crash_is_resolved_by_the_engines_log(bench: Bench) -> None:
     bench.deploy({"x": 1})
     message = bench.start()
-    # The worker dies after the engine took the completion: the event still says `completing`.
+    # as if the worker died after the engine accepted the completion: the event is still `completing`
     bench.run(message)
     with bench.runtime.database.write() as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Secrets in a step: hidden where people look, whole where the process needs them."""
+"""Secrets in a step: redacted in events, and whole in the engine and for redeliveries."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_client_and_ops_see_no_secret_of_an_error(bench: Bench) -> None:
     assert event.metadata == {"data": {"token": REDACTED}}
 
 
-def test_outcome_that_nobody_will_deliver_is_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcome_that_will_not_be_delivered_is_cleared(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.deploy(OUTPUT, external("b"))
     message = bench.start()
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""While two versions of the system run side by side: what one cannot do the other does, and old instances go on."""
+"""Two versions side by side: a worker unlocks tasks that only the other version can run, and old instances go on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.integration.step_bench import Bench, held_by
 
 
 def is_free(bench: Bench, task_id: str) -> bool:
-    """True when nobody holds the task, and no attempt of it was counted."""
+    """True if the task is not locked and no attempt of it was counted."""
     task = bench.engine.external_task(task_id)
     assert task is not None
     assert task["retries"] is None
@@ -40,7 +40,7 @@ def fetch(bench: Bench, step: str) -> StepMessage:
     return StepMessage(task, token, begun, 60)
 
 
-def test_step_without_handler_goes_back_and_a_newer_worker_runs_it(bench: Bench) -> None:
+def test_step_without_handler_is_unlocked_and_a_newer_worker_runs_it(bench: Bench) -> None:
     bench.deploy({"done": True})
     message = bench.start()
     kept = registry._steps.pop(message.task.topic)
@@ -56,11 +56,11 @@ def test_step_without_handler_goes_back_and_a_newer_worker_runs_it(bench: Bench)
     assert len(bench.calls) == 1
 
 
-def test_message_of_a_newer_version_goes_back_and_another_worker_runs_it(bench: Bench) -> None:
+def test_step_of_a_newer_versions_message_is_unlocked_and_another_worker_runs_it(bench: Bench) -> None:
     bench.deploy({"done": True})
     message = bench.start()
 
-    # Of what a newer version says, an older one needs these alone.
+    # An older version needs only these members of a newer version's message.
     step_module.run_step(
         {"version": VERSION + 1, "id": message.task.id, "token": message.token, "topic": message.task.topic}
     )
@@ -71,7 +71,7 @@ def test_message_of_a_newer_version_goes_back_and_another_worker_runs_it(bench: 
 
 
 @pytest.mark.parametrize("version", [VERSION, VERSION + 1])
-def test_task_that_another_worker_has_meanwhile_is_left_to_it(bench: Bench, version: int) -> None:
+def test_task_that_another_worker_has_fetched_since_is_not_unlocked(bench: Bench, version: int) -> None:
     bench.deploy({"done": True})
     message = bench.start()
     assert bench.engine.unlock(message.task.id, message.token)
@@ -85,7 +85,7 @@ def test_task_that_another_worker_has_meanwhile_is_left_to_it(bench: Bench, vers
     assert bench.run(second).phase == COMPLETED
 
 
-def test_step_that_cannot_be_given_back_is_left_to_its_lock(
+def test_step_that_cannot_be_unlocked_waits_until_its_lock_expires(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.deploy({"done": True})
@@ -99,7 +99,7 @@ def test_step_that_cannot_be_given_back_is_left_to_its_lock(
     assert held_by(bench.engine, message.task.id) == message.token
 
 
-def test_completion_that_came_with_a_step_that_goes_back_is_written_down(bench: Bench) -> None:
+def test_completion_in_the_message_of_an_unlocked_step_is_written(bench: Bench) -> None:
     bench.deploy({"done": True}, external("b"))
     first = bench.start()
     step = bench.definition.steps[first.task.topic]
@@ -113,7 +113,7 @@ def test_completion_that_came_with_a_step_that_goes_back_is_written_down(bench: 
     assert is_free(bench, second.task.id)
 
 
-def test_instance_of_the_version_before_goes_its_old_way_to_its_end(bench: Bench) -> None:
+def test_instance_of_the_version_before_keeps_its_old_path_to_its_end(bench: Bench) -> None:
     bench.deploy({"old": True})
     old = bench.start()
     definition = bench.definition

@@ -1,4 +1,4 @@
-"""One row that cannot be worked on among twenty: the others are, and it is put off, logged, counted and tried again."""
+"""One row of twenty fails in a round: it is postponed, logged, counted and tried again; the others are worked on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POISONED = 7
 
 
 class Rows:
-    """Rows of one test, one of them poisoned, and what was worked on."""
+    """The rows of one test, one of which fails, and the rows that were worked on."""
 
     def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bench = bench
@@ -41,7 +41,7 @@ class Rows:
         bench.runtime.redis.flushall()
 
     def accept(self, number: int, *, starts: bool = False) -> ProcessRow:
-        """A row; `starts` an instance of it."""
+        """Accept a row; with `starts`, also start its instance."""
         store = self.bench.runtime.processes
         new = NewProcess(uuid.uuid4(), f"row-{number}", "h", self.bench.key, {}, "trace", callback_url="http://x/y")
         assert store.accept(new)
@@ -56,7 +56,7 @@ class Rows:
         return row
 
     def poison(self, module: Any, name: str, id_of: Callable[..., str]) -> None:
-        """Make one function fail for the poisoned row, and note what it is called for."""
+        """Make a function fail for the poisoned row, and note the rows that it is called for."""
         real = getattr(module, name)
 
         def poisoned(*args: Any, **kwargs: Any) -> Any:
@@ -191,7 +191,7 @@ def test_one_poisoned_row_among_twenty(
     assert len(keys) == 1
     assert 0 < int(bench.runtime.redis.pttl(keys[0])) <= 2_000  # type: ignore[arg-type]
 
-    # Its time has come: it is tried again, and nothing is remembered of a row that went well.
+    # After the pause it is tried again, and the failures of a row that succeeds are forgotten.
     bench.runtime.redis.delete(*keys)
     rows.is_mended = True
     age(bench, process_store, event_log)
@@ -215,14 +215,14 @@ def counted() -> float:
 
 
 class Row:
-    """Any row."""
+    """A row of any kind."""
 
     def __init__(self, number: int) -> None:
         self.id = str(number)
         self.correlation_id = f"row-{number}"
 
 
-def test_partner_that_is_away_for_several_rows_ends_the_part_and_puts_nobody_off(bench: Bench) -> None:
+def test_partner_that_is_unavailable_for_several_rows_ends_the_part_and_postpones_no_row(bench: Bench) -> None:
     bench.runtime.redis.flushall()
     rows, tried, back = [Row(number) for number in range(10)], [], []
 
@@ -239,7 +239,7 @@ def test_partner_that_is_away_for_several_rows_ends_the_part_and_puts_nobody_off
     assert bench.runtime.redis.keys("celery-camunda:put-off:*") == []
 
 
-def test_partner_that_is_away_for_one_row_alone_puts_that_row_off(bench: Bench) -> None:
+def test_partner_that_is_unavailable_for_one_row_only_postpones_that_row(bench: Bench) -> None:
     bench.runtime.redis.flushall()
     done = []
 
@@ -254,7 +254,7 @@ def test_partner_that_is_away_for_one_row_alone_puts_that_row_off(bench: Bench) 
     assert bench.runtime.redis.hgetall("celery-camunda:put-off:part") == {"1": "1"}
 
 
-def test_row_that_fails_again_is_put_off_for_longer(bench: Bench) -> None:
+def test_row_that_fails_again_is_postponed_for_longer(bench: Bench) -> None:
     bench.runtime.redis.flushall()
     pauses = []
 
@@ -269,7 +269,7 @@ def test_row_that_fails_again_is_put_off_for_longer(bench: Bench) -> None:
     assert pauses == [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]
 
 
-def test_row_that_is_put_off_is_left_alone(bench: Bench) -> None:
+def test_postponed_row_is_not_worked_on(bench: Bench) -> None:
     bench.runtime.redis.flushall()
     tried: list[str] = []
 
@@ -290,7 +290,7 @@ def test_part_that_fails_as_a_whole_lets_the_next_go_on(error: Exception, caplog
     assert "first" in caplog.text
 
 
-def test_engine_that_gives_no_answer_about_one_of_many_is_asked_about_the_others(bench: Bench) -> None:
+def test_engine_that_gives_no_answer_about_one_instance_is_asked_about_the_others(bench: Bench) -> None:
     from tasks.beat.rounds import query_all
 
     def ask(ids: list[str]) -> list[str]:

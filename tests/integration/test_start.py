@@ -1,4 +1,4 @@
-"""A start fetches its first step, in the way that is the cheaper one now, and no instance of it is left unknown."""
+"""A start fetches its first step with the cheaper fetch strategy, and leaves no instance whose id no row has."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.integration.step_bench import Bench
 
 
 def accept(bench: Bench) -> NewProcess:
-    """A row for a process that is deployed, and a worker that could run its step."""
+    """Accept a row of a deployed process, with a worker that can run its step."""
     bench.deploy({})
     redis = bench.runtime.redis
     redis.flushall()
@@ -50,7 +50,7 @@ def steps_of(bench: Bench) -> list[dict[str, Any]]:
 
 
 def start(bench: Bench) -> list[dict[str, Any]]:
-    """Start a process as a control worker does; the steps that were enqueued."""
+    """Start a process as a control worker does. Returns the steps that were enqueued."""
     new = accept(bench)
 
     start_process(str(new.id))
@@ -60,14 +60,14 @@ def start(bench: Bench) -> list[dict[str, Any]]:
 
 
 def running(bench: Bench) -> list[str]:
-    """The instances that were started for the process and run."""
+    """The running instances of the process."""
     found = bench.engine.instances_by_business_key(bench.key, bench.key)
     return [item["id"] for item in found if bench.engine.is_running(item["id"])]
 
 
 @contextlib.contextmanager
 def after_start(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> Iterator[None]:
-    """The engine starts an instance; then something happens, before its answer is there."""
+    """Let something happen after the engine has started an instance, before the worker gets the answer."""
     real = Engine.start
 
     def started(self: Engine, *args: Any) -> Started:
@@ -85,7 +85,7 @@ def lost() -> None:
 
 
 def count(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
-    """Note each call of a method of the engine's."""
+    """Note each call of a method of the engine."""
     calls: list[object] = []
     real = getattr(Engine, name)
 
@@ -113,8 +113,10 @@ def test_first_step_is_asked_for_in_the_cheaper_way(
     assert {name: len(found) for name, found in calls.items()} == {"fetch_and_lock": 0, "lock_ready": 0} | {way: 1}
 
 
-def test_lost_answer_is_remembered_while_the_engine_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim has run out as soon as it is taken
+def test_lost_answer_is_remembered_while_the_engine_is_unavailable(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim expires as soon as it is made
     new = accept(bench)
     with after_start(monkeypatch, lost):
         start_process(str(new.id))
@@ -148,7 +150,7 @@ def test_process_that_is_ended_while_it_starts_leaves_no_instance(
     assert steps_of(bench) == []
 
 
-def test_instance_that_nobody_wrote_down_is_deleted_with_its_cancelled_process(
+def test_instance_whose_id_was_not_written_is_deleted_with_its_cancelled_process(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = accept(bench)
@@ -169,7 +171,7 @@ def test_cancel_while_a_start_may_be_under_way_looks_again_until_its_instance_is
     assert processes.claim(new.id, "token", for_s=60)[1]
     assert processes.settle(new.id, Ending(CANCELLED, engine_open=True))
 
-    # The engine has not committed it yet.
+    # The engine has not committed the instance yet.
     close_instance(str(new.id))
     assert row_of(bench, new).engine_open
     context = ExecutionContext(str(new.id), bench.key, new.traceability_id, process_key=bench.key)
@@ -181,7 +183,7 @@ def test_cancel_while_a_start_may_be_under_way_looks_again_until_its_instance_is
     assert not row_of(bench, new).engine_open
 
 
-def test_cancel_after_the_claim_is_over_is_done_without_an_instance(bench: Bench) -> None:
+def test_cancel_after_the_claim_expired_is_done_without_an_instance(bench: Bench) -> None:
     new = accept(bench)
     assert bench.runtime.processes.claim(new.id, "token", for_s=-1)[1]
     assert bench.runtime.processes.settle(new.id, Ending(CANCELLED, engine_open=True))
@@ -194,7 +196,7 @@ def test_cancel_after_the_claim_is_over_is_done_without_an_instance(bench: Bench
 def test_claimant_that_comes_late_records_its_instance_which_is_the_first(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim has run out as soon as it is taken
+    monkeypatch.setattr(start_module, "CLAIM_MARGIN_S", -1000.0)  # a claim expires as soon as it is made
     new = accept(bench)
 
     def another_claims() -> None:
@@ -206,7 +208,7 @@ def test_claimant_that_comes_late_records_its_instance_which_is_the_first(
     assert running(bench) == [row_of(bench, new).process_instance_id]
 
 
-def test_gate_of_starts_is_renewed_while_there_is_no_room(bench: Bench) -> None:
+def test_pause_of_the_starts_queue_is_renewed_while_no_slot_is_free(bench: Bench) -> None:
     accept(bench)
     redis = bench.runtime.redis
     send_heartbeat(redis, "worker@here", 1, 1)

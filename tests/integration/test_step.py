@@ -1,4 +1,4 @@
-"""One attempt of a step on a real engine, run in the test's own process: what is written, and what the engine is told."""
+"""One attempt of a step on a real engine, in the process of the test: what is written, and what is reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_step_completes_with_its_output(bench: Bench) -> None:
     [("{} ", "{}"), (" {}  ", " {}"), ("{}" + "😀" * 100, "{}" + "😀" * 91), ("  ", None)],
     ids=["space behind", "spaces around", "too long", "nothing else"],
 )
-def test_foreign_business_key_is_kept_as_both_databases_can_find_it(
+def test_business_key_of_another_system_is_stored_so_that_both_databases_find_it(
     bench: Bench, business_key: str, kept: str | None
 ) -> None:
     bench.deploy({})
@@ -46,7 +46,7 @@ def test_foreign_business_key_is_kept_as_both_databases_can_find_it(
     assert [row.phase for row in bench.runtime.events.by_correlation_id(correlation_id)] == [COMPLETED]
 
 
-def test_message_that_comes_twice_runs_once(bench: Bench) -> None:
+def test_duplicate_message_is_ignored(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     message = bench.start()
     bench.run(message)
@@ -103,7 +103,7 @@ def test_business_error_that_nothing_catches_makes_an_incident(bench: Bench) -> 
     assert "no event in the BPMN catches the error 'E': message" in incident["incidentMessage"]
 
 
-def test_business_error_outlives_an_engine_that_is_away_when_asked_what_it_catches(
+def test_business_error_survives_an_engine_that_is_unavailable_when_its_diagram_is_read(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.deploy(BusinessRuleError("E", "message"), boundary("a", external("b"), code="E"))
@@ -114,7 +114,7 @@ def test_business_error_outlives_an_engine_that_is_away_when_asked_what_it_catch
 
     real = delivery.is_caught
     monkeypatch.setattr(delivery, "is_caught", away)
-    # as long as a lock lasts it is tried again
+    # It is tried again as long as the lock lasts.
     monkeypatch.setattr(
         bench.runtime, "settings", replace(bench.runtime.settings, lock_duration_ms=500, camunda_timeout_ms=400)
     )
@@ -144,7 +144,7 @@ def test_failure_leaves_its_retries_to_the_engine(bench: Bench) -> None:
     assert bench.fetch().task.retries == 2
 
 
-def test_attempt_that_lost_its_lock_neither_completes_nor_says_so(bench: Bench) -> None:
+def test_attempt_that_lost_its_lock_neither_completes_nor_records_success(bench: Bench) -> None:
     bench.deploy({})
     first = bench.start()
     assert bench.engine.unlock(first.task.id, first.token)
@@ -168,7 +168,7 @@ def test_attempts_that_never_ended_make_an_incident(bench: Bench) -> None:
     assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1
 
 
-def test_attempts_that_their_workers_ends_stopped_do_not_count_however_many_they_are(bench: Bench) -> None:
+def test_attempts_that_were_stopped_with_their_workers_do_not_count_however_many_they_are(bench: Bench) -> None:
     bench.deploy({"done": True})
     message = bench.start()
     event = NewEvent("trace", "a", correlation_id=bench.key, external_task_id=message.task.id)

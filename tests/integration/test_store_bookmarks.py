@@ -1,4 +1,4 @@
-"""Bookmarks survive, one value a name."""
+"""Bookmarks: the store keeps one value a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that is away says so within its time-out, and nothing is half-written."""
+"""An unavailable database raises its error within the time-out, and no transaction is written in part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from store.process_rows import NewProcess
 from store.processes import ProcessStore
 from store.retrying import retrying, retrying_conflicts
 
-#: holds a write lock on the file until its standard input ends
+#: a program that holds a write lock on the file until its standard input ends
 LOCKER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -61,7 +61,7 @@ def file(tmp_path: Path, migrated_file: Path) -> Path:
 
 @pytest.fixture
 def impatient(file: Path) -> Iterator[Database]:
-    """A SQLite database that waits 300 ms at most."""
+    """A SQLite database that waits at most 300 ms for a lock."""
     database = Database(f"sqlite:///{file}", pool_size=2, timeout_ms=300)
     yield database
     database.dispose()
@@ -102,7 +102,7 @@ def test_database_in_use_by_our_own_threads_is_refused_within_the_time_out(impat
     assert ProcessStore(impatient).accept(new_process())
 
 
-def test_exhausted_pool_is_away(file: Path) -> None:
+def test_exhausted_pool_is_unavailable(file: Path) -> None:
     database = Database(f"sqlite:///{file}", pool_size=1, timeout_ms=300)
     with database.read() as _, pytest.raises(DatabaseUnavailable):
         database.ping()
@@ -110,14 +110,14 @@ def test_exhausted_pool_is_away(file: Path) -> None:
     database.dispose()
 
 
-def test_file_that_cannot_be_opened_is_away(tmp_path: Path) -> None:
+def test_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "folder.db"
     path.mkdir()
     with pytest.raises(DatabaseUnavailable):
         Database(f"sqlite:///{path}", pool_size=1, timeout_ms=300).ping()
 
 
-def test_full_disk_is_away(impatient: Database) -> None:
+def test_full_disk_is_unavailable(impatient: Database) -> None:
     with impatient.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
@@ -126,7 +126,7 @@ def test_full_disk_is_away(impatient: Database) -> None:
         _ = [store.put(f"name-{number}", "x" * 200) for number in range(200)]
 
 
-def test_wrong_statement_is_not_away(impatient: Database) -> None:
+def test_wrong_statement_is_not_unavailable(impatient: Database) -> None:
     with pytest.raises(DBAPIError), impatient.read() as connection:
         connection.execute(sa.text("SELECT * FROM nothing"))
 
@@ -145,7 +145,7 @@ def test_reader_sees_committed_rows_while_another_process_writes(impatient: Data
         assert BookmarkStore(impatient).get("n") == "v"
 
 
-def test_away_message_shows_no_values(impatient: Database, file: Path) -> None:
+def test_message_of_an_unavailable_database_shows_no_values(impatient: Database, file: Path) -> None:
     with locked_by_another_process(file), pytest.raises(DatabaseUnavailable) as away:
         BookmarkStore(impatient).put("n", "secret")
     assert "secret" not in str(away.value)
@@ -166,7 +166,7 @@ def test_work_is_tried_until_the_database_is_back() -> None:
     assert all(0 < pause <= 0.05 * 2**number for number, pause in enumerate(pauses))
 
 
-def test_work_is_given_up_at_its_deadline() -> None:
+def test_retrying_ends_at_its_deadline() -> None:
     def work() -> None:
         raise DatabaseUnavailable("still")
 
@@ -176,7 +176,7 @@ def test_work_is_given_up_at_its_deadline() -> None:
     assert time.monotonic() - begun < 1
 
 
-def test_deadlock_victim_is_done_again_and_whoever_is_away_is_not() -> None:
+def test_deadlock_victim_runs_again_and_work_on_an_unavailable_database_does_not() -> None:
     def run(*errors: DatabaseUnavailable) -> tuple[int, int]:
         pauses: list[float] = []
         left = list(errors)
@@ -209,7 +209,7 @@ def test_other_errors_are_not_tried_again() -> None:
 
 
 class PyodbcError(Exception):
-    """In the shape of pyodbc's: SQLSTATE, then the driver's messages."""
+    """An exception in the form of pyodbc's: SQLSTATE, then the driver's messages."""
 
 
 def sql_server_error(state: str, message: str, number: int) -> DBAPIError:
@@ -250,13 +250,15 @@ def test_other_constraint_of_sql_server_is_no_duplicate() -> None:
         ("HYT00", "Login timeout expired", 0),
     ],
 )
-def test_transient_errors_of_sql_server_are_away(impatient: Database, state: str, message: str, number: int) -> None:
+def test_transient_errors_of_sql_server_are_unavailable(
+    impatient: Database, state: str, message: str, number: int
+) -> None:
     with pytest.raises(DatabaseUnavailable) as away, impatient.translating():
         raise sql_server_error(state, message, number)
     assert isinstance(away.value, TransactionConflict) is (number in {1205, 3960})
 
 
-def test_permanent_errors_of_sql_server_are_not_away(impatient: Database) -> None:
+def test_permanent_errors_of_sql_server_are_not_unavailable(impatient: Database) -> None:
     with pytest.raises(DBAPIError), impatient.translating():
         raise sql_server_error("28000", "Login failed for user (1205).", 18456)
 

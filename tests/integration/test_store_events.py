@@ -1,4 +1,4 @@
-"""The audit events: one row an attempt, closed once, in order."""
+"""The event log: one row an attempt, closed once, in order."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_20_attempts_of_one_task_leave_one_open(store: EventStore) -> None:
 
 
 def test_tasks_that_begin_at_once_all_begin_and_confirm_the_one_before(store: EventStore) -> None:
-    # In a small table SQL Server's range locks of one attempt may lie on the row that another one confirms.
+    # In a small table, SQL Server's range locks of one attempt may cover the row that another attempt confirms.
     for number in range(20):
         store.begin(attempt(f"before-{number}"))
 
@@ -115,7 +115,7 @@ def test_tasks_that_begin_at_once_all_begin_and_confirm_the_one_before(store: Ev
     assert sorted(phases(store)) == [COMPLETED] * 20 + [STARTED] * 20
 
 
-def test_of_8_reconcilers_each_takes_other_attempts(store: EventStore, clock: Clock) -> None:
+def test_of_8_reconcilers_each_locks_other_attempts(store: EventStore, clock: Clock) -> None:
     for number in range(40):
         store.begin(attempt(f"task-{number}"))
     clock.advance(40)
@@ -145,7 +145,7 @@ def test_tokens_and_tasks_are_compared_exactly(store: EventStore) -> None:
         assert store.begin(attempt(task, token)) is not None
 
 
-def test_new_attempt_learns_what_earlier_ones_came_to(store: EventStore) -> None:
+def test_new_attempt_gets_the_outcomes_of_earlier_ones(store: EventStore) -> None:
     store.begin(attempt(token="1"))
     store.progress(AttemptKey("task-1", "1"), Progress(FAILED, {"message": "no"}))
     store.begin(attempt(token="2"))
@@ -213,14 +213,14 @@ def test_progress_is_written_once_open(store: EventStore, clock: Clock) -> None:
     progress = Progress(COMPLETING, {"a": 1}, {"userId": "u"}, "good", 200, {"m": 1}, "details", 1234)
     assert store.progress(key, progress)
     (row,) = all_of(store)
-    # what is kept for a redelivery, or to end the process, is in no row that anybody reads
+    # The values for a redelivery, or for the end of the process, are in no row that is read for other purposes.
     for item in [item for item in fields(progress) if item.name not in ("kept_outcome", "process_status")]:
         assert getattr(row, item.name) == getattr(progress, item.name), item.name
     assert (row.updated_at - row.created_at).total_seconds() == 2
 
 
 @pytest.mark.parametrize("last", [COMPLETED, FAILED, LOST, BPMN_ERROR])
-def test_resolved_attempt_moves_no_more(store: EventStore, last: str) -> None:
+def test_resolved_attempt_does_not_change_any_more(store: EventStore, last: str) -> None:
     store.begin(attempt())
     key = AttemptKey("task-1", "token-1")
     assert store.close(key, last)
@@ -250,7 +250,7 @@ def test_closing_in_a_transaction_that_fails_leaves_the_attempt(store: EventStor
 
 
 @pytest.mark.parametrize("other", ["order ", "order" * 2_000])
-def test_what_no_key_can_be_is_not_found(store: EventStore, other: str) -> None:
+def test_text_that_cannot_be_a_key_is_not_found(store: EventStore, other: str) -> None:
     store.begin(attempt(traceability_id="order", correlation_id="order"))
     assert (store.by_traceability_id(other), store.by_correlation_id(other), store.phases_of(other)) == ([], [], [])
     assert len(store.by_traceability_id("order") + store.by_correlation_id("order")) == 2
@@ -273,7 +273,7 @@ def test_trace_is_read_in_order_and_in_pages(store: EventStore) -> None:
     assert store.by_correlation_id("ORDER-1") == []
 
 
-def test_open_attempts_are_those_that_did_not_move_for_a_while(store: EventStore, clock: Clock) -> None:
+def test_open_attempts_are_those_that_did_not_change_for_a_while(store: EventStore, clock: Clock) -> None:
     store.begin(attempt("started"))
     store.begin(attempt("completing"))
     store.progress(AttemptKey("completing", "token-1"), Progress(COMPLETING, {}))
@@ -291,7 +291,7 @@ def test_open_attempts_are_those_that_did_not_move_for_a_while(store: EventStore
     assert store.claim_open_attempts(untouched_for_s=30, limit=10) == [first]
 
 
-def test_attempt_that_was_resolved_meanwhile_is_not_given_back(store: EventStore, clock: Clock) -> None:
+def test_attempt_that_was_resolved_in_between_is_not_released(store: EventStore, clock: Clock) -> None:
     store.begin(attempt())
     clock.advance(40)
     (taken,) = store.claim_open_attempts(untouched_for_s=30, limit=10)

@@ -1,4 +1,4 @@
-"""The charts' numbers are those of the rows, on both databases."""
+"""The numbers of the charts agree with the rows, on both databases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(database: Database, clock: Clock, ending: Ending | None = None, *, for_s
         ProcessStore(database).settle(new.id, ending)
 
 
-def test_each_part_of_the_span_has_its_starts_and_what_became_of_them(database: Database, clock: Clock) -> None:
+def test_each_part_of_the_span_has_its_starts_and_their_ends(database: Database, clock: Clock) -> None:
     run(database, clock, Ending(OK, result={}))
     clock.advance(60)
     begin = clock.time
@@ -49,7 +49,7 @@ def test_each_part_of_the_span_has_its_starts_and_what_became_of_them(database: 
 
 
 def waits(found: Insight) -> dict[float, int]:
-    """How many processes took at most so many milliseconds, and more than the bound before."""
+    """The number of processes that took at most so many milliseconds, and more than the bound before."""
     bounds = [*BOUNDS_MS, math.inf]
     return {bound: count for bound, count in zip(bounds, found.waits.counts, strict=True) if count}
 
@@ -66,7 +66,7 @@ def test_process_that_may_still_end_in_time_is_not_late(database: Database, cloc
     assert (found.starts, found.in_time, found.late, found.undecided) == (3, 1, 1, 1)
 
 
-def test_process_that_took_longer_than_a_request_is_held_is_late(database: Database, clock: Clock) -> None:
+def test_process_that_took_longer_than_a_request_waits_is_late(database: Database, clock: Clock) -> None:
     begin = clock.time
     run(database, clock, Ending(OK, result={}), for_s=25)
     run(database, clock, Ending(OK, result={}), for_s=25.001)
@@ -110,7 +110,9 @@ def test_empty_store_has_nothing_to_show(database: Database, clock: Clock) -> No
     assert found.steps == []
 
 
-def test_more_rows_than_are_counted_are_said(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_are_counted_are_reported(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(insight, "MOST_PROCESSES", 2)
     for _ in range(3):
         run(database, clock, Ending(OK, result={}))
@@ -146,7 +148,7 @@ def test_percentiles_lie_between_the_bounds(share: float, expected: float) -> No
     assert Histogram([1, 1, 2, *[0] * (len(BOUNDS_MS) - 2)]).percentile(share) == expected
 
 
-def test_of_what_lies_above_every_bound_nothing_is_claimed(database: Database, clock: Clock) -> None:
+def test_values_above_every_bound_have_no_percentile(database: Database, clock: Clock) -> None:
     begin = clock.time
     run(database, clock, Ending(OK, result={}), for_s=0.004)
     run(database, clock, Ending(OK, result={}), for_s=2 * 3600)

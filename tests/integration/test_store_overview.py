@@ -1,4 +1,4 @@
-"""The monitor's list: pages, counters that stop, where each process stands, and a search that reads a bounded number."""
+"""The monitor's list: pages, counters that stop, the present step of each process, and a bounded search."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_counters_count_each_status_and_leave_the_filter_by_status_out(database:
     assert store.counts(Filters(status=OK, process_key="loan")) == {PENDING: 1, OK: 1, ERROR: 1, CANCELLED: 1}
 
 
-def test_counters_stop_where_nobody_reads_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counters_stop_at_their_limit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     assert COUNT_LIMIT == 1_000
     monkeypatch.setattr(overview, "COUNT_LIMIT", 3)
     for number in range(6):
@@ -90,7 +90,7 @@ def test_counters_stop_where_nobody_reads_on(database: Database, monkeypatch: py
     assert OverviewStore(database).counts(Filters())[PENDING] == 4
 
 
-def test_standing_is_the_newest_attempt_and_how_often_it_was_tried(database: Database) -> None:
+def test_present_step_is_the_newest_attempt_and_how_often_it_was_tried(database: Database) -> None:
     events = EventStore(database)
     accept(database, "one")
     accept(database, "two")
@@ -133,7 +133,7 @@ def test_search_finds_text_in_ids_and_identifiers(database: Database) -> None:
     assert found(database, "nothing") == []
 
 
-def test_search_does_not_look_at_the_names_of_identifiers(database: Database) -> None:
+def test_search_does_not_match_the_names_of_identifiers(database: Database) -> None:
     accept(database, "a", identifiers={"customerId": "1", "userId": "2"})
     accept(database, "b", identifiers={"customerId": "the userId of another"})
 
@@ -142,7 +142,7 @@ def test_search_does_not_look_at_the_names_of_identifiers(database: Database) ->
     assert found(database, '":"') == []
 
 
-def test_search_takes_letters_of_ascii_in_either_case_and_others_as_they_are(database: Database) -> None:
+def test_search_ignores_the_case_of_ascii_letters_only(database: Database) -> None:
     accept(database, "Order-17", identifiers={"customerId": "MÜLLER & Co"})
 
     assert found(database, "oRDER") == ["Order-17"]
@@ -159,7 +159,7 @@ def test_nothing_in_a_search_is_a_wildcard(database: Database, text: str) -> Non
     assert found(database, text) == ["has-it"]
 
 
-def test_search_goes_on_where_it_stopped_and_finds_how_old_ids_begin_at_once(
+def test_search_continues_where_it_stopped_and_finds_old_ids_by_their_beginning_at_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview, "SEARCH_ROWS", 4)
@@ -188,7 +188,7 @@ def test_old_ids_are_found_by_their_beginning_among_so_many_of_them(
     accept(database, "p", key="loan")
 
     assert found(database, "needle") == ["needle-1", "needle-0"]
-    # those of the process are not searched for among all that begin so
+    # With a filter by process, ids are not searched by their beginning among all processes.
     assert found(database, "needle", process_key="loan") == []
     assert found(database, "needle-3", process_key="loan") == ["needle-3"]
 

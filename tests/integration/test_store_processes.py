@@ -1,4 +1,4 @@
-"""Accepting, claiming and settling rows: every change guarded, the loser of a race told so."""
+"""Accepting, claiming and settling rows: every change is guarded, and reports if another change came first."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_correlation_ids_are_compared_exactly(store: ProcessStore) -> None:
 
 
 @pytest.mark.parametrize("other", ["order ", "order   ", "order" * 2_000, "order\t"])
-def test_what_no_key_can_be_is_not_found(store: ProcessStore, other: str) -> None:
+def test_text_that_cannot_be_a_key_is_not_found(store: ProcessStore, other: str) -> None:
     accept(store, "order", process_key="order")
     assert store.by_correlation_id(other) is None
     assert store.page(limit=10, process_key=other) == []
@@ -164,7 +164,7 @@ def test_claim_gives_the_row_as_it_was(store: ProcessStore, clock: Clock) -> Non
     assert after.claim_until == row.started_at + timedelta(seconds=30)
 
 
-def test_claim_of_another_is_respected_until_it_runs_out(store: ProcessStore, clock: Clock) -> None:
+def test_claim_of_another_is_respected_until_it_expires(store: ProcessStore, clock: Clock) -> None:
     new = accept(store)
     assert store.claim(new.id, "first", for_s=30)[1]
     clock.advance(29)
@@ -215,7 +215,7 @@ def test_claim_is_released_by_its_holder_only(store: ProcessStore) -> None:
     assert store.claim(new.id, "second", for_s=30)[1]
 
 
-def test_claim_released_by_a_later_claimant_still_tells_that_there_was_an_earlier_one(store: ProcessStore) -> None:
+def test_claim_released_by_a_later_claimant_still_shows_that_there_was_an_earlier_one(store: ProcessStore) -> None:
     new = accept(store)
     store.claim(new.id, "first", for_s=-1)
     assert store.claim(new.id, "second", for_s=30)[1]
@@ -291,7 +291,7 @@ BUSINESS_ERROR = Ending(ERROR, error={"code": "E"})
         (Ending(CANCELLED), Ending(CANCELLED), False),
     ],
 )
-def test_ended_row_ends_again_only_where_its_state_allows(
+def test_ended_row_ends_again_only_if_its_status_allows(
     store: ProcessStore, first: Ending, second: Ending, allowed: bool
 ) -> None:
     new = started(store)
@@ -302,7 +302,7 @@ def test_ended_row_ends_again_only_where_its_state_allows(
     assert (row.status, row.error, row.incident_id) == (expected.status, expected.error, expected.incident_id)
 
 
-def test_a_person_may_declare_an_error_to_be_none(store: ProcessStore) -> None:
+def test_ops_may_complete_a_process_in_error(store: ProcessStore) -> None:
     new = started(store)
     assert store.settle(new.id, BUSINESS_ERROR)
     assert not store.settle(new.id, Ending(OK))
@@ -425,7 +425,7 @@ def test_page_is_filtered_by_status_and_process_key(store: ProcessStore) -> None
     assert found(process_key="ONE") == []
 
 
-def test_unstarted_rows_are_those_that_nothing_happens_to(store: ProcessStore, clock: Clock) -> None:
+def test_unstarted_rows_are_those_that_did_not_change_for_a_while(store: ProcessStore, clock: Clock) -> None:
     accept(store, "old")
     claimed = accept(store, "claimed")
     started(store, "running")
@@ -443,7 +443,7 @@ def test_unstarted_rows_are_those_that_nothing_happens_to(store: ProcessStore, c
     assert sorted(unstarted()) == ["claimed", "new", "old"]
 
 
-def test_row_that_was_taken_is_not_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
+def test_locked_row_is_not_returned_again_at_once(store: ProcessStore, clock: Clock) -> None:
     first, second = accept(store, "first"), accept(store, "second")
     clock.advance(20)
     (taken,) = store.claim_unstarted(untouched_for_s=15, limit=1)
@@ -454,7 +454,7 @@ def test_row_that_was_taken_is_not_taken_again_at_once(store: ProcessStore, cloc
     assert len(store.claim_unstarted(untouched_for_s=15, limit=10)) == 2
 
 
-def test_row_that_is_given_back_is_taken_again_at_once(store: ProcessStore, clock: Clock) -> None:
+def test_released_row_is_returned_again_at_once(store: ProcessStore, clock: Clock) -> None:
     accept(store, "first")
     clock.advance(20)
     taken = store.claim_unstarted(untouched_for_s=15, limit=10)
@@ -462,7 +462,7 @@ def test_row_that_is_given_back_is_taken_again_at_once(store: ProcessStore, cloc
     assert store.claim_unstarted(untouched_for_s=15, limit=10) == taken
 
 
-def test_of_8_reconcilers_each_takes_other_rows(store: ProcessStore, clock: Clock) -> None:
+def test_of_8_reconcilers_each_locks_other_rows(store: ProcessStore, clock: Clock) -> None:
     ids = [accept(store, f"order-{number}").id for number in range(40)]
     clock.advance(20)
 
@@ -471,13 +471,13 @@ def test_of_8_reconcilers_each_takes_other_rows(store: ProcessStore, clock: Cloc
         return [row.id for row in rows]
 
     taken = [one for some in together(8, take) for one in some]
-    # SQL Server passes over what another is just taking: a reconciler may get fewer than there are.
+    # SQL Server skips rows that another reconciler is locking, so a reconciler may get fewer rows than there are.
     while more := take(0):
         taken += more
     assert sorted(taken) == sorted(ids)
 
 
-def test_row_that_another_transaction_holds_is_passed_over(
+def test_row_that_another_transaction_has_locked_is_skipped(
     store: ProcessStore, database: Database, clock: Clock
 ) -> None:
     held, free = accept(store, "held"), accept(store, "free")
@@ -491,7 +491,7 @@ def test_row_that_another_transaction_holds_is_passed_over(
         with database.write() as connection:
             connection.execute(claim.values(claim_token="t", claim_until=clock.time + timedelta(seconds=100)))
             taking = pool.submit(take)
-            # SQLite lets one writer in at a time: there it waits for its turn.
+            # SQLite allows one writer at a time, so there it waits.
             done, _ = wait([taking], timeout=0.2 if database.is_sqlite else 5)
             assert bool(done) is not database.is_sqlite
         assert taking.result(10) == [free.id]
@@ -513,7 +513,7 @@ def test_running_rows_come_in_order_behind_a_row(store: ProcessStore) -> None:
     assert [row.seq for row in store.running(after_seq=rows[0].seq, limit=1)] == [rows[2].seq]
 
 
-def test_row_ended_from_outside_is_open_in_the_engine_until_closed(store: ProcessStore) -> None:
+def test_row_ended_by_ops_is_open_in_the_engine_until_closed(store: ProcessStore) -> None:
     new = started(store)
     store.settle(started(store, "other").id, Ending(OK))
     store.settle(new.id, Ending(CANCELLED, engine_open=True))

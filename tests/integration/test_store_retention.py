@@ -1,4 +1,4 @@
-"""Retention: what is over and old goes, with its events; everything else stays."""
+"""Retention: ended processes that are old are deleted with their events; all others stay."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Rows:
             assert self.processes.settle(new.id, ending)
 
     def left(self) -> dict[str, int]:
-        """Correlation id -> events, of the processes that are left; events without a process have a `!`."""
+        """Correlation id -> number of events, of the processes that are left; events without a process have a `!`."""
         with self.database.read() as connection:
             ids = set(connection.execute(sa.select(process_store.c.correlation_id)).scalars())
             counted = sa.select(event_log.c.correlation_id, sa.func.count()).group_by(event_log.c.correlation_id)
@@ -64,7 +64,7 @@ def purge_all(database: Database, clock: Clock, days: int = 30) -> int:
     return deleted
 
 
-def test_ended_processes_go_with_their_events_when_they_are_old(rows: Rows, database: Database, clock: Clock) -> None:
+def test_old_ended_processes_are_deleted_with_their_events(rows: Rows, database: Database, clock: Clock) -> None:
     rows.add("ok")
     rows.add("cancelled", Ending(CANCELLED))
     rows.add("error", Ending(ERROR, error={"code": "E"}))
@@ -82,7 +82,7 @@ def test_process_stays_until_the_last_day_is_over(rows: Rows, database: Database
     assert purge_all(database, clock) == 3
 
 
-def test_what_is_not_over_stays_however_old(rows: Rows, database: Database, clock: Clock) -> None:
+def test_process_that_has_not_ended_stays_however_old_it_is(rows: Rows, database: Database, clock: Clock) -> None:
     rows.add("pending", None)
     rows.add("incident", Ending(ERROR, error={"code": "INCIDENT"}, incident_id="i"))
     rows.add("runs in the engine", Ending(CANCELLED, engine_open=True))
@@ -91,7 +91,7 @@ def test_what_is_not_over_stays_however_old(rows: Rows, database: Database, cloc
     assert rows.left() == {"pending": 2, "incident": 2, "runs in the engine": 2}
 
 
-def test_process_goes_with_the_last_of_its_events(
+def test_process_is_deleted_with_the_last_of_its_events(
     rows: Rows, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows.add("long", events=retention.EVENTS + 3)

@@ -1,4 +1,4 @@
-"""The testing kit on processes of every kind: parallel, asynchronous, called, timed, told by a message, failing."""
+"""The testing kit with processes of every kind: parallel, asynchronous, called, with timers, messages and failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_called_process_without_business_key_is_run_too(run_process: Run) -> Non
     assert (run.result, run.steps) == ({"before": "done", "inner": "done"}, ["before", "inner", "after"])
 
 
-def test_timer_goes_off_when_the_test_says_so(run_process: Run) -> None:
+def test_timer_fires_when_the_test_fires_it(run_process: Run) -> None:
     run = run_process(waits_for_timer)
     assert (run.status, run.waiting_at) == ("waiting", ["pause"])
     assert run.fire_timer("pause").result == {"after": True}
@@ -108,7 +108,7 @@ def test_start_that_the_api_would_refuse_is_refused(run_process: Run) -> None:
 
 
 def test_nothing_of_a_run_is_named_as_others_know_it(run_process: Run, engine: Engine) -> None:
-    """Workers that poll the same engine for the same process find nothing to do."""
+    """A run has keys and topics of its own, so workers that poll the same engine find no task of it."""
     deployed = {"keysIn": "waits-for-timer", "latestVersion": "true"}
     before = engine.session.get("/process-definition", **deployed)
     run = run_process(waits_for_timer)
@@ -125,7 +125,7 @@ def test_process_of_five_steps_takes_tens_of_milliseconds(run_process: Run) -> N
         begun = time.perf_counter()
         assert run_process(five_steps).result == {"done": True}
         took.append(time.perf_counter() - begun)
-    # Far from what it takes on an idle machine, and far below what a stack with a queue would.
+    # much more than on an idle machine, and much less than with a queue
     assert min(took) < 0.5, took
     print(f"\nfive steps: {min(took) * 1000:.0f} ms")
 

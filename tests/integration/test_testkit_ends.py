@@ -1,4 +1,4 @@
-"""Which end of a process the testing kit tells, where several things may be taken for it."""
+"""The end that the testing kit reports for processes with several possible ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[..., ProcessDefinition]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """A process of these parts; `answers` are its response steps, every step returns its own name."""
+    """A process of these parts. `answers` are its response steps; every step returns its own name."""
 
     def made(key: str, *parts: Part, answers: dict[str, Any] | None = None) -> ProcessDefinition:
         path = tmp_path / f"{key}.bpmn"
@@ -67,7 +67,7 @@ def test_error_end_that_nothing_catches_ends_the_process_badly(run_process: Run,
     assert (run.status, run.error["code"]) == ("error", "GONE")
 
 
-def test_task_that_another_branch_takes_away_is_lost(run_process: Run, make: Make) -> None:
+def test_task_that_another_branch_cancels_is_lost(run_process: Run, make: Make) -> None:
     fork = Part(
         "fork",
         '<parallelGateway id="fork"/><serviceTask id="one" camunda:type="external" camunda:topic="{key}.one"/>'

@@ -1,4 +1,4 @@
-"""Paused and limited topics where tasks are locked: on the real engine, a real Redis, and messages that nobody takes."""
+"""Paused and limited topics, with the real engine, a real Redis, and a queue whose messages only the test takes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.integration.step_bench import Bench, held_by
 
 @pytest.fixture
 def limited(bench: Bench) -> Bench:
-    """A process of one step that may run once at a time, and a worker with room."""
+    """A process whose one step has a limit of one at a time, and a worker with free slots."""
     bench.deploy({"done": True})
     bench.runtime.redis.flushall()
     send_heartbeat(bench.runtime.redis, "worker", 8, 0)
@@ -51,7 +51,7 @@ def queued(bench: Bench) -> int:
 
 
 def message(bench: Bench) -> dict[str, Any]:
-    """Take the oldest message, as a worker does."""
+    """Take the oldest message from the queue, as a worker does."""
     text: Any = bench.runtime.redis.rpop(bench.definition.queue)
     (body,), _, _ = json.loads(base64.b64decode(json.loads(text)["body"]))
     found: dict[str, Any] = body
@@ -63,7 +63,7 @@ def test_end_of_a_limited_step_fetches_the_next_one_at_once(limited: Bench) -> N
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     for _ in range(3):
         assert queued(limited) == 1
-        # Meanwhile a worker says that it lives, and a poll comes by in vain.
+        # Then a worker sends a heartbeat, and a poll fetches nothing.
         send_heartbeat(limited.runtime.redis, "worker", 8, 0)
         assert fetch([topic(limited)], max_tasks=10).held_back
         body = message(limited)
@@ -73,7 +73,7 @@ def test_end_of_a_limited_step_fetches_the_next_one_at_once(limited: Bench) -> N
     assert len(limited.calls) == 3
 
 
-def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Bench) -> None:
+def test_unlocked_task_releases_its_own_lease_and_no_other(limited: Bench) -> None:
     topics.limit(topic(limited).name, {"max_concurrency": 2}, actor="ada")
     start(limited, 3)
     assert fetch([topic(limited)], max_tasks=10).enqueued == 2
@@ -81,18 +81,18 @@ def test_task_that_is_given_back_frees_its_own_permit_and_no_other(limited: Benc
     body = message(limited)
 
     for _ in range(2):
-        # of a version that nobody here knows; and its message comes twice
+        # the message of a version that is not known here, and it comes twice
         step_module.run_step({**body, "version": 99})
         assert leases.in_flight(topic(limited).name) == 1
 
     assert held_by(limited.engine, body["id"]) is None
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
-    # Another attempt has the task by now, under a permit of its own.
+    # Now another attempt has the task, with a lease of its own.
     unlock_task(limited.engine, body, "late")
     assert leases.in_flight(topic(limited).name) == 2
 
 
-def test_permit_of_a_task_that_is_given_back_is_free_even_if_the_engine_is_away(limited: Bench) -> None:
+def test_lease_of_an_unlocked_task_is_released_even_if_the_engine_is_unavailable(limited: Bench) -> None:
     start(limited, 1)
     assert fetch([topic(limited)], max_tasks=10).enqueued == 1
     away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
@@ -100,7 +100,7 @@ def test_permit_of_a_task_that_is_given_back_is_free_even_if_the_engine_is_away(
     assert leases.in_flight(topic(limited).name) == 0
 
 
-def test_fetch_that_the_engine_refuses_gives_its_permits_back(
+def test_fetch_that_the_engine_refuses_releases_its_leases(
     limited: Bench, monkeypatch: pytest.MonkeyPatch, engine_url: str
 ) -> None:
     start(limited, 1)
@@ -169,7 +169,7 @@ def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     topics.pause(topic(limited).name, None, actor="ada")
     assert fetch([topic(limited)], max_tasks=5).enqueued == 0
     assert follow(limited.key, f"{limited.key}-0").enqueued == 0
-    # What Redis says is a copy; the store is asked where it says nothing.
+    # Redis has a copy; without it the store is read.
     limited.runtime.redis.flushall()
     send_heartbeat(limited.runtime.redis, "worker", 8, 0)
     worker_capacity().read(fresh=True)
@@ -185,7 +185,7 @@ def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_gate_of_starts_is_that_of_the_engine_even_when_every_topic_is_paused(
+def test_starts_queue_is_paused_by_the_engine_even_when_every_topic_is_paused(
     limited: Bench, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
     for each in registry.topics():

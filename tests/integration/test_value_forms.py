@@ -1,4 +1,4 @@
-"""What the store and the API show of values that other programs and handlers leave, by workers' own code."""
+"""The forms in which the store and the API show values of other programs and of handlers, with the workers' code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHOWN = {
     "file": {"filename": "f.txt", "mimetype": None, "encoding": None, "content": "eA=="},
     "n": "NaN",
 }
-#: a date in any form but the one, or what Python's `repr` writes
+#: a date in another form than the documented one, or the output of Python's `repr`
 WRONG = re.compile(r"\d\dT\d\d:\d\d:\d\d(?!\.\d{3}Z)|\d{4}-\d\d-\d\d \d\d:|datetime\(|File\(|Raw\(|b\'")
 
 
@@ -66,14 +66,14 @@ def strictly(content: bytes) -> Any:
     return json.loads(content.decode("utf-8"), parse_constant=refuse)
 
 
-def test_sweep_settles_what_left_a_variable_that_cannot_be_read_and_all_others(bench: Bench) -> None:
+def test_sweep_settles_a_process_with_an_unreadable_variable_and_all_others(bench: Bench) -> None:
     bench.deploy({})
     rows = []
     for value in ("{not json", '{"rate": Infinity}'):
         message = bench.start(found=b"abc", seen=AT)
         bench.engine.complete(message.task.id, message.token, {"reading": {"type": "Json", "value": value}})
         rows.append(accept(bench, message.task.process_instance_id))
-    # Long enough ago for the sweep to look.
+    # so long ago that the sweep reads it
     with bench.runtime.database.write() as connection:
         connection.execute(sa.update(process_store).values(updated_at=AT - timedelta(days=1)))
     reconcile.sweep_running()
@@ -100,7 +100,7 @@ def test_events_show_every_value_in_one_form(bench: Bench) -> None:
     assert [text for text in texts(strictly(answer.data)) if WRONG.search(text)] == []
 
 
-def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_gave(
+def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_returned(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
@@ -130,7 +130,7 @@ def test_replay_gives_the_handler_the_types_that_it_had(bench: Bench) -> None:
         again["file"].read()
 
 
-def test_context_that_somebody_wrote_over_stops_no_step(bench: Bench) -> None:
+def test_overwritten_execution_context_stops_no_step(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     for value in ("{not json", '{"processId": "not-a-uuid", "env": "prod"}', '"text"'):
         bench.engine.start(bench.key, bench.key, {"executionContext": {"type": "Json", "value": value}})

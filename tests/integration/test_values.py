@@ -1,4 +1,4 @@
-"""Values that other programs leave in a process, and values of every type, on a real engine."""
+"""Values that other programs set in a process, and values of every type, on a real engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.processes.odd_values.steps import process as odd_values
 Run = Callable[..., ProcessRun]
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-#: what a handler returns, and what the client sees of it
+#: values that a handler returns -> what the client gets
 MADE: dict[str, tuple[Any, Any]] = {
     "aDate": (AT, "2026-01-02T03:04:05.000Z"),
     "inList": ([AT], ["2026-01-02T03:04:05.000Z"]),
@@ -67,22 +67,22 @@ def test_values_of_every_type_look_the_same_from_history_and_from_a_response_ste
     assert ended.status == "ok", ended
     result = strictly(ended.result)
     assert result.pop("validUntil").startswith("10026-")
-    # A Joda time, which the engine does not give as JSON: Java's serialised form in base64.
+    # A Joda time, which the engine does not return as JSON, is Java's serialised form in base64.
     assert result.pop("clock").startswith("rO0AB")
     assert result == seen()
     answered = run_process(odd_answer, replace={"make": made()})
     assert answered.status == "ok", answered
-    # The step has given the file back, so that its content is known.
+    # The step has returned the file, so its content is known.
     assert strictly(answered.result) == seen(content="YTti")
 
 
-def test_variable_that_cannot_be_read_stops_nobody_who_does_not_use_it(run_process: Run) -> None:
+def test_unreadable_variable_stops_no_step_that_does_not_use_it(run_process: Run) -> None:
     run = run_process(odd_values, {"name": "Ada"}, replace={"make": lambda given: {"hello": given["name"]}})
     assert (run.status, run.result["hello"] if run.result else None) == ("ok", "Ada"), run
     assert run.events[0].phase == "completed"
 
 
-def test_variable_that_cannot_be_read_is_named_by_the_incident_of_whoever_uses_it(run_process: Run) -> None:
+def test_incident_of_a_step_that_uses_an_unreadable_variable_names_it(run_process: Run) -> None:
     run = run_process(odd_values, replace={"make": lambda given: {"until": given["validUntil"]}})
     assert run.status == "incident"
     assert "input of odd-values.make: variable 'validUntil' can't be read as Date" in (run.error or {})["message"]
@@ -131,7 +131,7 @@ def test_lists_and_maps_of_input_mappings_are_those_of_the_innermost_scope(run_p
 
     run = run_process(odd_values, {"scope": ["of the process"]}, replace={"use": use})
     assert run.status == "ok", run
-    # Two instances hold a `scope` each, beside that of the process.
+    # Two instances have a variable `scope` each, and the process has one.
     assert sorted(found, key=lambda it: it[3]) == [(["ada", 2], {"lang": "en"}, [n], n) for n in (0, 1)]
 
 
@@ -158,7 +158,7 @@ def test_list_of_an_input_mapping_passes_a_schema(run_process: Run, step_context
         ({"n" * 300: 1}, f"variable name {'n' * 30!r}… has 300 characters; at most 255 are allowed"),
     ],
 )
-def test_name_that_a_handler_cannot_give_is_an_incident_at_once(
+def test_invalid_variable_name_of_a_handler_is_an_incident_at_once(
     run_process: Run, output: dict[str, Any], why: str
 ) -> None:
     run = run_process(odd_answer, replace={"make": output})
@@ -173,6 +173,6 @@ def test_name_of_255_characters_is_kept(run_process: Run) -> None:
     assert run.result == dict.fromkeys(names, 1)
 
 
-def test_start_and_message_cannot_bring_the_name_of_the_bridge(run_process: Run) -> None:
+def test_start_and_message_cannot_set_the_bridges_own_variable(run_process: Run) -> None:
     with pytest.raises(VariableError, match="reserved"):
         run_process(odd_answer, {"executionContext": {}})

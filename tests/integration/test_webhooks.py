@@ -1,4 +1,4 @@
-"""A webhook's row: written with the end or not at all, one holder at a time, given back by time."""
+"""The row of a webhook: written with the end or not at all, one claim at a time, due again when the claim expires."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ URL = "https://hooks.example.com/a?token=1"
 
 @pytest.fixture
 def sent(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[Claim]:
-    """What settling enqueues; the stores are on the test's database and clock."""
+    """The deliveries that settling enqueues; the stores use the test's database and clock."""
     found: list[Claim] = []
     monkeypatch.setattr(webhooks, "now", clock)
     mine = Runtime(Settings(resend_after_s=20))
@@ -53,7 +53,7 @@ def end(process_id: uuid.UUID, ending: Ending) -> bool:
     return settling.settle(row, ending)
 
 
-def test_end_writes_one_delivery_and_only_the_winner_does(store: WebhookStore, sent: list[Claim]) -> None:
+def test_end_that_changes_the_row_writes_one_delivery(store: WebhookStore, sent: list[Claim]) -> None:
     process_id = accept()
     won = together(4, lambda number: end(process_id, Ending(OK, result={"n": number})))
     assert sorted(won) == [False, False, False, True]
@@ -87,12 +87,12 @@ def test_end_after_a_retry_is_another_event_and_the_first_stays_as_it_was(
     assert (latest.id, latest.payload["status"]) == (sent[1].id, OK)
 
 
-def test_message_that_comes_twice_makes_one_attempt(store: WebhookStore, sent: list[Claim]) -> None:
+def test_duplicate_message_makes_one_attempt(store: WebhookStore, sent: list[Claim]) -> None:
     assert end(accept(), Ending(OK))
     assert sum(found is not None for found in together(4, lambda _: store.begin(sent[0], for_s=10))) == 1
 
 
-def test_lost_message_and_dead_worker_give_the_delivery_back(
+def test_delivery_of_a_lost_message_or_a_dead_worker_is_due_again(
     store: WebhookStore, sent: list[Claim], clock: Clock
 ) -> None:
     assert end(accept(), Ending(OK))
@@ -100,7 +100,7 @@ def test_lost_message_and_dead_worker_give_the_delivery_back(
     clock.advance(20)
     (again,) = store.claim_due(limit=10, for_s=5)
     assert again.id == sent[0].id
-    assert store.begin(sent[0], for_s=10) is None, "the old message came after all"
+    assert store.begin(sent[0], for_s=10) is None, "the old message must not begin an attempt"
     begun = store.begin(again, for_s=10)
     assert begun is not None
     assert store.claim_due(limit=10, for_s=5) == []
@@ -114,7 +114,7 @@ def test_lost_message_and_dead_worker_give_the_delivery_back(
 def test_next_attempt_comes_at_its_time(store: WebhookStore, sent: list[Claim], clock: Clock) -> None:
     process_id = accept()
     assert end(process_id, Ending(OK))
-    _, claim = store.begin(sent[0], for_s=10) or pytest.fail("not begun")
+    _, claim = store.begin(sent[0], for_s=10) or pytest.fail("the attempt did not begin")
     assert store.record(claim, Outcome(PENDING, clock.time + timedelta(seconds=60), 500, "said 500"))
     clock.advance(59)
     assert store.claim_due(limit=10, for_s=5) == []
@@ -135,7 +135,7 @@ def test_next_attempt_comes_at_its_time(store: WebhookStore, sent: list[Claim], 
     assert store.claim_due(limit=10, for_s=5) == []
 
 
-def test_each_due_delivery_is_taken_once_and_may_be_given_back(
+def test_each_due_delivery_is_claimed_once_and_may_be_released(
     store: WebhookStore, sent: list[Claim], clock: Clock
 ) -> None:
     for _ in range(20):
@@ -146,7 +146,7 @@ def test_each_due_delivery_is_taken_once_and_may_be_given_back(
         return retrying(lambda: store.claim_due(limit=10, for_s=5), for_s=30)
 
     taken = [claim for claims in together(4, take) for claim in claims]
-    # SQL Server passes over what another is just taking.
+    # SQL Server skips rows that another transaction is locking.
     while more := take(0):
         taken += more
     assert len({claim.id for claim in taken}) == len(taken) == 20
@@ -154,7 +154,7 @@ def test_each_due_delivery_is_taken_once_and_may_be_given_back(
     assert {claim.id for claim in store.claim_due(limit=10, for_s=5)} == {claim.id for claim in taken[:3]}
 
 
-def test_deliveries_go_with_their_process(
+def test_deliveries_are_deleted_with_their_process(
     store: WebhookStore, sent: list[Claim], clock: Clock, database: Database
 ) -> None:
     old = accept()

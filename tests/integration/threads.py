@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def together(number: int, work: Callable[[int], T]) -> list[T]:
-    """What `work(0)` to `work(number - 1)` return when all begin at the same moment."""
+    """Run `work(0)` to `work(number - 1)` so that all begin at the same moment, and return their results."""
     start = threading.Barrier(number)
 
     def run(index: int) -> T:

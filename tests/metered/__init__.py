@@ -1,1 +1,1 @@
-"""Processes of the tests of metrics and Flower: on topics that no other stack of a test run polls."""
+"""The process of the tests of metrics and Flower; no other stack of a test run polls its topics."""

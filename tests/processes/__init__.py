@@ -1,1 +1,1 @@
-"""Processes that only tests run: each shows one way that a process may go."""
+"""Processes that only tests run; each has one feature that a process may have."""

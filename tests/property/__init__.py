@@ -1,1 +1,1 @@
-"""Drawn processes: what the product says of their end is held against a reference interpreter."""
+"""Drawn processes: their ends in the product are compared with those of a reference interpreter."""

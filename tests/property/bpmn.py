@@ -1,4 +1,4 @@
-"""The BPMN text of a drawn diagram, one file for each process."""
+"""Write the BPMN text of a drawn diagram, one file for each process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DEFINITIONS: Final = (
     '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"'
     ' xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="property">\n'
 )
-#: the expression of a camunda:errorEventDefinition: whether it holds while no attempt has failed, and once one has
+#: (true while no attempt has failed, true once one has failed) -> expression of a camunda:errorEventDefinition
 _EXPRESSIONS: Final = {
     (False, False): "${false}",
     (True, False): "${externalTask.errorMessage == null}",
@@ -37,7 +37,7 @@ _EXPRESSIONS: Final = {
 
 
 def files(diagram: Diagram, prefix: str = "") -> dict[str, str]:
-    """Key of each process, after `prefix`, and its file."""
+    """The file of each process, by its key after `prefix`."""
     return {prefix + key: _file(prefix, key, scope) for key, scope in diagram.processes.items()}
 
 
@@ -62,7 +62,7 @@ class _Writer:
         self._flows = 0
 
     def scope(self, name: str, scope: Scope, start: str = "") -> None:
-        """The parts of a scope; `start` is what its start event holds."""
+        """The parts of a scope; `start` is the content of its start event."""
         self.lines.append(f'<startEvent id="{name}-start">{start}</startEvent>')
         last = self._sequence(f"{name}-start", scope.items)
         if isinstance(scope.end, Fork):
@@ -77,7 +77,7 @@ class _Writer:
             self.lines.append("</subProcess>")
 
     def _sequence(self, before: str, items: Sequence[Element], condition: str = "") -> str:
-        """The parts of a sequence behind `before`; what follows them comes behind what is returned."""
+        """The parts of a sequence behind the element `before`. Returns the last element, for the parts that follow."""
         for item in items:
             before, condition = self._element(before, item, condition), ""
         return before

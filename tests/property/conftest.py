@@ -1,4 +1,4 @@
-"""A store, a broker, and the workers' own code in the test's process."""
+"""A store and a broker, with the workers' own code in the process of the test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["broker", "migrated_file"]
 def runtime(
     engine_url: str, broker: Broker, tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Runtime]:
-    """What a worker has: a database, Redis, the engine."""
+    """The runtime of a worker: a database, Redis, the engine."""
     (tmp_path / "store.db").write_bytes(migrated_file.read_bytes())
     settings = Settings(
         database_url=f"sqlite:///{tmp_path / 'store.db'}", redis_url=broker.url, camunda_base_url=engine_url
@@ -37,7 +37,7 @@ def runtime(
 
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> deque[StepMessage]:
-    """The queue of steps, in place of the broker's: who takes a message decides when."""
+    """A queue of steps instead of the broker's, from which the test takes messages."""
     queue: deque[StepMessage] = deque()
     for module in (fetch, inline):
         monkeypatch.setattr(module, "send_step", queue.append)

@@ -1,6 +1,6 @@
-"""A drawn diagram: plain values, from which the BPMN text, the handlers and the reference each take what they need.
+"""A drawn diagram as plain values, from which the BPMN text, the handlers and the reference are made.
 
-Sequences flow from left to right. The ids of all parts are unique in the whole diagram, its called processes included.
+Sequences flow from left to right. The ids of all parts are unique in the whole diagram, called processes included.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class End:
-    """An end event; `code` is the error's, of kind error."""
+    """An end event; `code` is the code of the error, if its kind is error."""
 
     id: str
     kind: Literal["plain", "error", "terminate"] = "plain"
@@ -21,7 +21,7 @@ class End:
 
 @dataclass(frozen=True)
 class Boundary:
-    """An error boundary event: `code` None catches every error. Without `end` its path merges behind the activity."""
+    """An error boundary event. Without `code` it catches all errors; without `end` its path merges behind the activity."""
 
     id: str
     code: str | None
@@ -31,7 +31,7 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Handler:
-    """An event sub-process that an error starts; `code` None catches every error."""
+    """An event sub-process that an error starts. With `code` None it catches every error."""
 
     id: str
     code: str | None
@@ -48,9 +48,11 @@ class Turns:
 
 @dataclass(frozen=True)
 class Definition:
-    """A camunda:errorEventDefinition of a step: its error, and when its expression holds.
+    """A camunda:errorEventDefinition of a step: its error, and when its expression is true.
 
-    `never_failed`: as long as no attempt has failed; `failed`: once one has.
+    Attributes:
+        never_failed: true as long as no attempt has failed.
+        failed: true once an attempt has failed.
     """
 
     code: str
@@ -60,9 +62,11 @@ class Definition:
 
 @dataclass(frozen=True)
 class Step:
-    """An external task, and what its handler does: return fields, raise a code, or fail for good.
+    """An external task and its handler, which returns fields, raises a code, or fails without retries.
 
-    `in_turn`: it raises or fails in that turn of a multi-instance alone. `fails_first`: its first attempt fails.
+    Attributes:
+        in_turn: it raises or fails only in this turn of a multi-instance.
+        fails_first: its first attempt fails.
     """
 
     id: str
@@ -82,7 +86,7 @@ class Step:
 
     @property
     def refusal(self) -> dict[str, Any]:
-        """The variables that it leaves where it raises its code and an event catches that."""
+        """The variables that it sets if it raises its code and an event catches it."""
         error = {"errorCode": self.raises, "errorMessage": "refused", "errorType": "BusinessRuleError"}
         return {**error, "errorDetails": {}}
 
@@ -99,7 +103,7 @@ class Sub:
 
 @dataclass(frozen=True)
 class Call:
-    """A call activity: what it passes, and whether `calledElement` is an expression."""
+    """A call activity: the variables that it passes, and whether `calledElement` is an expression."""
 
     id: str
     called: str
@@ -120,7 +124,7 @@ class Parallel:
 
 @dataclass(frozen=True)
 class Exclusive:
-    """An exclusive gateway: the branch `taken` is, all are merged again."""
+    """An exclusive gateway whose branch `taken` is taken; all branches are merged again."""
 
     id: str
     branches: tuple[tuple[Element, ...], ...]
@@ -141,7 +145,7 @@ Element = Activity | Parallel | Exclusive
 
 @dataclass(frozen=True)
 class Scope:
-    """What a process, sub-process or event sub-process holds: a sequence and its end, event sub-processes beside it."""
+    """The contents of a process, sub-process or event sub-process: a sequence, its end, and event sub-processes."""
 
     items: tuple[Element, ...]
     end: End | Fork
@@ -150,14 +154,14 @@ class Scope:
 
 @dataclass(frozen=True)
 class Diagram:
-    """The process `main` and those that are called, by key."""
+    """The process `main` and the called processes, by key."""
 
     main: Scope
     called: dict[str, Scope] = field(default_factory=dict)
 
     @property
     def processes(self) -> dict[str, Scope]:
-        """All of them, `main` first."""
+        """All processes, `main` first."""
         return {"main": self.main, **self.called}
 
 

@@ -1,4 +1,4 @@
-"""Strategies of hypothesis: small diagrams that the engine takes, and that shrink to readable ones."""
+"""Strategies of hypothesis for small diagrams that the engine accepts and that shrink to readable ones."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.property.diagram import (
 )
 
 CODES = ("A", "B")
-#: most activities of the process and of each that is called, but for first ones of branches
+#: most activities of the process and of each called process, without the first ones of branches
 MOST, MOST_CALLED = 8, 3
-#: how deep sub-processes, branches and paths of boundary events may be nested
+#: most levels of nested sub-processes, branches and paths of boundary events
 DEPTH = 3
 
 
 @st.composite
 def diagrams(draw: st.DrawFn) -> Diagram:
-    """A process and up to two that it calls, directly or one through the other."""
+    """A process and up to two processes that it calls, directly or one through the other."""
     drawer = _Drawer(draw)
     called: dict[str, Scope] = {}
     for n in range(draw(st.sampled_from([0, 1, 1, 2]))):
@@ -43,11 +43,11 @@ def diagrams(draw: st.DrawFn) -> Diagram:
 
 
 class _Drawer:
-    """Draws part by part and gives each its id.
+    """Draws part by part and gives each an id.
 
-    The arguments of its methods say where a part stands: `callable_` are the processes that may be called there;
-    `inside` is True in a multi-instance, whose own variables must not go into a called process and out again;
-    `joined` is True between a parallel gateway and its join, which every token has to reach.
+    Arguments of its methods describe the place of a part. `callable_`: the processes that may be called there.
+    `inside`: True in a multi-instance, whose own variables must not go into a called process and out again. `joined`:
+    True between a parallel gateway and its join, which every token must reach.
     """
 
     def __init__(self, draw: st.DrawFn) -> None:
@@ -55,12 +55,12 @@ class _Drawer:
         #: activities that may still be drawn in this process
         self._left = 0
         self._ids: dict[str, int] = {}
-        #: called processes out of which an error may come, and those whose first part is a step that waits
+        #: called processes that may throw an error, and those whose first part is a step that waits
         self._throwing: set[str] = set()
         self._waiting: set[str] = set()
 
     def process(self, key: str, callable_: tuple[str, ...]) -> Scope:
-        """A process that others call."""
+        """Draw a process that others call."""
         self._left = MOST_CALLED
         scope = self.scope(1, callable_)
         if may_throw(scope) or any(part.called in self._throwing for part in parts_of(scope) if isinstance(part, Call)):
@@ -73,7 +73,7 @@ class _Drawer:
     def scope(
         self, depth: int, callable_: tuple[str, ...], inside: bool = False, begins_with_step: bool = False
     ) -> Scope:
-        """The parts of a process, a sub-process, or an event sub-process."""
+        """Draw the parts of a process, a sub-process, or an event sub-process."""
         items = self._items(depth, callable_, inside, begins_with_step=begins_with_step)
         end: End | Fork = self._end()
         if depth < DEPTH and self._left > 1 and self._rarely():
@@ -87,8 +87,8 @@ class _Drawer:
         handlers: tuple[Handler, ...] = ()
         if depth < DEPTH and self._rarely():
             first, *others = self._codes()
-            # A process called in there that throws into it would start it again and again; so would two of them that
-            # throw into each other.
+            # A process that is called in an event sub-process and throws into it would start it again and again. So
+            # would two event sub-processes that throw into each other.
             quiet = tuple(key for key in callable_ if key not in self._throwing)
             handlers = (Handler(self._id("on"), first, self.scope(depth + 1, quiet, inside)),)
             handlers += tuple(Handler(self._id("on"), code, self._harmless()) for code in others)
@@ -141,11 +141,11 @@ class _Drawer:
     def _step(self, depth: int, callable_: tuple[str, ...], inside: bool, joined: bool, *, waits: bool = False) -> Step:
         self._left -= 1
         does = self._draw(st.sampled_from([*["returns"] * 5, *CODES, *CODES, "fails"]))
-        # An answer hides how the process ends otherwise.
+        # With a response step the rest of the process does not decide its end.
         outcome = self._draw(st.sampled_from([*[None] * 8, "ok", "error"]))
         turns = self._turns(least=1 if waits else 0)
         definition = None
-        # What a turn of a multi-instance does when an error that nothing catches ends it is nowhere said.
+        # It is not documented what happens to a multi-instance if an error that nothing catches ends one of its turns.
         if turns is None and (self._rarely() or (outcome is not None and self._draw(st.booleans()))):
             code, holds = self._draw(st.sampled_from(CODES)), st.booleans()
             definition = Definition(code, never_failed=self._draw(holds), failed=self._draw(holds))
@@ -209,7 +209,7 @@ class _Drawer:
 
 
 def may_throw(scope: Scope) -> bool:
-    """True when a part of a scope throws an error, whether or not another catches it."""
+    """True if a part of a scope throws an error, even if another part catches it."""
     return any(
         (isinstance(part, Step) and (part.raises is not None or part.definition is not None))
         or (isinstance(part, End) and part.kind == "error")

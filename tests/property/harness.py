@@ -1,4 +1,4 @@
-"""A drawn diagram through the product: by the testing kit, and by the workers' own code on a store and a broker."""
+"""Run a drawn diagram with the product: with the testing kit, and with the workers' code on a store and a broker."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ from tests.property.diagram import Diagram, Scope, Step, parts_of
 FETCHED = 10
 
 
-#: id of a step, and the turn of a multi-instance that its handler was called in
+#: id of a step, and the turn of a multi-instance in which its handler was called
 Called = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the product told of an end, and the steps whose handlers it called, in order, each with its turn."""
+class Observed:
+    """The end of a process in the product, and the steps whose handlers were called, in order, each with its turn."""
 
     status: str
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     calls: list[Called]
-    #: what the event log says of others than attempts
+    #: names of the event log's entries that are no attempts
     ops: tuple[str | None, ...] = ()
 
 
-def by_testkit(engine: Engine, diagram: Diagram, folder: Path) -> Told:
-    """By the testing kit."""
+def by_testkit(engine: Engine, diagram: Diagram, folder: Path) -> Observed:
+    """Run the diagram with the testing kit."""
     calls: list[Called] = []
     processes = _processes(diagram, folder, calls)
     deployments = Deployments(engine)
     try:
         run = ProcessRun(deployments, processes[0], {}, calls=processes[1:])
-        return Told(run.status, run.result, run.error, calls)
+        return Observed(run.status, run.result, run.error, calls)
     finally:
         deployments.delete()
 
 
-def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram, folder: Path) -> Told:
-    """As a start through the API, with one slot; `messages` is the queue of steps.
+def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram, folder: Path) -> Observed:
+    """Run the diagram like a start through the API, with one slot and the queue `messages`.
 
-    At the end comes one round of the reconciler.
+    At the end one round of the reconciler runs.
     """
     calls: list[Called] = []
     name = f"drawn-{uuid.uuid4().hex[:12]}"
@@ -82,7 +82,7 @@ def by_workers(runtime: Runtime, messages: deque[StepMessage], diagram: Diagram,
         assert row is not None
         status = "incident" if row.incident_id else "waiting" if row.status == PENDING else row.status
         ops = tuple(event.result for event in runtime.events.by_correlation_id(name) if event.phase == OPS)
-        return Told(status, row.result, row.error, calls, ops)
+        return Observed(status, row.result, row.error, calls, ops)
     finally:
         messages.clear()
         for process in processes:

@@ -1,4 +1,4 @@
-"""How a drawn process must end, by BPMN and the documentation alone: it shares no code with the product."""
+"""The reference: how a drawn process must end, by BPMN and the documentation. It shares no code with the product."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ Then = Callable[[], Any]
 
 
 class Ending(NamedTuple):
-    """`document` is the result or the error where it is known in full, `codes` are the codes that the error may have."""
+    """An end that a process may have.
+
+    Attributes:
+        document: the result or the error, if it is known in full.
+        codes: the codes that the error may have.
+    """
 
     status: str
     document: dict[str, Any] | None = None
@@ -21,16 +26,16 @@ class Ending(NamedTuple):
 
 @dataclass(eq=False)
 class Node:
-    """What lives: a process or sub-process (`what` is its scope), an event sub-process, an activity, a task of it."""
+    """A running part: a process or sub-process (`what` is its scope), an event sub-process, an activity, or a task."""
 
-    parent: Any  # a Node; None for the root alone
+    parent: Any  # a Node; None only for the root
     what: Any
     done: Then
-    variables: Any = None  # of a process alone
+    variables: Any = None  # only of a process
     turn: int | None = None
     tokens: int = 1
-    state: str = "new"  # of a task: new, tried, stuck; of any: ended
-    era: int = 0  # what began in an earlier one has ended
+    state: str = "new"  # of a task: new, tried, stuck; of any node: ended
+    era: int = 0  # nodes that began in an earlier one have ended
 
     def __post_init__(self) -> None:
         self.began = self.parent.era if self.parent else 0
@@ -49,9 +54,11 @@ class Node:
             self.parent.process().variables.update(self.variables)
 
     def catcher(self, code: str) -> tuple[Node, Any] | None:
-        """The innermost event that catches an error from here; in one scope its event sub-processes come before the
-        boundary around it, and the exact code before any. An event sub-process does not catch its own errors, but those
-        of a process that it calls."""
+        """The innermost event that catches an error of this node.
+
+        In one scope, event sub-processes come before the boundary around it, and the exact code before any code. An
+        event sub-process does not catch its own errors, but those of a process that it calls.
+        """
         came, here = None, self
         while here is not None:
             events = [*getattr(here.what, "handlers", ()), *getattr(here.what, "boundaries", ())]
@@ -63,11 +70,15 @@ class Node:
 
 
 class Interpreter:
-    """One run, told which handler was called after which. `choices`: which task a call was for, where that is open."""
+    """Interprets one run, from the order in which handlers were called.
+
+    Args:
+        choices: the task of each call that may have been for one of several tasks.
+    """
 
     def __init__(self, diagram: d.Diagram, choices: Sequence[int] = ()) -> None:
         self.diagram, self.choices = diagram, choices
-        self.taken: list[tuple[int, int]] = []  # each choice that was made, and out of how many
+        self.taken: list[tuple[int, int]] = []  # each choice, and the number of tasks that it was made from
         self.tasks: list[Node] = []
         self.uncaught: list[str] = []
         self.decided: Ending | None = None
@@ -75,7 +86,11 @@ class Interpreter:
         self.scope(self.root)
 
     def call(self, step_id: str, turn: int | None) -> None:
-        """A handler was called; LookupError where it was not to be. Another's error or end may have taken its task."""
+        """Interpret the call of a handler. The error or the end of another part may have cancelled its task since.
+
+        Raises:
+            LookupError: the handler must not be called now.
+        """
         mine = [it for it in self.tasks if it.what.id == step_id and it.turn == turn and it.state != "stuck"]
         options = [task for task in mine if task.alive] + [task for task in mine if not task.alive][:1]
         choice = next(iter(self.choices[len(self.taken) :]), 0)
@@ -85,7 +100,7 @@ class Interpreter:
             self.handle(options[choice])
 
     def ending(self) -> Ending:
-        """How it ended, or why it stands."""
+        """The end of the process, or the reason why it does not end."""
         left = [task for task in self.tasks if task.alive]
         if any(task.state != "stuck" for task in left):
             raise LookupError(f"of {[task.what.id for task in left]} not all were called")
@@ -103,7 +118,7 @@ class Interpreter:
         elif isinstance(item, d.Exclusive):
             self.sequence(item.branches[item.taken], where, on)
         elif isinstance(item, d.Parallel):
-            # A token that ends inside never comes to the join; if all do, the block has no end but them.
+            # A token that ends inside never reaches the join. If all tokens end inside, the block ends with them.
             block = Node(where, item, lambda: self.token_ends(where), tokens=len(item.branches))
             join = last_of(len(item.branches), lambda: self.close(block, on))
             for branch in item.branches:
@@ -162,7 +177,7 @@ class Interpreter:
             variables.update(step.refusal)
             self.throw(body, step.raises)
         elif step.definition and (step.definition.failed if fails or not first else step.definition.never_failed):
-            # Where nothing catches the error that was made of it, its token ends there.
+            # If nothing catches the error that was made of it, its token ends there.
             if not self.throw(body, step.definition.code):
                 body.state = "ended"
                 self.token_ends(body.parent)
@@ -175,7 +190,7 @@ class Interpreter:
             self.close(task)
 
     def throw(self, node: Node, code: str) -> bool:
-        """True when an event catches the error, where the process then goes on."""
+        """Throw an error. True if an event catches it; then the process goes on there."""
         if (found := node.catcher(code)) is None:
             self.uncaught.append(code)
             return False
@@ -195,6 +210,6 @@ class Interpreter:
 
 
 def last_of(count: int, then: Then) -> Then:
-    """To be called `count` times; calls `then` at the last."""
+    """A function that calls `then` when it is called for the `count`th time."""
     calls = iter(range(1, count + 1))
     return lambda: next(calls) == count and then()

@@ -1,4 +1,4 @@
-"""Any small process ends as the reference says: by the testing kit, and by the workers, on the real engine."""
+"""Any small process has the end of the reference: in the testing kit, and with the workers, on the real engine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tasks.runtime import Runtime
 from tests.property import bpmn
 from tests.property.diagram import Diagram, Step, parts_of
 from tests.property.drawing import diagrams
-from tests.property.harness import Called, Told, by_testkit, by_workers
+from tests.property.harness import Called, Observed, by_testkit, by_workers
 from tests.property.reference import Ending, Interpreter
 
-#: drawn diagrams: the same each time, or as many others as the variable says; half as many go through the workers
+#: number of drawn diagrams, the same in each run; the variable sets another number of random ones. The workers run half
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "600"))
-#: most ways to read one order of calls
+#: most interpretations of one order of calls
 READINGS = 300
 
 
 def drawn(examples: int) -> settings:
-    """The settings of a test that draws."""
+    """The settings of a test that draws diagrams."""
     return settings(
         max_examples=examples,
         deadline=None,
@@ -38,9 +38,9 @@ def drawn(examples: int) -> settings:
 
 
 def endings(diagram: Diagram, calls: Sequence[Called]) -> Iterator[Ending]:
-    """How the process may have ended when its handlers were called in this order.
+    """The ends that the process may have when its handlers were called in this order.
 
-    It is mostly one way; where a call may have been for one of several tasks, turns of a multi-instance, each is tried.
+    Usually there is one. If a call may have been for one of several tasks (turns of a multi-instance), each is tried.
     """
     pending: list[tuple[int, ...]] = [()]
     for _ in range(READINGS):
@@ -59,23 +59,23 @@ def endings(diagram: Diagram, calls: Sequence[Called]) -> Iterator[Ending]:
             pending += [(*before, other) for other in range(1, reading.taken[place][1])]
 
 
-def agrees(told: Told, ending: Ending) -> bool:
-    """True when the product says the same: status, result or error."""
-    if told.status != ending.status:
+def agrees(observed: Observed, ending: Ending) -> bool:
+    """True if the product has the same end: status, result or error."""
+    if observed.status != ending.status:
         return False
     if ending.document is not None:
-        return (told.result if ending.status == "ok" else told.error) == ending.document
-    return not ending.codes or (told.error or {}).get("code") in ending.codes
+        return (observed.result if ending.status == "ok" else observed.error) == ending.document
+    return not ending.codes or (observed.error or {}).get("code") in ending.codes
 
 
-def compare(diagram: Diagram, told: Told) -> None:
+def compare(diagram: Diagram, observed: Observed) -> None:
     for text in bpmn.files(diagram).values():
         note(text)
-    note(f"handlers: {told.calls}")
-    event(told.status)
-    event(f"{len(told.calls)} calls")
-    allowed = list(endings(diagram, told.calls))
-    assert any(agrees(told, ending) for ending in allowed), f"{told} is none of {allowed}"
+    note(f"handlers: {observed.calls}")
+    event(observed.status)
+    event(f"{len(observed.calls)} calls")
+    allowed = list(endings(diagram, observed.calls))
+    assert any(agrees(observed, ending) for ending in allowed), f"{observed} must be one of {allowed}"
 
 
 @pytest.mark.timeout(7_200)
@@ -91,7 +91,7 @@ def test_a_process_ends_as_its_diagram_says(engine: Engine, tmp_path: Path, diag
 def test_workers_write_down_the_same_end(
     runtime: Runtime, messages: deque[StepMessage], tmp_path: Path, diagram: Diagram
 ) -> None:
-    told = by_workers(runtime, messages, diagram, tmp_path)
-    compare(diagram, told)
+    observed = by_workers(runtime, messages, diagram, tmp_path)
+    compare(diagram, observed)
     answers = [part for part in parts_of(diagram.main) if isinstance(part, Step) and part.outcome is not None]
-    assert answers or not told.ops, "no answer of this process can have come too late"
+    assert answers or not observed.ops, "this process has no outcome that can have come too late"

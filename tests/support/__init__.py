@@ -1,1 +1,1 @@
-"""What end-to-end and chaos tests share."""
+"""Helpers of several folders of tests."""

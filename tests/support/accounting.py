@@ -1,4 +1,4 @@
-"""What must be true after any fault: everything that was accepted has ended once, and nothing is left over."""
+"""Checks after any fault: every accepted process has ended once, and nothing is left over."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.support.api import Api, eventually
 
 
 def settle_all(api: Api, correlation_ids: Iterable[str], timeout_s: float = 90.0) -> dict[str, dict[str, Any]]:
-    """The ends of all these processes, by correlation id.
+    """Wait until all these processes have ended. Returns their statuses by correlation id.
 
     Raises:
-        AssertionError: one of them had not ended within `timeout_s` seconds.
+        AssertionError: one of them did not end within `timeout_s` seconds.
     """
     return {item: api.wait_until_ended(item, timeout_s).body for item in correlation_ids}
 
 
-def check_books(stack: Stack, api: Api, correlation_ids: Iterable[str], process_key: str) -> None:
-    """Rows, instances, events and queues agree.
+def check_consistency(stack: Stack, api: Api, correlation_ids: Iterable[str], process_key: str) -> None:
+    """Check that rows, instances, events and queues agree.
 
     Raises:
-        AssertionError: says what is left over or missing.
+        AssertionError: something is left over or missing; the message names it.
     """
     ids = list(correlation_ids)
     rows = settle_all(api, ids)
@@ -48,7 +48,7 @@ def memory_mb(pid: int) -> float:
 
 
 def attempts(notes: Path, what: str = "begin") -> Counter[str]:
-    """How often an attempt of `probe.work` noted that it began (or ended), by correlation id."""
+    """How many attempts of `probe.work` have begun (or ended), by correlation id, from the handlers' notes."""
     lines = notes.read_text().splitlines() if notes.exists() else []
     return Counter(line.split()[1] for line in lines if line.split()[0] == what)
 

@@ -1,4 +1,4 @@
-"""The API as a client sees it."""
+"""A client of the HTTP API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: status, headers with lower-case names, and the body as JSON (or text)."""
+    """One answer: status, headers with lower-case names, and the body as JSON, or as text if it is no JSON."""
 
     status: int
     headers: dict[str, str]
@@ -22,14 +22,14 @@ class Answer:
 
 
 class Api:
-    """Calls one web server; each call on a connection of its own."""
+    """Calls one web server, each call on a connection of its own."""
 
     def __init__(self, url: str, timeout_s: float = 60.0) -> None:
         parts = urlsplit(url)
         self._host, self._port, self._timeout_s = parts.hostname or "", parts.port or 80, timeout_s
 
     def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One request; `body` is sent as JSON unless it is bytes."""
+        """Send a request; `body` is sent as JSON unless it is bytes."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
         begun = time.monotonic()
         try:
@@ -45,7 +45,7 @@ class Api:
         return Answer(answer.status, named, json.loads(text) if is_json else text, time.monotonic() - begun)
 
     def get(self, path: str, **headers: str) -> Answer:
-        """GET; a keyword `prefer="wait=3"` is a header."""
+        """GET `path`; keywords are headers, such as `prefer="wait=3"`."""
         return self.call("GET", path, headers=headers)
 
     def start(
@@ -62,10 +62,10 @@ class Api:
         return self.get(f"/api/process/status/{correlation_id}", **headers)
 
     def events(self, traceability_id: str) -> list[dict[str, Any]]:
-        """The event log of one trace; empty only where the server says that there is none.
+        """The event log of one trace; empty if the server answers 404.
 
         Raises:
-            AssertionError: the server does not know, or has no time.
+            AssertionError: the server answers any other error.
         """
         answer = self.get(f"/api/process/event-log/{traceability_id}")
         assert answer.status in (200, 404), f"event log of {traceability_id}: {answer.status} {answer.body}"
@@ -76,7 +76,7 @@ class Api:
         """Poll the status until the process has ended.
 
         Raises:
-            AssertionError: it had not within `timeout_s` seconds.
+            AssertionError: it did not end within `timeout_s` seconds.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -88,10 +88,10 @@ class Api:
 
 
 def eventually(is_true: Any, timeout_s: float = 30.0, what: str = "") -> Any:
-    """Ask until the answer is truthy; the answer.
+    """Call `is_true` until its result is truthy, and return that result.
 
     Raises:
-        AssertionError: it was not within `timeout_s` seconds.
+        AssertionError: no result was truthy within `timeout_s` seconds.
     """
     deadline = time.monotonic() + timeout_s
     while True:

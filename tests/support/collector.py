@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes spans by OTLP over HTTP and keeps them."""
+"""An OpenTelemetry collector for tests: it accepts spans by OTLP over HTTP and keeps them in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 @dataclass(frozen=True)
 class Span:
-    """One span as it was sent."""
+    """A span as it was sent."""
 
     name: str
     trace_id: str
@@ -28,7 +28,7 @@ class Span:
 
 
 class Collector:
-    """Listens on a free port of this host."""
+    """The collector; it listens on a free port of this host."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -38,7 +38,7 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """What OTEL_EXPORTER_OTLP_ENDPOINT is set to."""
+        """The value for OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

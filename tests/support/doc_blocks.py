@@ -1,10 +1,10 @@
 """The fenced blocks of the documentation, and which of them a test runs.
 
-A block labelled `sh`, `bash` or `python` is run, unless a comment right before it says why it cannot be:
+A block labelled `sh`, `bash` or `python` is run, unless a comment right before it has the reason why it cannot be run:
 
     <!-- not run: needs root: installs packages -->
 
-A block labelled `http`, `json` or `text` that follows a run block with only blank lines between is its output.
+A block labelled `http`, `json` or `text` is the output of the run block before it, if only blank lines are in between.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from pathlib import Path
 
 from dev.environment import ROOT
 
-#: pages whose blocks are run
-#: (those of docs/examples are followed by tests/e2e/test_example_pages.py, which waits where a page says so)
+#: pages whose blocks are run (tests/e2e/test_example_pages.py runs those of docs/examples)
 PAGES = ("README.md", "docs/index.md", "docs/guides/**/*.md", "docs/reference/**/*.md")
 
 SHELL = frozenset({"sh", "bash"})
 RUN = SHELL | {"python"}
-#: a shell session with its prompt: cannot be run as it stands, so it needs a reason too
+#: a shell session with its prompt, which cannot be run unchanged, so it needs a reason too
 SESSION = frozenset({"console"})
 OUTPUT = frozenset({"http", "json", "text"})
-#: other names for what is run: they would pass by the test
+#: other labels of blocks that should be run; they are forbidden, because the test would not run them
 ALIASES = frozenset({"", "shell", "zsh", "shell-session", "pycon", "py", "python3", "py3"})
 
-#: why a block may be left out: what this machine cannot have or do. A detail may follow after a colon.
+#: the allowed reasons for not running a block; a detail may follow after a colon
 REASONS = (
     "needs SQL Server",
     "needs root",
@@ -43,29 +42,37 @@ _NOT_RUN = re.compile(r"<!-- *not run: *(?P<reason>.+?) *-->")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block; `line` is that of its fence. `not_run` is the reason why it is not run, if any is given."""
+    """One fenced block.
+
+    Attributes:
+        page: the path of its page.
+        line: the line of its opening fence.
+        label: the label of the fence.
+        text: its contents.
+        not_run: the reason why it is not run, if there is one.
+    """
 
     page: str
     line: int
     label: str
     text: str
     not_run: str | None = None
-    #: only blank lines lie between it and the block before
+    #: only blank lines are between it and the block before
     follows: bool = False
 
     @property
     def place(self) -> str:
-        """Where it stands."""
+        """Its page and line."""
         return f"{self.page}:{self.line}"
 
     @property
     def is_run(self) -> bool:
-        """True when the test runs it."""
+        """True if the test runs it."""
         return self.label in RUN and self.not_run is None
 
 
 def pages(root: Path = ROOT) -> list[str]:
-    """Every page whose blocks are run, by its path from the root."""
+    """The paths of all pages whose blocks are run, relative to the root."""
     return [str(path.relative_to(root)) for pattern in PAGES for path in sorted(root.glob(pattern))]
 
 
@@ -109,6 +116,6 @@ def parse(page: str, text: str) -> list[Block]:
 
 
 def shown_output(blocks: list[Block], place: int) -> Block | None:
-    """The block that shows what the block at `place` of a page prints; None where the page shows nothing."""
+    """The block with the output of the block at `place` of a page; None if the page shows no output."""
     after = blocks[place + 1] if place + 1 < len(blocks) else None
     return after if after is not None and after.follows and after.label in OUTPUT else None

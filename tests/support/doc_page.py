@@ -1,4 +1,4 @@
-"""Run the blocks of one page, from top to bottom, in one shell: what an earlier block exports, a later one has."""
+"""Run the blocks of one page, from top to bottom, in one shell: a later block has what an earlier one exports."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PAGE_S = 240.0
 #: exit code of curl after an answer of 400 or more under --fail-with-body
 CURL_HTTP_ERROR = 22
 
-#: not part of a checkout that somebody has just cloned
+#: files that a fresh clone does not have
 NOT_COPIED = (".git", ".venv", ".env", ".run", "site", "target", "vendor", "results", "__pycache__", ".*_cache")
 
-# An answer that is an error fails its block, unless the page shows it.
+# An error answer fails its block, unless the page shows that answer.
 CURL = """\
 #!/bin/sh
 exec {curl} --silent --show-error --fail-with-body --max-time 60 --noproxy '*' "$@"
@@ -32,12 +32,12 @@ exec {curl} --silent --show-error --fail-with-body --max-time 60 --noproxy '*' "
 
 
 class Checkout:
-    """A copy of the project in which the blocks of a page may write what they like.
+    """A copy of the project in which the blocks of a page may write any file.
 
     Args:
-        folder: where to put it.
-        environment: variables of the commands.
-        addresses: what the pages say -> what it is here, such as `127.0.0.1:8000`.
+        folder: the folder of the copy.
+        environment: the environment of the commands.
+        addresses: address on the pages, such as `127.0.0.1:8000` -> address of the test's stack.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str], addresses: Mapping[str, str]) -> None:
@@ -45,7 +45,7 @@ class Checkout:
         self._blocks = folder / "blocks"
         self._addresses = addresses
         shutil.copytree(ROOT, self.folder, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
-        # The Python that runs this: an environment of its own would take a minute to make.
+        # The Python of this test: a new environment would take a minute.
         (self.folder / ".venv").symlink_to(Path(sys.prefix))
         self._blocks.mkdir()
         programs = folder / "bin"
@@ -57,10 +57,10 @@ class Checkout:
         self._environment = {**environment, "PATH": os.pathsep.join([str(programs), environment["PATH"]])}
 
     def run(self, blocks: list[Block]) -> None:
-        """Run what is to be run of a page's blocks, and compare its output with what the page shows.
+        """Run those blocks of a page that can be run, and compare their output with the output on the page.
 
         Raises:
-            AssertionError: a block failed, or printed something else; with its place and its output.
+            AssertionError: a block failed, or its output differs; the message has its place and its output.
         """
         wanted = [(place, block) for place, block in enumerate(blocks) if block.is_run]
         script = ["set -euo pipefail"]
@@ -76,7 +76,7 @@ class Checkout:
             if (shown := shown_output(blocks, place)) is not None:
                 printed = self._output(place).read_text()
                 found = differences(shown.label, self._here(shown.text), printed)
-                assert not found, f"{block.place} prints something else than {shown.place} shows: " + "\n".join(found)
+                assert not found, f"the output of {block.place} differs from {shown.place}: " + "\n".join(found)
 
     def _lines(self, place: int, block: Block, *, may_fail: bool) -> list[str]:
         output = shlex.quote(str(self._output(place)))
@@ -96,8 +96,8 @@ class Checkout:
         return f'PYTHONPATH="$PWD" {command} {shlex.quote(str(path))}'
 
     def _here(self, text: str) -> str:
-        for said, here in self._addresses.items():
-            text = text.replace(said, here)
+        for shown, real in self._addresses.items():
+            text = text.replace(shown, real)
         return text
 
     def _output(self, place: int) -> Path:
@@ -125,9 +125,9 @@ class Checkout:
             try:
                 text, _ = process.communicate(timeout=PAGE_S)
             except subprocess.TimeoutExpired:
-                return -1, f"not through within {PAGE_S:.0f} s"
+                return -1, f"the page took longer than {PAGE_S:.0f} s"
             finally:
-                # What a block left running in the background ends with the page.
+                # Processes that a block left running in the background end with the page.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         return process.returncode, text

@@ -1,4 +1,4 @@
-"""What the three examples do, case by case, written down once: every engine must do exactly this.
+"""The outcomes of the three examples, case by case; they must be the same on every engine.
 
 `{id}` in a text stands for the id of the user, order or loan of the run.
 """
@@ -11,20 +11,21 @@ from typing import Any, Literal
 
 #: one event of the log: step, phase, HTTP status of its partner call
 Event = tuple[str, str, int | None]
-#: events that run at the same time come in any order
+#: events of steps that run at the same time; they may come in any order
 Events = Sequence[Event | frozenset[Event]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way through one example.
+    """One path through one example.
 
     Attributes:
-        id_field: the variable that names the user, order or loan; its beginning, `nature`, tells the partner stub.
-        acts: what happens while the process waits: a message with its variables, or a timer that goes off.
-        document: the result, or the error where `status` is error.
-        events: the event log, but for what ops did.
-        effects: endpoints of the partner that had an effect, in the order of their names.
+        id_field: the variable with the id of the user, order or loan. The id begins with `nature`, which decides the
+            answers of the partner stub.
+        acts: what happens while the process waits: a message with its variables, or a timer that fires.
+        document: the result, or the error if `status` is error.
+        events: the event log, without the acts of ops.
+        effects: endpoints of the partner that had an effect, sorted.
     """
 
     name: str
@@ -40,12 +41,12 @@ class Case:
 
 
 def done(step: str, http: int | None = None) -> Event:
-    """A step that was completed."""
+    """The event of a completed step."""
     return step, "completed", http
 
 
 def refused(step: str, http: int | None = None) -> Event:
-    """A step that ended in a business error."""
+    """The event of a step that ended in a business error."""
     return step, "bpmn-error", http
 
 

@@ -1,4 +1,4 @@
-"""The code of the guide to webhooks, run as it stands there."""
+"""The code of the guide to webhooks, as the guide shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dev.environment import ROOT
 
 
 def verifier() -> Callable[..., dict[str, Any]]:
-    """`verify(secrets, headers, body)` as docs/guides/webhooks.md shows it."""
+    """The function `verify(secrets, headers, body)` of docs/guides/webhooks.md."""
     (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/guides/webhooks.md").read_text(), re.S | re.M)
     names: dict[str, Any] = {}
     exec(code, names)

@@ -1,4 +1,4 @@
-"""Diagrams of a few elements, and what an engine's history tells of an instance, as the engine's REST API writes it."""
+"""Diagrams of a few elements, and the history of an instance in the form of the engine's REST API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def diagram(*elements: str) -> str:
-    """A BPMN file with the process `p` of these elements."""
+    """A BPMN file with a process `p` of these elements."""
     return (
         '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
@@ -22,7 +22,7 @@ def diagram(*elements: str) -> str:
 
 
 def element(kind: str, name: str, inside: str = "", **attributes: str) -> str:
-    """One element; attributes of the engine with `camunda_` before their names."""
+    """One element; the names of the engine's own attributes begin with `camunda_`."""
     written = " ".join(f"{key.replace('camunda_', 'camunda:')}={quoteattr(text)}" for key, text in attributes.items())
     return f"<{kind} id={quoteattr(name)} {written}>{inside}</{kind}>"
 

@@ -1,4 +1,4 @@
-"""An issuer of tokens with a key server of its own, on a free port."""
+"""An issuer of tokens with its own key server, on a free port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Issuer:
-    """An issuer. `names_alg`: whether its keys say which algorithm they are for, which RFC 7517, 4.4, leaves open."""
+    """An issuer.
+
+    Args:
+        names_alg: its keys have the member `alg`, which RFC 7517, section 4.4, makes optional.
+    """
 
     def __init__(self, *, names_alg: bool = True) -> None:
         self._names_alg = names_alg
@@ -46,7 +50,7 @@ class Issuer:
         return [{**_as_jwk(key), "kid": kid, **named} for kid, key in self.keys.items()]
 
     def rotate(self, kid: str, algorithm: str = "ES256") -> None:
-        """Have one key only, for this kind of signature."""
+        """Replace all keys by one key for this kind of signature."""
         self.algorithm = algorithm
         if algorithm.startswith("ES"):
             self.keys = {kid: ec.generate_private_key(ec.SECP256R1())}

@@ -1,4 +1,4 @@
-"""Our books against the engine's: what it logged as done is what we logged as done, under the same tokens."""
+"""Compare the event log with the engine's log: both must have the same completed steps under the same lock tokens."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 
 import requests
 
-from tests.support.accounting import attempts, check_books
+from tests.support.accounting import attempts, check_consistency
 from tests.support.world import World
 
 
 def check_all(world: World, correlation_ids: Iterable[str], process_key: str, notes: Path | None = None) -> None:
-    """Rows, instances, events and queues agree, and so do the engine's log and our events.
+    """Check that rows, instances, events and queues agree, and that our events agree with the engine's log.
 
-    `notes`: the handlers' file; of each process that ended well, `work` came to its end in exactly one attempt.
+    Args:
+        notes: the file of the handlers' notes; in each process that ended well, exactly one attempt of `work` ended.
 
     Raises:
-        AssertionError: says what is left over, missing or there twice.
+        AssertionError: something is left over, missing or there twice; the message names it.
     """
     ids = list(correlation_ids)
-    check_books(world.stack, world.api, ids, process_key)
+    check_consistency(world.stack, world.api, ids, process_key)
     client = world.client()
-    assert client.hlen("unacked") == 0, "messages that nobody acknowledged"
+    assert client.hlen("unacked") == 0, "unacknowledged messages"
     client.close()
     for correlation_id in ids:
         assert not world.has_open_instance(correlation_id), f"{correlation_id} has ended and its instance runs"

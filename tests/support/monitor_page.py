@@ -1,4 +1,4 @@
-"""The monitor, as a person has it before them in a browser."""
+"""The monitor in a browser."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("
 
 
 def is_stale(error: WebDriverException) -> bool:
-    """True when an element went with its page while it was looked at: the driver has two ways to say so."""
+    """True if an element is gone with its page. The driver reports that by two different exceptions."""
     return isinstance(error, StaleElementReferenceException) or "does not belong to the document" in (error.msg or "")
 
 
 class Monitor:
-    """The monitor, with the eyes and hands of a person."""
+    """The pages of the monitor, used as a person uses them."""
 
     def __init__(self, browser: webdriver.Chrome, url: str) -> None:
         self.browser = browser
@@ -35,7 +35,7 @@ class Monitor:
         self.browser.get(f"{self._url}/monitor{path}")
 
     def see(self, selector: str, text: str = "") -> WebElement:
-        """The first visible element of a selector that contains a text, as soon as there is one."""
+        """Wait for a visible element of a selector that contains a text, and return the first one."""
 
         def found(_: object) -> WebElement | None:
             try:
@@ -52,7 +52,7 @@ class Monitor:
         return element
 
     def click(self, selector: str, text: str = "") -> None:
-        """Click it, when it is there."""
+        """Wait for an element and click it."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -63,7 +63,7 @@ class Monitor:
                     raise
 
     def type(self, selector: str, text: str) -> None:
-        """Put a text into a field."""
+        """Type a text into a field."""
         field = self.see(selector)
         field.clear()
         field.send_keys(text)
@@ -73,13 +73,13 @@ class Monitor:
         return [found for found in self.browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
-        """Wait until it is so."""
+        """Wait until the condition is true."""
         WebDriverWait(self.browser, timeout_s, poll_frequency=0.1).until(lambda _: condition())
 
     def faults(self) -> list[str]:
-        """What the browser complained of, such as a refused script; what axe-core finds wrong for people."""
+        """The browser's errors, such as a refused script, and the faults in accessibility that axe-core finds."""
         said = [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
-        # Inserted by the test, which may do so whatever the page's policy is.
+        # The driver inserts axe-core, which the page's content security policy does not prevent.
         self.browser.execute_script(AXE)
         found = self.browser.execute_async_script(
             "const done = arguments[0];"

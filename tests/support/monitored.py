@@ -1,4 +1,4 @@
-"""A stack of a test's own whose metrics and Flower can be asked."""
+"""A stack whose metrics, rows and Flower a test can read."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from tests.support.example_runs import ExampleRun
 from tests.support.metrics_text import Scrape, total
 from tests.support.world import children_of
 
-#: `user:password` of its Flower, and what a reader of its metrics must send
+#: `user:password` of its Flower, and the token for its metrics
 FLOWER_AUTH, METRICS_TOKEN = "ops:only for tests", "only-for-tests"
-#: signs its webhooks
+#: the secret that signs its webhooks
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-#: steps that its worker runs at once
+#: steps that its worker runs at the same time
 SLOTS = 3
-#: the parts that show their metrics on a port of their own
+#: the parts with a port of their own for metrics
 EXPORTERS = ("worker", "control", "beat")
 
 
 class Monitored:
     """Two web processes, two workers, beat and Flower, on an engine of their own.
 
-    The examples run on it: on an engine that another stack works on too, that one would take some of their steps.
+    The engine is not shared, because the examples run on it: another stack would fetch some of their steps.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class Monitored:
             "FLOWER_BASIC_AUTH": FLOWER_AUTH,
             "METRICS_TOKEN": METRICS_TOKEN,
             "METRICS_DIR": folder / "metrics",
-            # One attempt each, at a receiver that is not there.
+            # One attempt a webhook, to a receiver that does not exist.
             "CALLBACK_HOSTS": "http://127.0.0.1:*",
             "CALLBACK_SECRETS": CALLBACK_SECRET,
             "CALLBACK_MAX_ATTEMPTS": 1,
@@ -73,16 +73,16 @@ class Monitored:
         self._leaving.close()
 
     def scrape(self, name: str, token: str = METRICS_TOKEN) -> Scrape:
-        """What one part shows."""
+        """The metrics of one part."""
         root = self.stack.url if name == "web" else f"http://{LOOPBACK}:{self._ports[name]}"
         return Scrape.of(f"{root}/metrics", token=token)
 
     def scrapes(self) -> list[Scrape]:
-        """What every part shows, as Prometheus collects it."""
+        """The metrics of all parts, as Prometheus collects them."""
         return [self.scrape(name) for name in ("web", *EXPORTERS)]
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """What the store says."""
+        """The rows of a query to the store."""
         database = Database(self.stack.environment.get("DATABASE_URL"), pool_size=1, timeout_ms=5_000)
         try:
             with database.read() as connection:
@@ -91,18 +91,18 @@ class Monitored:
             database.dispose()
 
     def flower(self, path: str, auth: str = FLOWER_AUTH) -> Any:
-        """What Flower's API answers."""
+        """An answer of Flower's API."""
         return json.loads(self.flower_page(path, auth))
 
     def flower_page(self, path: str, auth: str = FLOWER_AUTH) -> str:
-        """A page of Flower's."""
+        """A page of Flower."""
         headers = {"Authorization": "Basic " + base64.b64encode(auth.encode()).decode()} if auth else {}
         with urlopen(Request(self.stack.environment.flower_url + path, headers=headers), timeout=20) as answer:
             return str(answer.read().decode())
 
 
 class Ran:
-    """What was done to the stack, and what its clients saw."""
+    """Runs processes of every kind on the stack; has the answers to the clients, and the metrics before and after."""
 
     def __init__(self, monitored: Monitored, folder: Path) -> None:
         self.monitored = monitored
@@ -157,7 +157,7 @@ class Ran:
         eventually(lambda: self.monitored.rows(begun) == [(1,)], 30, "its step runs")
 
     def _settled(self) -> list[Scrape]:
-        """The metrics when nothing happens any more."""
+        """The metrics when nothing runs any more."""
 
         def look() -> list[Scrape] | None:
             ((pending,),) = self.monitored.rows("SELECT count(*) FROM process_store WHERE status = 'pending'")

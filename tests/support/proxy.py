@@ -1,13 +1,13 @@
-"""A TCP proxy between the stack and one of its servers: it forwards, or makes the faults that a network makes.
+"""A TCP proxy between the stack and one of its servers: it forwards, or makes faults like those of a network.
 
     with Proxy("127.0.0.1", 8080) as proxy:
-        proxy.refuse()                      # nobody listens, open connections are reset
-        proxy.forward()                     # all is well again
-        held = proxy.hold("/complete")      # the server gets the request, the client never the answer ...
-        held.wait(10)                       # ... which is here now: the server has done what it was asked for
+        proxy.refuse()                      # stops listening, resets open connections
+        proxy.forward()                     # forwards again
+        held = proxy.hold("/complete")      # forwards the request, but keeps the answer from the client
+        held.wait(10)                       # waits for that answer: the server has done the request
         proxy.cut()
 
-It looks at the beginning of what a client says, which for HTTP without pipelining is the beginning of a request.
+It reads the first line of what a client sends, which for HTTP without pipelining is the first line of a request.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any, Self
 
 from dev.ports import LOOPBACK, free_port
 
-#: seconds that one change of the proxy's behaviour may take
+#: seconds within which a change of the proxy's behaviour must take effect
 CONTROL_S = 10.0
 CHUNK = 65_536
 
-#: what stands in for the server's answers while it is ill
+#: the answers that the proxy can give instead of the server
 ANSWERS = {
-    # one that passes by itself; what the engine refuses is final
+    # a transient error; a refusal of the engine would be final
     "500": b"HTTP/1.1 500 Server Error\r\nContent-Type: application/json\r\nContent-Length: 71\r\n\r\n"
     b'{"type":"OptimisticLockingException","message":"told to fail","code":1}',
     "404-page": b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 16\r\n\r\n<h1>no such</h1>",
@@ -41,7 +41,7 @@ ANSWERS = {
 
 
 class Hold:
-    """Answers that are kept from their clients: those of requests whose first line contains `pattern`."""
+    """Answers that are not passed on: those to requests whose first line contains `pattern`."""
 
     def __init__(self, pattern: str, limit: int) -> None:
         self.pattern = pattern.encode()
@@ -54,18 +54,18 @@ class Hold:
         """Wait until the server has answered `count` such requests.
 
         Raises:
-            AssertionError: it had not within `timeout_s` seconds.
+            AssertionError: it did not within `timeout_s` seconds.
         """
         for _ in range(count):
             assert self._held.acquire(timeout=timeout_s), f"no answer to {self.pattern!r} within {timeout_s} s"
 
     def note(self) -> None:
-        """An answer has come and is held."""
+        """Count an answer that is held."""
         self._held.release()
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and passes everything to `host`:`port`."""
+    """Listens on a free port of 127.0.0.1 and forwards to `host`:`port`."""
 
     def __init__(self, host: str, port: int) -> None:
         self.port = free_port()
@@ -95,45 +95,45 @@ class Proxy:
         self._thread.join(CONTROL_S)
 
     def forward(self) -> None:
-        """Pass everything on, at once."""
+        """Forward everything without delay."""
         self._run(self._behave)
 
     def slow(self, delay_s: float) -> None:
-        """Let each piece of an answer wait for `delay_s` seconds."""
+        """Delay each piece of an answer by `delay_s` seconds."""
         self._run(self._behave, delay_s=delay_s)
 
     def answer(self, kind: str) -> None:
-        """Answer each request instead of the server: one of ANSWERS."""
+        """Answer each request instead of the server, with one of ANSWERS."""
         self._run(self._behave, answer=ANSWERS[kind])
 
     def reset(self) -> None:
-        """Pass each request on and reset its connection before the answer."""
+        """Forward each request, and reset its connection before the answer."""
         self._run(self._behave, resets=True)
 
     def freeze(self) -> None:
-        """Take connections and everything that is sent, and pass nothing on, in either direction."""
+        """Accept connections and read everything that is sent, but forward nothing in either direction."""
         self._run(self._behave, flows=False)
 
     def refuse(self) -> None:
-        """Listen no more, and reset what is open."""
+        """Stop listening, and reset open connections."""
         self._run(self._close)
 
     def cut(self) -> None:
-        """Reset every open connection; new ones are taken."""
+        """Reset every open connection; new ones are accepted."""
         self._run(self._cut)
 
     def hold(self, pattern: str, limit: int = 1) -> Hold:
-        """Keep the answers of the next `limit` requests from their clients."""
+        """Keep back the answers to the next `limit` requests."""
         hold = Hold(pattern, limit)
         self._loop.call_soon_threadsafe(self._holds.append, hold)
         return hold
 
     def release(self, hold: Hold) -> None:
-        """Let the answers through."""
+        """Pass on the answers that were kept back."""
         self._loop.call_soon_threadsafe(hold.released.set)
 
     def watch(self, name_of: Callable[[str], str | None]) -> None:
-        """Count requests in `requests` under the name that `name_of` gives to their first lines, None for none."""
+        """Count requests in `requests`. `name_of` returns the name for a first line, None to count nothing."""
         self._watched = name_of
 
     def _run(self, work: Callable[..., Any], **options: Any) -> None:
@@ -167,7 +167,7 @@ class Proxy:
         try:
             answers, upstream = await asyncio.open_connection(*self._target)
             state = _Connection()
-            pumps = [self._ask(reader, upstream, writer, state), self._tell(answers, writer, state)]
+            pumps = [self._ask(reader, upstream, writer, state), self._pass_answers(answers, writer, state)]
             tasks = [asyncio.create_task(pump) for pump in pumps]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
@@ -192,7 +192,7 @@ class Proxy:
             await self._flowing.wait()
             line = data.partition(b"\r\n")[0]
             if state.speaks_http and not line.endswith(b" HTTP/1.1"):
-                # the body of a request that came in pieces
+                # the rest of the body of a request that came in pieces
                 upstream.write(data)
                 await upstream.drain()
                 continue
@@ -210,7 +210,9 @@ class Proxy:
             upstream.write(data)
             await upstream.drain()
 
-    async def _tell(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter, state: _Connection) -> None:
+    async def _pass_answers(
+        self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter, state: _Connection
+    ) -> None:
         while data := await answers.read(CHUNK):
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
@@ -227,7 +229,7 @@ class Proxy:
 
 
 class _Connection:
-    """What was decided about the request that a connection carries now."""
+    """The behaviour for the present request of a connection."""
 
     hold: Hold | None = None
     resets: bool = False
@@ -237,6 +239,6 @@ class _Connection:
 def _reset(writer: asyncio.StreamWriter) -> None:
     raw = writer.get_extra_info("socket")
     if raw is not None and raw.fileno() >= 0:
-        # A linger time of 0 makes close send RST instead of FIN.
+        # With a linger time of 0, close sends RST instead of FIN.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

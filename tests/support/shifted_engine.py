@@ -1,4 +1,4 @@
-"""An engine whose clock is off: an HTTP proxy that shifts every time in its answers, and shifts those in requests back."""
+"""An engine with a wrong clock: an HTTP proxy that shifts all times in answers, and shifts those in requests back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
 
 
 class ShiftedEngine:
-    """Passes everything to the engine at `base_url`, as if its clock were off by `by`."""
+    """Forwards to the engine at `base_url`, as if its clock were wrong by `by`."""
 
     def __init__(self, base_url: str, by: timedelta) -> None:
         target = urlsplit(base_url)
@@ -46,7 +46,7 @@ class ShiftedEngine:
             do_GET = do_POST = do_PUT = do_DELETE = _pass_on
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer((LOOPBACK, free_port()), Handler)
         self._server.daemon_threads = True

@@ -1,8 +1,8 @@
-"""Compare what a page shows with what a command printed.
+"""Compare the output on a page with the output of a command.
 
-`…` stands for what differs from run to run: in a text, for anything up to the end of the line; alone on a line, for any
-lines; as a JSON value, for any value; as a key (`"…": "…"`), for any further keys; as the last element of a list, for
-any further elements.
+`…` stands for a part that differs from run to run: in a text, any characters up to the end of the line; alone on a
+line, any lines; as a JSON value, any value; as a key (`"…": "…"`), any further keys; as the last element of a list, any
+further elements.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ANY = "…"
 
 
 def differences(label: str, shown: str, printed: str) -> list[str]:
-    """What differs; empty when the output is as shown. `label` is that of the shown block: http, json or text."""
+    """The differences; empty if the output matches. `label`: the label of the page's block: http, json or text."""
     if label == "http":
         return _http(shown, printed)
     if label == "json":
@@ -24,7 +24,7 @@ def differences(label: str, shown: str, printed: str) -> list[str]:
 
 
 def shows_an_error(label: str, shown: str) -> bool:
-    """True when the page shows an answer with a status of 400 or more."""
+    """True if the page shows an answer with a status of 400 or more."""
     status = re.match(r"HTTP/\S+ (\d{3})", shown)
     return label == "http" and status is not None and int(status[1]) >= 400
 
@@ -78,7 +78,7 @@ def _compare(path: str, shown: Any, found: Any) -> list[str]:
 
 
 def _fits(shown: str, printed: str) -> bool:
-    # The last line that is shown may stand for none at all.
+    # The last line of the page may stand for no line at all.
     lines = [
         r"(?:.*\n)*" if line.strip() == ANY else ".*".join(map(re.escape, line.rstrip().split(ANY))) + r"[ \t]*\n"
         for line in shown.strip().splitlines()

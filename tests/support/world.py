@@ -1,4 +1,4 @@
-"""A stack with proxies in front of its engine and its Redis, so that a test can break what lies between."""
+"""A stack with proxies in front of its engine and its Redis, so that a test can break the connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.proxy import Proxy
 
 @dataclass
 class World:
-    """The stack, its API, and the proxies; `engine_url` and `broker` lead past them."""
+    """The stack, its API, and the proxies; `engine_url` and `broker` do not use the proxies."""
 
     stack: Stack
     api: Api
@@ -30,21 +30,21 @@ class World:
     broker: Broker
 
     def client(self) -> redis.Redis:
-        """A Redis client that no fault reaches."""
+        """A Redis client without the proxy, so without its faults."""
         return redis.Redis.from_url(self.broker.url, decode_responses=True)
 
     def forget_instances(self) -> None:
-        """Delete what still runs in the engine: it belongs to no later test."""
+        """Delete all instances that still run in the engine, so that later tests have none of them."""
         running = requests.get(f"{self.engine_url}/process-instance", timeout=20).json()
         for instance in running:
             requests.delete(f"{self.engine_url}/process-instance/{instance['id']}", timeout=20)
 
     def restart(self, *names: str) -> None:
-        """Start parts again that were killed, and wait until they serve."""
+        """Start killed parts again, and wait until they serve."""
         self.stack.start_parts(names)
 
     def wait_ready(self, timeout_s: float = 30.0) -> None:
-        """Wait until every part says that it is well."""
+        """Wait until `/health/ready` reports that every part works."""
         eventually(lambda: self.api.get("/health/ready").body["status"] == "ready", timeout_s, "a stack that is ready")
 
     def has_open_instance(self, correlation_id: str) -> bool:
@@ -89,5 +89,5 @@ def children_of(pid: int) -> list[int]:
 
 
 def threads_of(pid: int) -> int:
-    """How many threads a process has."""
+    """The number of threads of a process."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))

@@ -1,4 +1,4 @@
-"""The steps of `bench-five`: what is measured is everything around them."""
+"""The steps of `bench-five`: they do nothing, so that only the work around them is measured."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ process = define_process("bench-five", process_name="Five empty steps")
 
 @process.step("s1", order=1)
 def first(variables: dict[str, Any]) -> dict[str, Any]:
-    """Nothing."""
+    """Do nothing."""
     return {}
 
 
 @process.step("s2", order=2)
 def second(variables: dict[str, Any]) -> dict[str, Any]:
-    """Nothing."""
+    """Do nothing."""
     return {}
 
 
 @process.step("s3", order=3)
 def third(variables: dict[str, Any]) -> dict[str, Any]:
-    """Nothing."""
+    """Do nothing."""
     return {}
 
 
 @process.step("s4", order=4)
 def fourth(variables: dict[str, Any]) -> dict[str, Any]:
-    """Nothing."""
+    """Do nothing."""
     return {}
 
 
 @process.step("s5", order=5, outcome="ok")
 def last(variables: dict[str, Any]) -> dict[str, Any]:
-    """The result that the client waits for."""
+    """Return the result that the client waits for."""
     return {"done": True}

@@ -1,1 +1,1 @@
-"""`bench-hold`: one step that nobody runs, so that its process waits until it is ended from outside."""
+"""`bench-hold`: one step without a handler, so that its process waits until `POST /api/process/complete` ends it."""

@@ -1,4 +1,4 @@
-"""`bench-hold` has no handler: its step stays until `POST /api/process/complete` ends the process."""
+"""`bench-hold` has no handler: its task waits until `POST /api/process/complete` ends the process."""
 
 from camunda_bridge import define_process
 

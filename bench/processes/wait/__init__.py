@@ -1,1 +1,1 @@
-"""`bench-wait`: five steps that wait on a slow HTTP server."""
+"""`bench-wait`: five steps that wait for a slow HTTP server."""

@@ -1,4 +1,4 @@
-"""The steps of `bench-wait`: each asks a server that answers after 200 ms (`bench/slow_server.py`)."""
+"""The steps of `bench-wait`: each calls a server that answers after 200 ms (`bench/slow_server.py`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ process = define_process("bench-wait", process_name="Five steps that wait on HTT
 
 @cache
 def slow_server() -> PartnerClient:
-    """The slow server, one pool a worker process. The benchmark gives its address as PARTNER_BASE_URL."""
+    """A client of the slow server, with one pool a worker process. PARTNER_BASE_URL has the address."""
     settings = get_settings()
     return PartnerClient(settings.partner_base_url, timeout_ms=settings.partner_timeout_ms)
 
@@ -30,5 +30,5 @@ for number in range(1, 5):
 
 @process.step("s5", order=5, outcome="ok")
 def ask_last(variables: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Wait for the slow server's answer; the result that the client waits for."""
+    """Wait for the slow server's answer, and return the result that the client waits for."""
     return {"done": True, **ask(variables, context)}

@@ -1,4 +1,4 @@
-"""Ends well, in a business error, on an incident; fails once, or loses its worker process once: as its variables say."""
+"""A process whose variables choose its end: well, in a business error, with an incident, after a failure or a crash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ process = define_process("metered")
 
 @process.step("work", order=1, retries=2, retry_base_s=0.2)
 def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Behave as told."""
+    """Behave as the variables demand."""
     do = given.get("do")
     if do == "refuse":
         raise BusinessRuleError("CAUGHT", "told to refuse")
@@ -33,11 +33,11 @@ def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
 
 @process.step("respond", order=2, outcome="ok")
 def respond(given: dict[str, Any]) -> dict[str, Any]:
-    """The result."""
+    """Return the result."""
     return {"worked": given["worked"]}
 
 
 @process.step("rescue", order=3, outcome="error")
 def rescue(given: dict[str, Any]) -> dict[str, Any]:
-    """What the boundary event caught."""
+    """Return the error that the boundary event caught."""
     return {"code": given["errorCode"], "message": given["errorMessage"]}

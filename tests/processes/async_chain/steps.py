@@ -11,11 +11,11 @@ process = define_process("async-chain")
 
 @process.step("first", order=1)
 def first(given: dict[str, Any]) -> dict[str, Any]:
-    """One."""
+    """Return the variable `one`."""
     return {"one": 1}
 
 
 @process.step("second", order=2)
 def second(given: dict[str, Any]) -> dict[str, Any]:
-    """Two."""
+    """Return the variable `two`."""
     return {"two": given["one"] + 1}

@@ -1,4 +1,4 @@
-"""A process that waits for a message, and answers with what came with it."""
+"""A process that waits for a message, and answers with the message's variables."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ process = define_process("awaits-message")
 
 @process.step("respond", order=1, outcome="ok")
 def respond(given: dict[str, Any]) -> dict[str, Any]:
-    """Everything that the process knows."""
+    """Return all variables of the process."""
     return given

@@ -11,5 +11,5 @@ process = define_process("callee")
 
 @process.step("inner", order=1)
 def inner(given: dict[str, Any]) -> dict[str, Any]:
-    """Inside."""
+    """The step of the called process."""
     return {"inner": "done"}

@@ -1,4 +1,4 @@
-"""A call activity that does not pass the business key on."""
+"""A call activity that does not pass the business key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ process = define_process("caller")
 
 @process.step("before", order=1)
 def before(given: dict[str, Any]) -> dict[str, Any]:
-    """Before the call."""
+    """The step before the call."""
     return {"before": "done"}
 
 
 @process.step("after", order=2, outcome="ok")
 def after(given: dict[str, Any]) -> dict[str, Any]:
-    """After the call."""
+    """The step after the call."""
     return {"before": given["before"], "inner": given["inner"]}

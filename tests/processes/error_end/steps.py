@@ -1,4 +1,4 @@
-"""An error end event at the root, and nobody who handles it."""
+"""An error end event of the process itself, which nothing catches."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ process = define_process("error-end")
 
 @process.step("only", order=1)
 def only(given: dict[str, Any]) -> dict[str, Any]:
-    """Say what the error is about."""
+    """Return the variables of the error."""
     return {"errorMessage": "refused by the diagram"}

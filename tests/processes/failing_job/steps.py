@@ -1,4 +1,4 @@
-"""A job of the engine's own that fails."""
+"""A job of the engine itself that fails."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ process = define_process("failing-job")
 
 @process.step("before", order=1)
 def before(given: dict[str, Any]) -> dict[str, Any]:
-    """Before the job."""
+    """The step before the job."""
     return {}

@@ -1,4 +1,4 @@
-"""Three branches at once, then one step."""
+"""Three parallel branches, then one step."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ process = define_process("fan-out")
 
 @process.step("branch1", order=1)
 def branch1(given: dict[str, Any]) -> dict[str, Any]:
-    """Finds the customer."""
+    """Return the customer."""
     return {"customerId": "c-1"}
 
 
 @process.step("branch2", order=1)
 def branch2(given: dict[str, Any]) -> dict[str, Any]:
-    """Finds the order."""
+    """Return the order."""
     return {"orderId": "o-1"}
 
 
 @process.step("branch3", order=1)
 def branch3(given: dict[str, Any]) -> dict[str, Any]:
-    """Finds the account."""
+    """Return the account."""
     return {"accountId": "a-1"}
 
 
 @process.step("respond", order=2, outcome="ok")
 def respond(given: dict[str, Any]) -> dict[str, Any]:
-    """What the branches found."""
+    """Return the variables of the branches."""
     return {name: given[name] for name in ("customerId", "orderId", "accountId")}

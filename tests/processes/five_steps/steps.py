@@ -1,4 +1,4 @@
-"""Five steps that do nothing, unless one is told to harm its process, or to wait."""
+"""Five steps that do nothing, unless the variables make one of them kill its process or wait."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ process = define_process("five-steps")
 
 
 def nothing(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Nothing, but for the step that `at` names."""
+    """Do nothing, except in the step that `at` names."""
     if given.get("at") == context.step:
         probe.note_begin(given, context)
-        probe.harm_or_hold(given, context)
+        probe.kill_or_wait(given, context)
     return {}
 
 
@@ -24,5 +24,5 @@ for _number in range(1, 5):
 
 @process.step("s5", order=5, outcome="ok")
 def last(given: dict[str, Any]) -> dict[str, Any]:
-    """The result."""
+    """Return the result."""
     return {"done": True}

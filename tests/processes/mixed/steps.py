@@ -1,4 +1,4 @@
-"""Every kind of end, chosen by the variable `kind`; what each answers is known from its input alone."""
+"""Every kind of end, chosen by the variable `kind`; the input alone determines the outcome."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from camunda_bridge import BusinessRuleError, StepContext, define_process
 
 process = define_process("mixed")
 
-#: a kill is a failed attempt, and there are many: none of them must use the retries up
+#: so many retries that the kills, each of which is a failed attempt, never use them up
 PATIENT: dict[str, Any] = {"retries": 30, "retry_base_s": 0.05, "time_limit_s": 60}
 
 
 @process.step("work", order=1, **PATIENT)
 def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Take some time, and fail or refuse as told."""
+    """Take some time, and fail or refuse as the variables demand."""
     note(given, context)
     if given["kind"] == "fails-once" and context.attempt == 1:
         raise RuntimeError("told to fail once")
@@ -36,7 +36,7 @@ def fail(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
 
 @process.step("respond", order=2, outcome="ok", **PATIENT)
 def respond(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Answer with what is in no variable."""
+    """Answer with a value that is in no variable."""
     return _answer(given, context)
 
 
@@ -49,26 +49,26 @@ def reject(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
 
 @process.step("respond-early", order=2, outcome="ok", **PATIENT)
 def respond_early(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Answer, though a step follows."""
+    """Answer, although a step follows."""
     return _answer(given, context)
 
 
 @process.step("after", order=3, **PATIENT)
 def after(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """What follows."""
+    """The step that follows."""
     note(given, context)
     return {"answer": "too late"}
 
 
 @process.step("respond-beside", order=2, outcome="ok", **PATIENT)
 def respond_beside(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Answer, though another branch goes on."""
+    """Answer, although another branch goes on."""
     return _answer(given, context)
 
 
 @process.step("beside", order=2, **PATIENT)
 def beside(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """The other branch."""
+    """The step of the other branch."""
     note(given, context)
     time.sleep(0.4)
     return {"answer": "from beside"}
@@ -76,12 +76,12 @@ def beside(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
 
 @process.step("respond-caller", order=3, outcome="ok", **PATIENT)
 def respond_caller(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Answer behind a call."""
+    """Answer after a call."""
     return _answer(given, context)
 
 
 def note(given: dict[str, Any], context: StepContext) -> None:
-    """Write an effect down, in one write that no kill halves."""
+    """Append an effect to the file, with one write, which a kill cannot interrupt."""
     line = f"{context.correlation_id} {context.step} {context.idempotency_key}\n"
     file = os.open(Path(given["notes"]), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

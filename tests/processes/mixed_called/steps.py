@@ -1,4 +1,4 @@
-"""A called process with a response step of its own, which answers for nobody but itself."""
+"""A called process with a response step of its own, which does not end its caller."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ process = define_process("mixed-called")
 
 @process.step("inner", order=1, outcome="ok", **PATIENT)
 def inner(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Answer its caller's process with nothing that anybody asked for."""
+    """Return an outcome that must not become the outcome of the caller."""
     note(given, context)
     return {"answer": "from the called process"}

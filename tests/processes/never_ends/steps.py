@@ -1,4 +1,4 @@
-"""A process that waits for a message that nobody sends."""
+"""A process that waits for a message that is never sent."""
 
 from __future__ import annotations
 

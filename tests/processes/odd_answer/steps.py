@@ -1,4 +1,4 @@
-"""A step that gives its client what a test puts into it, beside a variable that another program may bring."""
+"""A response step with a result that the test sets, beside a variable that another program may set."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ process = define_process("odd-answer")
 
 @process.step("make", order=1)
 def make(given: dict[str, Any]) -> dict[str, Any]:
-    """Nothing, unless a test replaces it."""
+    """Return nothing; a test replaces this function."""
     return {}
 
 
 @process.step("answer", order=2, outcome="ok")
 def answer(given: dict[str, Any]) -> dict[str, Any]:
-    """All that it was given."""
+    """Return the whole input."""
     return given

@@ -1,4 +1,4 @@
-"""Variables that a handler did not make: a Date in the year 10026, lists and maps of input mappings in nested scopes."""
+"""Variables that no handler made: a Date in the year 10026, lists and maps of input mappings in nested scopes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ process = define_process("odd-values")
 
 @process.step("make", order=1)
 def make(given: dict[str, Any]) -> dict[str, Any]:
-    """Nothing, unless a test replaces it."""
+    """Return nothing; a test replaces this function."""
     return {}
 
 
 @process.step("use", order=2)
 def use(given: dict[str, Any]) -> dict[str, Any]:
-    """Nothing, unless a test replaces it."""
+    """Return nothing; a test replaces this function."""
     return {}

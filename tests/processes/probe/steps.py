@@ -1,4 +1,4 @@
-"""A step that does what its variables say: end well, fail, crash, eat memory, spin, sleep."""
+"""A step whose behaviour its variables choose: end well, fail, crash, use all memory, loop, sleep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ process = define_process("probe")
 
 @process.step("work", order=1, retries=2, retry_base_s=0.2, time_limit_s=3)
 def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
-    """Note that an attempt began, behave as told, note that it ended."""
+    """Note that the attempt began, behave as the variables demand, note that it ended."""
     note_begin(given, context)
     _behave(given, context)
     _note(given, f"end {context.correlation_id} {context.idempotency_key} {context.attempt}")
@@ -25,13 +25,13 @@ def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
 
 @process.step("respond", order=2, outcome="ok")
 def respond(given: dict[str, Any]) -> dict[str, Any]:
-    """Everything the process knows, but for the test's own switches."""
+    """Return all variables of the process, without those that choose the behaviour."""
     return {name: value for name, value in given.items() if name not in ("notes", "do", "seconds", "until", "gives")}
 
 
 @process.step("rescue", order=3, outcome="error")
 def rescue(given: dict[str, Any]) -> dict[str, Any]:
-    """What the boundary event caught."""
+    """Return the error that the boundary event caught."""
     return {"code": given["errorCode"], "message": given["errorMessage"], "details": given.get("errorDetails")}
 
 
@@ -40,8 +40,8 @@ def note_begin(given: dict[str, Any], context: StepContext) -> None:
     _note(given, f"begin {context.correlation_id} {context.idempotency_key} {context.attempt}")
 
 
-def harm_or_hold(given: dict[str, Any], context: StepContext) -> None:
-    """What ends the process that runs the step, or keeps it waiting."""
+def kill_or_wait(given: dict[str, Any], context: StepContext) -> None:
+    """Kill the process that runs the step, or wait, as the variables demand."""
     do = given.get("do")
     if do == "hold":
         _until(given, lambda: Path(given["until"]).exists())
@@ -52,7 +52,7 @@ def harm_or_hold(given: dict[str, Any], context: StepContext) -> None:
 
 
 def _behave(given: dict[str, Any], context: StepContext) -> None:
-    harm_or_hold(given, context)
+    kill_or_wait(given, context)
     do = given.get("do", "nothing")
     if do == "sleep":
         time.sleep(given["seconds"])
@@ -80,7 +80,7 @@ def _until(given: dict[str, Any], is_true: Any) -> None:
 
 
 def _note(given: dict[str, Any], line: str) -> None:
-    """Append a line to the test's file: one write, so lines of many processes do not mix."""
+    """Append a line to the test's file, with one write, so that lines of several processes do not mix."""
     if "notes" in given:
         with Path(given["notes"]).open("a") as notes:
             notes.write(line + "\n")

@@ -1,4 +1,4 @@
-"""Steps that run in the slot of the one before them: what is killed, or stopped, is the step at hand."""
+"""Inline steps: if a worker is killed or stopped, only the step that runs at that moment is affected."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.conftest import Load, MakeStack
-from tests.support.accounting import attempts, check_books
+from tests.support.accounting import attempts, check_consistency
 from tests.support.api import Api, eventually
 
-#: a lock so long that nothing comes back by its running out
+#: a lock so long that no step comes back because it expires
 LOCK_MS = 60_000
 IN_PLACE = {"LOCK_DURATION_MS": LOCK_MS, "STEPS_IN_PLACE_MS": 2_000}
 
@@ -20,7 +20,7 @@ def phases(api: Api, correlation_id: str) -> list[tuple[str, str]]:
     return [(event["stepName"], event["phase"]) for event in api.events(trace)]
 
 
-def test_child_killed_in_a_later_step_that_step_is_tried_again(make_stack: MakeStack, tmp_path: Path) -> None:
+def test_child_killed_in_a_later_step_only_that_step_is_retried(make_stack: MakeStack, tmp_path: Path) -> None:
     api = Api(make_stack(**IN_PLACE).url)
     notes = tmp_path / "notes"
     begun = time.monotonic()
@@ -35,7 +35,7 @@ def test_child_killed_in_a_later_step_that_step_is_tried_again(make_stack: MakeS
         assert phases(api, correlation_id) == [*expected, ("s4", "completed"), ("s5", "completed")]
 
 
-def test_worker_stopped_in_a_later_step_that_step_is_given_back(make_stack: MakeStack, tmp_path: Path) -> None:
+def test_worker_stopped_in_a_later_step_that_step_is_unlocked(make_stack: MakeStack, tmp_path: Path) -> None:
     stack = make_stack(**IN_PLACE)
     api = Api(stack.url)
     notes, go = tmp_path / "notes", tmp_path / "go"
@@ -49,7 +49,7 @@ def test_worker_stopped_in_a_later_step_that_step_is_given_back(make_stack: Make
     stack["worker"].start()
 
     assert {answer.status for answer in load.answers()} <= {200, 202}
-    check_books(stack, api, load.ids, "five-steps")
+    check_consistency(stack, api, load.ids, "five-steps")
     assert time.monotonic() - begun < LOCK_MS / 1000
     for correlation_id in load.ids:
         assert Counter(phases(api, correlation_id))["s2", "lost"] == 1
@@ -62,4 +62,4 @@ def test_many_processes_in_few_slots_all_end_once(make_stack: MakeStack) -> None
     load = Load(api, "five-steps", {}, 60)
 
     assert {answer.status for answer in load.answers()} == {200}
-    check_books(stack, api, load.ids, "five-steps")
+    check_consistency(stack, api, load.ids, "five-steps")
