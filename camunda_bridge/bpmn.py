@@ -40,6 +40,8 @@ class Bpmn:
     #: external task id -> codes of its `camunda:errorEventDefinition`s, in order; when the task is completed or has
     #: failed, the engine throws the first one whose expression is true
     error_definitions: dict[str, list[str]] = field(default_factory=dict)
+    #: id of an external task -> its `camunda:properties`
+    properties: dict[str, dict[str, str]] = field(default_factory=dict)
     #: activity id -> error codes that an event around the activity catches; None means any code
     _caught: dict[str, set[str | None]] = field(default_factory=dict)
 
@@ -135,6 +137,7 @@ def _read_scope(
         bpmn._caught[node_id] = caught
         if (topic := engine_attribute(node, "topic")) and _is_external(node):
             bpmn.topics[node_id] = topic
+            bpmn.properties[node_id] = _properties(node)
             if thrown := _error_definitions(node, codes):
                 bpmn.error_definitions[node_id] = thrown
         if node.tag == BPMN + "endEvent" and (definition := node.find(BPMN + "errorEventDefinition")) is not None:
@@ -155,6 +158,16 @@ def _code(definition: ET.Element, codes: dict[str, str | None]) -> str | None:
     # The engine takes a reference to an undeclared error as the code itself
     # (BpmnParse.parseBoundaryErrorEventDefinition).
     return codes.get(reference, reference) or None if reference else None
+
+
+def _properties(node: ET.Element) -> dict[str, str]:
+    """The extension properties of an element."""
+    return {
+        item.get("name", ""): item.get("value", "")
+        for extensions in node.findall(BPMN + "extensionElements")
+        for namespace in ENGINES
+        for item in extensions.findall(f"{namespace}properties/{namespace}property")
+    }
 
 
 def _error_definitions(node: ET.Element, codes: dict[str, str | None]) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -77,6 +77,17 @@ class StepContext:
 
     `idempotency_key` is the same in every attempt of one step of one process. Send it with every call that changes
     another system: a worker may die after the call and before it reports the outcome, and then the call is repeated.
+
+    Attributes:
+        element_id: id of the element in the diagram; several elements may have the topic of one step.
+        process_key: key of the process that has the element; of a called process it is not the one that was started.
+        process_version: version of that process definition in the engine, from 1.
+        version_tag: `camunda:versionTag` of that definition.
+        business_key: business key of the instance.
+        priority: `camunda:taskPriority` of the task.
+        retries: retries left before this attempt, as the engine counts them; None before the first failure.
+        tenant_id: tenant of the instance.
+        properties: the `camunda:properties` of the element.
     """
 
     correlation_id: str
@@ -86,6 +97,15 @@ class StepContext:
     attempt: int
     idempotency_key: str
     traceparent: str | None = None
+    element_id: str = ""
+    process_key: str = ""
+    process_version: int | None = None
+    version_tag: str | None = None
+    business_key: str | None = None
+    priority: int = 0
+    retries: int | None = None
+    tenant_id: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

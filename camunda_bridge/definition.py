@@ -6,8 +6,9 @@
     def validate_user_information(user: User) -> dict[str, str]:
         return {"userId": user.user_id}
 
-The topic of a step is ``<process key>.<step name>``. A handler gets the input of the step and, if it has a second
-parameter, a :class:`StepContext`. The fields that it returns become process variables.
+The topic of a step is ``<process key>.<step name>``, unless `topic` names another one. A handler gets the input of the
+step and, if it asks for it, a :class:`StepContext`; :mod:`camunda_bridge.signature` has the forms. The fields that it
+returns become process variables.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import Any, Literal
 from marshmallow import Schema
 
 from camunda_bridge.bpmn import Bpmn, parse
-from camunda_bridge.context import CONTEXT_VARIABLE
+from camunda_bridge.context import CONTEXT_VARIABLE, StepContext
 from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.hooks import NO_HOOKS, After, Before, Hooks, OnError
 from camunda_bridge.retry import DEFAULT_BASE_S, DEFAULT_RETRIES, DEFAULT_RETRY, ExponentialBackoff, RetryStrategy
+from camunda_bridge.signature import Call, Signature
 from settings.reading import RATE
 
 Handler = Callable[..., Any]
@@ -36,6 +38,10 @@ IDENTIFIERS = ("customerId", "userId", "orderId", "accountId")
 
 #: variables that a business error, or the boundary event that catches it, sets for the steps that follow
 ERROR_VARIABLES = ("errorCode", "errorMessage", "errorType", "errorDetails")
+
+
+def _no_call(_given: Any, _context: StepContext) -> Any:
+    raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class StepDefinition:
     order: int = 0
     input_schema: Schema | None = None
     output_schema: Schema | None = None
-    takes_context: bool = False
+    call: Call = _no_call
     outcome: Outcome | None = None
     retry_strategy: RetryStrategy = DEFAULT_RETRY
     hooks: Hooks = NO_HOOKS
@@ -130,6 +136,7 @@ class ProcessDefinition:
         self,
         name: str,
         *,
+        topic: str | None = None,
         order: int = 0,
         input_schema: type[Schema] | None = None,
         output_schema: type[Schema] | None = None,
@@ -153,6 +160,9 @@ class ProcessDefinition:
     ) -> Callable[[Handler], Handler]:
         """Declare the handler of a step. The function itself doesn't change, so that a test can call it.
 
+        `topic`: the topic of the step's elements in the diagram, by default ``<process key>.<name>``. A task of this
+        topic in another process is left to others.
+
         `retries` and `retry_base_s` (in seconds) are a short form of :class:`ExponentialBackoff` with these arguments.
         `before`, `after` and `on_error`: see :class:`Hooks`.
 
@@ -166,17 +176,20 @@ class ProcessDefinition:
             raise DefinitionError(f"step {name!r}: rate must be like 5/second (second, minute, hour or day)")
 
         def declare(handler: Handler) -> Handler:
-            topic = f"{self.key}.{name}"
-            if topic in self.steps:
-                raise DefinitionError(f"step {topic!r} is declared twice")
-            self.steps[topic] = StepDefinition(
+            own_topic = topic or f"{self.key}.{name}"
+            for other in self.steps.values():
+                if own_topic == other.topic or name == other.name:
+                    both = f"{self.key}.{name}" if topic is None else f"{name} (topic {topic})"
+                    raise DefinitionError(f"step {both!r} is declared twice")
+            signature = Signature.of(handler, has_schema=input_schema is not None)
+            self.steps[own_topic] = StepDefinition(
                 name=name,
-                topic=topic,
+                topic=own_topic,
                 handler=handler,
+                call=signature.call,
                 order=order,
-                input_schema=input_schema() if input_schema else None,
+                input_schema=input_schema() if input_schema else signature.schema,
                 output_schema=output_schema() if output_schema else None,
-                takes_context=len(inspect.signature(handler).parameters) > 1,
                 outcome=outcome,
                 retry_strategy=strategy,
                 hooks=Hooks.of(before, after, on_error).within(self.hooks),
@@ -199,11 +212,12 @@ class ProcessDefinition:
 
     def topic(self, step: StepDefinition) -> Topic:
         """What to fetch for a step: all variables, or with an input schema only the variables that are needed."""
+        # Another process may have tasks of a topic that is not named after this one.
+        keys = None if step.topic == f"{self.key}.{step.name}" else (self.key,)
         if step.input_schema is None:
-            return Topic(step.topic)
-        return Topic(
-            step.topic, tuple(dict.fromkeys([*step.input_names, *self.identifiers, *ERROR_VARIABLES, CONTEXT_VARIABLE]))
-        )
+            return Topic(step.topic, process_keys=keys)
+        needed = dict.fromkeys([*step.input_names, *self.identifiers, *ERROR_VARIABLES, CONTEXT_VARIABLE])
+        return Topic(step.topic, tuple(needed), keys)
 
 
 def define_process(

@@ -125,8 +125,7 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
             {"errors": json_form(error.messages)},
         )
     try:
-        handler = (lambda given: step.handler(given, context)) if step.takes_context else step.handler
-        returned = step.hooks.run(handler, given, context)
+        returned = step.hooks.run(lambda given: step.call(given, context), given, context)
     except BusinessRuleError as error:
         return _business_error(step, error)
     except VariableError as error:

@@ -89,6 +89,15 @@ class Runtime:
         return read
 
     @cached_property
+    def definition_version(self) -> Callable[[str], int]:
+        """Returns the version of a deployed definition, by its id; it is read once and kept.
+
+        Raises:
+            EngineUnavailable, NotFound: from the call; nothing is kept then.
+        """
+        return lru_cache(maxsize=DEFINITIONS_KEPT)(self.engine.definition_version)
+
+    @cached_property
     def redis(self) -> redis.Redis:
         """Redis, for messages, ticks, heartbeats and counts. Threads share its connection, one command at a time."""
         pool = redis.BlockingConnectionPool.from_url(

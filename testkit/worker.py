@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from inspect import signature
 from typing import Any, Literal
 
 from camunda_bridge.bpmn import Bpmn
@@ -15,10 +14,12 @@ from camunda_bridge.catching import is_caught
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.element import element_of
 from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.locks import new_token
+from camunda_bridge.signature import Signature
 from camunda_bridge.task_fate import Fate, fate_of
 from testkit.isolation import Deployments
 
@@ -98,6 +99,8 @@ class Worker:
             step=step.name,
             attempt=attempt,
             idempotency_key=task.id,
+            **element_of(task, self.bpmn_of, self._engine.definition_version)
+            | {"process_key": self._deployments.original(task.process_definition_key)},
         )
         execution = execute(step, values, context)
         try:
@@ -147,8 +150,9 @@ class Worker:
             raise LookupError(f"replace: {name!r} names {len(topics)} steps, it must name one; the steps are {known}")
         is_function = callable(replacement) and not isinstance(replacement, type)
         handler = replacement if is_function else _constant_handler(replacement)
-        takes_context = len(signature(handler).parameters) > 1
-        self._steps[topics[0]] = replace(self._steps[topics[0]], handler=handler, takes_context=takes_context)
+        # It gets what the handler gets: the input after its schema.
+        call = Signature.of(handler, has_schema=True).call
+        self._steps[topics[0]] = replace(self._steps[topics[0]], handler=handler, call=call)
 
 
 def _constant_handler(replacement: Any) -> Callable[[Any], Any]:

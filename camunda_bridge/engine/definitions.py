@@ -23,6 +23,14 @@ class Definitions(EngineApi):
         answer = self.session.request("POST", f"{self._url}/deployment/create", files=form).json()
         return list(answer.get("deployedProcessDefinitions") or {})
 
+    def definition_version(self, definition_id: str) -> int:
+        """The version of a definition, from 1.
+
+        Raises:
+            NotFound: the engine has no such definition.
+        """
+        return int(self.session.get(f"/process-definition/{definition_id}")["version"])
+
     def definition_xml(self, definition_id: str) -> str:
         """The BPMN XML of a deployed definition."""
         return str(self.session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"])

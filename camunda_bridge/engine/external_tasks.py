@@ -62,6 +62,8 @@ class ExternalTasks(EngineApi):
             }
             if topic.variables is not None:
                 entry["variables"] = list(topic.variables)
+            if topic.process_keys is not None:
+                entry["processDefinitionKeyIn"] = list(topic.process_keys)
             if business_key is not None:
                 entry["businessKey"] = business_key
             request.topics.append(entry)
@@ -78,6 +80,7 @@ class ExternalTasks(EngineApi):
         process instance.
         """
         wanted = {topic.name: topic.variables for topic in topics}
+        keys = {topic.name: topic.process_keys for topic in topics}
         ready = self.session.get(
             "/external-task",
             processInstanceId=instance_id,
@@ -90,6 +93,7 @@ class ExternalTasks(EngineApi):
         for task in ready:
             if (
                 task["topicName"] in wanted
+                and task["processDefinitionKey"] in (keys[task["topicName"]] or (task["processDefinitionKey"],))
                 and len(locked) < max_tasks
                 and self._try_lock(task["id"], token, lock_duration_ms)
             ):

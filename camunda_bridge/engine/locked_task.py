@@ -11,10 +11,16 @@ from camunda_bridge.variables import Typed
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic to fetch, and the names of the variables to fetch with its tasks; None for all variables."""
+    """A topic to fetch.
+
+    Attributes:
+        variables: names of the variables to fetch with its tasks; None for all.
+        process_keys: keys of the processes whose tasks are fetched; None for all.
+    """
 
     name: str
     variables: tuple[str, ...] | None = None
+    process_keys: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,9 @@ class LockedTask:
     business_key: str | None
     retries: int | None
     variables: dict[str, Typed]
+    priority: int = 0
+    tenant_id: str | None = None
+    version_tag: str | None = None
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> LockedTask:
@@ -44,4 +53,7 @@ class LockedTask:
             business_key=data.get("businessKey"),
             retries=data.get("retries"),
             variables=data["variables"],
+            priority=data.get("priority") or 0,
+            tenant_id=data.get("tenantId"),
+            version_tag=data.get("processDefinitionVersionTag"),
         )

@@ -68,6 +68,8 @@ class StepMessage:
             "fetchedAt": self.fetched_at,
             "lock": self.lock_s,
         }
+        more = {"priority": task.priority or None, "tenantId": task.tenant_id, "versionTag": task.version_tag}
+        body |= {name: value for name, value in more.items() if value is not None}
         if self.confirm is not None:
             body["confirm"] = [self.confirm.external_task_id, self.confirm.lock_token]
         if self.lease is not None:
@@ -96,6 +98,9 @@ class StepMessage:
                 business_key=body["businessKey"],
                 retries=body["retries"],
                 variables=variables,
+                priority=body.get("priority", 0),
+                tenant_id=body.get("tenantId"),
+                version_tag=body.get("versionTag"),
             ),
             body["token"],
             body["fetchedAt"],

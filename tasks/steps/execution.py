@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from camunda_bridge.context import StepContext
+from camunda_bridge.element import element_of
 from camunda_bridge.errors import EngineUnavailable
 from camunda_bridge.executor import Execution, Failed, execute
 from camunda_bridge.task_fate import fate_of
@@ -66,6 +67,7 @@ def _run_handler(attempt: Attempt, number: int) -> Execution:
         # The engine's task id is the same in every attempt, and differs each time a loop comes to the step.
         idempotency_key=attempt.task.id,
         traceparent=tracing.traceparent() or attempt.context.traceparent,
+        **call_with_retry(lambda: element_of(attempt.task, runtime().deployed_bpmn, runtime().definition_version)),
     )
     return run_through(HANDLER, attempt, lambda attempt: execute(attempt.step, attempt.values, context))
 

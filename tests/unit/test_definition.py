@@ -33,8 +33,11 @@ def declare(folder: Path, key: str, *topics: str, calls: tuple[str, ...] = ()) -
     return ProcessDefinition(key, path)
 
 
-def handler(_: dict[str, Any]) -> None:
-    return None
+CONTEXT = StepContext("c", "t", "i", "charge", 1, "k")
+
+
+def handler(given: dict[str, Any]) -> Any:
+    return given
 
 
 class Input(Schema):
@@ -46,7 +49,8 @@ class Input(Schema):
 def test_step_has_the_topic_of_its_process_and_the_given_facts() -> None:
     process = define_process("order", process_name="Orders", originating_system="shop")
 
-    def charge(given: dict[str, Any], context: StepContext) -> None: ...
+    def charge(given: dict[str, Any], context: StepContext) -> Any:
+        return given, context
 
     declared = process.step(
         "charge", order=2, retries=5, http_method="POST", endpoint="/charge", target_system="bank", outcome="ok"
@@ -55,14 +59,33 @@ def test_step_has_the_topic_of_its_process_and_the_given_facts() -> None:
     step = process.steps["order.charge"]
     assert (step.topic, step.order, step.retries, step.outcome) == ("order.charge", 2, 5, "ok")
     assert (step.process_name, step.originating_system, step.target_system) == ("Orders", "shop", "bank")
-    assert step.takes_context
+    assert step.call({"a": 1}, CONTEXT) == ({"a": 1}, CONTEXT)
     assert process.queue == "steps.order"
 
 
 def test_handler_of_one_parameter_takes_no_context() -> None:
     process = define_process("order")
     process.step("charge")(handler)
-    assert not process.steps["order.charge"].takes_context
+    assert process.steps["order.charge"].call({"a": 1}, CONTEXT) == {"a": 1}
+
+
+def test_step_has_the_topic_that_it_names_and_takes_it_of_its_own_process_alone() -> None:
+    process = define_process("order")
+    process.step("charge", topic="charge-card")(handler)
+    process.step("ship")(handler)
+    charge, ship = process.steps["charge-card"], process.steps["order.ship"]
+    assert (charge.name, charge.topic) == ("charge", "charge-card")
+    assert process.topic(charge).process_keys == ("order",)
+    # Nobody else has a topic of this name.
+    assert process.topic(ship).process_keys is None
+
+
+@pytest.mark.parametrize("again", [{"name": "charge"}, {"name": "other", "topic": "charge-card"}])
+def test_name_or_topic_that_a_step_has_already_is_refused(again: dict[str, str]) -> None:
+    process = define_process("order")
+    process.step("charge", topic="charge-card")(handler)
+    with pytest.raises(DefinitionError, match="is declared twice"):
+        process.step(**again)(handler)
 
 
 def test_bpmn_file_is_beside_the_module_that_declares() -> None:
