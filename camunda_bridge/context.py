@@ -1,4 +1,4 @@
-"""The execution context that a process carries beside its business data, and the context that a handler gets."""
+"""The execution context that a process carries in addition to business data, and the context that a handler gets."""
 
 from __future__ import annotations
 

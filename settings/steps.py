@@ -64,7 +64,7 @@ class Steps:
     db_hold_s: int = setting(
         "int",
         120,
-        "How long a worker with a finished handler waits while the database is unavailable, in seconds; it extends the "
-        "lock meanwhile.",
+        "How long a worker with a finished handler waits for an unavailable database, in seconds; it extends the lock "
+        "during the wait.",
         least=1,
     )

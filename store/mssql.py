@@ -75,9 +75,9 @@ def create_mssql(url: URL, driver: Driver, timeout_ms: int, **options: Any) -> s
         cursor = connection.cursor()
         cursor.execute(SESSION.format(timeout_ms))
         asked_at = time.monotonic()
-        told = cursor.execute(SERVER_TIME).fetchone()
-        if told is not None:
-            clock.set_by_server(told[0], asked_at=asked_at, answered_at=time.monotonic())
+        row = cursor.execute(SERVER_TIME).fetchone()
+        if row is not None:
+            clock.set_by_server(row[0], asked_at=asked_at, answered_at=time.monotonic())
         cursor.close()
         connection.commit()
 

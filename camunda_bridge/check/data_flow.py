@@ -68,7 +68,7 @@ class DataFlow:
         return True
 
     def _is_inevitable(self, node: Node, scope: Node) -> bool:
-        # The same fixed point with a single variable, which stands for having passed this node.
+        # The same fixed point with a single variable, which means that this node was passed.
         passed = {child: Known.of(["passed"]) if child is node else NOTHING for child in scope.children}
         after = _solve(scope.children, lambda child, so_far: _onwards(child, passed[child], so_far))
         return "passed" in all_of(after[start] for start in scope.starts).certain
