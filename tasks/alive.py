@@ -1,9 +1,9 @@
 """Is this worker alive? `python -m tasks.alive --hostname worker@%h`: exit code 0 if so, 1 if it should be restarted.
 
-A worker writes a file of its own each second, from the loop that does its work: a loop that hangs writes nothing. The
-probe asks no other part, but for one thing: while Redis is away no worker has a loop to write from, and restarting it
-would help nobody. So a silent worker counts as dead only where Redis answers. `celery inspect ping`, by contrast, takes
-seconds and calls each worker dead that cannot be reached through the broker.
+Each second a worker writes a file of its own, from the loop that does its work; a loop that hangs writes nothing. The
+probe reads the age of that file. While Redis is unavailable no worker has a running loop, and a restart would not help:
+so a worker with an old file counts as dead only if Redis answers. `celery inspect ping`, by contrast, takes seconds and
+reports each worker as dead that the broker cannot reach.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 free = slots of live workers - queued steps - running steps. Every second each worker writes how many slots it has and
 how many steps it runs: one field of a hash, which expires after a few seconds. The queues are counted as they are.
-While nothing is free nothing is fetched, so no lock runs out in a queue.
+While no slot is free no task is fetched, so no lock expires in a queue.
 """
 
 from __future__ import annotations

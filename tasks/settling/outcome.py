@@ -1,10 +1,10 @@
 """How a process ended. This module alone decides it, for workers, the reconciler and every command.
 
-What was written down decides: the outcome of the first response step whose completion the engine accepted. The engine's
-history decides only where nobody wrote an outcome. While neither is known, the process is pending.
+The first response step whose completion the engine accepted decides, by the outcome that its attempt has written. The
+engine's history decides only if no outcome was written. While neither is known, the process is pending.
 
-A response step's attempt becomes `completed` in the transaction that ends its process. So whatever outcome may still
-have to be looked at is in an open attempt.
+The attempt of a response step becomes `completed` in the transaction that ends its process. So an outcome that may still
+have to end a process is always in an open attempt.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Protect slow receivers, and the workers: while a receiver is slow, it gets one attempt at a time.
 
-Without this, a receiver that answers nothing would hold as many slots as there are webhooks for it, each for the whole
-time-out. With Redis away nothing is known of receivers, and everybody is called.
+Without this, a receiver that does not answer would hold as many slots as it has webhooks, each for the whole time-out.
+While Redis is unavailable no receiver counts as slow.
 """
 
 from __future__ import annotations

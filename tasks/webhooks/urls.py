@@ -1,7 +1,7 @@
 """The URLs that a webhook may go to: those that CALLBACK_HOSTS allows, parsed in one way only.
 
-A URL is taken apart here once; the connection, its TLS name and its Host header are made of the parts. No second reader
-could understand it otherwise.
+A URL is parsed here once. The connection, its TLS name and its Host header are made of the parts, so no second parser
+can read it differently.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The gauges of the whole system, read at each scrape: queues and workers from Redis, processes from the store.
 
-Web processes and beat show them, each of them the same: a query takes the `max`. A worker does not, since its parent
-process must not touch the database. Every read has the time-outs of its part, and an answer serves for a second.
+Web processes and beat serve them, with the same values: a query takes the `max`. A worker does not, since its parent
+process must not use the database. Every read has the time-outs of its part, and one reading is served for a second.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The worker's pool: Celery's prefork, whose parent sends each message to a child as soon as it has read it.
 
-Celery's own parent waits in its loop until one of all idle children's pipes can be written to, although an idle child's
-pipe is empty; and with each turn of the loop it asks the kernel to forget every pipe that it does not watch. Both cost
-system calls for every slot, several times a message: with 64 slots two fifths of the parent's CPU time.
+Celery's own parent waits in its loop until the pipe of an idle child is ready for writing, although that pipe is empty.
+And in each iteration it removes every pipe from the kernel's list that it does not watch. Both cost system calls for
+every slot, several times a message: with 64 slots two fifths of the parent's CPU time.
 """
 
 from __future__ import annotations
