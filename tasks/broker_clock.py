@@ -1,7 +1,7 @@
 """The clock that all processes share: that of Redis. It gives every time that one host writes and another compares.
 
-The clocks of two hosts may differ by any amount. Each process reads the time of Redis now and then (`TIME`) and adds the
-time since then by its own monotonic clock, which a correction of the host's clock does not change.
+The clocks of two hosts may differ by any amount. Each process reads the time of Redis now and then (`TIME`) and adds
+the time since then by its own monotonic clock, which a correction of the host's clock does not change.
 """
 
 from __future__ import annotations

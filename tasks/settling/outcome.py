@@ -3,8 +3,8 @@
 The first response step whose completion the engine accepted decides, by the outcome that its attempt has written. The
 engine's history decides only if no outcome was written. While neither is known, the process is pending.
 
-The attempt of a response step becomes `completed` in the transaction that ends its process. So an outcome that may still
-have to end a process is always in an open attempt.
+The attempt of a response step becomes `completed` in the transaction that ends its process. So an outcome that may
+still have to end a process is always in an open attempt.
 """
 
 from __future__ import annotations

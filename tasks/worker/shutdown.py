@@ -1,8 +1,8 @@
 """The end of a worker at SIGTERM: running steps have WORKER_GRACE_S to end, then they are stopped and unlocked.
 
 Celery's warm shutdown waits without limit, and its soft shutdown kills children without unlocking their tasks. kombu
-itself puts messages that were not begun back into their queues. A stopped step does not count as an attempt: a long step
-gets no incident, however many deployments come while it runs.
+itself puts messages that were not begun back into their queues. A stopped step does not count as an attempt: a long
+step gets no incident, however many deployments come while it runs.
 """
 
 from __future__ import annotations
