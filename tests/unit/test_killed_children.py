@@ -1,4 +1,4 @@
-"""What a worker's parent does about a child that died with a task."""
+"""A worker's parent reports a child that died with a task."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_child_that_dies_with_a_step_is_reported(facade: Facade, client: redis.R
     assert json.loads(text)["headers"]["shadow"] == "report killed onboard-user.respond"
 
 
-def test_child_that_is_cut_off_has_not_failed(facade: Facade, client: redis.Redis, loop: Hub) -> None:
+def test_child_that_is_stopped_after_the_grace_period_has_not_failed(
+    facade: Facade, client: redis.Redis, loop: Hub
+) -> None:
     cutting_off.set()
     die()
     assert client.llen("settling") == 0
@@ -83,7 +85,7 @@ def test_request_has_ended_when_the_pool_has_its_result_and_not_before(tmp_path:
     try:
         job = pool.apply_async(wait_for, (str(until),))
         running = SimpleNamespace(_apply_result=ref(job))
-        assert not has_ended(SimpleNamespace(_apply_result=None)), "one that waits for a child"
+        assert not has_ended(SimpleNamespace(_apply_result=None)), "a task that waits for a child"
         assert not has_ended(running)
         until.touch()
         job.get(timeout=30)
