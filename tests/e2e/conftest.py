@@ -17,7 +17,7 @@ from tests.support.facade import USER
 from tests.support.monitor_page import Monitor
 from tests.support.monitored import Monitored, Ran
 
-#: signs the webhooks of the stack
+#: the secret that signs the webhooks of the stack
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
@@ -32,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator
         "LOCK_DURATION_MS": 4_000,
         "CAMUNDA_TIMEOUT_MS": 3_000,
         "MAX_BODY_KB": 2_048,
-        # Lost messages and dead workers are waited for here: be quick about them.
+        # Tests wait for recovery from lost messages and dead workers, so the times are short.
         "RESEND_AFTER_S": 4,
         "CALLBACK_HOSTS": "http://127.0.0.1:*,http://localhost:*",
         "CALLBACK_SECRETS": CALLBACK_SECRET,
@@ -47,14 +47,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator
 
 @pytest.fixture(scope="session")
 def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
-    """A stack that shows metrics and Flower, with nothing in it but what the tests of these two do."""
+    """A stack with metrics and Flower, which only the tests of these two use."""
     with Monitored(tmp_path_factory.mktemp("monitored")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def ran(monitored: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """The same after every kind of end was gone through, and every way through the examples."""
+    """The same stack after processes with every kind of end, and every path through the examples."""
     return Ran(monitored, tmp_path_factory.mktemp("ran"))
 
 
@@ -73,22 +73,22 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture
 def monitor(browser: webdriver.Chrome, stack: Stack) -> Iterator[Monitor]:
-    """The monitor of the stack; of earlier tests neither complaints of the browser are left nor a pause."""
+    """The monitor of the stack, without browser errors or a pause of earlier tests."""
     browser.get_log("browser")
     yield Monitor(browser, stack.url)
-    # A page that is none of the monitor's may have no storage.
+    # A page outside of the monitor may have no storage.
     browser.execute_script("try { sessionStorage.clear() } catch {}")
 
 
 @pytest.fixture
 def correlation_id() -> str:
-    """A correlation id that no other test has."""
+    """A correlation id that no other test uses."""
     return f"test-{uuid.uuid4()}"
 
 
 @pytest.fixture
 def user() -> Callable[..., dict[str, Any]]:
-    """Variables of an `onboard-user` start; `kind` chooses how the partners behave."""
+    """Make the variables of an `onboard-user` start; `kind` chooses the partners' answers."""
 
     def make(kind: str = "user", **changes: Any) -> dict[str, Any]:
         return {**USER, "userId": f"{kind}-{uuid.uuid4()}", **changes}

@@ -1,6 +1,6 @@
-"""The commands of compose.yaml, each with exactly the environment that image and compose give it, from the image's files.
+"""The commands of compose.yaml, each with exactly the environment of image and compose, and with the image's files.
 
-Local parts stand for the servers; only their addresses and the ports differ.
+Local parts replace the servers of others; only their addresses and the ports differ.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from dev.ports import LOOPBACK, free_port
 from tests.support.api import Api, eventually
 from tests.support.facade import USER
 
-#: services of compose.yaml that run servers of others
+#: services of compose.yaml that run servers of other projects
 SERVERS = {"sqlserver", "database", "redis", "engine-database", "engine"}
-#: commands that do one thing, in the order of their conditions
+#: commands that end by themselves, in the order of their conditions
 COMMANDS = ("migrate", "deploy")
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
 
 
 class Image:
-    """What the Dockerfile puts into the image: its files in a folder, its environment and its command."""
+    """The contents of the image that the Dockerfile makes: its files in a folder, its environment and its command."""
 
     def __init__(self, folder: Path) -> None:
         text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
@@ -61,7 +61,7 @@ class Image:
 
 
 def interpolated(text: str, given: Mapping[str, str]) -> str:
-    """The text as Docker Compose reads it; fails on a variable that must be set."""
+    """The text with its variables replaced as Docker Compose does it; fails on a variable that must be set."""
 
     def value(match: re.Match[str]) -> str:
         if found := given.get(match[1]):
@@ -77,7 +77,7 @@ def _texts(numbers: Mapping[str, int]) -> dict[str, str]:
 
 
 class Composed:
-    """Every service of ours as a process."""
+    """All services of this project, each as a process."""
 
     def __init__(self, folder: Path, engine_url: str) -> None:
         self.key, entry = new_entry("ops", list(SCOPES))
@@ -109,7 +109,7 @@ class Composed:
             "METRICS_HOST": LOOPBACK,
         }
         self.services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-        # Each container has a network of its own; here one host has the ports of all.
+        # Each container has a network of its own, but here all services share the ports of one host.
         self._metrics_ports = {name: free_port() for name in self.services}
         self.children = {
             name: self._child(name, service.get("command", self.image.command))
@@ -118,7 +118,7 @@ class Composed:
         }
 
     def start(self) -> None:
-        """What the services' conditions let run, one after the other."""
+        """Start the services one after the other, in the order of their conditions."""
         self.partner.start()
         self.broker.process.start()
         self.broker.process.wait_ready(30)
@@ -128,16 +128,16 @@ class Composed:
             self.children[name].start()
 
     def lasting(self) -> list[str]:
-        """Names of the services that serve."""
+        """Names of the services that do not end by themselves."""
         return [name for name in self.children if name not in COMMANDS]
 
     def stop(self) -> None:
-        """End everything."""
+        """Stop all services."""
         stop_all(self.children.values(), 15)
         stop_all([self.broker.process, self.partner], 5)
 
     def is_healthy(self, name: str) -> bool:
-        """What the service's health check says; True for one without, while it runs."""
+        """The result of the service's health check; without one, True while it runs."""
         if not self.children[name].is_running:
             raise self.children[name].failure("ended")
         check = self.services[name].get("healthcheck")
@@ -186,7 +186,7 @@ def test_every_service_starts_and_its_health_check_passes(composed: Composed) ->
         eventually(lambda name=name: composed.is_healthy(name), timeout_s=60, what=f"{name} to be healthy")
 
 
-def test_a_process_runs_for_who_has_the_key_alone(composed: Composed) -> None:
+def test_a_process_runs_only_for_a_client_with_the_key(composed: Composed) -> None:
     api = Api(f"http://{LOOPBACK}:{composed.web_port}")
     eventually(lambda: composed.is_healthy("web"), timeout_s=60, what="web to be healthy")
 
@@ -196,7 +196,7 @@ def test_a_process_runs_for_who_has_the_key_alone(composed: Composed) -> None:
     assert (answer.status, answer.body["status"]) == (200, "ok"), answer.body
 
 
-def test_what_must_be_given_is_said_at_the_head_of_the_file(composed: Composed) -> None:
+def test_required_variables_are_listed_at_the_head_of_the_file(composed: Composed) -> None:
     text = (ROOT / "compose.yaml").read_text()
     head = text[: text.index("name: celery-camunda")]
 
@@ -206,7 +206,7 @@ def test_what_must_be_given_is_said_at_the_head_of_the_file(composed: Composed) 
     assert all(f"#   {name} " in head for name in required)
 
 
-def test_what_servers_keep_outlives_their_containers(composed: Composed) -> None:
+def test_data_of_servers_survive_their_containers(composed: Composed) -> None:
     volumes = yaml.safe_load((ROOT / "compose.yaml").read_text())["volumes"]
     kept = {
         name

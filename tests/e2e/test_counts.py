@@ -1,7 +1,7 @@
-"""What one process costs in counted things, which do not depend on the machine's mood.
+"""Counts of the calls of one process, which do not depend on the speed of the machine.
 
-The bounds are what five empty steps cost today, and a little for what happens by chance (a confirmation that found no
-next message to ride on, a renewed count of room). More than that is a change of the way of a step.
+The limits are the present counts of five empty steps, and a little more for chance (a confirmation without a next
+message, a renewed count of free slots). A higher count means that the code of a step makes more calls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Counts:
 
 
 def test_engine_is_asked_twice_a_step_and_twice_at_the_start(counts: Counts) -> None:
-    # Start and fetch; five times complete; four times fetch: the response step is the last one.
+    # start and fetch; five times complete; four times fetch, because nothing follows the response step
     assert 11 <= counts.engine_calls <= 11.5, counts.engine_detail
 
 
@@ -32,18 +32,18 @@ def test_redis_commands_of_a_process_are_few(counts: Counts) -> None:
 
 
 def test_a_step_takes_three_statements_of_which_two_are_a_transaction(counts: Counts) -> None:
-    # Begin a step and close the one before it, four times; close the last one and settle.
+    # four times: begin a step and close the one before it; once: close the last one and settle
     assert 5 <= counts.transactions <= 5.5, counts.sql_detail
-    # And alone: accept, claim, look, record the instance; begin the first step; five outcomes.
+    # and single statements: accept, claim, read, record the instance; begin the first step; five outcomes
     assert 20 <= counts.sql_statements <= 22, counts.sql_detail
 
 
-def test_in_place_a_process_is_two_messages_and_the_rest_is_as_ever(
+def test_with_inline_steps_a_process_takes_two_messages_and_all_other_counts_stay(
     counts: Counts, tmp_path: Path, engine_url: str
 ) -> None:
     in_place = count(engine_url, tmp_path, processes=40, settings={"STEPS_IN_PLACE_MS": 10_000})
 
-    # The start, and the first step.
+    # the start and the first step
     assert 2 <= in_place.celery_messages <= 2.5, in_place.redis_detail
     assert in_place.redis_commands <= 32, in_place.redis_detail
     assert 11 <= in_place.engine_calls <= 11.5, in_place.engine_detail

@@ -1,4 +1,4 @@
-"""What README and documentation tell people to type is typed here, page by page, against the running stack."""
+"""Run the commands of README and documentation, page by page, against the running stack."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dev.stack import Stack
 from tests.support.doc_blocks import blocks_of, pages
 from tests.support.doc_page import PAGE_S, Checkout
 
-#: pages that have something to run
+#: pages with blocks to run
 WITH_BLOCKS = [page for page in pages() if any(block.is_run for block in blocks_of(page))]
 
 
 @pytest.fixture(scope="module")
 def addresses(stack: Stack) -> Iterator[dict[str, str]]:
-    """The addresses that `make run` serves at -> those of this stack, Flower included."""
+    """Addresses of `make run` -> addresses of this stack, Flower included."""
     told: StackEnvironment = stack.environment
     stack.start_parts(["flower"])
     served = {
@@ -37,7 +37,7 @@ def addresses(stack: Stack) -> Iterator[dict[str, str]]:
 
 @pytest.mark.timeout(PAGE_S + 60)
 @pytest.mark.parametrize("page", WITH_BLOCKS)
-def test_blocks_of_a_page_do_what_the_page_says(
+def test_blocks_of_a_page_print_what_the_page_shows(
     page: str, stack: Stack, addresses: dict[str, str], tmp_path: Path
 ) -> None:
     checkout = Checkout(tmp_path, stack.environment.variables, addresses)

@@ -1,4 +1,4 @@
-"""A person opens `/docs` in a real browser and starts a process from the page."""
+"""The page `/docs` in a real browser: a person starts a process from it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tests.support.api import Api
 
 
 class DocsPage:
-    """`/docs`, with the hands of a person."""
+    """The page `/docs`, used as a person uses it."""
 
     def __init__(self, browser: webdriver.Chrome, url: str) -> None:
         self._browser = browser
         browser.get(f"{url}/docs")
 
     def open_start(self) -> None:
-        """Unfold the start, and begin to try it."""
+        """Unfold the start call, and click on "Try it out"."""
         self._click("#operations-process-postProcessStart .opblock-summary-control")
         self._click("#operations-process-postProcessStart .try-out__btn")
 
     def choose_example(self, name: str) -> dict[str, Any]:
-        """Fill the body with an example; what stands in the field then."""
+        """Fill the body with an example. Returns the text of the field."""
         chooser = self._see(
             "#operations-process-postProcessStart .opblock-section-request-body .examples-select select"
         )
@@ -42,7 +42,7 @@ class DocsPage:
         return body
 
     def execute(self) -> tuple[int, dict[str, Any]]:
-        """Send it; the status and the body that the page shows."""
+        """Send the request. Returns the status and the body that the page shows."""
         self._click("#operations-process-postProcessStart .btn.execute")
         answer = "#operations-process-postProcessStart .live-responses-table .response"
         status = self._see(f"{answer} .response-col_status").text
@@ -50,7 +50,7 @@ class DocsPage:
         return int(status.split()[0]), json.loads(body[body.index("{") : body.rindex("}") + 1])
 
     def faults(self) -> list[str]:
-        """What the browser complained of."""
+        """The browser's errors."""
         return [entry["message"] for entry in self._browser.get_log("browser") if entry["level"] == "SEVERE"]
 
     def _see(self, selector: str) -> WebElement:

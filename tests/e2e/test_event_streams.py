@@ -1,4 +1,4 @@
-"""A process is followed as it runs: through workers, Redis and gunicorn, whichever of them is restarted meanwhile."""
+"""Event streams of running processes, with workers, Redis and gunicorn, while some of them are restarted."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from dev.stack import Stack
 from tasks.broker.notify import CHANNEL_PREFIX
 from tests.support.api import Api, eventually
 
-#: streams that the test's own web server allows
+#: most streams of the module's own web server
 MOST = 2
-#: seconds that anything may take on a busy machine
+#: seconds that one thing may take on a busy machine
 PATIENCE_S = 15
 
 
@@ -44,30 +44,30 @@ class Stream:
             yield chunk
 
     def next(self) -> tuple[str, str, dict[str, Any]]:
-        """Id, name and data of the next event."""
+        """Wait for the next event. Returns its id, name and data."""
         event = next(self._events)
         return event.id, event.event, json.loads(event.data)
 
     def rest(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """What comes until the server closes."""
+        """All events until the server closes."""
         return [(event.id, event.event, json.loads(event.data)) for event in self._events]
 
     def seconds_until_closed(self) -> float:
-        """How long the server takes to close; whatever comes before is read."""
+        """Read until the server closes. Returns how long that took."""
         begun = time.monotonic()
         with suppress(http.client.HTTPException, ConnectionError):
             self.rest()
         return time.monotonic() - begun
 
     def close(self) -> None:
-        # The answer holds the socket too.
+        # The answer has the socket open too.
         self.answer.close()
         self._connection.close()
 
 
 @pytest.fixture(scope="module")
 def own(stack: Stack) -> Iterator[str]:
-    """Root of a web server that this module may kill; it allows few streams."""
+    """Root of a web server that only this module uses; it allows few streams."""
     stack.add("streaming", like="web", settings={"MAX_STREAMS": MOST})
     stack.start_parts(["streaming"])
     yield stack.url_of("streaming")
@@ -76,7 +76,7 @@ def own(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def opened() -> Iterator[Callable[..., Stream]]:
-    """Opens streams, which are closed in the end."""
+    """Open streams, and close them after the test."""
     streams: list[Stream] = []
 
     def open_one(*given: Any) -> Stream:
@@ -90,7 +90,7 @@ def opened() -> Iterator[Callable[..., Stream]]:
 
 @pytest.fixture
 def held(api: Api, correlation_id: str, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """A running process whose first step ends when it is released."""
+    """A running process whose first step waits until the test releases it."""
     until = tmp_path / "until"
     answer = api.start("patient", {"do": "hold", "until": str(until)}, correlation_id, prefer="respond-async")
     assert answer.body["links"]["events"] == f"/api/process/{correlation_id}/events"
@@ -105,7 +105,7 @@ def names(events: list[tuple[str, str, dict[str, Any]]]) -> list[tuple[str, str 
 REST = [("completed", "work"), ("started", "respond"), ("completed", "respond"), ("end", None)]
 
 
-def test_each_step_is_told_as_it_happens_and_the_end_closes(
+def test_each_step_is_sent_as_it_happens_and_the_end_closes_the_stream(
     stack: Stack, opened: Callable[..., Stream], held: Callable[[], None], correlation_id: str
 ) -> None:
     with redis.Redis.from_url(stack.environment.get("REDIS_URL"), decode_responses=True) as client:
@@ -116,7 +116,7 @@ def test_each_step_is_told_as_it_happens_and_the_end_closes(
         assert "Content-Encoding" not in stream.answer.headers
         _, name, data = stream.next()
         assert (name, data["stepName"], data["attempt"]) == ("started", "work", 1)
-        # longer than workers trust their last look
+        # longer than workers keep the list of watched processes
         time.sleep(1.1)
 
         held()
@@ -128,7 +128,7 @@ def test_each_step_is_told_as_it_happens_and_the_end_closes(
     assert rest[-1][2]["status"] == "ok"
 
 
-def test_stream_is_taken_up_again_when_the_web_server_was_killed(
+def test_stream_continues_after_the_web_server_was_killed(
     stack: Stack, own: str, opened: Callable[..., Stream], held: Callable[[], None], correlation_id: str
 ) -> None:
     with watching(stack, own, correlation_id) as watcher:
@@ -165,24 +165,24 @@ def test_streams_past_the_bound_are_refused_and_requests_are_not(
     assert int(refused.headers["Retry-After"]) >= 1
     assert Api(own).status(correlation_id).status == 202
     streams[0].close()
-    eventually(lambda: opened(own, correlation_id).answer.status == 200, what="the place of a client that went")
+    eventually(lambda: opened(own, correlation_id).answer.status == 200, what="the place of a client that is gone")
 
 
 def test_sigterm_ends_streams_at_once(
     stack: Stack, own: str, opened: Callable[..., Stream], held: Callable[[], None], correlation_id: str
 ) -> None:
-    stream = eventually(lambda: accepted(opened(own, correlation_id)), what="a place that clients left")
+    stream = eventually(lambda: accepted(opened(own, correlation_id)), what="a place of a client that is gone")
     assert stream.next()[1] == "started"
 
     stack["streaming"].signal(signal.SIGTERM)
 
-    # its grace time is 30 s
+    # much less than its grace period of 30 s
     assert stream.seconds_until_closed() < 5
     eventually(lambda: not stack["streaming"].is_running, what="the end of the web server")
     stack.start_parts(["streaming"])
 
 
-def test_stream_goes_on_when_redis_was_restarted(
+def test_stream_continues_after_redis_was_restarted(
     stack: Stack, api: Api, opened: Callable[..., Stream], held: Callable[[], None], correlation_id: str
 ) -> None:
     stream = opened(stack.url, correlation_id)
@@ -196,7 +196,9 @@ def test_stream_goes_on_when_redis_was_restarted(
     eventually(lambda: api.get("/health/ready").body["status"] == "ready", what="a stack that is ready")
 
 
-def test_watcher_sees_failed_attempts_and_a_business_error_by_its_exit_code(stack: Stack, correlation_id: str) -> None:
+def test_watch_prints_failed_attempts_and_its_exit_code_shows_a_business_error(
+    stack: Stack, correlation_id: str
+) -> None:
     command = ["start", "probe", "--correlation-id", correlation_id, "--watch", "--variables"]
     failed_once = run(stack, *command, '{"do": "fail-once"}')
     assert failed_once.returncode == 0, failed_once.stderr
@@ -211,7 +213,7 @@ def test_watcher_sees_failed_attempts_and_a_business_error_by_its_exit_code(stac
 
 
 def accepted(stream: Stream) -> Stream | None:
-    """The stream, unless it was refused."""
+    """The stream; None if it was refused."""
     return stream if stream.answer.status == 200 else None
 
 
@@ -242,7 +244,7 @@ class Watcher:
 
 @contextmanager
 def watching(stack: Stack, url: str, correlation_id: str) -> Iterator[Watcher]:
-    """A watcher that does not outlive the block."""
+    """Run a watcher for the length of a block."""
     watcher = Watcher(stack, url, correlation_id, stack.folder / f"watch-{correlation_id}.jsonl")
     try:
         yield watcher
@@ -251,7 +253,7 @@ def watching(stack: Stack, url: str, correlation_id: str) -> Iterator[Watcher]:
 
 
 def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `flask process` to its end."""
+    """Run a `flask process` command until it ends."""
     return subprocess.run(
         ["flask", "process", *arguments],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The three examples, every way through them: what Prometheus is told of each is what the database holds."""
+"""All paths through the three examples: the metrics of each process agree with the database."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def test_attempts_of_each_topic_are_those_of_the_event_log(ran: Ran, process: st
     assert timed == events
     for topic in {topic for topic, _ in events}:
         of_topic = sum(count for (name, _), count in events.items() if name == topic)
-        assert ran.total("step_attempts_total", topic=topic) == of_topic, "no attempt that the log has not"
+        assert ran.total("step_attempts_total", topic=topic) == of_topic, "every counted attempt is in the event log"
 
 
 @pytest.mark.parametrize("process", EXAMPLES)
-def test_answers_are_those_that_the_rows_and_clients_tell_of(ran: Ran, process: str) -> None:
+def test_counted_answers_agree_with_the_rows_and_the_clients(ran: Ran, process: str) -> None:
     runs = [run for run in ran.examples if run.case.process == process]
     got = Counter(str(run.started.status) for run in runs)
     rows = ran.rows(f"SELECT correlation_id, status = 'ok' FROM process_store WHERE process_key = '{process}'")
@@ -59,7 +59,7 @@ def test_answers_are_those_that_the_rows_and_clients_tell_of(ran: Ran, process: 
     assert set(rows) == {run.id for run in runs}
     for run in runs:
         end = 200 if rows[run.id] else 422
-        # Who asks for it is answered 202 whatever comes of it.
+        # A start with `respond-async` is answered 202, whatever its end is.
         assert run.started.status == (202 if run.case.acts else end), run.case.name
     assert {status: ran.total("start_answers_total", process=process, status=status) for status in got} == got
     assert ran.total("start_answers_total", process=process) == len(rows)
@@ -77,7 +77,7 @@ def test_some_of_them_were_waited_for_and_some_not(ran: Ran) -> None:
         )
 
 
-def test_none_stands_on_an_incident_and_none_is_pending(ran: Ran) -> None:
+def test_no_process_has_an_incident_or_is_pending(ran: Ran) -> None:
     for process in EXAMPLES:
         assert ran.total("incidents_total", process=process) == 0
         assert ran.scrapes[0].value("incidents_open", process=process) == 0

@@ -1,6 +1,6 @@
-"""The three examples through the whole stack, held to one table of outcomes: on Camunda and, unchanged, on Operaton.
+"""The three examples on the whole stack: their outcomes agree with one table, on Camunda and on Operaton.
 
-`make test` runs it on the one, `make test-operaton` on the other.
+`make test` runs these tests on Camunda, `make test-operaton` on Operaton.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from tests.support.example_outcomes import APPROVED_BY_OFFICER, CASES, LOAN, Cas
 from tests.support.example_runs import ExampleRun
 from tests.support.scripted_server import ScriptedServer
 
-#: the first number of a version tells who made the engine
+#: the first number of the engine's version -> the engine
 MAKERS = {"7": "camunda", "1": "operaton"}
 
 
 @pytest.fixture
 def begin(api: Api, engine_url: str) -> Callable[[Case, str], ExampleRun]:
-    """Starts a case."""
+    """Start a case."""
     return lambda case, subject: ExampleRun(api, engine_url, case, subject)
 
 
 def filled(template: Any, subject: str) -> Any:
-    """The template with `{id}` replaced in every text."""
+    """The template with `{id}` replaced in all texts."""
     if isinstance(template, dict):
         return {name: filled(value, subject) for name, value in template.items()}
     return template.replace("{id}", subject) if isinstance(template, str) else template
 
 
 def in_groups(case: Case, events: list[Any]) -> list[Any]:
-    """The events, put together where the case says that some run at the same time."""
+    """The events, grouped where the case has events that run at the same time."""
     found, rest = [], list(events)
     for expected in case.events:
         size = len(expected) if isinstance(expected, frozenset) else 1
@@ -85,7 +85,7 @@ def receiver() -> Iterator[ScriptedServer]:
     server.close()
 
 
-def test_loan_that_takes_its_time_is_answered_202_and_its_end_told_by_webhook(
+def test_slow_loan_is_answered_202_and_a_webhook_reports_its_end(
     api: Api, receiver: ScriptedServer, correlation_id: str
 ) -> None:
     loan = {**LOAN, "loanId": f"fair-{uuid.uuid4()}"}

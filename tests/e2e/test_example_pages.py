@@ -1,4 +1,4 @@
-"""What the pages of the examples tell to type is typed, in their order, and does what they say."""
+"""Run the commands of the examples' pages in their order; they must do what the pages show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dev.stack import Stack
 from tests.support.api import Api, eventually
 
 PAGES = sorted((ROOT / "docs" / "examples").glob("*.md"))
-#: what a page says of a process, and how it stands once the page has been followed
+#: the correlation ids on each page, and the status of each process after the commands of the page
 ENDS = {
     "onboard-user": {"example-user-1": "ok"},
     "order-fulfilment": {"example-order-1": "ok"},
@@ -26,7 +26,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def run(block: str) -> list[int]:
-    """Run a block of a page; the HTTP statuses that it shows."""
+    """Run a block of a page. Returns the HTTP statuses in its output."""
     command = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
@@ -41,13 +41,13 @@ def test_every_example_has_a_page() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_can_be_followed_as_it_stands(api: Api, stack: Stack, engine_url: str, page: Path) -> None:
-    # The timer is for who wants to see it; here the order has ended by then.
+def test_commands_of_a_page_do_what_the_page_shows(api: Api, stack: Stack, engine_url: str, page: Path) -> None:
+    # The timer is for readers who try it before the order ends; here the order has ended.
     told = [block for block in blocks(page, "sh") if "/job/" not in block]
     assert told
     for block in told:
         here = block.replace("http://127.0.0.1:8000", stack.url)
-        # A message is for a process that has come to where it waits; the page says that it takes a moment.
+        # A message is accepted when the process waits for it; the page says that this takes a moment.
         statuses = eventually(lambda here=here: (found := run(here)) and 409 not in found and found, what=here)
         assert statuses
         assert set(statuses) <= {200, 202}
@@ -56,7 +56,7 @@ def test_page_can_be_followed_as_it_stands(api: Api, stack: Stack, engine_url: s
         assert api.wait_until_ended(correlation_id).body["status"] == status
 
 
-def test_three_days_pass_in_a_moment(api: Api, stack: Stack, engine_url: str) -> None:
+def test_timer_of_three_days_is_fired_at_once(api: Api, stack: Stack, engine_url: str) -> None:
     page = ROOT / "docs" / "examples" / "order-fulfilment.md"
     start, _, timer = blocks(page, "sh")
     ours = ("example-order-1", "example-order-late")

@@ -1,4 +1,4 @@
-"""What ops see in Flower: every task by a readable name with its process's id, each at its end; queues and their length."""
+"""Flower: tasks have a readable name, the id of their process and a final state; queues are shown with lengths."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(240)
 FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
 PROCESSES = ("metered", "onboard-user", "order-fulfilment", "loan-approval")
 _KEY = f"({'|'.join(PROCESSES)})"
-#: names that a task may have
+#: patterns of the names that a task may have
 STEP = re.compile(rf"{_KEY}\.[a-z-]+")
 NAMES = re.compile(
     rf"start {_KEY}|{STEP.pattern}|follow {_KEY}|delete instance metered|report killed metered\.work"
@@ -36,7 +36,7 @@ QUEUES = {"starts", "polls", "settling", "webhooks", *STEPS_QUEUES}
 
 def tasks(monitored: Monitored) -> list[dict[str, Any]]:
     found = monitored.flower("/api/tasks?limit=5000").values()
-    # A tick may have been received before Flower listened, and ended afterwards.
+    # A tick may have been received before Flower listened to events, and ended after that.
     return [task for task in found if task["received"] is not None]
 
 
@@ -45,12 +45,12 @@ def steps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def is_tick(task: dict[str, Any]) -> bool:
-    # Ticks come and go all the time.
+    # Ticks run all the time.
     return task["name"] in ("poll", "reconcile")
 
 
 def settled(monitored: Monitored) -> list[dict[str, Any]]:
-    """Every task, once none but ticks is under way."""
+    """Wait until only ticks run. Returns all tasks."""
 
     def look() -> list[dict[str, Any]] | None:
         ((attempts,),) = monitored.rows("SELECT count(*) FROM event_log WHERE external_task_id IS NOT NULL")
@@ -73,7 +73,7 @@ def test_every_task_has_a_readable_name_and_ends_in_a_final_state(ran: Ran) -> N
     assert len(steps(found)) == attempts
 
 
-def test_task_of_a_step_or_a_start_says_whose_it_is(ran: Ran) -> None:
+def test_task_of_a_step_or_a_start_shows_its_process(ran: Ran) -> None:
     ids = {name for (name,) in ran.monitored.rows("SELECT correlation_id FROM process_store")}
 
     found = [task for task in settled(ran.monitored) if any(key in task["name"] for key in PROCESSES)]
@@ -85,7 +85,7 @@ def test_task_of_a_step_or_a_start_says_whose_it_is(ran: Ran) -> None:
     }
 
 
-def test_webhook_says_whose_process_it_tells_of(ran: Ran) -> None:
+def test_webhook_shows_its_process(ran: Ran) -> None:
     found = [task for task in settled(ran.monitored) if task["name"] == "deliver webhook"]
 
     assert [(task["args"], task["state"]) for task in found] == [("(told)", "SUCCESS")]
@@ -98,12 +98,12 @@ def test_step_whose_process_was_killed_is_shown_as_failed(ran: Ran) -> None:
     assert all("WorkerLostError" in task["traceback"] for task in failed)
 
 
-def test_bare_worker_reads_every_queue_and_another_those_that_it_is_told(ran: Ran) -> None:
+def test_worker_without_options_reads_every_queue_and_another_those_of_its_option(ran: Ran) -> None:
     def read() -> dict[str, set[str]]:
         workers = ran.monitored.flower("/api/workers?refresh=1")
         return {name.split("@")[0]: {queue["name"] for queue in it["active_queues"]} for name, it in workers.items()}
 
-    # A control worker leaves the starts alone for a moment while no step worker has a slot.
+    # A control worker does not read the starts queue while no worker has a free slot for steps.
     eventually(lambda: read() == {"worker": QUEUES, "control": {"starts", "polls", "settling"}}, 30, f"{read()}")
 
 
@@ -128,7 +128,7 @@ def test_worker_that_reads_one_queue_runs_nothing_else(ran: Ran) -> None:
     assert "steps.nothing-of-the-kind" in asked.stderr + asked.stdout
 
 
-def test_pages_show_it_to_a_person(ran: Ran, tmp_path: Path) -> None:
+def test_pages_show_tasks_and_queues(ran: Ran, tmp_path: Path) -> None:
     user, _, password = FLOWER_AUTH.partition(":")
     url = ran.monitored.stack.environment.flower_url.replace("//", f"//{user}:{quote(password)}@")
 
@@ -146,13 +146,13 @@ def test_pages_show_it_to_a_person(ran: Ran, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("auth", ["", "ops:wrong"])
 @pytest.mark.parametrize("path", ["/", "/tasks", "/broker", "/api/tasks", "/api/queues/length"])
-def test_strangers_see_nothing(ran: Ran, path: str, auth: str) -> None:
+def test_pages_need_a_password(ran: Ran, path: str, auth: str) -> None:
     with pytest.raises(HTTPError) as refused:
         ran.monitored.flower_page(path, auth)
     assert refused.value.code == 401
 
 
-def test_what_is_open_names_tasks_and_workers_but_no_process(ran: Ran) -> None:
+def test_open_pages_name_tasks_and_workers_but_no_process(ran: Ran) -> None:
     ids = {name for (name,) in ran.monitored.rows("SELECT correlation_id FROM process_store")}
 
     shown = [ran.monitored.flower_page(path, auth="") for path in ("/metrics", "/healthcheck")]

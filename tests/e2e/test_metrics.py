@@ -1,4 +1,4 @@
-"""What Prometheus is told is what the database says: every kind of end, over all processes of the stack."""
+"""The metrics agree with the database, for every kind of end, over all processes of the stack."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def test_attempts_are_those_of_the_events(ran: Ran) -> None:
     killed = ran.total("step_attempts_total", outcome="killed")
     assert killed + ran.total("step_attempts_total", outcome="failed") == events["failed"]
     assert sum(events.values()) == events["completed"] + events["bpmn-error"] + events["failed"]
-    # the one whose process was cancelled under it
+    # the attempt whose process was cancelled while it ran
     assert ran.total("step_attempts_total", outcome="lost") == 1
 
 
-def test_counts_of_a_worker_process_outlive_it(ran: Ran) -> None:
+def test_counts_of_a_worker_process_survive_it(ran: Ran) -> None:
     replaced = ran.children_before - set(children_of(ran.monitored.stack["worker"].pid))
     ((killed,),) = ran.monitored.rows(
         "SELECT count(*) FROM event_log WHERE phase = 'failed' AND business_action_response LIKE '%WorkerLost%'"
     )
 
-    # one that took a dead one's place may have died of the second
+    # A process that replaced a dead one may have died too, in the second crash.
     assert 1 <= len(replaced) <= killed == 2
     assert ran.total("worker_children_lost_total", reason="killed") == killed
     assert ran.total("step_attempts_total", outcome="killed") == killed
@@ -91,7 +91,7 @@ def test_each_instance_is_one_start_in_the_engine(ran: Ran) -> None:
     assert ran.total("engine_call_seconds_count", call=call) == instances
 
 
-def test_nothing_waits_when_all_is_done(ran: Ran) -> None:
+def test_queues_are_empty_when_everything_has_ended(ran: Ran) -> None:
     web = ran.monitored.scrape("web")
 
     assert web.value("waiting_requests") == 0
@@ -101,12 +101,12 @@ def test_nothing_waits_when_all_is_done(ran: Ran) -> None:
     assert web.labels("worker_slots", "worker")
 
 
-def test_ticks_are_sent_and_carried_out(ran: Ran) -> None:
+def test_ticks_are_sent_and_run(ran: Ran) -> None:
     assert ran.total("beat_ticks_sent_total", tick="poll") >= ran.total("ticks_total", tick="poll") > 0
     assert ran.total("fetched_tasks_bucket", kind="poll", le="0.0") > 0
 
 
-def test_what_is_shown_is_what_is_declared(ran: Ran) -> None:
+def test_scraped_metrics_are_the_declared_ones(ran: Ran) -> None:
     labels = {series: set(metric.labels) for metric in catalogue() for series in metric.series}
 
     for scrape in ran.scrapes:
@@ -114,7 +114,7 @@ def test_what_is_shown_is_what_is_declared(ran: Ran) -> None:
             assert labels[sample.name] == set(sample.labels) - {"le"}, sample
 
 
-def test_nobody_reads_metrics_without_the_token(ran: Ran) -> None:
+def test_metrics_need_the_token(ran: Ran) -> None:
     for name in ("web", "worker", "beat"):
         with pytest.raises(HTTPError) as refused:
             ran.monitored.scrape(name, token="")

@@ -1,4 +1,4 @@
-"""Whatever texts a process holds, and however narrow the window: nothing runs, nothing breaks, nobody is shut out."""
+"""The monitor with hostile texts and a narrow window: no text runs as script, layout and accessibility stay good."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TEXTS = {
     "right-to-left": "\u202e\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 " * 20,
     "emoji": "👩‍👩‍👧‍👦🏳️‍🌈" * 200,
 }
-# axe-core looks at every letter, and takes its time on a busy machine.
+# axe-core checks every letter, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
-#: pixels of a small phone's width
+#: width of a small phone, in pixels
 NARROW = 360
 
 
 @pytest.fixture
 def narrow(monitor: Monitor) -> Iterator[Monitor]:
-    """The monitor on a small phone."""
+    """The monitor in a window of a small phone's size."""
     size = monitor.browser.get_window_size()
     override = {"width": NARROW, "height": 740, "deviceScaleFactor": 1, "mobile": False}
     monitor.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", override)
@@ -38,7 +38,7 @@ def narrow(monitor: Monitor) -> Iterator[Monitor]:
 
 
 def is_whole(monitor: Monitor) -> bool:
-    """Nothing ran, nothing reaches out of the window, nothing is wrong for people."""
+    """Check that no text ran as script, nothing is wider than the window, and axe-core finds no fault."""
     assert monitor.browser.execute_script("return innerWidth") == NARROW
     assert monitor.browser.execute_script("return document.documentElement.scrollWidth") <= NARROW
     assert "celery-camunda" in monitor.browser.title
@@ -84,7 +84,7 @@ def test_texts_of_people_stay_texts(narrow: Monitor, api: Api, correlation_id: s
     assert is_whole(narrow)
 
     narrow.open("?text=nobody")
-    # with what no other process has
+    # a text that no other process has
     fill(narrow, "[name=text]", some[:150] + correlation_id)
     narrow.click("#filters button")
     narrow.see(".empty")
@@ -96,7 +96,7 @@ def test_texts_in_a_start_form_stay_texts(narrow: Monitor, text: str) -> None:
     narrow.open("/new/process/onboard-user")
     narrow.see("#start")
     for field in narrow.shown("#start input"):
-        # whatever the browser would say itself
+        # without the browser's own validation
         narrow.browser.execute_script(
             "for (const name of ['pattern', 'maxlength', 'type']) arguments[0].removeAttribute(name);"
             "arguments[0].value = arguments[1]",
@@ -115,7 +115,7 @@ def test_texts_in_a_start_form_stay_texts(narrow: Monitor, text: str) -> None:
 def test_message_and_cancel_are_done_in_the_browser(monitor: Monitor, api: Api, correlation_id: str) -> None:
     api.start("awaits-message", {}, f"{correlation_id}-1", prefer="respond-async")
     monitor.open(f"/{correlation_id}-1")
-    # Its file holds no drawing: there is the list alone, of what was visited.
+    # Its file has no drawing, so only the list of visited elements is shown.
     monitor.see("#diagram-note", "cannot be shown")
     monitor.see("#steps button", "waiting")
     monitor.click("button[data-opens=message]")
@@ -145,7 +145,7 @@ def fill(monitor: Monitor, selector: str, text: str) -> None:
 
 
 def is_whole_after_a_refusal(monitor: Monitor) -> bool:
-    """As :func:`is_whole`; the browser complains of the refusal itself."""
+    """Like :func:`is_whole`, but the browser reports the refused request as an error."""
     refusals = ("409", "422")
     said = [entry["message"] for entry in monitor.browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert all(any(status in message for status in refusals) for message in said), said

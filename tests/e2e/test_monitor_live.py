@@ -1,4 +1,4 @@
-"""Pages that follow what happens disturb nobody: they can be paused, and keep focus, selection and place."""
+"""Pages that refresh themselves: they can be paused, and keep focus, selection and scroll position."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from selenium.webdriver.common.keys import Keys
 from tests.support.api import Api
 from tests.support.monitor_page import Monitor
 
-#: longer than two looks of the list at what is new
+#: seconds; longer than two refreshes of the list
 LOOKS = "setTimeout(arguments[0], 4500)"
 
 
 @pytest.fixture
 def started(api: Api, correlation_id: str) -> Callable[[int], str]:
-    """Runs the process of a number, named after the test."""
+    """Start processes with numbered ids that begin with the name of the test."""
 
     def start(number: int) -> str:
         name = f"{correlation_id}-{number}"
@@ -26,7 +26,7 @@ def started(api: Api, correlation_id: str) -> Callable[[int], str]:
     return start
 
 
-def test_list_is_paused_and_goes_on(monitor: Monitor, started: Callable[[int], str], correlation_id: str) -> None:
+def test_list_is_paused_and_resumed(monitor: Monitor, started: Callable[[int], str], correlation_id: str) -> None:
     started(1)
     monitor.open(f"?text={correlation_id}")
     monitor.click("#pause", "Pause updates")
@@ -34,7 +34,7 @@ def test_list_is_paused_and_goes_on(monitor: Monitor, started: Callable[[int], s
     started(2)
     monitor.browser.execute_async_script(LOOKS)
     assert len(monitor.shown("tbody tr")) == 1
-    # What is paused stays so on the next page, which is shown as it is once.
+    # The pause also applies to the next page, which is loaded once.
     monitor.open(f"?text={correlation_id}")
     assert len(monitor.shown("tbody tr")) == 2
     started(3)
@@ -46,13 +46,13 @@ def test_list_is_paused_and_goes_on(monitor: Monitor, started: Callable[[int], s
     assert monitor.faults() == []
 
 
-def test_process_is_paused_and_goes_on(monitor: Monitor, api: Api, correlation_id: str) -> None:
+def test_process_is_paused_and_resumed(monitor: Monitor, api: Api, correlation_id: str) -> None:
     api.start("awaits-message", {}, correlation_id, prefer="respond-async")
     monitor.open(f"/{correlation_id}")
     monitor.see("h1 .status", "pending")
-    # Nothing tells of an instance that waits from its beginning.
+    # An instance that waits from its beginning has no event.
     monitor.wait(lambda: "none yet" not in monitor.see(".facts").text)
-    # What a page shows first is shown whatever is paused.
+    # The first content of a page is shown even when it is paused.
     monitor.see("#process[aria-busy=false]")
     monitor.click("#pause", "Pause updates")
 
@@ -66,7 +66,7 @@ def test_process_is_paused_and_goes_on(monitor: Monitor, api: Api, correlation_i
     monitor.see("#pause", "Pause updates")
 
 
-def test_insight_is_paused_and_goes_on(monitor: Monitor) -> None:
+def test_insight_is_paused_and_resumed(monitor: Monitor) -> None:
     monitor.open("/insight?span=15min")
     monitor.see(".u-legend")
     asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('/insight/data')).length"
@@ -79,7 +79,7 @@ def test_insight_is_paused_and_goes_on(monitor: Monitor) -> None:
     monitor.wait(lambda: monitor.browser.execute_script(asked) > before)
 
 
-def test_refresh_of_the_list_takes_neither_focus_nor_selection_nor_place(
+def test_refresh_of_the_list_keeps_focus_selection_and_scroll_position(
     monitor: Monitor, started: Callable[[int], str], correlation_id: str
 ) -> None:
     first = started(1)
@@ -101,7 +101,7 @@ def test_refresh_of_the_list_takes_neither_focus_nor_selection_nor_place(
     monitor.see("h1", first)
 
 
-def test_refresh_of_a_process_leaves_open_what_is_open(monitor: Monitor, api: Api, correlation_id: str) -> None:
+def test_refresh_of_a_process_keeps_open_parts_open(monitor: Monitor, api: Api, correlation_id: str) -> None:
     api.start("probe", {"do": "nothing"}, correlation_id)
     monitor.open(f"/{correlation_id}")
     monitor.see("#diagram .is-taken")
@@ -112,7 +112,7 @@ def test_refresh_of_a_process_leaves_open_what_is_open(monitor: Monitor, api: Ap
         "window.shown = document.querySelector('.timeline details')"
     )
 
-    # ended processes are looked at now and then
+    # ended processes are refreshed less often
     monitor.browser.execute_async_script("setTimeout(arguments[0], 12_000)")
 
     assert monitor.browser.execute_script("return window.shown.isConnected && window.shown.open")

@@ -1,4 +1,4 @@
-"""A person logs in to the monitor, the login runs out before their eyes, and the web process dies under an open page."""
+"""The monitor with a login: a person logs in, the login expires on an open page, and the web process dies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY, ENTRY = api_keys.new_entry("ada", ["process:read", "process:start", "proces
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A web server that asks who calls, whose logins hold as short as they may; nothing runs what it takes."""
+    """A web server with AUTH=on and the shortest possible logins; no worker runs the processes that it accepts."""
     settings = {
         "AUTH": "on",
         "API_KEYS": ENTRY,
@@ -40,7 +40,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def monitor(browser: webdriver.Chrome, guarded: Stack) -> Monitor:
-    """Its monitor, with nobody logged in."""
+    """The monitor of that web server, before a login."""
     monitor = Monitor(browser, guarded.url)
     browser.get(f"{guarded.url}/monitor/session/login")
     browser.delete_all_cookies()
@@ -49,7 +49,7 @@ def monitor(browser: webdriver.Chrome, guarded: Stack) -> Monitor:
 
 
 def start(stack: Stack, correlation_id: str) -> Any:
-    """Leave a start in its queue."""
+    """Start a process, which stays in the queue."""
     body = {"processKey": "onboard-user", "correlationId": correlation_id, "variables": USER}
     headers = {"X-API-Key": KEY, "Prefer": "respond-async"}
     return Api(stack.url).call("POST", "/api/process/start", body, headers)
@@ -60,7 +60,7 @@ def log_in(monitor: Monitor) -> None:
     monitor.click(".login button")
 
 
-def test_login_leads_to_where_one_wanted_and_a_link_from_elsewhere_goes_there_too(
+def test_login_leads_to_the_requested_page_and_so_does_a_link_from_another_site(
     monitor: Monitor, guarded: Stack
 ) -> None:
     correlation_id = f"order-{uuid.uuid4()}"
@@ -75,7 +75,7 @@ def test_login_leads_to_where_one_wanted_and_a_link_from_elsewhere_goes_there_to
     log_in(monitor)
     monitor.see("h1", correlation_id)
 
-    # A page of another site: the same machine under another name.
+    # a page of another site: the same machine with another name
     page = f"<a id=away href={guarded.url}/monitor/{correlation_id}>the order</a>"
     monitor.browser.get(f"data:text/html,{page}")
     monitor.click("#away")
@@ -90,7 +90,7 @@ def test_login_leads_to_where_one_wanted_and_a_link_from_elsewhere_goes_there_to
 
 
 @pytest.mark.timeout(240)
-def test_open_pages_lead_to_the_login_when_it_has_run_out_and_back(monitor: Monitor, guarded: Stack) -> None:
+def test_open_pages_lead_to_the_login_when_it_has_expired_and_back(monitor: Monitor, guarded: Stack) -> None:
     correlation_id = f"order-{uuid.uuid4()}"
     start(guarded, correlation_id)
     monitor.open(f"?text={correlation_id}")
@@ -103,20 +103,20 @@ def test_open_pages_lead_to_the_login_when_it_has_run_out_and_back(monitor: Moni
         monitor.open(f"/{correlation_id}")
         monitor.see("h1", correlation_id)
 
-        # Both pages ask now and then what is new, and hear that nobody is known any more.
+        # Both pages refresh themselves, and get a 401 because the session has expired.
         monitor.wait(lambda: "/session/login" in browser.current_url, 2 * PATIENCE_S)
         log_in(monitor)
         monitor.see("h1", correlation_id)
     finally:
         browser.close()
         browser.switch_to.window(listing)
-    # Logged in again by the other window: this one goes on, or stands at the login, which asks nobody who is known.
+    # After the login in the other window, this one continues, or shows the login page, which a refresh leads on.
     if "/session/login" in browser.current_url:
         browser.refresh()
     monitor.see("tbody td a", correlation_id)
 
 
-def test_list_says_that_the_server_is_away_and_goes_on_with_the_next(monitor: Monitor, guarded: Stack) -> None:
+def test_list_shows_that_the_server_is_gone_and_continues_with_the_next_one(monitor: Monitor, guarded: Stack) -> None:
     prefix = f"order-{uuid.uuid4()}"
     start(guarded, f"{prefix}-1")
     monitor.open(f"?text={prefix}")

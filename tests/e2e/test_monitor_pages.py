@@ -1,4 +1,4 @@
-"""A person looks at processes in a real browser, watches one, and mends one."""
+"""The monitor in a real browser: a person lists processes, watches one, and repairs one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.database import Database
 from tests.support.api import Api
 from tests.support.monitor_page import Monitor
 
-#: processes in a store that is looked at
+#: processes in the large store
 ROWS = 100_000
 
 
@@ -57,7 +57,7 @@ def test_process_is_started_from_the_form_and_watched_to_its_end(
     assert monitor.faults() == []
 
 
-def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
+def test_failed_step_is_shown_on_the_diagram_and_completed_by_a_retry(
     monitor: Monitor, api: Api, correlation_id: str, tmp_path: Path
 ) -> None:
     mended = tmp_path / "mended"
@@ -80,16 +80,16 @@ def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
     monitor.see("h1 .status", "ok")
     monitor.see(".timeline .ops summary", "retry")
     monitor.wait(lambda: not monitor.browser.find_elements(By.CSS_SELECTOR, "#diagram .is-failed"))
-    # one step chosen on the diagram: only its events are shown
+    # With one step chosen on the diagram, only its events are shown.
     monitor.click("[data-element-id=respond]")
     monitor.see("#chosen", "respond")
     assert [item.get_attribute("data-step") for item in monitor.shown(".timeline li")] == ["respond"]
-    # and by keyboard
+    # the same with the keyboard
     monitor.see("#steps button", "work").send_keys(Keys.ENTER)
     monitor.see("#chosen", "work")
     assert {item.get_attribute("data-step") for item in monitor.shown(".timeline li")} == {"work"}
     assert [button.text.partition(",")[0] for button in monitor.shown("#steps [aria-pressed=true]")] == ["work"]
-    # what has no events of its own is listed too, since it was visited
+    # Elements without events are listed too, since they were visited.
     monitor.click("#steps button", "process-start")
     monitor.see("#chosen", "has no events")
     assert monitor.shown(".timeline li") == []
@@ -98,7 +98,7 @@ def test_failed_step_is_seen_on_the_diagram_and_healed_by_a_retry(
     monitor.wait(lambda: len(monitor.shown(".timeline li")) > 1)
 
 
-def test_page_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
+def test_page_shows_when_the_connection_is_lost_and_continues_when_it_is_back(
     monitor: Monitor, stack: Stack, api: Api, correlation_id: str, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
@@ -117,7 +117,7 @@ def test_page_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
     monitor.browser.get_log("browser")
 
 
-def test_charts_are_told_in_numbers_too(monitor: Monitor, api: Api, correlation_id: str) -> None:
+def test_charts_are_shown_as_numbers_too(monitor: Monitor, api: Api, correlation_id: str) -> None:
     api.start("probe", {"do": "nothing"}, correlation_id)
     monitor.open("/insight?span=15min")
     monitor.see(".u-legend")
@@ -136,7 +136,7 @@ def test_charts_are_told_in_numbers_too(monitor: Monitor, api: Api, correlation_
     assert monitor.faults() == []
 
 
-def test_phone_and_dark_scheme_lose_nothing(monitor: Monitor, api: Api, correlation_id: str) -> None:
+def test_phone_and_dark_scheme_show_everything(monitor: Monitor, api: Api, correlation_id: str) -> None:
     api.start("probe", {"do": "nothing"}, correlation_id)
     size = monitor.browser.get_window_size()
     monitor.browser.execute_cdp_cmd(
@@ -158,7 +158,7 @@ def test_phone_and_dark_scheme_lose_nothing(monitor: Monitor, api: Api, correlat
 
 
 def test_first_view_is_small(monitor: Monitor) -> None:
-    """Everything that the list loads is below 200 KB."""
+    """The list loads less than 200 KB in all."""
     monitor.open()
     monitor.see("h1")
     sizes = monitor.browser.execute_script(
@@ -171,7 +171,7 @@ def test_first_view_is_small(monitor: Monitor) -> None:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A web server on a store with a hundred thousand processes; nothing runs them."""
+    """A web server with a store of a hundred thousand processes, without workers."""
     settings = {"CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest", "PROCESSES": "processes,bench.processes"}
     stack = Stack(tmp_path_factory.mktemp("full"), settings=settings, parts=("broker",))
     try:
@@ -212,7 +212,7 @@ def test_filters_and_pages_of_a_hundred_thousand_processes(browser: webdriver.Ch
     shared = browser.current_url
     errors = ids()
     monitor.open("?text=seed-777")
-    # the beginning of an id is found at any age
+    # Ids are found by their beginning at any age.
     monitor.see("tbody td a", "seed-7770")
     browser.get(shared)
     assert ids() == errors

@@ -1,4 +1,4 @@
-"""One stack that is traced and logs JSON, then loses one part after the other: what people get to see of it."""
+"""Traces, JSON logs and readiness of one stack, which then loses one part after the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARTS = ("web", "worker", "beat")
 _OF_A_PROCESS = {"taskId", "correlationId", "processInstanceId"}
 _OF_A_STEP = {*_OF_A_PROCESS, "externalTaskId", "topic"}
-#: what every line about a task says at least
+#: members that every line about a task has
 NAMES = {
     "start_process": {"taskId"},
     "run_step": _OF_A_STEP,
@@ -31,7 +31,7 @@ NAMES = {
     "follow": _OF_A_PROCESS,
     "close_instance": {"taskId"},
 }
-#: loggers of lines about no single request or task: they speak for the whole process
+#: loggers of lines that are of no single request or task, but of the whole process
 OF_THE_WORKER = (
     "celery.",
     "kombu.",
@@ -41,13 +41,13 @@ OF_THE_WORKER = (
     "tasks.worker.bootsteps",
     "tasks.worker.shutdown",
 )
-#: gunicorn speaks of a request before it has an id
+#: gunicorn logs a request before it has an id
 OF_THE_SERVER = ("gunicorn.error", "app.web_worker", "urllib3.", "__config__", "app.starts.waiting", "app.streams")
 
 
 @dataclass
 class Observed:
-    """The stack, and where its traces go."""
+    """The stack, and the collector of its traces."""
 
     world: World
     collector: Collector
@@ -63,7 +63,7 @@ class Observed:
 
 @pytest.fixture(scope="module")
 def own_engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An engine from which no other stack's poll takes a step whose span is looked for here."""
+    """An engine of its own, so that no other stack fetches a step whose span is expected here."""
     log = tmp_path_factory.mktemp("engine") / "engine.log"
     with LocalEngine(free_port(), log=log).running() as engine:
         yield engine.base_url
@@ -88,7 +88,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory, own_engine_url: str) -> I
 
 
 def start(observed: Observed, key: str, variables: dict[str, Any] | None = None, trace: str | None = None) -> Answer:
-    """A start under a trace of its own."""
+    """Start a process with a trace of its own."""
     parent = f"00-{trace or uuid.uuid4().hex}-b7ad6b7169203331-01"
     return observed.world.api.start(key, variables, traceparent=parent)
 
@@ -122,18 +122,18 @@ def test_request_start_steps_and_settle_are_one_tree(observed: Observed) -> None
     steps = [span for span in found if span.name.startswith("step ")]
     assert [step.attributes["outcome"] for step in steps] == ["completed"] * 5
     assert [step.attributes["attempt"] for step in steps] == [1] * 5
-    # A fetch that met another at the engine is told as an error of its own; nothing else is one.
+    # A fetch that conflicts with another in the engine has an error span; no other span is an error.
     assert not [span for span in found if span.is_error and span.kind != "CLIENT"]
 
 
-def test_trace_goes_on_behind_an_asynchronous_continuation_to_the_end(observed: Observed) -> None:
+def test_trace_continues_behind_an_asynchronous_continuation_to_the_end(observed: Observed) -> None:
     api, trace = observed.world.api, uuid.uuid4().hex
-    # So that the step behind the continuation is surely looked for more than once.
+    # so that the step behind the continuation is followed more than once
     assert api.call("POST", "/api/process/topics/async-chain.second/pause", {}).status == 200
     parent = f"00-{trace}-b7ad6b7169203331-01"
     started = api.start("async-chain", traceparent=parent, prefer="respond-async")
     assert started.status == 202
-    eventually(lambda: len(_named(observed, trace, "follow async-chain")) >= 2, what="looks behind the first step")
+    eventually(lambda: len(_named(observed, trace, "follow async-chain")) >= 2, what="follows behind the first step")
     assert api.call("POST", "/api/process/topics/async-chain.second/resume").status == 200
     assert api.wait_until_ended(started.body["correlationId"]).body["status"] == "ok"
     whole = {"POST /api/process/start", "step async-chain.second", "settle"}
@@ -145,7 +145,7 @@ def test_trace_goes_on_behind_an_asynchronous_continuation_to_the_end(observed: 
     assert {span.name for span in tree.values() if span.parent_id not in tree} == {"POST /api/process/start"}
 
 
-def test_look_that_ops_ask_for_is_of_their_trace(observed: Observed) -> None:
+def test_follow_that_ops_cause_is_of_their_trace(observed: Observed) -> None:
     name = f"told-{uuid.uuid4().hex}"
     assert observed.world.api.start("awaits-message", {}, name, prefer="respond-async").status == 202
     trace = uuid.uuid4().hex
@@ -156,21 +156,21 @@ def test_look_that_ops_ask_for_is_of_their_trace(observed: Observed) -> None:
         return observed.world.api.call("POST", f"/api/process/{name}/message", body, headers).status == 200
 
     eventually(told, what="a process that waits for the message")
-    look = eventually(lambda: _named(observed, trace, "follow awaits-message"), what="the look behind the message")[0]
-    # Each process sends its own spans, in its own time.
+    look = eventually(lambda: _named(observed, trace, "follow awaits-message"), what="the follow behind the message")[0]
+    # Each process of the operating system sends its own spans, at its own time.
     request = eventually(
         lambda: [span for span in observed.collector.of_trace(trace) if span.span_id == look.parent_id],
-        what="the request that asked for the look",
+        what="the request that caused the follow",
     )
     assert [span.kind for span in request] == ["SERVER"]
 
 
-def test_killed_attempt_is_told_in_its_trace(observed: Observed) -> None:
+def test_killed_attempt_has_a_span_in_its_trace(observed: Observed) -> None:
     trace = uuid.uuid4().hex
     assert start(observed, "probe", {"do": "crash"}, trace).status == 500
     eventually(lambda: "settle" in _names(observed, trace), what="the end of the process")
 
-    # one for each attempt: none of them could send a span of its own
+    # one for each attempt, because a killed attempt cannot send a span
     killed = eventually(
         lambda: found if len(found := _named(observed, trace, "report killed probe.work")) >= 3 else None,
         what="three killed attempts",
@@ -181,7 +181,7 @@ def test_killed_attempt_is_told_in_its_trace(observed: Observed) -> None:
     assert settle.parent_id in {span.span_id for span in killed}
 
 
-def test_failed_attempt_is_an_error_and_its_secret_nowhere(observed: Observed) -> None:
+def test_failed_attempt_is_an_error_span_without_its_secret(observed: Observed) -> None:
     trace = uuid.uuid4().hex
     secret = f"hunter-{uuid.uuid4().hex}"
     answer = start(observed, "probe", {"do": "fail-once", "password": secret}, trace)
@@ -195,11 +195,11 @@ def test_failed_attempt_is_an_error_and_its_secret_nowhere(observed: Observed) -
     assert {event["businessActionRequest"]["password"] for event in log} == {"[redacted]"}
     for part in PARTS:
         assert secret not in observed.world.stack[part].log_text()
-    # What the client asked for, and what its own process made of it, is the client's.
+    # The client may see its own input, and the error of its own process.
     assert answer.body["result"]["password"] == secret
 
 
-def test_lines_about_a_lock_that_cannot_be_extended_say_whose_it_is(observed: Observed, tmp_path: Path) -> None:
+def test_lines_about_a_lock_that_cannot_be_extended_name_its_process(observed: Observed, tmp_path: Path) -> None:
     until = tmp_path / "until"
     name = f"held-{uuid.uuid4().hex}"
     given = {"do": "hold", "until": str(until), "notes": str(tmp_path / "notes")}
@@ -212,7 +212,7 @@ def test_lines_about_a_lock_that_cannot_be_extended_say_whose_it_is(observed: Ob
                 line for line in observed.lines("worker")
                 if line["logger"] == "camunda_bridge.locks" and line.get("correlationId") == name
             ],
-            what="a line of the thread that keeps locks",
+            what="a line of the thread that extends locks",
         )[0]  # fmt: skip
     finally:
         observed.world.engine.forward()
@@ -223,7 +223,7 @@ def test_lines_about_a_lock_that_cannot_be_extended_say_whose_it_is(observed: Ob
     assert observed.world.api.wait_until_ended(name).body["status"] == "ok"
 
 
-def test_lines_of_a_request_and_its_steps_say_what_they_are_for(observed: Observed) -> None:
+def test_lines_of_a_request_and_its_steps_have_their_ids(observed: Observed) -> None:
     answer = start(observed, "probe", {"do": "refuse-uncaught"})
     body = answer.body
     assert answer.status == 500
@@ -247,11 +247,11 @@ def test_lines_of_others_have_the_same_form(observed: Observed, part: str, logge
     lines = observed.lines(part)
     assert logger in {line["logger"] for line in lines}
     others = [text for text in observed.world.stack[part].log_text().splitlines() if not text.startswith("{")]
-    # Celery greets on standard output before it sets up logging.
+    # Celery prints its banner on standard output before it sets up logging.
     assert not [text for text in others if "INFO" in text or "WARN" in text or "[info]" in text], others
 
 
-def test_ready_says_which_part_is_away_and_since_when(observed: Observed) -> None:
+def test_ready_shows_which_part_is_down_and_since_when(observed: Observed) -> None:
     world = observed.world
     eventually(lambda: observed.ready().body["status"] == "ready", what="a stack that is ready")
 
@@ -264,7 +264,7 @@ def test_ready_says_which_part_is_away_and_since_when(observed: Observed) -> Non
     trace = uuid.uuid4().hex
     start(observed, "five-steps", trace=trace)
     stop_all([world.stack["beat"], world.stack["worker"]], 20.0)
-    assert _named(observed, trace, "settle"), "a worker that ends sends what it has"
+    assert _named(observed, trace, "settle"), "a worker that ends sends its spans"
     world.engine.refuse()
     away = eventually(
         lambda: (
@@ -272,12 +272,12 @@ def test_ready_says_which_part_is_away_and_since_when(observed: Observed) -> Non
             if not any((body := observed.ready().body)["parts"][name]["up"] for name in ("beat", "workers", "engine"))
             else None
         ),
-        what="three parts away",
+        what="three parts that are down",
     )
     assert away["status"] == "degraded"
     assert away["parts"]["broker"]["up"]
     assert away["parts"]["database"]["up"]
-    # since its last tick, not since somebody asked
+    # since its last tick, not since the first check
     assert last_tick <= away["parts"]["beat"]["since"] <= away["parts"]["workers"]["since"]
     assert observed.ready().body["parts"]["engine"]["since"] == away["parts"]["engine"]["since"]
     assert not {"deployments", "topics"} & set(away["parts"])
@@ -296,8 +296,8 @@ def test_ready_says_which_part_is_away_and_since_when(observed: Observed) -> Non
     world.wait_ready()
 
 
-def test_every_line_that_belongs_to_a_request_or_a_process_says_to_which(observed: Observed, tmp_path: Path) -> None:
-    # A step that is cut off at the end of its worker, which gives it back, and one that ends within the grace time.
+def test_every_line_of_a_request_or_a_process_has_its_id(observed: Observed, tmp_path: Path) -> None:
+    # A step that is stopped and unlocked at the end of its worker, and one that ends within the grace period.
     api, worker = observed.world.api, observed.world.stack["worker"]
     cut_off, in_time = (f"{name}-{uuid.uuid4().hex}" for name in ("cut-off", "in-time"))
     for name in (cut_off, in_time):
@@ -325,7 +325,7 @@ def test_every_line_that_belongs_to_a_request_or_a_process_says_to_which(observe
     lines = observed.lines("web")
     assert any("requestId" in line for line in lines)
     assert [line for line in lines if "requestId" not in line and not line["logger"].startswith(OF_THE_SERVER)] == []
-    # What comes before a request's id is not under that of the request before it.
+    # A line that is logged before a request has its id must not have the id of the request before it.
     assert [line for line in lines if line["event"].startswith(("GET /", "POST /")) and "requestId" in line] == []
 
 

@@ -1,4 +1,4 @@
-"""The example process, through real gunicorn, real workers, a real engine and real HTTP partners."""
+"""The example process with real gunicorn, real workers, a real engine and real HTTP partners."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def test_slow_partner_answers_202_and_polling_ends_in_200(api: Api, user: User, 
     assert ended.body["data"]["message"].endswith("is onboarded")
 
 
-def test_partner_that_is_away_twice_is_retried_within_one_attempt(api: Api, user: User) -> None:
+def test_partner_that_is_unavailable_twice_is_called_again_within_one_attempt(api: Api, user: User) -> None:
     answer = api.start("onboard-user", user("flaky"))
 
     assert answer.status == 200, answer.body
     assert len(api.events(answer.body["traceabilityId"])) == len(STEPS)
 
 
-def test_partner_that_answers_garbage_is_tried_again_and_ends_in_an_incident(
+def test_step_whose_partner_answers_garbage_is_retried_and_ends_in_an_incident(
     api: Api, user: User, correlation_id: str
 ) -> None:
     answer = api.start("onboard-user", user("garbage"), correlation_id, prefer="respond-async")

@@ -1,7 +1,7 @@
-"""schemathesis against a real web server: every request that `/openapi.json` allows or forbids is answered as it says.
+"""schemathesis against a real web server: all requests that `/openapi.json` allows or forbids are answered accordingly.
 
-All checks are on. `ignored_auth` has something to look at with a server that asks who calls, which is asked less. The
-broker is real and nobody is behind it, so that starts are accepted and stay pending.
+All checks are on. The check `ignored_auth` needs a server with AUTH=on, which gets fewer requests. The broker is real,
+but there are no workers, so starts are accepted and stay pending.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from app.security import api_keys
 from app.security.auth import SCOPES
 from dev.stack import Stack
 
-#: examples an operation and phase; the phases of examples and coverage have as many as the schemas ask for
+#: examples an operation and phase; in the phases of examples and coverage, the schemas determine the number
 EXAMPLES = 25
 #: seconds that the whole run may take on a busy machine
 RUN_S = 90
 
-#: (401 is among the statuses that the check takes by itself; a list of our own has to name it)
-#: A cursor is opaque: the document cannot say which are good, and a made-up one is answered 400 as documented.
+#: (401 is among the statuses that the check accepts by default; a list of our own must contain it)
+#: A cursor is opaque: the document cannot define which are valid, and an invented one is answered 400 as documented.
 CONFIG = """
 [[operations]]
 include-path = "/api/process/status/all"
@@ -47,9 +47,9 @@ positive_data_acceptance.expected-statuses = [200, 400, 401]
 """
 
 KEY, ENTRY = api_keys.new_entry("fuzz", SCOPES)
-#: all there is, where nobody is asked for a key
+#: all phases, with AUTH=off
 EVERYTHING = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES)]
-#: a little of it, with a key
+#: a part of the phases, with a key
 GUARDED = ["--phases", "examples,fuzzing", "--max-examples", "3", "--header", f"X-API-Key: {KEY}"]
 
 COMMAND = [
@@ -67,7 +67,7 @@ COMMAND = [
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A web server, and one that asks for a key and counts requests, with a broker and nobody behind it."""
+    """A web server, and one with AUTH=on and a rate limit, with a broker and without workers."""
     settings = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "SYNC_TIMEOUT_MS": 0,

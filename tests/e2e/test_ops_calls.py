@@ -1,4 +1,4 @@
-"""What ops do to a running process: cancel it, send it a message, find it by its time."""
+"""Calls of ops for a running process: cancel it, send it a message, retry it, find it by its time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_gone(stack: Stack, instance: str) -> bool:
     return requests.get(f"{engine}/process-instance/{instance}", timeout=10).status_code == 404
 
 
-def test_client_that_waits_is_told_at_once_of_a_cancel(api: Api, stack: Stack, correlation_id: str) -> None:
+def test_waiting_client_gets_a_cancel_at_once(api: Api, stack: Stack, correlation_id: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(api.start, "never-ends", {}, correlation_id)
         instance = eventually(lambda: api.status(correlation_id).body.get("processInstanceId"))
@@ -43,13 +43,13 @@ def test_client_that_waits_is_told_at_once_of_a_cancel(api: Api, stack: Stack, c
 
     assert (cancelled.status, cancelled.body["status"]) == (200, "cancelled")
     assert (told.status, told.body["type"], told.body["detail"]) == (409, "/problems/process-cancelled", "withdrawn")
-    assert seconds < 2, "the wait itself ends only after 8 s"
+    assert seconds < 2, "without the cancel the wait would end after 8 s"
     assert cancel(api, correlation_id).body["error"] == {"code": "CANCELLED", "message": "withdrawn"}
     assert ops_of(api, told.body["traceabilityId"]) == [("cancel", "api")]
     eventually(lambda: is_gone(stack, instance))
 
 
-def test_process_that_stands_on_an_incident_can_be_cancelled(api: Api, stack: Stack) -> None:
+def test_process_with_an_open_incident_can_be_cancelled(api: Api, stack: Stack) -> None:
     failed = api.start("probe", {"do": "fail"})
     assert failed.status == 500, failed.body
     assert not is_gone(stack, failed.body["processInstanceId"])

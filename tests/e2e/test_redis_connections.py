@@ -1,4 +1,4 @@
-"""A web process speaks to Redis over a few connections, however many requests start processes and wait."""
+"""A web process uses a few connections to Redis, however many requests start processes and wait."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.integration.threads import together
 from tests.support.api import Answer, Api, eventually
 
 WAITING = 300
-#: of them are ended while the others go on waiting
+#: processes that are ended while the others still wait
 ENDED = 20
-#: messages, the result subscription, and the counting of requests
+#: one for messages, one for the subscription of results, one for the rate limit
 MOST = 3
 
 

@@ -1,4 +1,4 @@
-"""Every key that a stack leaves in Redis is one that the reference explains."""
+"""The reference explains every key that a stack writes to Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def explained() -> list[str]:
-    """The keys of the page, as patterns."""
+    """The keys of the page, as regular expressions."""
     page = (ROOT / "docs/reference/tasks-and-queues.md").read_text().partition("## Keys in Redis")[2]
     names = [
         name

@@ -1,4 +1,4 @@
-"""`rediss://`: every client of Redis speaks TLS and checks the server's certificate, on a real server that takes no other."""
+"""`rediss://`: every client of Redis uses TLS and checks the certificate of a server that allows only TLS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CERTIFICATE = [
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with a certificate that it signed itself."""
+    """The URL of a server with a self-signed certificate."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(CERTIFICATE, cwd=folder, check=True, capture_output=True, timeout=30)
     port = free_port()
@@ -69,7 +69,7 @@ def test_process_runs_over_tls(url: str, engine_url: str, tmp_path: Path) -> Non
     with Stack(tmp_path, settings=settings, parts=("web", "worker", "beat")) as stack:
         answer = Api(stack.url).start("probe", {"gives": {"n": 1}})
 
-        # The waiting request was woken by Redis, its rate counted there, and each step came through it.
+        # Redis woke the waiting request, counted its rate, and carried the message of each step.
         assert (answer.status, answer.body["result"]["n"]) == (200, 1), answer.body
         assert answer.headers["ratelimit"].startswith('"default";r=999;t=')
         client = redis.Redis.from_url(url, decode_responses=True)
@@ -79,6 +79,6 @@ def test_process_runs_over_tls(url: str, engine_url: str, tmp_path: Path) -> Non
         subprocess.run(probe, cwd=ROOT, env=dict(stack.environment.variables), check=True, timeout=30)
 
 
-def test_certificate_of_nobody_we_trust_is_refused(url: str) -> None:
+def test_certificate_of_an_unknown_authority_is_refused(url: str) -> None:
     with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
         redis.Redis.from_url(url.partition("?")[0], socket_timeout=2).ping()

@@ -1,4 +1,4 @@
-"""What a start answers: idempotency, bad input, waiting."""
+"""The answers to a start: idempotency, invalid input, waiting."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_other_content_under_the_same_correlation_id_conflicts(api: Api, correla
     assert other.body["statusUrl"] == f"/api/process/status/{correlation_id}"
 
 
-def test_start_without_correlation_id_makes_one_up(api: Api) -> None:
+def test_start_without_correlation_id_gets_a_new_one(api: Api) -> None:
     answer = api.start("probe")
 
     assert uuid.UUID(answer.body["correlationId"])

@@ -1,4 +1,4 @@
-"""Status, list, end from outside, event log, health."""
+"""Status, list, complete by ops, event log, health."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def test_wrong_list_queries_name_what_is_wrong(api: Api) -> None:
         assert (answer.status, list(answer.body["errors"])) == (status, [field]), query
 
 
-def test_long_poll_is_answered_when_the_process_is_ended_from_outside(
-    api: Api, stack: Stack, correlation_id: str
-) -> None:
+def test_long_poll_is_answered_when_ops_complete_the_process(api: Api, stack: Stack, correlation_id: str) -> None:
     api.start("never-ends", {}, correlation_id, prefer="respond-async")
     instance = eventually(lambda: api.status(correlation_id).body["processInstanceId"])
     with ThreadPoolExecutor(2) as pool:

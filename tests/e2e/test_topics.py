@@ -1,4 +1,4 @@
-"""Ops control the flow: a paused topic waits in the engine, a limit holds on all workers together, and others go on."""
+"""Pauses and limits of topics: tasks wait in the engine, a limit holds on all workers together, other topics go on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dev.stack import Stack
 from tests.support.api import Answer, Api, eventually
 
 TOPIC = "patient.work"
-#: several polls and reconciles, in seconds
+#: seconds in which several polls and reconciles run
 A_WHILE_S = 2.5
-#: what ops say of a topic is known to every worker by then, in seconds
+#: seconds after which every worker has read a change of a topic
 KNOWN_S = 1.0
 
 
@@ -35,7 +35,7 @@ def act(api: Api, what: str, body: Any = None) -> Answer:
 
 
 def limit(api: Api, limits: dict[str, Any]) -> None:
-    """Limit the topic, and wait until every worker has counted its room anew, and so knows of it."""
+    """Limit the topic, and wait until every worker has read the limit."""
     act(api, "limits", limits)
     stays(lambda: limited(api)["topic"] == TOPIC, KNOWN_S)
 
@@ -72,7 +72,7 @@ def test_paused_topic_waits_until_it_is_resumed_and_others_go_on(api: Api, stack
     ids = [start(api, notes=str(notes)).body["correlationId"] for _ in range(3)]
     assert api.start("five-steps", {"n": 1}).status == 200
     stays(lambda: not notes.exists())
-    # What Redis says of topics is a copy.
+    # Redis has only a copy of the pause.
     redis.Redis.from_url(stack.environment.get("REDIS_URL")).flushall()
     stays(lambda: not notes.exists())
 
@@ -95,13 +95,13 @@ def test_step_that_runs_when_its_topic_is_paused_ends(api: Api, tmp_path: Path) 
     assert api.wait_until_ended(name).body["status"] == "ok"
 
 
-def test_no_more_run_at_once_than_the_limit_and_nobody_else_waits(api: Api, tmp_path: Path) -> None:
+def test_no_more_steps_run_at_once_than_the_limit_and_no_other_step_waits(api: Api, tmp_path: Path) -> None:
     limit(api, {"maxConcurrency": 2})
     notes, until = tmp_path / "notes", tmp_path / "until"
     given = {"do": "hold", "notes": str(notes), "until": str(until)}
     ids = [start(api, **given).body["correlationId"] for _ in range(12)]
     wait_for_lines(notes, 2)
-    # Two of them run, and nobody else waits behind the others.
+    # Two of them run, and steps of other topics do not wait behind them.
     assert api.start("five-steps", {"n": 1}).status == 200
     stays(lambda: len(notes.read_text().splitlines()) == 2, 1.5)
     assert limited(api)["inFlight"] == 2
@@ -123,7 +123,7 @@ def limited(api: Api) -> dict[str, Any]:
     return found
 
 
-def test_no_more_begin_in_a_time_than_the_rate(api: Api) -> None:
+def test_no_more_steps_begin_in_a_time_than_the_rate(api: Api) -> None:
     limit(api, {"rate": "4/second"})
     asked = datetime.now(UTC)
     started = [start(api).body for _ in range(12)]
@@ -132,7 +132,7 @@ def test_no_more_begin_in_a_time_than_the_rate(api: Api) -> None:
     events = [event for body in started for event in api.events(body["traceabilityId"])]
     begun = sorted(datetime.fromisoformat(event["createdAt"]) for event in events if event["stepName"] == "work")
     assert len(begun) == 12
-    # Four may come at once, the other eight one each 250 ms; each begins a little after it was let in.
+    # Four may begin at once, the other eight every 250 ms; each begins a little after it got its lease.
     assert (begun[-1] - asked).total_seconds() >= 2.0
 
 

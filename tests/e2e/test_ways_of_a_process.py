@@ -1,4 +1,4 @@
-"""The ways that a process may go: parallel, asynchronous, called, timed, ended by an error or by nobody."""
+"""Paths that a process may have: parallel, asynchronous, called, with a timer, with errors and incidents."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_step_behind_a_timer_is_found_by_the_poll(api: Api) -> None:
     assert api.wait_until_ended(answer.body["correlationId"]).body["data"] == {"after": True}
 
 
-def test_business_error_that_is_caught_goes_to_the_boundary(api: Api) -> None:
+def test_process_goes_on_at_the_boundary_event_that_catches_its_business_error(api: Api) -> None:
     answer = api.start("probe", {"do": "refuse"})
 
     assert answer.status == 422, answer.body
     assert answer.body["error"] == {"code": "CAUGHT", "message": "told to refuse", "details": {"why": "test"}}
 
 
-def test_business_error_that_nobody_catches_is_an_incident_not_a_silent_end(api: Api) -> None:
+def test_business_error_that_nothing_catches_is_an_incident_not_a_silent_end(api: Api) -> None:
     answer = api.start("probe", {"do": "refuse-uncaught"})
 
     assert answer.status == 500, answer.body
@@ -80,12 +80,12 @@ def test_failed_attempt_is_retried(api: Api, tmp_path: Path) -> None:
     assert answer.body["result"]["attempt"] == 2
     begun = [line.split() for line in notes.read_text().splitlines() if line.startswith("begin")]
     assert [line[3] for line in begun] == ["1", "2"]
-    assert len({line[2] for line in begun}) == 1, "the idempotency key is stable across attempts"
+    assert len({line[2] for line in begun}) == 1, "the idempotency key is the same in all attempts"
     phases = [event["phase"] for event in api.events(answer.body["traceabilityId"])]
     assert phases == ["failed", "completed", "completed"]
 
 
-def test_retries_used_up_tell_the_waiting_client(api: Api) -> None:
+def test_waiting_client_gets_the_incident_after_the_last_retry(api: Api) -> None:
     answer = api.start("probe", {"do": "fail"})
 
     assert answer.status == 500, answer.body
@@ -145,7 +145,7 @@ def test_incident_of_the_engines_own_job_reaches_the_client(api: Api) -> None:
 
 
 @pytest.mark.parametrize("do", ["crash", "eat-memory", "spin"])
-def test_poisonous_step_ends_as_a_failed_attempt(api: Api, do: str) -> None:
+def test_handler_that_kills_its_process_is_a_failed_attempt(api: Api, do: str) -> None:
     answer = api.start("probe", {"do": do}, None, prefer="respond-async")
 
     ended = api.wait_until_ended(answer.body["correlationId"], timeout_s=90)

@@ -1,4 +1,4 @@
-"""The real web server, before strangers, slow clients and a broker that goes away: a broker and gunicorn are enough."""
+"""The real web server with unknown callers, slow clients and an unavailable broker; only a broker and gunicorn run."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from dev.stack import Stack
 from tests.support.api import Answer, Api, eventually
 from tests.support.issuer import Issuer
 
-#: how long a client may take, in seconds
+#: seconds that a client may take for a request
 CLIENT_S = 1
-#: seconds after which a dribbling client gives up: the server has not kept its bound
+#: seconds after which a slow client gives up, because the server has not kept its limit
 GIVE_UP_S = 8.0
-#: requests of a stranger in an hour
+#: requests of an unknown caller in an hour
 MOST = 5
 
 KEY, ENTRY = api_keys.new_entry("portal", ["process:read", "process:start"])
@@ -44,7 +44,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Stack]:
-    """One web server that asks who calls, and one that counts requests; nobody is behind them."""
+    """A web server with AUTH=on, and one with a rate limit; there are no workers."""
     settings: dict[str, object] = {
         "CAMUNDA_BASE_URL": "http://127.0.0.1:9/engine-rest",
         "PARTNER_BASE_URL": "http://127.0.0.1:9",
@@ -75,7 +75,7 @@ def api(web: Stack) -> Api:
 
 
 class Client:
-    """A client that sends what, and as slowly as, the test says."""
+    """A client whose bytes and pauses the test chooses."""
 
     def __init__(self, url: str, *, receives: int | None = None) -> None:
         parts = urlsplit(url)
@@ -95,7 +95,7 @@ class Client:
         self._socket.sendall(content)
 
     def dribble(self, next_bytes: Callable[[], bytes]) -> float:
-        """Send a little now and then until the server closes or answers; seconds until then."""
+        """Send a few bytes at intervals until the server closes or answers. Returns the seconds until then."""
         begun = time.monotonic()
         self._socket.settimeout(0.1)
         while (seconds := time.monotonic() - begun) < GIVE_UP_S:
@@ -111,7 +111,7 @@ class Client:
         return seconds
 
     def ask_until_closed(self, request: bytes, reads: int) -> float:
-        """Send requests and read `reads` bytes now and then; seconds until the server closes."""
+        """Send requests, and read `reads` bytes at intervals. Returns the seconds until the server closes."""
         begun = time.monotonic()
         self._socket.setblocking(False)
         events = select.poll()
@@ -126,13 +126,13 @@ class Client:
         return time.monotonic() - begun
 
     def answer(self) -> tuple[int, bytes]:
-        """The status and the body of one answer."""
+        """Read one answer. Returns its status and its body."""
         response = http.client.HTTPResponse(self._socket)
         response.begin()
         return response.status, response.read()
 
     def text_until(self, is_enough: Callable[[bytes], bool]) -> bytes:
-        """What comes, until it is enough; `answer` would read past the end of the first of two answers."""
+        """Read until the text is complete; `answer` would read beyond the end of the first of two answers."""
         found = b""
         deadline = time.monotonic() + GIVE_UP_S
         while not is_enough(found):
@@ -143,7 +143,7 @@ class Client:
         return found
 
     def rest(self) -> bytes:
-        """What still comes until the server closes."""
+        """Read until the server closes."""
         found = b""
         try:
             while chunk := self._socket.recv(65_536):
@@ -195,7 +195,7 @@ def test_stranger_whose_body_dribbles_in_gets_one_answer(web: Stack) -> None:
     with Client(web.url) as client:
         client.send(_head(10_000).replace(KEY.encode(), b"nobody"))
         assert client.answer()[0] == 401
-        # Nobody reads this body: gunicorn discards it for a while, and closes.
+        # The app does not read this body: gunicorn discards it for a while, and closes.
         client.dribble(lambda: b" ")
         assert client.rest() == b""
 
@@ -224,7 +224,7 @@ def test_pipelined_requests_are_each_answered(web: Stack) -> None:
         assert client.text_until(lambda text: text.count(b"HTTP/1.1 404") == 2)
 
 
-def test_more_slow_clients_than_threads_hold_others_up_for_their_time_at_most(web: Stack, api: Api) -> None:
+def test_more_slow_clients_than_threads_delay_others_no_longer_than_their_time_limit(web: Stack, api: Api) -> None:
     clients = [Client(web.url) for _ in range(SPARE_THREADS + 11)]
     try:
         for client in clients:
@@ -237,7 +237,7 @@ def test_more_slow_clients_than_threads_hold_others_up_for_their_time_at_most(we
 
 
 @pytest.mark.parametrize("reads", [0, 256], ids=["never", "in drips"])
-def test_client_that_does_not_read_its_answers_is_given_up(web: Stack, reads: int) -> None:
+def test_client_that_does_not_read_its_answers_is_disconnected(web: Stack, reads: int) -> None:
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50
     with Client(web.url, receives=4_096) as client:
         seconds = client.ask_until_closed(asked, reads)
@@ -245,13 +245,13 @@ def test_client_that_does_not_read_its_answers_is_given_up(web: Stack, reads: in
     assert CLIENT_S * 0.5 < seconds < CLIENT_S * 5
 
 
-def test_clients_that_leave_their_connection_open_do_not_hold_up_others(web: Stack, api: Api) -> None:
+def test_clients_that_leave_their_connection_open_do_not_delay_others(web: Stack, api: Api) -> None:
     clients = [Client(web.url) for _ in range(10)]
     try:
         for client in clients:
             client.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert client.answer()[0] == 200
-        # Each of them would keep the server waiting for two seconds before it takes another connection.
+        # Each of them could make the server wait for two seconds before it accepts another connection.
         assert api.get("/health/live").seconds < 2
     finally:
         for client in clients:
@@ -274,13 +274,13 @@ def _with_token(api: Api, token: str) -> Answer:
     return api.get(PATH, Authorization=f"Bearer {token}")
 
 
-def test_keys_and_strangers(api: Api) -> None:
+def test_keys_and_unknown_callers(api: Api) -> None:
     assert api.get(PATH).status == 401
     assert api.get(PATH, Authorization=f"Bearer {KEY}").status == 404
     assert _with_token(api, "a.b.c").status == 401
 
 
-def test_tokens_go_on_when_the_issuer_rotates_its_key(api: Api, issuer: Issuer) -> None:
+def test_tokens_are_accepted_after_the_issuer_rotates_its_key(api: Api, issuer: Issuer) -> None:
     old = issuer.token()
     assert _with_token(api, old).status == 404
     issuer.rotate("second")
@@ -289,12 +289,12 @@ def test_tokens_go_on_when_the_issuer_rotates_its_key(api: Api, issuer: Issuer) 
     assert _with_token(api, issuer.token()).status == 404
 
 
-def test_requests_pass_while_redis_is_away(web: Stack) -> None:
+def test_requests_are_answered_while_redis_is_unavailable(web: Stack) -> None:
     counting = Api(web.url_of("counting"))
     left = [counting.get(PATH).headers["ratelimit"].partition(";t=")[0] for _ in range(2)]
     assert left == [f'"default";r={MOST - 1}', f'"default";r={MOST - 2}']
 
-    # First silent, then gone
+    # first silent, then gone
     web["broker"].signal(signal.SIGSTOP)
     answer = counting.get(PATH)
     assert (answer.status, answer.seconds < 3) == (404, True)

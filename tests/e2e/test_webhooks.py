@@ -1,4 +1,4 @@
-"""Webhooks from a real process to a real receiver: signed, repeated until taken, told once an end, never astray."""
+"""Webhooks of real processes to a real receiver: signed, repeated until accepted, one an end, to allowed hosts only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def until(api: Api, started: Answer, status: str) -> dict[str, Any]:
 
 
 def data(seen: Seen) -> dict[str, Any]:
-    """What a receiver was told, after it has checked the signature as the guide shows it."""
+    """Check the signature of a webhook as the guide shows it, and return its data."""
     headers = {name.lower(): value for name, value in seen.headers.items()}
     event: dict[str, Any] = verifier()([CALLBACK_SECRET], headers, seen.body)
     assert (event["specversion"], event["type"]) == ("1.0", "celery-camunda.process.ended")
@@ -54,7 +54,7 @@ def data(seen: Seen) -> dict[str, Any]:
     return inner
 
 
-def test_end_is_told_once_with_the_status_and_a_signature(api: Api, receiver: ScriptedServer) -> None:
+def test_end_is_sent_once_with_the_status_and_a_signature(api: Api, receiver: ScriptedServer) -> None:
     started = start(api, f"{receiver.url}/hook?token=secret", "probe", greeting="hi")
     assert started.status == 200, started.body
 
@@ -69,7 +69,7 @@ def test_end_is_told_once_with_the_status_and_a_signature(api: Api, receiver: Sc
     assert data(seen) == {name: value for name, value in status.items() if name not in ("callback", "links")}
 
 
-def test_every_kind_of_end_is_told(api: Api, receiver: ScriptedServer) -> None:
+def test_every_kind_of_end_is_sent(api: Api, receiver: ScriptedServer) -> None:
     refused = start(api, receiver.url, "probe", do="refuse")
     diagram = start(api, receiver.url, "error-end")
     incident = start(api, receiver.url, "probe", do="refuse-uncaught")
@@ -100,7 +100,7 @@ def test_every_kind_of_end_is_told(api: Api, receiver: ScriptedServer) -> None:
     assert len(receiver.seen) == 5
 
 
-def test_receiver_that_fails_is_asked_again_and_again_with_the_same_id(api: Api, receiver: ScriptedServer) -> None:
+def test_webhook_that_a_receiver_refuses_is_sent_again_with_the_same_id(api: Api, receiver: ScriptedServer) -> None:
     receiver.answer = in_turn(says(500), says(503, Retry_After="1"), says(204))
     started = start(api, receiver.url)
 
@@ -112,7 +112,7 @@ def test_receiver_that_fails_is_asked_again_and_again_with_the_same_id(api: Api,
     assert data(receiver.seen[-1])["status"] == "ok"
 
 
-def test_receiver_that_is_gone_is_not_asked_again(api: Api, receiver: ScriptedServer) -> None:
+def test_webhook_is_not_sent_again_after_410(api: Api, receiver: ScriptedServer) -> None:
     receiver.answer = says(410)
     found = until(api, start(api, receiver.url), "failed")
     assert (found["attempts"], found["lastStatusCode"], found["nextAt"]) == (1, 410, None)
@@ -124,8 +124,8 @@ def test_redirect_is_not_followed(api: Api, receiver: ScriptedServer) -> None:
     assert [seen.path for seen in receiver.seen] == ["/outer", "/outer"]
 
 
-def test_name_that_leads_inside_is_never_connected_to(api: Api, receiver: ScriptedServer) -> None:
-    # `localhost` is listed as a name; its address is not.
+def test_name_with_an_inside_address_is_never_connected_to(api: Api, receiver: ScriptedServer) -> None:
+    # `localhost` is listed as a name, but its address is not listed.
     started = start(api, receiver.url.replace("127.0.0.1", "localhost"))
     found = eventually(lambda: (one := callback(api, started))["attempts"] > 1 and one)
     assert found["lastError"] == "the host has an address that is not allowed"
@@ -133,7 +133,7 @@ def test_name_that_leads_inside_is_never_connected_to(api: Api, receiver: Script
 
 
 def drips(handler: Handler) -> None:
-    """Begin an answer that never ends, a byte now and then."""
+    """Send an answer that never ends, one byte at a time."""
     deadline = time.monotonic() + 10
     try:
         while time.monotonic() < deadline:
@@ -145,7 +145,7 @@ def drips(handler: Handler) -> None:
     handler.close_connection = True
 
 
-def test_receiver_that_never_answers_or_drips_is_left_in_time(api: Api, receiver: ScriptedServer) -> None:
+def test_attempt_at_a_silent_or_slow_receiver_ends_in_time(api: Api, receiver: ScriptedServer) -> None:
     other = ScriptedServer()
     try:
         receiver.answer = in_turn(stays_silent, says(200))
@@ -159,7 +159,7 @@ def test_receiver_that_never_answers_or_drips_is_left_in_time(api: Api, receiver
         other.close()
 
 
-def test_workers_killed_in_the_midst_and_redis_emptied(api: Api, stack: Stack, receiver: ScriptedServer) -> None:
+def test_workers_killed_while_sending_and_redis_emptied(api: Api, stack: Stack, receiver: ScriptedServer) -> None:
     reached, release = threading.Event(), threading.Event()
 
     def holds(handler: Handler) -> None:
@@ -177,7 +177,7 @@ def test_workers_killed_in_the_midst_and_redis_emptied(api: Api, stack: Stack, r
         for name in ("worker", "control"):
             stack[name].kill()
         client = redis.Redis.from_url(stack.environment.get("REDIS_URL"))
-        # Until their connections are gone, Redis hands them messages.
+        # Redis gives messages to the killed workers until their connections are gone.
         eventually(lambda: client.info("clients")["blocked_clients"] == 0)
         ended = api.call("POST", "/api/process/complete", {"correlationId": body["correlationId"], "status": "ok"})
         assert ended.status == 200, ended.body

@@ -1,6 +1,6 @@
-"""A worker that is told to stop cuts off a step after its grace time, and Flower shows how the step ended.
+"""A worker that gets SIGTERM stops a step after its grace period, and Flower shows how the step ended.
 
-The last of the tests that share the monitored stack: the others count what they did to it.
+These tests must be the last that use the monitored stack, because the others count all that happened on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def shown(ran: Ran, name: str) -> int:
-    """A number that the list of topics has of the step that is cut off."""
+    """A number of the stopped step's topic, from the list of topics."""
     topics = ran.monitored.api.get("/api/process/topics").body["topics"]
     (number,) = [topic[name] for topic in topics if topic["topic"] == "metered.work"]
     return int(number)
@@ -29,11 +29,11 @@ def in_flight(ran: Ran) -> int:
     return shown(ran, "inFlight")
 
 
-def test_step_that_was_cut_off_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> None:
+def test_stopped_step_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> None:
     settled(ran.monitored)
     limited = ran.monitored.api.call("POST", "/api/process/topics/metered.work/limits", {"maxConcurrency": 1})
     assert limited.status == 200, limited.body
-    # By then every worker knows of it. (A poll that looks for its tasks has a permit for a moment.)
+    # After that time every worker has read the limit. (A poll for its tasks has a lease for a moment.)
     stays(lambda: shown(ran, "maxConcurrency") == 1, KNOWN_S)
     ran.hold_one(tmp_path / "go-on", "cut-off")
     assert in_flight(ran) == 1
@@ -41,7 +41,7 @@ def test_step_that_was_cut_off_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> 
 
     worker.signal(signal.SIGTERM)
     assert worker.wait(30)
-    # It does not wait for its lock's time to be let in again.
+    # The next attempt begins before the lock would have expired.
     assert in_flight(ran) == 0
     worker.start()
     (tmp_path / "go-on").touch()
@@ -64,5 +64,5 @@ def test_step_that_was_cut_off_is_shown_as_revoked(ran: Ran, tmp_path: Path) -> 
         found = [task for task in settled(ran.monitored) if task["args"] == "(cut-off)"]
         return sorted((task["name"], task["state"]) for task in found)
 
-    # Workers tell Flower a few times a second.
+    # Workers send their events to Flower a few times a second.
     eventually(lambda: in_flower() == wanted, 15, f"{wanted}, not {in_flower()}")

@@ -1,4 +1,4 @@
-"""A real Redis of the tests' own, started once, and the facade on a database of its own."""
+"""A real Redis that only these tests use, started once, and the facade with a database of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.facade import Facade
 
 @pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that no test stops."""
+    """A broker for all tests, which no test stops."""
     broker = Broker(free_port(), tmp_path_factory.mktemp("broker"))
     broker.start()
     try:
@@ -31,7 +31,7 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that a test may stop and start."""
+    """A broker for one test, which may stop and start it."""
     broker = Broker(free_port(), tmp_path_factory.mktemp("broker"))
     broker.start()
     try:
@@ -43,7 +43,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def client(shared_broker: Broker) -> Iterator[redis.Redis]:
-    """A client of the shared broker, which is empty."""
+    """A client of the shared broker, after all its keys were deleted."""
     client = redis.Redis.from_url(shared_broker.url, decode_responses=True, socket_timeout=5)
     client.flushall()
     yield client
@@ -52,7 +52,7 @@ def client(shared_broker: Broker) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def db_timeout_ms() -> int:
-    """Short, for the tests of a database that is away; a test may name another."""
+    """Time-out of the database in milliseconds, short for tests of an unavailable database; a test may set another."""
     return 300
 
 
@@ -65,7 +65,7 @@ def facade(
     db_timeout_ms: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Facade]:
-    """The facade with a database of its own and an empty broker; no worker, no engine."""
+    """The facade with a database of its own and an empty broker, without workers and engine."""
     shutil.copy(migrated_file, tmp_path / "store.db")
     facade = Facade(
         Settings(
@@ -84,7 +84,7 @@ def facade(
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """A migrated SQLite file, which is copied for each test."""
     path = tmp_path_factory.mktemp("store") / "migrated.db"
     database = Database(f"sqlite:///{path}", pool_size=1, timeout_ms=2_000)
     upgrade(database)

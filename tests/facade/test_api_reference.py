@@ -1,4 +1,4 @@
-"""The reference page names every call, and shows each with a curl."""
+"""The reference page names every call, and has a curl example for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and scopes: who gets in, who does not, and what the answers say."""
+"""API keys and scopes: which calls are allowed, which are refused, and the refusals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATH = "/api/process/status/nobody"
 
 @pytest.fixture
 def key(facade: Facade) -> str:
-    """A key that may read, in a facade that asks for keys."""
+    """A key with the scope for reading, in a facade with AUTH=on."""
     key, entry = api_keys.new_entry("reader", ["process:read"])
     facade.change(auth="on", api_keys=[entry])
     return key
@@ -32,7 +32,7 @@ def test_key_opens_what_its_scope_covers(facade: Facade, key: str, header: str) 
     problem(facade.http.get(PATH, headers={header: value}), 404, "unknown-correlation-id")
 
 
-def test_stranger_is_asked_for_credentials(facade: Facade, key: str) -> None:
+def test_call_without_a_key_gets_a_challenge(facade: Facade, key: str) -> None:
     response = facade.http.get(PATH)
     problem(response, 401, "unauthorized")
     assert response.headers["WWW-Authenticate"].startswith("Bearer ")
@@ -64,7 +64,7 @@ def test_openapi_document_names_scopes_only_when_they_are_asked_for(facade: Faca
     assert {"401", "403"} <= set(post["responses"])
 
 
-def test_every_key_is_another() -> None:
+def test_every_new_key_is_different() -> None:
     assert api_keys.new_entry("a", ["process:read"])[0] != api_keys.new_entry("a", ["process:read"])[0]
 
 

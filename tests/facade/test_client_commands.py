@@ -1,4 +1,4 @@
-"""`flask process ...` against the real facade behind a real socket: what is printed, and every exit code."""
+"""`flask process ...` with the real facade behind a real socket: the output and all exit codes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ INCIDENT = {"code": "INCIDENT", "message": "broke", "type": "incident"}
 
 @pytest.fixture
 def flask(facade: Facade) -> Iterator[Callable[..., Result]]:
-    """Runs `flask process` against the facade."""
+    """Run a `flask process` command with the facade."""
 
     def serve(environ: Any, start_response: Any) -> Any:
-        # `facade.change` makes another app.
+        # `facade.change` creates another app.
         return facade.app(environ, start_response)
 
     server = make_server("127.0.0.1", 0, serve, threaded=True)
@@ -88,7 +88,7 @@ def test_exit_code_of_status_start_and_watch_tells_how_a_process_stands(
         assert json.loads(watch.stdout)["event"] == "end"
 
 
-def test_what_is_wrong_is_said_and_has_a_code_of_its_own(facade: Facade, flask: Callable[..., Result]) -> None:
+def test_each_kind_of_error_is_printed_and_has_its_own_exit_code(facade: Facade, flask: Callable[..., Result]) -> None:
     wrong = flask("start", "onboard-user", "--variables", '{"userId": 1}')
     assert wrong.exit_code == ExitCode.USAGE
     assert "email" in wrong.stderr
@@ -132,7 +132,7 @@ def test_variables_come_from_a_file_or_standard_input(
     assert [row.variables["userId"] for row in facade.rows()] == ["user-1", "user-1"]
 
 
-def test_wait_goes_on_beyond_what_the_server_waits(facade: Facade, flask: Callable[..., Result]) -> None:
+def test_wait_may_be_longer_than_the_server_waits(facade: Facade, flask: Callable[..., Result]) -> None:
     accept(facade)
     row = facade.rows()[0]
     later = threading.Timer(0.6, lambda: facade.runtime.processes.settle(row.id, Ending(OK, result={"n": 1})))
@@ -248,7 +248,7 @@ def test_start_that_joins_a_process_that_has_ended_is_watched_to_its_end(
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    """A server that answers as told."""
+    """A server whose answers the test sets."""
     monkeypatch.setattr(following, "PAUSE_S", 0.01)
     monkeypatch.setattr(following, "MOST_PAUSE_S", 0.01)
     server = ScriptedServer()
@@ -257,7 +257,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 
 
 def streams(handler: Handler, *parts: bytes, every_s: float = 0.0) -> None:
-    """Send an event stream that ends with the connection."""
+    """Send an event stream, then close the connection."""
     handler.close_connection = True
     handler.send_response(200)
     handler.send_header("Content-Type", "text/event-stream")
@@ -271,7 +271,7 @@ END = b'id: end\nevent: end\ndata: {"status": "ok", "error": null}\n\n'
 UNAVAILABLE = says(502, b"<html>Bad Gateway</html>", "text/html")
 
 
-def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
+def test_answer_of_a_proxy_while_the_server_is_unavailable_does_not_end_the_watch(
     server: ScriptedServer, flask: Callable[..., Result]
 ) -> None:
     server.answer = in_turn(UNAVAILABLE, UNAVAILABLE, lambda handler: streams(handler, END))
@@ -283,7 +283,7 @@ def test_what_a_proxy_says_while_the_server_is_away_does_not_end_the_watch(
     assert len(server.seen) == 3
 
 
-def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -> None:
+def test_watch_of_a_proxy_without_a_server_ends_after_a_while(server: ScriptedServer) -> None:
     server.answer = UNAVAILABLE
 
     with pytest.raises(ApiUnreachable, match="no stream"):
@@ -291,7 +291,7 @@ def test_proxy_without_a_server_is_given_up_in_the_end(server: ScriptedServer) -
     assert len(server.seen) > 1
 
 
-def test_what_is_no_api_at_all_is_given_up_at_once(server: ScriptedServer) -> None:
+def test_watch_of_a_server_that_is_no_api_ends_at_once(server: ScriptedServer) -> None:
     server.answer = says(404, b"<html>", "text/html")
 
     with pytest.raises(ApiUnreachable, match="not from this API"):
@@ -306,7 +306,7 @@ def test_status_is_asked_again_when_a_proxy_answers(server: ScriptedServer, flas
     assert len(server.seen) == 2
 
 
-def test_refusal_for_now_is_told_as_it_is(server: ScriptedServer, flask: Callable[..., Result]) -> None:
+def test_temporary_refusal_is_printed_with_its_reason(server: ScriptedServer, flask: Callable[..., Result]) -> None:
     server.answer = says(503, b'{"type": "/problems/x", "status": 503, "detail": "full"}', Retry_After="60")
 
     found = flask("status", "order-1", url=server.url)
@@ -330,7 +330,7 @@ def test_time_to_watch_is_kept_on_a_stream_where_nothing_happens(
 
 
 class Scripted(ApiClient):
-    """Streams that end as told: each a list of event ids, then an exception or nothing."""
+    """Streams with set events and ends: each is a list of event ids, then an exception or nothing."""
 
     def __init__(self, *streams: tuple[list[str], Exception | None]) -> None:
         self.streams = list(streams)
@@ -347,7 +347,7 @@ class Scripted(ApiClient):
             raise error
 
 
-def test_each_event_is_told_once_however_often_the_stream_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_event_is_printed_once_however_often_the_stream_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "PAUSE_S", 0.001)
     api = Scripted(
         (["a", "b"], StreamLost("cut")), ([], StreamLost("away")), (["a", "b", "c"], None), (["a", "d", "end"], None)

@@ -1,4 +1,4 @@
-"""Cursors: what was written is read, everything else is refused."""
+"""Cursors: our own are read, and all other texts are refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encoded(text: str) -> str:
     "cursor",
     ["", "5", "x", "zzz", "é", "c2Vx", *map(encoded, ["seq:", "seq:-1", "seq:x", "seq:9223372036854775808", "Seq:1", "seq:" + "9" * 100])],
 )  # fmt: skip
-def test_cursor_of_somebody_else_is_refused(cursor: str) -> None:
+def test_cursor_of_another_kind_is_refused(cursor: str) -> None:
     with pytest.raises(Problem) as caught:
         cursors.read(cursor)
     assert caught.value.kind is INVALID_CURSOR

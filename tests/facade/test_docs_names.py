@@ -1,4 +1,4 @@
-"""What guides and reference name is there: settings, commands with their options, make targets, files, metrics, paths."""
+"""Names in guides and reference exist: settings, commands with their options, make targets, files, metrics, paths."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
 ]
-#: how names of settings end; error codes of examples look like settings otherwise
+#: names of settings by their endings; without these, error codes of examples would look like settings
 SETTING = re.compile(
     r"\b[A-Z][A-Z0-9_]*_(?:MS|S|URL|DIR|PORT|HOST|HOSTS|KB|MB|DAYS|AUTH|LEVEL|FORMAT|CONCURRENCY|TOKEN|KEYS|SIZE|LIMIT)\b"
 )
-#: read by tests and the benchmark alone
+#: settings that only tests and the benchmark read
 OF_TESTS = {"CAMUNDA_TEST_URL", "MSSQL_TEST_URL"}
-#: tells what the settings of another project are called
+#: the page with the settings of another project
 OTHER_PROJECT = "migrating-from-fastify-camunda"
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def commands(text: str) -> Iterator[tuple[click.Group, str, str]]:
-    """Group, command and the rest of each `flask ...` of a page."""
+    """Group, command and arguments of each `flask ...` command of a page."""
     groups = {"process": process_cli, "auth": auth_group}
     for group, name, rest in re.findall(r"\bflask (?:--app app )?(process|auth) ([a-z-]+)([^`|#\n]*)", text):
         yield groups[group], name, rest

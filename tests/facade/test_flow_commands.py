@@ -1,4 +1,4 @@
-"""Bulk acts and control of topics, through the commands, against the real facade; no engine is there."""
+"""Bulk calls and controls of topics, with the commands and the real facade, without an engine."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def names(answer: dict[str, Any]) -> list[str]:
     return [item["correlationId"] for item in answer["processes"]]
 
 
-def test_dry_run_tells_which_fit_and_changes_nothing(facade: Facade) -> None:
+def test_dry_run_lists_the_matches_and_changes_nothing(facade: Facade) -> None:
     for name in ("a", "b", "c"):
         accept(facade, name)
     accept(facade, "ended", Ending(OK))
@@ -63,7 +63,7 @@ def test_dry_run_tells_which_fit_and_changes_nothing(facade: Facade) -> None:
     assert {row.status for row in facade.rows()} == {PENDING, OK, ERROR}
 
 
-def test_cancelled_are_all_that_fit_each_with_its_own_event(facade: Facade) -> None:
+def test_all_matches_are_cancelled_each_with_its_own_event(facade: Facade) -> None:
     for name in ("a", "b"):
         accept(facade, name)
     accept(facade, "ended", Ending(OK))
@@ -107,7 +107,7 @@ def test_one_call_looks_at_a_bounded_number_of_rows(facade: Facade, monkeypatch:
     assert (names(second), second["nextCursor"]) == (["p0"], None)
 
 
-def test_engine_that_is_away_stops_a_retry_before_the_process_that_it_could_not_do(facade: Facade) -> None:
+def test_unavailable_engine_stops_a_bulk_retry_before_the_process_that_failed(facade: Facade) -> None:
     accept(facade, "a", incident("x"))
     answer = act(facade, "retry", dryRun=False)
     assert answer["stopped"]

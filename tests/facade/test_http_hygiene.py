@@ -1,4 +1,4 @@
-"""What every request and answer has: ids, compression, CORS, security headers, rate limits, problem pages."""
+"""Features of all requests and answers: ids, compression, CORS, security headers, rate limits, problem pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_log_lines_of_a_request_carry_its_id(facade: Facade, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("accepts", "packed"), [("gzip", True), ("gzip;q=0.5, br", True), ("gzip;q=0", False), ("br", False), ("", False)]
 )
-def test_large_answer_is_compressed_for_who_takes_it(facade: Facade, accepts: str, packed: bool) -> None:
+def test_large_answer_is_compressed_if_the_client_accepts_it(facade: Facade, accepts: str, packed: bool) -> None:
     response = facade.http.get("/openapi.json", headers={"Accept-Encoding": accepts})
     assert (response.headers.get("Content-Encoding") == "gzip") is packed
     assert "Accept-Encoding" in response.headers["Vary"]
@@ -72,7 +72,7 @@ def test_answers_are_not_stored(facade: Facade) -> None:
     assert facade.http.get("/nowhere").headers["Cache-Control"] == "no-store"
 
 
-def test_rate_limit_is_told_and_kept(facade: Facade) -> None:
+def test_rate_limit_is_applied_and_shown_in_headers(facade: Facade) -> None:
     facade.change(rate_limit="2/hour")
     first = facade.http.get("/api/process/status/nobody")
     assert first.status_code == 404
@@ -110,11 +110,11 @@ def test_each_key_has_a_budget_of_its_own(facade: Facade) -> None:
 
     assert [ask(portal), ask(portal), ask(portal)] == [404, 404, 429]
     assert [ask(shop), ask(shop), ask(shop)] == [404, 404, 429]
-    # Strangers share the budget of their address, whatever keys they make up.
+    # Callers without a valid key share the limit of their address, whatever keys they invent.
     assert [ask("ck_one"), ask("ck_two"), ask("ck_three")] == [401, 401, 429]
 
 
-def test_every_problem_type_has_a_cause_and_a_cure() -> None:
+def test_every_problem_type_has_a_cause_and_an_advice() -> None:
     for name, kind in problem_types().items():
         assert kind.cause.endswith("."), name
         assert kind.cure.endswith("."), name

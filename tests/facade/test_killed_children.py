@@ -1,4 +1,4 @@
-"""What a worker's parent does about a child that died with a task."""
+"""A worker's parent reports a child that died with a task."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_request_has_ended_when_the_pool_has_its_result_and_not_before(tmp_path:
     try:
         job = pool.apply_async(wait_for, (str(until),))
         running = SimpleNamespace(_apply_result=ref(job))
-        assert not has_ended(SimpleNamespace(_apply_result=None)), "one that waits for a child"
+        assert not has_ended(SimpleNamespace(_apply_result=None)), "a task that waits for a child"
         assert not has_ended(running)
         until.touch()
         job.get(timeout=30)

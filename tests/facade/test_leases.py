@@ -1,4 +1,4 @@
-"""Limits of topics: counted in Redis for all workers together, and lapsing with the locks that they belong to."""
+"""Leases of topics with a limit: counted in Redis for all workers together, they expire with their locks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_no_more_are_granted_than_the_limit_whoever_asks() -> None:
     assert leases.in_flight(TOPIC.name) == 5
 
 
-def test_lease_that_is_given_back_is_free_for_others() -> None:
+def test_released_lease_is_free_for_others() -> None:
     limit = Limit(max_concurrency=2)
     first = acquire(limit, 2, "one")
     assert acquire(limit, 1, "two") == []
@@ -74,7 +74,7 @@ def test_lease_that_is_given_back_is_free_for_others() -> None:
     assert acquire(limit, 5, "three") == ["three:0"]
 
 
-def test_end_of_a_step_tells_whether_others_were_held_back() -> None:
+def test_release_returns_whether_others_were_held_back() -> None:
     limit = Limit(max_concurrency=1)
     (lease,) = acquire(limit, 1, "one")
     assert not leases.release(TOPIC.name, lease)
@@ -114,7 +114,7 @@ def test_step_that_ends_while_its_lease_is_renewed_leaves_none_behind(monkeypatc
     run = leases._script
 
     def late(*given: Any) -> Any:
-        # the step's own thread, while that of the lock keeper is on its way to Redis
+        # in the step's own thread, while the lock keeper's thread sends its command to Redis
         held.release()
         return run(*given)
 
@@ -144,7 +144,7 @@ def test_rate_lets_a_second_of_it_come_at_once_and_the_rest_evenly(clock: Clock)
     assert granted == [0, 0, 0, 0, 1] * 20
 
 
-def test_rate_that_was_not_used_is_given_back() -> None:
+def test_unused_leases_do_not_count_against_the_rate() -> None:
     slow = Limit.of(None, "1/hour")
     (lease,) = acquire(slow, 3)
     assert acquire(slow, 1) == []
@@ -156,7 +156,7 @@ def test_both_limits_hold_at_once() -> None:
     assert len(acquire(Limit(3, RATE.interval_ms), 100)) == 3
 
 
-def test_nothing_is_granted_while_redis_is_away(own_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_lease_is_granted_while_redis_is_unavailable(own_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_runtime", Runtime(Settings(redis_url=own_broker.url)))
     assert acquire(Limit(1), 1)
     own_broker.process.kill()

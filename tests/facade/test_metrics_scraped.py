@@ -1,4 +1,4 @@
-"""The gauges that are read when somebody asks."""
+"""The gauges that are read when metrics are scraped."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_message_that_does_not_say_when_it_was_sent_has_no_age(facade: Facade, c
     assert scrape.labels("queue_oldest_message_seconds", "queue") & {"starts", "polls"} == set()
 
 
-def test_workers_say_how_many_slots_they_have(facade: Facade, client: redis.Redis) -> None:
+def test_slots_are_those_of_the_workers_heartbeats(facade: Facade, client: redis.Redis) -> None:
     send_heartbeat(client, "worker@a", 8, 3)
     send_heartbeat(client, "worker@b", 4, 4)
     client.lpush("steps.onboard-user", "{}")
@@ -77,13 +77,13 @@ def test_workers_say_how_many_slots_they_have(facade: Facade, client: redis.Redi
     assert scrape.value("step_slots_free") == 12 - 7 - 1
 
 
-def test_closed_gate_is_seen(facade: Facade, client: redis.Redis) -> None:
+def test_paused_starts_queue_is_shown(facade: Facade, client: redis.Redis) -> None:
     assert look().value("starts_gate_closed") == 0
     client.set(PAUSED_KEY, "engine is away")
     assert look().value("starts_gate_closed") == 1
 
 
-def test_processes_that_run_or_stand_still_are_counted(facade: Facade) -> None:
+def test_running_processes_and_open_incidents_are_counted(facade: Facade) -> None:
     processes = facade.runtime.processes
     accept(facade)
     processes.settle(accept(facade), Ending(OK, result={}))
@@ -96,11 +96,11 @@ def test_processes_that_run_or_stand_still_are_counted(facade: Facade) -> None:
     assert scrape.value("part_up", part="database") == 1
 
 
-def test_paused_topic_is_seen_until_it_is_resumed(facade: Facade, client: redis.Redis) -> None:
+def test_paused_topic_is_shown_until_it_is_resumed(facade: Facade, client: redis.Redis) -> None:
     topic = "onboard-user.respond"
     assert look().value("topics_paused", topic=topic) == 0
     topics.pause(topic, "the partner is down", actor="ada")
-    # of a process that is no longer here: it waits as well
+    # a topic of a process that this installation does not have any more: it is paused too
     topics.pause("gone.work", None, actor="ada")
     scrape = look()
     assert scrape.value("topics_paused", topic=topic) == 1
@@ -110,7 +110,7 @@ def test_paused_topic_is_seen_until_it_is_resumed(facade: Facade, client: redis.
     assert look().value("topics_paused", topic=topic) == 0
 
 
-def test_database_that_is_away_takes_only_its_own_gauges_with_it(
+def test_unavailable_database_removes_only_its_own_gauges(
     facade: Facade, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = Database("sqlite:////proc/nowhere.db", pool_size=1, timeout_ms=200)
@@ -122,7 +122,7 @@ def test_database_that_is_away_takes_only_its_own_gauges_with_it(
     assert scrape.labels("queue_messages", "queue")
 
 
-def test_broker_that_is_away_takes_only_its_own_gauges_with_it(facade: Facade) -> None:
+def test_unavailable_broker_removes_only_its_own_gauges(facade: Facade) -> None:
     facade.change(redis_url="redis://127.0.0.1:1/0")
     scrape = look()
     assert scrape.value("part_up", part="broker") == 0
@@ -131,7 +131,7 @@ def test_broker_that_is_away_takes_only_its_own_gauges_with_it(facade: Facade) -
     assert scrape.labels("processes_pending", "process")
 
 
-def test_answer_serves_for_a_second(facade: Facade, client: redis.Redis) -> None:
+def test_values_are_kept_for_a_second(facade: Facade, client: redis.Redis) -> None:
     now = 100.0
     system = System(lambda: now)
     assert look(system).value("queue_messages", queue="starts") == 0
@@ -147,7 +147,7 @@ def test_every_scraped_gauge_is_shown(facade: Facade, client: redis.Redis) -> No
     assert wanted <= set(look().families)
 
 
-def test_counts_are_asked_for_in_the_words_of_sql_server(facade: Facade) -> None:
+def test_counts_are_t_sql_on_sql_server(facade: Facade) -> None:
     sent: list[str] = []
 
     def note(_: object, element: Any, *__: Any) -> None:

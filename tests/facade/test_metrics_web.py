@@ -1,4 +1,4 @@
-"""What the facade counts, and `/metrics` on the web server."""
+"""The facade's metrics, and `/metrics` of the web server."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NOW = {"Prefer": "respond-async"}
 
 
 class Counter:
-    """Differences between what was counted then and now."""
+    """The growth of counts since the test began."""
 
     def __init__(self, facade: Facade) -> None:
         self._facade = facade
         self._before = self._look()
 
     def grown(self, name: str, **labels: str) -> float:
-        """By how much a count has grown."""
+        """The growth of a count."""
         return self._look().value(name, **labels) - self._before.value(name, **labels)
 
     def _look(self) -> Scrape:
@@ -97,7 +97,7 @@ def test_requests_are_counted_by_route_and_not_by_path(facade: Facade, counted: 
     assert counted.grown("starts_refused_total") == 0
 
 
-def test_strangers_make_no_labels(facade: Facade, counted: Counter) -> None:
+def test_unknown_paths_and_methods_make_no_labels(facade: Facade, counted: Counter) -> None:
     facade.http.open("/made/up", method="BREW")
     facade.http.get("/made/up/too")
     assert counted.grown("http_requests_total", route="other", method="other", status="404") == 1
@@ -117,7 +117,7 @@ def test_callers_of_the_api_need_no_key_for_metrics(facade: Facade) -> None:
     assert facade.http.get("/metrics").status_code == 200
 
 
-def test_openmetrics_is_spoken_to_those_who_ask_for_it(facade: Facade) -> None:
+def test_openmetrics_is_sent_to_clients_that_ask_for_it(facade: Facade) -> None:
     answer = facade.http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.mimetype == "application/openmetrics-text"
     assert answer.text.endswith("# EOF\n")

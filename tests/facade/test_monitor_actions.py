@@ -1,4 +1,4 @@
-"""What is done from a page is what the API does: scopes, audit events, refusals; and nothing where it is read-only."""
+"""Actions on the monitor's pages are like calls of the API: scopes, events, refusals; a read-only monitor has none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_form_starts_a_process_and_leads_to_its_page(facade: Facade) -> None:
 
 
 @pytest.mark.parametrize("typed", ["{not json", "[1]"])
-def test_process_without_a_schema_says_what_is_wrong_with_its_json(
+def test_form_of_a_process_without_a_schema_shows_errors_in_its_json(
     facade: Facade, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
     definition = ProcessDefinition("no-schema", Path("no-schema.bpmn"))
@@ -75,7 +75,7 @@ def test_process_without_a_schema_says_what_is_wrong_with_its_json(
     assert facade.rows()[0].variables == {"n": 1}
 
 
-def test_form_that_is_refused_shows_why_and_keeps_what_was_typed(facade: Facade) -> None:
+def test_refused_form_shows_the_reason_and_keeps_its_values(facade: Facade) -> None:
     log_in(facade)
 
     refused = post(facade, "/new/process/onboard-user", **{**FORM, "v.country": "England", "v.firstName": "Grace"})
@@ -91,7 +91,7 @@ def test_form_that_is_refused_shows_why_and_keeps_what_was_typed(facade: Facade)
     assert facade.rows() == []
 
 
-def test_form_begins_with_a_new_correlation_id_and_names_what_is_wrong_with_one(facade: Facade) -> None:
+def test_form_begins_with_a_new_correlation_id_and_shows_errors_in_one(facade: Facade) -> None:
     log_in(facade)
     ids = [
         re.search(
@@ -119,7 +119,7 @@ def test_same_id_with_other_variables_is_a_conflict(facade: Facade) -> None:
     assert refused.status_code == 409
 
 
-def test_cancel_ends_the_process_and_says_who_did_it(facade: Facade) -> None:
+def test_cancel_ends_the_process_and_records_the_actor(facade: Facade) -> None:
     log_in(facade)
     start(facade)
 
@@ -143,7 +143,7 @@ def test_cancel_ends_the_process_and_says_who_did_it(facade: Facade) -> None:
         ("message", {"messageName": "go", "variables": "{}"}, "ended"),
     ],
 )
-def test_what_cannot_be_done_is_said_on_the_page(facade: Facade, action: str, form: dict[str, str], said: str) -> None:
+def test_refused_action_is_shown_on_the_page(facade: Facade, action: str, form: dict[str, str], said: str) -> None:
     log_in(facade)
     start(facade)
     (row,) = facade.rows()
@@ -159,7 +159,7 @@ def test_what_cannot_be_done_is_said_on_the_page(facade: Facade, action: str, fo
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel", "message"])
-def test_reader_is_offered_nothing_and_may_do_nothing(facade: Facade, action: str) -> None:
+def test_caller_without_scopes_sees_no_actions_and_may_do_none(facade: Facade, action: str) -> None:
     log_in(facade)
     start(facade)
     log_in(facade, READ_KEY)
@@ -172,7 +172,7 @@ def test_reader_is_offered_nothing_and_may_do_nothing(facade: Facade, action: st
     assert facade.rows()[0].status == PENDING
 
 
-def test_read_only_changes_nothing_whoever_asks(facade: Facade) -> None:
+def test_read_only_monitor_changes_nothing_for_any_caller(facade: Facade) -> None:
     log_in(facade)
     start(facade)
     facade.change(monitor="read-only")
@@ -207,7 +207,7 @@ def test_hostile_text_stays_text_on_the_page_of_a_process(facade: Facade) -> Non
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_unknown_process_is_said_on_a_page(facade: Facade) -> None:
+def test_unknown_process_is_shown_on_a_page(facade: Facade) -> None:
     log_in(facade)
 
     for path in ("/monitor/nothing", "/monitor/new/process/nothing"):
@@ -218,7 +218,7 @@ def test_unknown_process_is_said_on_a_page(facade: Facade) -> None:
 def test_insight_shows_what_was_started(facade: Facade) -> None:
     log_in(facade)
     start(facade)
-    # it has not been held for so long
+    # so long is no request held
     facade.change(sync_timeout_ms=600_000)
     log_in(facade)
 
@@ -233,7 +233,7 @@ def test_insight_shows_what_was_started(facade: Facade) -> None:
     assert facade.http.get("/monitor/insight?span=1y").status_code == 422
 
 
-def test_percentile_beyond_every_bound_is_said_to_be_more() -> None:
+def test_percentile_beyond_every_bound_is_shown_as_more() -> None:
     assert span(math.inf) == "> 1 h"
     assert span(3_599.0) == "59 min 59 s"
 

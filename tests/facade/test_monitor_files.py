@@ -1,4 +1,4 @@
-"""The files that the monitor's pages load: kept only where the address is theirs, and others' files as they came."""
+"""The files of the monitor's pages: browsers keep them by their versioned address, and vendored files are unchanged."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_scripts_find_each_other_below_one_version(facade: Facade) -> None:
 @pytest.mark.parametrize(
     "name", ["nothing.js", "../__init__.py", "vendor", "vendor/../../session.py", "n" * 300, "%00"]
 )
-def test_nothing_else_is_handed_out(facade: Facade, name: str) -> None:
+def test_other_files_are_not_served(facade: Facade, name: str) -> None:
     assert facade.http.get(f"/monitor/static/{'0' * 12}/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("folder", [vendor.PAGES, vendor.TESTS], ids=["pages", "tests"])
-def test_files_of_other_projects_are_as_they_came(folder: Path) -> None:
+def test_files_of_other_projects_are_unchanged(folder: Path) -> None:
     listed = dict(re.findall(r"^- `([^`]+)` sha256 ([0-9a-f]{64})$", (folder / "VENDORED.md").read_text("utf-8"), re.M))
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"VENDORED.md"}
 

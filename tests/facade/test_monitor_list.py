@@ -1,4 +1,4 @@
-"""The monitor's pages without a browser: who gets in, what a list shows, what hostile text becomes."""
+"""The monitor's pages without a browser: the login, the list, hostile texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def csrf_of(page: str) -> str:
 
 
 def logged_in(facade: Facade) -> str:
-    """Log in; the cookie's value."""
+    """Log in. Returns the value of the cookie."""
     facade.http.post("/monitor/session/login", data={"key": READ_KEY})
     cookie = facade.http.get_cookie("monitor", path="/monitor")
     assert cookie is not None
@@ -41,7 +41,7 @@ def test_list_shows_processes_and_their_links(facade: Facade) -> None:
     assert "unsafe" not in POLICY
 
 
-def test_filters_stand_in_the_address_and_in_every_link(facade: Facade) -> None:
+def test_filters_are_in_the_address_and_in_every_link(facade: Facade) -> None:
     for number in range(52):
         facade.start(f"order-{number}", Prefer="respond-async")
 
@@ -103,7 +103,7 @@ def test_text_of_processes_stays_text(facade: Facade) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_list_stays_small_whatever_processes_say(facade: Facade) -> None:
+def test_list_stays_small_whatever_texts_processes_have(facade: Facade) -> None:
     facade.start("order-1", Prefer="respond-async")
     (row,) = facade.rows()
     long = "W" * 10_000
@@ -116,7 +116,7 @@ def test_list_stays_small_whatever_processes_say(facade: Facade) -> None:
     assert len(page) < 10_000
 
 
-def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wanted(facade: Facade) -> None:
+def test_login_needs_a_key_and_leads_back_to_the_requested_page(facade: Facade) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
     refused = facade.http.get("/monitor?status=ok")
@@ -145,7 +145,7 @@ def test_nobody_gets_in_without_a_key_and_everybody_comes_back_to_where_they_wan
         *("/monitor\r\nSet-Cookie: x=y", "/monitor/../api", "/monitor/%2e%2e/api", "/monitorx", "/monitor\t"),
     ],
 )
-def test_login_leads_nowhere_else(facade: Facade, address: str) -> None:
+def test_login_does_not_lead_to_another_site(facade: Facade, address: str) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
     right = facade.http.post("/monitor/session/login", data={"key": READ_KEY, "next": address})
@@ -161,7 +161,7 @@ def test_session_opens_nothing_but_the_monitor(facade: Facade) -> None:
     assert facade.http.get("/api/process/status/all").status_code == 401
 
 
-def test_key_that_was_replaced_opens_nothing_any_more(facade: Facade) -> None:
+def test_session_of_a_replaced_key_is_not_valid_any_more(facade: Facade) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
     cookie = logged_in(facade)
     facade.change(api_keys=[new_entry("reader", ["process:read"])[1]])
@@ -171,7 +171,7 @@ def test_key_that_was_replaced_opens_nothing_any_more(facade: Facade) -> None:
     assert facade.http.get("/monitor").status_code == 302
 
 
-def test_session_holds_in_every_web_process(facade: Facade) -> None:
+def test_session_is_valid_in_every_web_process(facade: Facade) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
     cookie = logged_in(facade)
     facade.change()
@@ -212,7 +212,7 @@ def test_form_without_the_sessions_token_is_refused(facade: Facade) -> None:
         {"Origin": "null"},
     ],
 )
-def test_no_other_site_logs_anybody_in_or_out(facade: Facade, headers: dict[str, str]) -> None:
+def test_other_sites_cannot_log_a_person_in_or_out(facade: Facade, headers: dict[str, str]) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
     forged = facade.http.post("/monitor/session/login", data={"key": READ_KEY}, headers=headers)
@@ -237,11 +237,11 @@ def test_own_pages_log_in(facade: Facade, headers: dict[str, str]) -> None:
     facade.change(auth="on", api_keys=[READ_ENTRY])
 
     assert facade.http.post("/monitor/session/login", data={"key": READ_KEY}, headers=headers).status_code == 303
-    # With "no-referrer" a browser would say nothing of where the form comes from.
+    # With "no-referrer" a browser would not send the origin of the form.
     assert facade.http.get("/monitor").headers["Referrer-Policy"] == "same-origin"
 
 
-def test_login_page_asks_nobody_who_is_known(facade: Facade) -> None:
+def test_login_page_leads_on_if_the_session_is_valid(facade: Facade) -> None:
     assert facade.http.get("/monitor/session/login?next=/monitor/order-1").location == "/monitor/order-1"
     facade.change(auth="on", api_keys=[READ_ENTRY])
     assert facade.http.get("/monitor/session/login").status_code == 200
@@ -252,7 +252,7 @@ def test_login_page_asks_nobody_who_is_known(facade: Facade) -> None:
     assert (known.status_code, known.location) == (302, "/monitor?status=ok")
 
 
-def test_second_tab_leaves_the_forms_of_the_first_good_where_nobody_logs_in(facade: Facade) -> None:
+def test_forms_of_a_first_tab_stay_valid_after_a_second_tab_without_logins(facade: Facade) -> None:
     facade.start("order-1", Prefer="respond-async")
     first = facade.app.test_client(use_cookies=False).get("/monitor/order-1").text
     second = facade.http.get("/monitor/order-1").text

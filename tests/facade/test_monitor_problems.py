@@ -1,4 +1,4 @@
-"""Whatever goes wrong below `/monitor` is said on a page, which a reload does not make worse."""
+"""Errors below `/monitor` are shown on a page, and a reload of it does not repeat a form."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def is_page(answer: TestResponse, status: int, said: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/monitor/a/b/c", "/monitor/", "/monitor/static/x/nothing.js", "/monitor/nothing"])
-def test_unknown_address_is_said_on_a_page(facade: Facade, path: str) -> None:
+def test_unknown_address_is_shown_on_a_page(facade: Facade, path: str) -> None:
     is_page(facade.http.get(path), 404, "All processes")
 
 
-def test_unknown_method_is_said_on_a_page(facade: Facade) -> None:
+def test_unknown_method_is_shown_on_a_page(facade: Facade) -> None:
     answer = facade.http.get("/monitor/order-1/cancel")
 
     is_page(answer, 405, "Method Not Allowed")
     assert "POST" in answer.headers["Allow"]
 
 
-def test_form_that_is_too_large_is_said_on_a_page(facade: Facade) -> None:
+def test_form_that_is_too_large_is_shown_on_a_page(facade: Facade) -> None:
     facade.change(max_body_kb=1)
 
     is_page(facade.http.post("/monitor/session/login", data={"key": "x" * 2000}), 413, "1 KiB")
@@ -42,7 +42,7 @@ def test_form_that_is_too_large_is_said_on_a_page(facade: Facade) -> None:
     [(RuntimeError("a secret place"), 500), (DatabaseUnavailable("away"), 503)],
     ids=["fault", "database"],
 )
-def test_fault_is_said_on_a_page_and_no_more_of_it(
+def test_fault_is_shown_on_a_page_without_details(
     facade: Facade, monkeypatch: pytest.MonkeyPatch, fault: Exception, status: int
 ) -> None:
     def broken() -> dict[str, Any]:
@@ -58,14 +58,14 @@ def test_fault_is_said_on_a_page_and_no_more_of_it(
     assert ("Retry-After" in answer.headers) == (status == 503)
 
 
-def test_scripts_are_told_in_their_own_way(facade: Facade) -> None:
+def test_scripts_get_problems_as_json(facade: Facade) -> None:
     answer = facade.http.get("/monitor/nothing/state", headers={"X-Requested-With": "monitor"})
 
     problem(answer, 404, "unknown-correlation-id")
 
 
 @pytest.mark.parametrize("path", ["/monitorx", "/api/nothing"])
-def test_other_addresses_are_answered_as_ever(facade: Facade, path: str) -> None:
+def test_other_addresses_get_problems_as_json(facade: Facade, path: str) -> None:
     problem(facade.http.get(path), 404, "not-found")
 
 

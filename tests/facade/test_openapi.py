@@ -1,4 +1,4 @@
-"""The document is complete: a start of each process has its own schema, and every answer says what it looks like."""
+"""The OpenAPI document is complete: the start of each process has its own schema, and every answer has a schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.facade import USER, Facade
 
 
 class Address(Schema):
-    """Where somebody lives."""
+    """An address."""
 
     street = fields.String(required=True, validate=validate.Length(1, 50))
     zip = fields.String(validate=[validate.Regexp(r"[0-9]+\Z"), validate.Regexp(r"^\S{5}$")])
@@ -32,7 +32,7 @@ class Loose(Schema):
 class Order(Schema):
     """An order.
 
-    More about it.
+    More about the order.
     """
 
     number = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10, max_inclusive=False))
@@ -73,7 +73,7 @@ def test_json_schema_refuses_what_the_schema_refuses(wrong: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("good", [GOOD, {**GOOD, "colour": None, "kind": "a"}, {**GOOD, "loose": {"other": 1}}])
-def test_json_schema_takes_what_the_schema_takes(good: dict[str, Any]) -> None:
+def test_json_schema_accepts_what_the_schema_accepts(good: dict[str, Any]) -> None:
     Draft202012Validator(describe(Order(), "Order").alone()).validate(good)
     Order().load(good)
 
@@ -130,7 +130,7 @@ def test_start_is_a_choice_by_process_key(facade: Facade) -> None:
     assert facade.post("/api/process/start", example, Prefer="respond-async").status_code == 202
 
 
-def test_definitions_tell_steps_schema_and_example(facade: Facade) -> None:
+def test_definitions_contain_steps_schema_and_example(facade: Facade) -> None:
     processes = (facade.http.get("/api/process/definitions").json or {})["processes"]
 
     for each in processes:

@@ -1,4 +1,4 @@
-"""Every status that `/openapi.json` documents is produced here, and no other: no promise without proof."""
+"""Every status that `/openapi.json` documents is produced here, and no other status occurs."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ DATA = "GET /api/process/{correlation_id}/data"
 ERASE = "DELETE /api/process/{correlation_id}/data"
 TOPIC = "onboard-user.validate-user-information"
 
-#: how each answer that is an operation's own is brought about
+#: (operation, status) -> the function that produces this answer
 CASES: dict[Key, Callable[[Facade], TestResponse]] = {}
 
 
 def case(operation: str, status: int) -> Callable[[Callable[[Facade], TestResponse]], Callable[..., TestResponse]]:
-    """Note how an operation comes to answer a status."""
+    """Register a function that makes an operation answer a status."""
 
     def note(make: Callable[[Facade], TestResponse]) -> Callable[[Facade], TestResponse]:
         CASES[operation, status] = make
@@ -62,7 +62,7 @@ def case(operation: str, status: int) -> Callable[[Callable[[Facade], TestRespon
 
 
 def accept(facade: Facade) -> uuid.UUID:
-    """A pending process `order-1`."""
+    """Accept a process `order-1`, which is pending."""
     assert facade.start("order-1", Prefer="respond-async").status_code == 202
     row = facade.runtime.processes.by_correlation_id("order-1")
     assert row is not None
@@ -70,7 +70,7 @@ def accept(facade: Facade) -> uuid.UUID:
 
 
 def end(facade: Facade, ending: Ending) -> None:
-    """A process `order-1` that has ended."""
+    """Accept and end a process `order-1`."""
     process_id = accept(facade)
     assert facade.runtime.processes.record_instance(process_id, "pi")
     facade.runtime.processes.settle(process_id, ending, process_instance_id="pi")
@@ -129,7 +129,7 @@ def _(facade: Facade) -> TestResponse:
 @case(LOG, 200)
 def _(facade: Facade) -> TestResponse:
     end(facade, Ending(OK))
-    # too late, which is noted
+    # too late, which is recorded
     facade.post("/api/process/complete", {"correlationId": "order-1", "status": "error"})
     return facade.http.get(f"/api/process/event-log/{facade.rows()[0].traceability_id}")
 
@@ -178,7 +178,7 @@ def _(facade: Facade) -> TestResponse:
 def _(facade: Facade) -> TestResponse:
     end(facade, Ending(ERROR, error={"code": "E", "message": "m"}))
     with pytest.MonkeyPatch.context() as patch:
-        # the engine's part is in tests/chaos; here it has no incident
+        # tests/chaos has an engine; here the process has no incident
         patch.setattr(ending, "retry_incidents", lambda row, actor: False)
         return facade.http.post("/api/process/order-1/retry")
 
@@ -201,7 +201,7 @@ def _(facade: Facade) -> TestResponse:
 
 
 def send(facade: Facade, correlation_id: str, *, taken: bool) -> TestResponse:
-    """Send a message; the engine's part is in tests/e2e/test_ops_calls.py."""
+    """Send a message, without an engine; tests/e2e/test_ops_calls.py has one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ending, "correlate_message", lambda *given, **named: taken)
         return facade.post(f"/api/process/{correlation_id}/message", VALID[MESSAGE])
@@ -298,7 +298,7 @@ def _(facade: Facade) -> TestResponse:
 
 
 def ended_without_instance(facade: Facade) -> None:
-    """A process `order-1` that the engine refused to start."""
+    """Accept a process `order-1` whose start the engine refused."""
     facade.runtime.processes.settle(accept(facade), Ending(ERROR, error={"code": "START_REFUSED"}))
 
 
@@ -346,17 +346,17 @@ def _(facade: Facade) -> TestResponse:
     return facade.http.get("/health/ready")
 
 
-# -- answers that follow from what an operation takes, made alike for all of them
+# -- answers that all operations of a kind have, produced in one way
 
 
 def away(facade: Facade) -> None:
-    """Take the database away."""
+    """Make the database unavailable."""
     folder = Path(facade.settings.database_url.removeprefix("sqlite:///")).parent
     facade.change(database_url=f"sqlite:///{folder}")
 
 
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
-    """StrategyPicker to the answers that every operation of a kind gives."""
+    """The functions for the answers that every operation of a kind has."""
     method, path = name.split()
     url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC)
 
@@ -387,7 +387,7 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
         return facade.http.open(url, method=method, headers={"X-API-Key": key} if sent else {})
 
     def late() -> TestResponse:
-        # The real server's part is in tests/e2e/test_web_server.py.
+        # tests/e2e/test_web_server.py tests this with the real server.
         def never_comes(*_: Any, **__: Any) -> None:
             raise RequestTimeout("the body did not arrive within 15 s")
 
@@ -409,7 +409,7 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
     if path == "/api/process/definitions":
         ways[503] = without_keys
     if path.startswith("/api/"):
-        # a key whose scope is another call's
+        # a key with the scope of another call
         ways |= {401: lambda: with_key(sent=False), 403: lambda: with_key(sent=True)}
     if "requestBody" in operation:
         ways |= {
@@ -424,9 +424,9 @@ def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: p
     return {(name, status): way for status, way in ways.items()}
 
 
-#: an issuer whose keys nobody can fetch
+#: an issuer whose keys cannot be fetched
 KEYS_AWAY: dict[str, Any] = {"jwt_jwks_url": "http://127.0.0.1:9/jwks", "jwt_issuer": "us", "jwt_audience": "it"}
-#: a body that an operation takes
+#: a valid body of each operation
 VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
@@ -440,7 +440,7 @@ VALID: dict[str, Any] = {
 
 
 def documented(facade: Facade) -> dict[str, dict[str, Any]]:
-    """Every operation of the document by name."""
+    """All operations of the document, by name."""
     document = facade.http.get("/openapi.json").json or {}
     return {f"{method.upper()} {path}": operation for path, method, operation in operations(document)}
 
@@ -452,7 +452,7 @@ def test_every_documented_status_is_produced_and_looks_as_documented(
 
     produce(facade, wanted, monkeypatch, tmp_path)
 
-    assert set(CASES) <= wanted, "an answer that is not documented"
+    assert set(CASES) <= wanted, "every produced answer is documented"
 
 
 def test_what_keys_tokens_and_limits_add_is_documented_and_produced(
@@ -469,12 +469,12 @@ def test_what_keys_tokens_and_limits_add_is_documented_and_produced(
 
 
 def statuses(facade: Facade) -> set[Key]:
-    """Every status that the document names."""
+    """All statuses in the document."""
     return {(name, int(status)) for name, op in documented(facade).items() for status in op["responses"]}
 
 
 def produce(facade: Facade, wanted: set[Key], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Bring each answer about, and compare it with what the document says at present."""
+    """Produce each answer, and compare it with the present document."""
     document = facade.http.get("/openapi.json").json
     assert document is not None
     described = documented(facade)
@@ -486,7 +486,7 @@ def produce(facade: Facade, wanted: set[Key], monkeypatch: pytest.MonkeyPatch, t
         with monkeypatch.context() as patch:
             make = CASES.get((name, status))
             way = implied(facade, name, described[name], patch).get((name, status))
-            assert make or way, f"nothing here makes {name} answer {status}"
+            assert make or way, f"no function here makes {name} answer {status}"
             response = make(facade) if make else way()
             assert response.status_code == status, (name, status, response.text)
         check(document, described[name]["responses"][str(status)], response)
@@ -499,7 +499,7 @@ def streamed(answer: TestResponse) -> list[dict[str, str]]:
 
 
 def check(document: dict[str, Any], response: dict[str, Any], answer: TestResponse) -> None:
-    """Media type, headers and body are as documented."""
+    """Check that media type, headers and body are as documented."""
     if "content" not in response:
         assert answer.data == b""
         return

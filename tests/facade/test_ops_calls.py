@@ -1,4 +1,4 @@
-"""Cancel, message, and the list by time, without worker and engine."""
+"""Cancel, message, and the list by time, without workers and engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def events(facade: Facade, row: ProcessRow) -> list[EventRow]:
     return facade.runtime.events.by_traceability_id(row.traceability_id, after_seq=0, limit=100)
 
 
-def test_cancel_ends_the_row_with_its_reason_and_says_who(facade: Facade) -> None:
+def test_cancel_ends_the_row_with_its_reason_and_its_actor(facade: Facade) -> None:
     row = accepted(facade)
 
     first = facade.post("/api/process/order-1/cancel", {"reason": "withdrawn"})
@@ -102,7 +102,7 @@ def test_message_before_the_start_may_be_sent_again(facade: Facade) -> None:
     assert response.headers["Retry-After"]
 
 
-def test_message_to_an_engine_that_is_away_is_503(facade: Facade) -> None:
+def test_message_to_an_unavailable_engine_is_503(facade: Facade) -> None:
     row = accepted(facade, instance="pi")
     response = facade.post("/api/process/order-1/message", {"messageName": "m"})
     problem(response, 503, "engine-away")
@@ -110,7 +110,7 @@ def test_message_to_an_engine_that_is_away_is_503(facade: Facade) -> None:
     assert events(facade, row) == []
 
 
-def test_completion_says_who(facade: Facade) -> None:
+def test_completion_records_the_actor(facade: Facade) -> None:
     row = accepted(facade)
     facade.post("/api/process/complete", {"correlationId": "order-1", "status": "ok"})
     assert [(event.step_name, event.actor) for event in events(facade, row)] == [("complete", "api")]
@@ -130,7 +130,7 @@ def test_answers_carry_links(facade: Facade) -> None:
     }
 
 
-def test_every_link_that_is_handed_out_works_at_once(facade: Facade) -> None:
+def test_every_link_of_an_answer_works_at_once(facade: Facade) -> None:
     started = facade.start("order-1", Prefer="respond-async").json
     assert started is not None
     log = facade.http.get(started["links"]["eventLog"])
@@ -160,7 +160,7 @@ def test_span_of_time_has_its_beginning_and_not_its_end(facade: Facade) -> None:
     assert listed(startedAfter="2020-01-01T00:00:00+02:00", startedBefore="2020-01-02T00:00:00Z") == 0
 
 
-def test_times_without_an_equal_in_utc_bound_a_list_too(facade: Facade) -> None:
+def test_times_that_utc_cannot_express_limit_a_list_too(facade: Facade) -> None:
     accepted(facade)
 
     def listed(**query: str) -> int:

@@ -1,4 +1,4 @@
-"""Ops calls while something fails: what is told is what has happened, and nothing is half-written."""
+"""Calls of ops while something fails: the answer is what has happened, and no transaction is written in part."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ INCIDENT = Ending(ERROR, error={"code": "INCIDENT", "message": "broken"}, incide
 
 
 class Incidents:
-    """The incidents of one instance, as the engine has them, each of an external task of its own."""
+    """The incidents of one instance in the engine, each of an external task of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
         self.open = list(ids)
         self.asked = 0
         self.retried: list[str] = []
-        #: ids whose task the engine does not answer about, and whether it may have done it
+        #: id of an incident whose retry gets no answer -> the exception, with whether it may have been done
         self.faulty: dict[str, EngineUnavailable] = {}
         monkeypatch.setattr(Engine, "incidents_of", lambda _, instance: self._list())
         monkeypatch.setattr(Engine, "incident", lambda _, name: self._one(name))
@@ -80,7 +80,7 @@ def end(facade: Facade, ending: Ending) -> None:
 
 
 def without_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event log takes nothing more."""
+    """Make every write to the event log fail."""
 
     def away(*_: Any, **__: Any) -> None:
         raise DatabaseUnavailable("told to be away")
@@ -92,7 +92,7 @@ def without_events(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- ending
 
 
-def test_process_is_not_ended_without_the_event_that_says_who(
+def test_process_is_not_ended_without_the_event_with_the_actor(
     facade: Facade, row: ProcessRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_events(monkeypatch)
@@ -102,7 +102,9 @@ def test_process_is_not_ended_without_the_event_that_says_who(
     assert now(facade).status == PENDING
 
 
-def test_cancel_and_end_at_once_leave_one_end_and_tell_who_came_too_late(facade: Facade, row: ProcessRow) -> None:
+def test_cancel_and_end_at_once_leave_one_end_and_record_the_one_that_came_too_late(
+    facade: Facade, row: ProcessRow
+) -> None:
     calls = [
         ("/api/process/complete", {"correlationId": "order-1", "status": "ok"}),
         ("/api/process/order-1/cancel", {}),
@@ -126,15 +128,15 @@ def test_cancel_and_end_at_once_leave_one_end_and_tell_who_came_too_late(facade:
         (CANCELLED, OK, True),
         (CANCELLED, ERROR, True),
         (OK, ERROR, True),
-        # the instance was deleted because its row had ended
+        # The instance was deleted because its row had ended.
         (OK, CANCELLED, False),
         (ERROR, CANCELLED, False),
-        # history does not know steps that declare an error
+        # History does not show that a step declares an error.
         (ERROR, OK, False),
         (OK, OK, False),
     ],
 )
-def test_end_found_in_history_after_another_is_recorded_where_it_is_another(
+def test_end_found_in_history_is_recorded_as_too_late_only_if_it_differs(
     facade: Facade, row: ProcessRow, first: str, found: str, recorded: bool
 ) -> None:
     end(facade, Ending(first))
@@ -151,7 +153,7 @@ def test_end_found_in_history_after_another_is_recorded_where_it_is_another(
 @pytest.mark.parametrize(
     "ending", [Ending(CANCELLED, engine_open=True), Ending(OK), Ending(ERROR, error={"code": "E"})]
 )
-def test_process_that_is_over_is_not_retried_whatever_its_instance_stands_on(
+def test_ended_process_is_not_retried_even_if_its_instance_has_an_incident(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents], ending: Ending
 ) -> None:
     engine = incidents("inc-1")
@@ -173,7 +175,7 @@ def test_process_that_is_cancelled_just_before_its_retry_is_not_retried(
     assert engine.retried == []
 
 
-def test_business_error_that_came_meanwhile_outlives_a_retry(
+def test_business_error_that_came_in_between_is_kept_after_a_retry(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incidents("inc-1")
@@ -215,7 +217,7 @@ def test_two_retries_at_once_retry_an_incident_once(
     assert [(event.step_name, event.actor) for event in ops(facade)] == [("retry", "api")]
 
 
-def test_retry_that_waited_for_another_leaves_the_next_incident_alone(
+def test_retry_that_waited_for_another_does_not_retry_the_next_incident(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents]
 ) -> None:
     engine = incidents("inc-2")
@@ -229,7 +231,7 @@ def test_retry_that_waited_for_another_leaves_the_next_incident_alone(
     assert engine.retried == []
 
 
-def test_retry_goes_on_without_redis(
+def test_retry_works_without_redis(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = incidents("inc-1")
@@ -241,7 +243,7 @@ def test_retry_goes_on_without_redis(
     assert (engine.retried, now(facade).status) == (["inc-1"], PENDING)
 
 
-def test_retry_that_fails_midway_says_what_is_done_and_goes_on_when_called_again(
+def test_retry_that_fails_midway_reports_what_is_done_and_continues_when_called_again(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents]
 ) -> None:
     engine = incidents("inc-1", "inc-2", "inc-3")
@@ -265,7 +267,7 @@ def test_retry_that_fails_midway_says_what_is_done_and_goes_on_when_called_again
 @pytest.mark.parametrize(
     ("maybe_done", "known"), [(True, "may have been retried already"), (False, "nothing was changed")]
 )
-def test_retry_says_nothing_was_changed_only_where_it_is_known(
+def test_retry_reports_that_nothing_was_changed_only_if_that_is_certain(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents], maybe_done: bool, known: str
 ) -> None:
     engine = incidents("inc-1")
@@ -290,7 +292,7 @@ def test_retry_whose_answer_was_lost_is_found_when_called_again(
     assert (answer.status_code, now(facade).status) == (200, PENDING)
 
 
-def test_retry_that_the_engine_has_taken_is_answered_so_when_the_store_goes_away(
+def test_retry_that_the_engine_has_accepted_is_answered_as_done_when_the_store_fails(
     facade: Facade, row: ProcessRow, incidents: Callable[..., Incidents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = incidents("inc-1")
@@ -305,7 +307,7 @@ def test_retry_that_the_engine_has_taken_is_answered_so_when_the_store_goes_away
 # -- message
 
 
-def test_message_that_was_delivered_is_answered_so_when_the_store_goes_away(
+def test_delivered_message_is_answered_as_done_when_the_store_fails(
     facade: Facade, row: ProcessRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Engine, "correlate", lambda *_, **__: True)
@@ -340,7 +342,7 @@ def test_message_is_recorded_when_the_store_is_back_within_a_moment(
     assert [event.step_name for event in ops(facade)] == ["message"]
 
 
-def test_message_that_the_engine_refuses_is_answered_with_its_words(
+def test_message_that_the_engine_refuses_is_answered_with_the_engines_message(
     facade: Facade, row: ProcessRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def correlate(*_: Any, **__: Any) -> bool:

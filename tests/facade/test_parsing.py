@@ -1,4 +1,4 @@
-"""Request bodies that are none are refused with the status that says why, and leave nothing behind."""
+"""Invalid request bodies are refused with a status for the reason, and nothing is written."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ def test_body_that_is_no_json_is_refused(facade: Facade, path: str, raw: bytes) 
 
 @pytest.mark.parametrize("depth", [100, MAX_DEPTH - 1, MAX_DEPTH, *range(900, 1_000, 7), 5_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":[', b"]}")])
-def test_nesting_is_either_carried_or_refused(facade: Facade, depth: int, opening: bytes, closing: bytes) -> None:
+def test_nested_values_are_either_accepted_or_refused(
+    facade: Facade, depth: int, opening: bytes, closing: bytes
+) -> None:
     facade.start("order-1", Prefer="respond-async")
     levels_each = len(closing)
     nested = opening * (depth // levels_each) + closing * (depth // levels_each)
     raw = b'{"correlationId": "order-1", "status": "ok", "data": ' + nested + b"}"
     response = facade.post("/api/process/complete", raw=raw)
-    # the body itself is one level more
+    # The body itself is one more level.
     if depth // levels_each * levels_each < MAX_DEPTH:
         assert response.status_code == 200
         assert b'"data":' + nested in response.data
@@ -67,7 +69,7 @@ def test_other_content_types_are_refused(facade: Facade, path: str, content_type
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.example+json"]
 )
-def test_other_spellings_of_json_are_taken(facade: Facade, content_type: str) -> None:
+def test_other_spellings_of_json_are_accepted(facade: Facade, content_type: str) -> None:
     assert facade.start("order-1", Prefer="respond-async", Content_Type=content_type).status_code == 202
 
 
@@ -84,7 +86,7 @@ def test_body_that_is_no_object_is_refused(facade: Facade, raw: bytes) -> None:
     assert list(body["errors"]) == ["body"]
 
 
-def test_text_of_any_language_is_taken(facade: Facade) -> None:
+def test_text_of_any_language_is_accepted(facade: Facade) -> None:
     user = {**USER, "firstName": "Ἀδα 👩‍🔬", "lastName": "洛夫莱斯\u0000"}
     facade.start("order-1", user, Prefer="respond-async")
     (row,) = facade.rows()

@@ -1,4 +1,4 @@
-"""Every error answer is problem details; what a start leaves behind is a row or nothing."""
+"""Every error answer is problem details; a start writes a row or nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def accept(facade: Facade, correlation_id: str = "order-1") -> uuid.UUID:
     return row.id
 
 
-# -- requests that nothing answers
+# -- unknown addresses
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def accept(facade: Facade, correlation_id: str = "order-1") -> uuid.UUID:
         ("GET", "/api/process/event-log/nobody", 404, "unknown-traceability-id"),
     ],
 )
-def test_what_is_not_there_is_a_problem(facade: Facade, method: str, path: str, status: int, kind: str) -> None:
+def test_unknown_address_is_a_problem(facade: Facade, method: str, path: str, status: int, kind: str) -> None:
     response = facade.http.open(path, method=method)
     body = problem(response, status, kind)
     assert body["instance"].startswith("/")
     assert len(response.data) < 5_000
 
 
-def test_wrong_method_tells_the_right_ones(facade: Facade) -> None:
+def test_wrong_method_is_answered_with_the_right_ones(facade: Facade) -> None:
     assert "POST" in facade.http.get("/api/process/start").headers["Allow"]
 
 
@@ -97,7 +97,7 @@ def test_start_without_a_correlation_id_gets_one(facade: Facade) -> None:
 
 def test_same_start_joins_the_first(facade: Facade, client: redis.Redis) -> None:
     first = facade.start("order-1", Prefer="respond-async", X_Traceability_Id="first")
-    # the order of the fields does not matter, nor do the labels
+    # The order of the fields and the labels don't matter.
     again = facade.start("order-1", dict(reversed(USER.items())), Prefer="respond-async", X_Traceability_Id="second")
     assert again.status_code == 202
     assert first.json == again.json
@@ -167,7 +167,7 @@ def test_start_of_a_process_that_ended_well_is_its_result(facade: Facade) -> Non
     }  # fmt: skip
 
 
-# -- ending from outside
+# -- complete by ops
 
 
 def test_completion_is_answered_with_the_end_however_often_it_comes(facade: Facade) -> None:
@@ -195,10 +195,10 @@ def test_completion_with_an_error_of_any_shape_answers_later_starts(facade: Faca
     assert problem(facade.start("order-1"), 422, "process-failed")["error"] == error
 
 
-# -- parts that are away
+# -- unavailable parts
 
 
-def test_start_while_the_broker_is_away_is_accepted_and_kept(facade: Facade) -> None:
+def test_start_while_the_broker_is_unavailable_is_accepted_and_kept(facade: Facade) -> None:
     facade.change(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     begun = time.monotonic()
     response = facade.start("order-1")
@@ -208,7 +208,7 @@ def test_start_while_the_broker_is_away_is_accepted_and_kept(facade: Facade) -> 
     assert [row.status for row in facade.rows()] == ["pending"]
 
 
-def test_start_while_the_database_is_away_is_refused_and_leaves_nothing(
+def test_start_while_the_database_is_unavailable_is_refused_and_writes_nothing(
     facade: Facade, client: redis.Redis, tmp_path: Path
 ) -> None:
     holder = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
@@ -226,7 +226,7 @@ def test_start_while_the_database_is_away_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("path", ["/api/process/status/order-1", "/api/process/status/all", "/api/process/event-log/t"])
-def test_question_while_the_database_is_away_is_refused(facade: Facade, tmp_path: Path, path: str) -> None:
+def test_status_while_the_database_is_unavailable_is_refused(facade: Facade, tmp_path: Path, path: str) -> None:
     facade.runtime.database.dispose()
     (tmp_path / "store.db").unlink()
     (tmp_path / "store.db").mkdir()
@@ -262,7 +262,7 @@ def test_joining_takes_one_place_among_the_waits(facade: Facade) -> None:
     original = facade.runtime.processes.by_id
 
     def ended(wanted: uuid.UUID) -> Any:
-        # asked once the join is registered: the process ends just then
+        # called when the join is registered: the process ends at this moment
         found.append(waiters.count)
         facade.runtime.processes.settle(process_id, Ending(OK, result=1))
         return original(wanted)
@@ -272,7 +272,7 @@ def test_joining_takes_one_place_among_the_waits(facade: Facade) -> None:
     assert found == [1]
 
 
-def test_health_tells_which_part_is_away(facade: Facade) -> None:
+def test_health_shows_which_part_is_down(facade: Facade) -> None:
     assert facade.http.get("/health/live").json == {"status": "alive"}
     response = facade.http.get("/health/ready")
     body = response.json
@@ -282,7 +282,7 @@ def test_health_tells_which_part_is_away(facade: Facade) -> None:
         "database": True, "broker": True, "engine": False, "workers": False, "beat": False,
         "history": True,
     }  # fmt: skip
-    # The form of every time in this API.
+    # the form of every time in this API
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["parts"]["engine"]["since"])
 
 
@@ -309,7 +309,7 @@ def test_health_without_a_database_is_unavailable(facade: Facade, tmp_path: Path
     assert response.json["status"] == "unavailable"
 
 
-def test_health_outlives_a_check_that_fails_in_any_way(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_survives_a_check_that_fails_in_any_way(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("login failed")
 
@@ -329,7 +329,7 @@ def test_openapi_document_and_its_page_are_served(facade: Facade) -> None:
     problem(facade.http.get("/docs/../celeryconfig.py"), 404, "not-found")
 
 
-def test_start_whose_commit_is_not_known_says_so_and_names_the_id_that_joins_it(
+def test_start_with_an_unknown_commit_reports_that_and_the_id_that_joins_it(
     facade: Facade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = ProcessStore.accept
@@ -353,7 +353,7 @@ def test_start_whose_commit_is_not_known_says_so_and_names_the_id_that_joins_it(
     assert len(facade.rows()) == 1
 
 
-def test_start_that_the_store_never_saw_is_known_not_to_be_accepted(
+def test_start_that_never_reached_the_store_is_reported_as_not_accepted(
     facade: Facade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> bool:

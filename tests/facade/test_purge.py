@@ -1,4 +1,4 @@
-"""The tick that deletes old rows: only when asked for, once an interval, a bounded time, never what is not over."""
+"""The tick `purge`: only with RETENTION_DAYS, once an interval, for a limited time, and only ended processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INCIDENT = Ending(ERROR, error={"code": "INCIDENT"}, incident_id="i")
 
 
 def add(facade: Facade, correlation_id: str, ending: Ending | None = DONE) -> None:
-    """A row that was accepted, and ended unless `ending` is None."""
+    """Accept a row, and end it unless `ending` is None."""
     new = NewProcess(uuid.uuid4(), correlation_id, "0" * 64, "p", {}, "trace")
     assert facade.runtime.processes.accept(new)
     if ending is not None:
@@ -33,7 +33,7 @@ def left(facade: Facade) -> set[str]:
 
 @pytest.fixture
 def long_ago(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Rows are written 31 days ago."""
+    """Move the clock, so that rows are written 31 days ago."""
     with monkeypatch.context() as patch:
         patch.setattr(processes, "now", lambda: now() - timedelta(days=31))
         yield patch
@@ -81,7 +81,7 @@ def test_tick_ends_when_its_time_is_over(facade: Facade, long_ago: pytest.Monkey
     assert left(facade) == {"old"}
 
 
-def test_tick_survives_a_database_that_goes_away(
+def test_tick_survives_a_database_that_becomes_unavailable(
     facade: Facade, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = iter([7])
@@ -97,7 +97,7 @@ def test_tick_survives_a_database_that_goes_away(
     assert "purge incomplete, the next round goes on: gone" in caplog.text
 
 
-def test_row_that_cannot_be_deleted_keeps_no_other(
+def test_row_that_cannot_be_deleted_stops_no_other(
     facade: Facade, long_ago: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):

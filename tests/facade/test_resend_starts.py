@@ -1,4 +1,4 @@
-"""Starts that are in no queue are sent again, once each, however often sending fails and however many do it."""
+"""Starts that are in no queue are sent again once, however often sending fails and however many reconcilers run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.facade import Facade
 
 #: seconds that two reconcilers may take
 PATIENCE_S = 60
-#: what a reconciler of its own does: take rows, a few at a time, until there are none
+#: a reconciler as a program: it locks a few rows at a time until there are none
 RECONCILER = """
 import json, sys
 from tasks.runtime import runtime
@@ -48,7 +48,7 @@ print(json.dumps([rows, attempts]))
 
 @pytest.fixture
 def long_ago(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Rows are written an hour ago."""
+    """Move the clock, so that rows are written an hour ago."""
     with monkeypatch.context() as patch:
         for module in (events, processes):
             patch.setattr(module, "now", lambda: now() - timedelta(hours=1))
@@ -70,7 +70,7 @@ def queued(client: redis.Redis) -> list[str]:
 
 @pytest.fixture
 def full(client: redis.Redis) -> Iterator[redis.Redis]:
-    """A broker that answers and takes no messages."""
+    """A broker that answers and accepts no messages."""
     client.config_set("maxmemory", 1)
     yield client
     client.config_set("maxmemory", 0)
@@ -115,7 +115,7 @@ def test_start_that_was_sent_before_sending_failed_is_not_sent_twice(
     assert sorted(queued(client)) == sorted(str(one) for one in ids)
 
 
-def test_queued_starts_are_left_alone_and_hide_none_that_is_missing(
+def test_queued_starts_are_not_sent_again_and_missing_ones_behind_them_are(
     facade: Facade, client: redis.Redis, long_ago: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconcile, "BATCH", 2)
@@ -129,7 +129,7 @@ def test_queued_starts_are_left_alone_and_hide_none_that_is_missing(
     assert queued(client) == [str(one) for one in [*waiting, missing]]
 
 
-def test_two_reconcilers_at_once_never_take_the_same_row(facade: Facade, long_ago: pytest.MonkeyPatch) -> None:
+def test_two_reconcilers_at_once_never_lock_the_same_row(facade: Facade, long_ago: pytest.MonkeyPatch) -> None:
     ids = {str(accept(facade, f"order-{number}")) for number in range(60)}
     store = EventStore(facade.runtime.database)
     for number in range(60):
@@ -169,4 +169,4 @@ def test_two_reconcilers_at_once_never_take_the_same_row(facade: Facade, long_ag
     assert len(rows) == len(set(rows)) == 60
     assert set(rows) == ids
     assert len(attempts) == len(set(attempts)) == 60
-    assert all(told[one][0] for one in range(2)), "they did not run at once"
+    assert all(told[one][0] for one in range(2)), "both reconcilers ran at the same time"

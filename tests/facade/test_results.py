@@ -1,4 +1,4 @@
-"""The open result of a start, as Celery reads it, and what it costs in connections."""
+"""The open result of a start, as Celery reads it, and its connections to Redis."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def test_result_is_open_again_after_a_retry(facade: Facade, row: ProcessRow) -> 
     assert result_of(row.id).state == "PENDING"
 
 
-def test_end_that_follows_an_incident_takes_its_place_in_the_result(facade: Facade, row: ProcessRow) -> None:
+def test_end_that_follows_an_incident_replaces_it_in_the_result(facade: Facade, row: ProcessRow) -> None:
     assert settle(row, Ending(ERROR, error={"code": "INCIDENT"}, incident_id="i"))
 
-    # retried in Cockpit: nobody has opened the result again
+    # after a retry in Cockpit, which does not open the result again
     assert settle(row, Ending(OK, result=1))
 
     assert result_of(row.id).get(timeout=5)["status"] == "ok"
 
 
-# On a busy machine the last of twelve waits long for its turn to write.
+# On a busy machine the last of twelve threads waits long until it may write.
 @pytest.mark.parametrize("db_timeout_ms", [10_000])
 def test_threads_that_end_processes_share_one_connection(facade: Facade, client: redis.Redis) -> None:
     for number in range(12):

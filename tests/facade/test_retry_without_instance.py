@@ -1,4 +1,4 @@
-"""A retry of a process that the engine has not got yet."""
+"""A retry of a process that has no instance in the engine yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from camunda_bridge.client import Engine
 from tests.support.facade import Facade
 
 
-def test_nobody_elses_incidents_are_asked_for(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incidents_of_other_processes_are_not_read(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def incidents_of(_: Engine, instance_id: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Beat's ticks: in their queues, one at a time of each name, counted; a broker that is away stops nothing."""
+"""Beat's ticks: in their queues, one at a time of each name, counted; an unavailable broker does not stop beat."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def scheduler(client: redis.Redis, clock: Clock, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(publish, "runtime", lambda: SimpleNamespace(redis=client))
     made = TickScheduler(app, lazy=True)
     made.update_from_dict({"poll": {"task": "poll", "schedule": 0.3}})
-    # Celery's own connection, which nothing is sent over
+    # Celery's own connection, which is not used for ticks
     monkeypatch.setattr(TickScheduler, "producer", None)
     return made
 
@@ -65,7 +65,7 @@ def test_a_due_tick_is_put_into_its_queue(scheduler: TickScheduler, client: redi
     headers = message["headers"]
     assert headers["task"] == "poll"
     assert json.loads(base64.b64decode(message["body"]))[:2] == [[], {}]
-    # No worker compares its own clock with beat's.
+    # A tick does not expire, so no worker compares its clock with beat's.
     assert headers["expires"] is None
     assert before < headers["sent_at"] <= time.time()
     assert declared.TICKS_SENT.labels("poll")._value.get() == counted + 1
@@ -82,11 +82,11 @@ def test_it_rests_between_two_ticks(scheduler: TickScheduler, client: redis.Redi
     assert pauses == pytest.approx([0.3, 0, 0.3, 0, 0.3, 0])
 
 
-def test_ticks_that_nobody_runs_do_not_pile_up(scheduler: TickScheduler, client: redis.Redis) -> None:
+def test_ticks_without_a_worker_do_not_pile_up(scheduler: TickScheduler, client: redis.Redis) -> None:
     assert publish.send_tick("poll")
     assert not publish.send_tick("poll")
     assert len(sent(client)) == 1
-    # A worker has begun it.
+    # as if a worker had begun it
     client.delete(tick_waits("poll"))
     assert publish.send_tick("poll")
 

@@ -1,4 +1,4 @@
-"""What a request must hold: every field at fault is named, nothing is written for a refused one."""
+"""The schemas of requests: every invalid field is named, and nothing is written for a refused request."""
 
 from __future__ import annotations
 
@@ -71,18 +71,18 @@ def test_variables_are_checked_by_the_processs_own_schema(facade: Facade) -> Non
         ("amount", -(2**63) - 1),
     ],
 )
-def test_variable_that_cannot_be_carried_is_named(facade: Facade, name: str, value: Any) -> None:
+def test_variable_that_the_engine_cannot_store_is_named(facade: Facade, name: str, value: Any) -> None:
     body = problem(facade.start(variables={**USER, name: value}), 422, "invalid-fields")
     assert set(body["errors"]["variables"]) == {name}
 
 
 @pytest.mark.parametrize("word", [*sorted(RESERVED_WORDS), "..", "..."])
-def test_words_of_the_api_are_no_correlation_ids(facade: Facade, word: str) -> None:
+def test_words_of_the_apis_paths_are_no_correlation_ids(facade: Facade, word: str) -> None:
     assert "correlationId" in problem(facade.start(word), 422, "invalid-fields")["errors"]
 
 
 @pytest.mark.parametrize("value", ["a", "A-Z.a_z:0~9", "All", "x" * 200, "~", "a..b"])
-def test_good_correlation_ids_are_taken(value: str) -> None:
+def test_good_correlation_ids_are_accepted(value: str) -> None:
     check_correlation_id(value)
 
 

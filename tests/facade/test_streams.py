@@ -1,4 +1,4 @@
-"""Server-sent events: their form, their ids, what is told once, and when a stream ends."""
+"""Server-sent events: their form, their ids, each event once, and the end of a stream."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_event_is_written_as_the_standard_has_it() -> None:
     assert (read.id, read.event, json.loads(read.data)) == ("7-started", "started", {"text": "a\nb\r\u2028é"})
 
 
-def test_each_phase_is_told_once() -> None:
+def test_each_phase_is_sent_once() -> None:
     log = Log(phase_row(1, STARTED))
     feed = Feed(log)
 
@@ -97,7 +97,7 @@ def test_each_phase_is_told_once() -> None:
     assert feed.new_events() == []
 
 
-def test_first_look_tells_every_phase_so_far_and_names_each_the_same_as_before() -> None:
+def test_first_read_sends_every_phase_so_far_with_the_same_ids_as_before() -> None:
     log = Log(phase_row(1, FAILED), phase_row(2, BPMN_ERROR), phase_row(3, "lost"), phase_row(4, COMPLETED))
 
     first, again = Feed(log).new_events(), Feed(log).new_events()
@@ -117,7 +117,7 @@ def test_first_look_tells_every_phase_so_far_and_names_each_the_same_as_before()
     assert first[1].id == f"{uuid.UUID(int=1)}-failed"
 
 
-def test_row_that_becomes_visible_late_is_told() -> None:
+def test_row_that_becomes_visible_late_is_sent() -> None:
     log = Log(phase_row(5, COMPLETED))
     feed = Feed(log)
     feed.new_events()
@@ -127,7 +127,7 @@ def test_row_that_becomes_visible_late_is_told() -> None:
     assert named(feed.new_events()) == [("started", 1, "started"), ("completed", 1, "completed")]
 
 
-def test_what_is_over_for_long_is_not_read_again() -> None:
+def test_rows_that_ended_long_ago_are_not_read_again() -> None:
     rows = [phase_row(seq, COMPLETED, at=NOON + timedelta(seconds=seq)) for seq in range(1, PAGE + 101)]
     log = Log(*rows, phase_row(PAGE + 101, STARTED, at=NOON + timedelta(seconds=PAGE + 101)))
     feed = Feed(log)
@@ -138,7 +138,7 @@ def test_what_is_over_for_long_is_not_read_again() -> None:
     assert log.reads == [PAGE + 101 - 30]
 
 
-def test_what_ops_did_is_told() -> None:
+def test_acts_of_ops_are_sent() -> None:
     row = replace(phase_row(1, OPS), external_task_id=None, actor="eve", step_name="cancel", result="ended")
     (event,) = Feed(Log(row)).new_events()
 
@@ -162,7 +162,7 @@ def begin(facade: Facade, task: str = "task-1") -> AttemptKey:
 
 
 class Running:
-    """A stream that a thread reads."""
+    """A stream that a thread of the test reads."""
 
     def __init__(self, facade: Facade, row: ProcessRow, *, for_s: float = 20, limit: int = 5) -> None:
         self.hub = Hub(lambda: facade.runtime.redis, lambda: None, limit=limit)
@@ -200,11 +200,13 @@ class Running:
 
 @pytest.fixture
 def sweeps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets the pauses between sweeps, in seconds."""
+    """Set the pauses between sweeps, in seconds."""
     return lambda *pauses: monkeypatch.setattr(stream_module, "SWEEPS_S", pauses)
 
 
-def test_wake_up_is_followed_by_a_look_and_the_end_closes(facade: Facade, sweeps: Callable[..., None]) -> None:
+def test_wake_up_is_followed_by_a_read_and_the_end_closes_the_stream(
+    facade: Facade, sweeps: Callable[..., None]
+) -> None:
     sweeps(15)
     row = accept(facade)
     running = Running(facade, row)
@@ -227,7 +229,7 @@ def test_wake_up_is_followed_by_a_look_and_the_end_closes(facade: Facade, sweeps
     ]
 
 
-def test_sweep_finds_what_no_wake_up_told(facade: Facade, sweeps: Callable[..., None]) -> None:
+def test_sweep_finds_events_without_a_wake_up(facade: Facade, sweeps: Callable[..., None]) -> None:
     sweeps(0.05)
     running = Running(facade, accept(facade))
 
@@ -238,7 +240,7 @@ def test_sweep_finds_what_no_wake_up_told(facade: Facade, sweeps: Callable[..., 
 
 @pytest.fixture
 def live(facade: Facade, sweeps: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """A stream of `order-1` that nothing but a wake-up through Redis makes look again."""
+    """A stream of `order-1` that reads the rows again only after a wake-up through Redis."""
     sweeps(60)
     monkeypatch.setattr(notify, "_notifier", notify.Notifier(lambda: facade.runtime.redis))
     row = accept(facade)
@@ -264,11 +266,11 @@ def told_of(message: dict[str, str]) -> str:
 def eventually(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < deadline, "did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.005)
 
 
-def test_what_ops_do_is_told_as_it_happens(facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_acts_of_ops_are_sent_as_they_happen(facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "correlate", lambda *_, **__: True)
 
     assert facade.post("/api/process/order-1/message", {"messageName": "payment"}).status_code == 200
@@ -277,9 +279,7 @@ def test_what_ops_do_is_told_as_it_happens(facade: Facade, live: Running, monkey
     assert '"stepName":"message"' in live.text
 
 
-def test_attempt_that_was_killed_is_told_as_it_happens(
-    facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_attempt_is_sent_as_it_happens(facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "failure", lambda *_, **__: None)
     task = LockedTask(
         "task-1",
@@ -299,7 +299,7 @@ def test_attempt_that_was_killed_is_told_as_it_happens(
     assert "killed by signal 9" in live.text
 
 
-def test_attempt_that_the_reconciler_closes_is_told_as_it_happens(
+def test_attempt_that_the_reconciler_closes_is_sent_as_it_happens(
     facade: Facade, live: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Engine, "external_task", lambda *_: None)
@@ -314,7 +314,9 @@ def test_attempt_that_the_reconciler_closes_is_told_as_it_happens(
     live.wait_for("event: completed")
 
 
-def test_database_away_holds_the_stream_up_and_does_not_end_it(facade: Facade, sweeps: Callable[..., None]) -> None:
+def test_unavailable_database_delays_the_stream_and_does_not_end_it(
+    facade: Facade, sweeps: Callable[..., None]
+) -> None:
     sweeps(0.05)
     running = Running(facade, accept(facade))
     running.wait_for("retry")
@@ -354,13 +356,13 @@ def test_stream_ends_after_its_longest_time_and_at_once_when_the_server_stops(
     assert stopped.hub.open("order-1", str(row.id)) is None
 
 
-def test_client_that_went_is_noticed_and_one_that_does_not_read_is_given_up() -> None:
+def test_client_that_is_gone_is_noticed_and_one_that_does_not_read_is_disconnected() -> None:
     ours, theirs = socket.socketpair()
     client = ClientSocket({"gunicorn.socket": ours})
     with client.reads_within(1):
         begun = time.monotonic()
         assert not client.is_gone
-        assert time.monotonic() - begun < 0.7, "a look waits for nobody"
+        assert time.monotonic() - begun < 0.7, "a read does not wait"
         with pytest.raises(TimeoutError):
             ours.sendall(b" " * 10_000_000)
     assert ours.gettimeout() is None
@@ -374,7 +376,7 @@ def test_client_that_went_is_noticed_and_one_that_does_not_read_is_given_up() ->
 # -- the hub
 
 
-def test_workers_are_told_what_is_watched(facade: Facade, client: redis.Redis) -> None:
+def test_watched_processes_are_published_to_workers(facade: Facade, client: redis.Redis) -> None:
     hub = Hub(lambda: facade.runtime.redis, lambda: None, limit=2)
     first = hub.open("order-1", "p-1")
     assert first is not None
@@ -403,7 +405,7 @@ def read(text: str) -> list[Any]:
     return list(sseclient.SSEClient(iter([text.encode()])).events())
 
 
-def test_process_that_has_ended_is_told_at_once_and_whole(facade: Facade) -> None:
+def test_stream_of_an_ended_process_is_sent_at_once_and_whole(facade: Facade) -> None:
     row = accept(facade)
     attempt = begin(facade)
     facade.runtime.events.progress(attempt, Progress(FAILED, {"message": "told to"}, execution_time=7))
@@ -426,7 +428,7 @@ def test_process_that_has_ended_is_told_at_once_and_whole(facade: Facade) -> Non
     assert told["links"]["status"] == "/api/process/status/order-1"
 
 
-def test_every_event_is_as_the_document_says(facade: Facade) -> None:
+def test_every_event_is_as_documented(facade: Facade) -> None:
     row = accept(facade)
     facade.runtime.events.close(begin(facade), COMPLETED)
     facade.runtime.events.progress(begin(facade, "task-2"), Progress(FAILED, {"message": "told to"}))
@@ -473,7 +475,7 @@ def test_client_that_has_seen_the_end_need_not_come_back_until_there_is_another(
 
 
 @pytest.mark.parametrize("text", ["", "x", "end-", "end-ok-1", "é" * 300, "a-started"])
-def test_strange_last_event_id_is_as_none(facade: Facade, text: str) -> None:
+def test_unknown_last_event_id_is_ignored(facade: Facade, text: str) -> None:
     row = accept(facade)
     facade.runtime.processes.settle(row.id, Ending(OK))
 

@@ -1,4 +1,4 @@
-"""Waits end by a publication on a real Redis, by a sweep of the rows where none came, or with their time."""
+"""Waits end by a publication on a real Redis, by a sweep of the rows if none came, or with their time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from app.starts import waiting
 from app.starts.waiting import CHANNEL_PREFIX, Payload, Wait, Waiters
 from dev.broker import Broker
 
-#: seconds that a test waits for what should come at once
+#: seconds that a test waits for an event that should come at once
 PATIENCE_S = 10.0
-#: seconds that stand for "longer than this test"
+#: seconds; longer than any test
 NEVER_S = 3_600.0
-#: the name of the waiters' connections on the server: other tests' connections come and go on it as they like
+#: the name of the waiters' connections on the server, to distinguish them from those of other tests
 SUBSCRIBERS = "waiters"
 
 
 class Rows:
-    """The rows of ended processes, and how often they were asked for."""
+    """The rows of ended processes, and the reads of them."""
 
     def __init__(self) -> None:
         self.ended: dict[uuid.UUID, Payload] = {}
@@ -48,14 +48,14 @@ def rows() -> Rows:
 
 @pytest.fixture
 def sweeping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are looked at soon; without this, never."""
+    """Make the sweep read rows soon; without this fixture it never does."""
     monkeypatch.setattr(waiting, "SWEEP_EVERY_S", 0.02)
     monkeypatch.setattr(waiting, "SWEEP_AFTER_S", 0.05)
 
 
 @pytest.fixture
 def make(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Waiters]]:
-    """Makes waiters; after the test their subscribers are dropped and do not come back."""
+    """Make waiters; after the test their subscribers are disconnected and do not reconnect."""
     monkeypatch.setattr(waiting, "SWEEP_AFTER_S", NEVER_S)
     over = threading.Event()
     brokers: list[Broker] = []
@@ -75,22 +75,22 @@ def make(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., 
 
     def drop() -> bool:
         for broker in brokers:
-            # one that the test has stopped has no subscribers
+            # A broker that the test has stopped has no subscribers.
             with suppress(redis.RedisError), redis.Redis.from_url(broker.url) as client:
                 client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         return len(parked) == sum(one._running for one in all_made)
 
     yield made
     over.set()
-    # Until each subscriber has stopped, not until none is subscribed: redis-py subscribes once more before it reports
-    # a connection that was closed, and the next test would take that subscription for its own.
+    # Until each subscriber has stopped, not only until none is subscribed: redis-py subscribes once more before it
+    # reports a closed connection, and the next test would mistake that subscription for its own.
     eventually(drop)
 
 
 def eventually(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, "did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.005)
 
 
@@ -156,7 +156,7 @@ def test_one_connection_serves_every_wait(
     ("status", "result"),
     [("FAILURE", {"status": "ok"}), ("STARTED", {}), ("SUCCESS", None), ("SUCCESS", "text"), ("RETRY", None)],
 )
-def test_other_publications_wake_nobody(
+def test_other_publications_wake_no_wait(
     make: Callable[..., Waiters], shared_broker: Broker, client: redis.Redis, status: str, result: Any
 ) -> None:
     waiters, process_id = make(shared_broker), uuid.uuid4()
@@ -198,7 +198,7 @@ def test_large_result_is_read_from_its_row(
 
 @pytest.fixture
 def _sweeping_after_make(make: object, sweeping: None) -> None:
-    """`sweeping` after `make` has turned it off."""
+    """The fixture `sweeping`, after `make` has switched the sweep off."""
 
 
 @pytest.mark.usefixtures("_sweeping_after_make")
@@ -214,7 +214,7 @@ def test_end_that_was_not_published_is_found_in_the_row(
 
 
 @pytest.mark.usefixtures("_sweeping_after_make")
-def test_rows_are_not_asked_for_while_nobody_waits_long(
+def test_rows_are_not_read_while_no_request_waits_long(
     make: Callable[..., Waiters], shared_broker: Broker, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "SWEEP_AFTER_S", NEVER_S)
@@ -225,7 +225,7 @@ def test_rows_are_not_asked_for_while_nobody_waits_long(
 
 
 @pytest.mark.usefixtures("_sweeping_after_make")
-def test_sweep_outlives_a_database_that_is_away(
+def test_sweep_survives_an_unavailable_database(
     make: Callable[..., Waiters], shared_broker: Broker, rows: Rows
 ) -> None:
     waiters, process_id = make(shared_broker), uuid.uuid4()
@@ -238,7 +238,7 @@ def test_sweep_outlives_a_database_that_is_away(
 
 
 @pytest.mark.usefixtures("_sweeping_after_make")
-def test_wait_ends_while_redis_is_away(make: Callable[..., Waiters], own_broker: Broker, rows: Rows) -> None:
+def test_wait_ends_while_redis_is_unavailable(make: Callable[..., Waiters], own_broker: Broker, rows: Rows) -> None:
     waiters, process_id = make(own_broker), uuid.uuid4()
     own_broker.process.kill()
     with waits(waiters, process_id) as wait:
@@ -246,7 +246,7 @@ def test_wait_ends_while_redis_is_away(make: Callable[..., Waiters], own_broker:
         assert wait.result(PATIENCE_S) == {"status": "ok"}
 
 
-def test_subscription_is_back_after_redis_was_away(make: Callable[..., Waiters], own_broker: Broker) -> None:
+def test_subscription_is_renewed_after_redis_was_unavailable(make: Callable[..., Waiters], own_broker: Broker) -> None:
     waiters, process_id = make(own_broker), uuid.uuid4()
     client = redis.Redis.from_url(own_broker.url, decode_responses=True)
     with waits(waiters, process_id) as wait:
@@ -260,7 +260,7 @@ def test_subscription_is_back_after_redis_was_away(make: Callable[..., Waiters],
     client.close()
 
 
-def test_subscriber_that_was_dropped_comes_back(make: Callable[..., Waiters], own_broker: Broker) -> None:
+def test_disconnected_subscriber_reconnects(make: Callable[..., Waiters], own_broker: Broker) -> None:
     waiters, process_id = make(own_broker), uuid.uuid4()
     client = redis.Redis.from_url(own_broker.url, decode_responses=True)
     with waits(waiters, process_id) as wait:
@@ -285,7 +285,7 @@ def test_wait_ends_with_its_time(make: Callable[..., Waiters], shared_broker: Br
         assert 0.1 <= time.monotonic() - begun < 2
 
 
-def test_past_the_limit_nobody_waits(make: Callable[..., Waiters], shared_broker: Broker) -> None:
+def test_past_the_limit_no_request_waits(make: Callable[..., Waiters], shared_broker: Broker) -> None:
     waiters = make(shared_broker, limit=2)
     with waits(waiters, uuid.uuid4()) as first, waits(waiters, uuid.uuid4()) as second:
         assert first is not None
@@ -297,7 +297,7 @@ def test_past_the_limit_nobody_waits(make: Callable[..., Waiters], shared_broker
         assert again is not None
 
 
-def test_place_is_given_back_when_the_request_fails(make: Callable[..., Waiters], shared_broker: Broker) -> None:
+def test_place_is_released_when_the_request_fails(make: Callable[..., Waiters], shared_broker: Broker) -> None:
     waiters = make(shared_broker, limit=1)
     for _ in range(3):
         with pytest.raises(RuntimeError), waits(waiters, uuid.uuid4()):
@@ -319,7 +319,7 @@ def test_closing_ends_every_wait_and_begins_none(make: Callable[..., Waiters], s
 
 
 @pytest.mark.usefixtures("_sweeping_after_make")
-def test_waits_go_on_within_the_grace_time(
+def test_waits_continue_within_the_grace_period(
     make: Callable[..., Waiters], shared_broker: Broker, client: redis.Redis
 ) -> None:
     waiters, process_id = make(shared_broker), uuid.uuid4()
@@ -330,7 +330,7 @@ def test_waits_go_on_within_the_grace_time(
         assert wait.result(PATIENCE_S) == {"status": "ok"}
 
 
-def test_a_thousand_waits_come_and_go_at_once(
+def test_a_thousand_waits_begin_and_end_at_once(
     make: Callable[..., Waiters], shared_broker: Broker, client: redis.Redis
 ) -> None:
     waiters = make(shared_broker, limit=1_000)

@@ -1,4 +1,4 @@
-"""Whoever watches a process is woken after a commit, and nobody pays while nobody watches."""
+"""Streams of a watched process are woken after a commit, and there is no cost while no process is watched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.broker.notify import CHANNEL_PREFIX, LOOK_EVERY_S, PAUSE_S, WATCH_S, 
 
 
 class Clock:
-    """Time that the test moves."""
+    """A clock that the test moves."""
 
     now = 100.0
 
@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def heard(client: redis.Redis) -> Iterator[redis.client.PubSub]:
-    """Hears every wake-up."""
+    """A subscription that receives all wake-ups."""
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     pubsub.psubscribe(f"{CHANNEL_PREFIX}*")
     assert pubsub.get_message(timeout=5) is None
@@ -46,7 +46,7 @@ def commands(client: redis.Redis) -> int:
     return int(client.info("stats")["total_commands_processed"])
 
 
-def test_only_what_is_watched_is_announced(client: redis.Redis, heard: redis.client.PubSub, clock: Clock) -> None:
+def test_only_watched_processes_are_announced(client: redis.Redis, heard: redis.client.PubSub, clock: Clock) -> None:
     watch(client, ["order-1"])
     announcer = Notifier(lambda: client, clock)
 
@@ -75,11 +75,11 @@ def test_a_thousand_commits_that_nobody_watches_cost_one_command(client: redis.R
     for number in range(1_000):
         announcer.notify(f"order-{number}")
 
-    # one look; the other command is the count itself
+    # one read; the other command is the count itself
     assert commands(client) - before == 2
 
 
-def test_what_is_not_named_again_lapses(
+def test_process_that_is_not_named_again_expires(
     client: redis.Redis, clock: Clock, heard: redis.client.PubSub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch(client, ["order-1"])
@@ -92,7 +92,7 @@ def test_what_is_not_named_again_lapses(
     assert woken(heard) == []
 
 
-def test_redis_that_is_away_stops_no_step_and_is_left_alone_for_a_while(clock: Clock) -> None:
+def test_unavailable_redis_stops_no_step_and_is_not_asked_again_for_a_while(clock: Clock) -> None:
     asked = []
 
     def away() -> redis.Redis:

@@ -1,4 +1,4 @@
-"""One attempt and one tick, on a real database and a real broker, without a worker."""
+"""One attempt to deliver a webhook and one tick, with a real database and a real broker, without a worker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def hooks(facade: Facade) -> Facade:
 
 
 def end(facade: Facade, url: str) -> None:
-    """A process with a callback that has ended."""
+    """End a process that has a callback."""
     body = {"processKey": "onboard-user", "variables": USER, "callbackUrl": url}
     assert facade.post("/api/process/start", body, Prefer="respond-async").status_code == 202
     assert settle(facade.rows()[0], Ending(OK, result={"n": 1}))
@@ -75,7 +75,7 @@ def later(monkeypatch: pytest.MonkeyPatch, **span: float) -> None:
     monkeypatch.setattr(rows, "now", lambda: datetime.now(UTC) + timedelta(**span))
 
 
-def test_message_goes_out_with_the_end_and_is_good_for_one_attempt(
+def test_message_is_sent_with_the_end_and_begins_one_attempt(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer
 ) -> None:
     end(hooks, receiver.url)
@@ -102,7 +102,7 @@ def test_tick_enqueues_what_is_due_at_once(
     assert (latest(hooks).status, latest(hooks).attempt) == (DELIVERED, 2)
 
 
-def test_message_and_lines_of_an_attempt_say_whose_process_it_tells_of(
+def test_message_and_lines_of_an_attempt_have_the_id_of_its_process(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.answer = says(500)
@@ -116,11 +116,11 @@ def test_message_and_lines_of_an_attempt_say_whose_process_it_tells_of(
         clear_contextvars()
         deliver_webhook(*given)
         assert get_contextvars()["correlationId"] == correlation_id
-        # one that is not ours to deliver any more says so too
+        # A delivery whose claim another worker has is logged too.
         clear_contextvars()
         deliver_webhook(*given)
         assert get_contextvars()["correlationId"] == correlation_id
-        # the second is sent by beat's tick
+        # Beat's tick sends the second one.
         later(monkeypatch, hours=1)
         webhooks()
     clear_contextvars()
@@ -162,7 +162,7 @@ def test_attempts_that_kill_their_worker_end_too(
     assert latest(hooks).last_error == "the result of the last attempt is unknown"
 
 
-def test_host_that_is_not_allowed_any_more_is_told_nothing(
+def test_nothing_is_sent_to_a_host_that_is_not_allowed_any_more(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer
 ) -> None:
     end(hooks, receiver.url)
@@ -172,7 +172,7 @@ def test_host_that_is_not_allowed_any_more_is_told_nothing(
     assert (latest(hooks).status, receiver.seen) == (FAILED, [])
 
 
-def test_name_that_leads_inside_at_the_second_attempt_is_not_connected_to(
+def test_name_with_an_inside_address_at_the_second_attempt_is_not_connected_to(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [["127.0.0.2"], ["127.0.0.1"], ["::ffff:127.0.0.1"]]
@@ -186,7 +186,7 @@ def test_name_that_leads_inside_at_the_second_attempt_is_not_connected_to(
         return [(0, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers.pop(0)]
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    # The one address that is allowed has nobody who listens.
+    # No server listens at the one allowed address.
     hooks.change(callback_hosts=["http://hooks.example.com:*"], callback_networks=["127.0.0.2/32"])
     end(hooks, f"http://hooks.example.com:{receiver.server_port}/hook")
     errors = []
@@ -197,11 +197,13 @@ def test_name_that_leads_inside_at_the_second_attempt_is_not_connected_to(
         deliver_webhook(*message(client))
         errors.append(latest(hooks).last_error)
     assert errors == ["no connection can be made", *["the host has an address that is not allowed"] * 2]
-    # once an attempt: what was checked is what is connected to
+    # once an attempt, because the checked address is the one that is connected to
     assert (len(asked), receiver.seen) == (3, [])
 
 
-def test_slow_receiver_is_spared_without_counting(hooks: Facade, client: redis.Redis, receiver: ScriptedServer) -> None:
+def test_attempt_at_a_slow_receiver_is_postponed_and_does_not_count(
+    hooks: Facade, client: redis.Redis, receiver: ScriptedServer
+) -> None:
     end(hooks, receiver.url)
     given = message(client)
     receivers, target = Receivers(client), parse(receiver.url)
@@ -214,7 +216,7 @@ def test_slow_receiver_is_spared_without_counting(hooks: Facade, client: redis.R
     assert found.next_at > datetime.now(UTC)
 
 
-def test_broker_that_is_away_loses_no_webhook(
+def test_unavailable_broker_loses_no_webhook(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> None:
@@ -232,7 +234,7 @@ def test_broker_that_is_away_loses_no_webhook(
     assert enqueue_due() == 1
 
 
-def test_nothing_is_taken_that_the_queue_has_no_room_for(
+def test_no_delivery_is_claimed_while_the_queue_is_full(
     hooks: Facade, client: redis.Redis, receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end(hooks, receiver.url)
@@ -254,7 +256,7 @@ def test_no_query_is_logged(
     assert "very-secret" not in caplog.text
 
 
-def test_beat_ticks_only_where_webhooks_are_on() -> None:
+def test_beat_sends_the_tick_only_if_webhooks_are_on() -> None:
     program = "import celeryconfig; print('webhooks' in celeryconfig.beat_schedule)"
     for hosts, expected in (("a.example", "True"), ("", "False")):
         environment = {**os.environ, "CALLBACK_HOSTS": hosts, "CALLBACK_SECRETS": SECRET}

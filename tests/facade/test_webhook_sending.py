@@ -1,4 +1,4 @@
-"""How a webhook is sent: signature, schedule, the checked address and nothing else, TLS under the name of the host."""
+"""How a webhook is sent: signature, schedule, only to the checked address, TLS with the name of the host."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_pauses_grow_up_to_six_hours_and_attempts_end_after_a_day() -> None:
     assert 12 * 3600 < sum(pauses) < 30 * 3600
 
 
-def test_wish_of_the_receiver_is_heeded_within_bounds() -> None:
+def test_retry_after_of_the_receiver_is_used_within_limits() -> None:
     def next_in(asked_s: float) -> float:
         outcome = outcome_of(Answer(503, "e", asked_s), 1, Settings(), MOMENT)
         assert outcome.next_at is not None
@@ -97,7 +97,7 @@ def test_success_and_gone_end_it() -> None:
     assert outcome_of(Answer(410, "e"), 1, Settings(), MOMENT).status == FAILED
 
 
-def test_name_is_asked_once_and_the_checked_address_is_used(receiver: ScriptedServer) -> None:
+def test_name_is_resolved_once_and_the_checked_address_is_used(receiver: ScriptedServer) -> None:
     asked = []
 
     def resolver(name: str, port: int) -> list[str]:
@@ -113,7 +113,7 @@ def test_name_is_asked_once_and_the_checked_address_is_used(receiver: ScriptedSe
     assert seen.headers["Host"] == f"hooks.example.com:{receiver.server_port}"
 
 
-def test_name_that_is_public_first_and_then_leads_inside_is_refused(receiver: ScriptedServer) -> None:
+def test_name_with_a_public_address_first_and_an_inside_one_later_is_refused(receiver: ScriptedServer) -> None:
     answers = [["8.8.8.8"], ["127.0.0.1"]]
     settings = Settings(callback_timeout_ms=200)
 
@@ -144,7 +144,7 @@ def test_name_that_is_public_first_and_then_leads_inside_is_refused(receiver: Sc
         ["127.0.0.1", "2606:4700::1111"],
     ],
 )
-def test_no_address_of_a_name_that_leads_inside_is_connected_to(
+def test_no_address_of_a_name_with_an_inside_address_is_connected_to(
     receiver: ScriptedServer, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     connected: list[object] = []
@@ -155,7 +155,7 @@ def test_no_address_of_a_name_that_leads_inside_is_connected_to(
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", noted)
-    # the name server of whoever chose the name
+    # the name server of the name's owner
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda *_, **__: [(0, socket.SOCK_STREAM, 6, "", (one, 80)) for one in addresses]
     )
@@ -187,7 +187,7 @@ def test_proxy_of_the_environment_is_not_used(receiver: ScriptedServer, monkeypa
         (stays_silent, Answer(error="no answer within 400 ms")),
     ],
 )
-def test_answer_is_read_as_far_as_its_status(receiver: ScriptedServer, answer: object, expected: Answer) -> None:
+def test_only_the_status_of_an_answer_is_read(receiver: ScriptedServer, answer: object, expected: Answer) -> None:
     receiver.answer = answer  # type: ignore[assignment]
     assert post(named(receiver), b"{}", {}, INSIDE, resolver=to_loopback) == expected
     assert len(receiver.seen) == 1
@@ -209,7 +209,7 @@ def test_name_without_an_address_is_an_error_like_others() -> None:
 
 
 def certify(folder: Path, name: str) -> Path:
-    """A self-signed certificate and its key, in one file."""
+    """Make a self-signed certificate and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     certificate = (
@@ -256,7 +256,7 @@ def test_certificate_must_be_trusted_and_of_the_name_that_was_given(
         assert receiver.seen == []
 
 
-def test_slow_receiver_is_called_by_one_at_a_time(client: redis.Redis) -> None:
+def test_slow_receiver_gets_one_attempt_at_a_time(client: redis.Redis) -> None:
     receivers, target = Receivers(client), parse("https://hooks.example.com/")
     other = parse("https://other.example.com/")
     assert all(receivers.may_call(target, for_s=10) for _ in range(3))
@@ -269,7 +269,7 @@ def test_slow_receiver_is_called_by_one_at_a_time(client: redis.Redis) -> None:
     assert all(receivers.may_call(target, for_s=10) for _ in range(3))
 
 
-def test_receivers_are_called_while_redis_is_away() -> None:
+def test_receivers_are_called_while_redis_is_unavailable() -> None:
     away = Receivers(redis.Redis(port=9, socket_connect_timeout=0.2))
     target = parse("https://hooks.example.com/")
     away.note(target, took_s=5)

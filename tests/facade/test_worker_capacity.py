@@ -1,4 +1,4 @@
-"""Capacity: slots of live workers, less what is queued and what runs."""
+"""Worker capacity: the slots of live workers, minus queued and running steps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUEUES = ("steps.a", "steps.b")
 
 @dataclass
 class Clock:
-    """In the place of the module `time`."""
+    """A clock instead of the module `time`."""
 
     seconds: float = field(default_factory=time.time)
 
@@ -53,11 +53,11 @@ def capacity(client: redis.Redis) -> WorkerCapacity:
     return WorkerCapacity(client, QUEUES)
 
 
-def test_without_workers_there_is_no_room(capacity: WorkerCapacity) -> None:
+def test_without_workers_no_slot_is_free(capacity: WorkerCapacity) -> None:
     assert capacity.read() == Capacity(0, backlog=False)
 
 
-def test_room_is_slots_less_queued_and_running(client: redis.Redis, capacity: WorkerCapacity) -> None:
+def test_free_slots_are_slots_minus_queued_and_running_steps(client: redis.Redis, capacity: WorkerCapacity) -> None:
     send_heartbeat(client, "one", 8, 3)
     send_heartbeat(client, "two", 4, 0)
     client.rpush("steps.a", "1", "2")
@@ -66,13 +66,13 @@ def test_room_is_slots_less_queued_and_running(client: redis.Redis, capacity: Wo
     assert capacity.read().free == 12 - 3 - 3
 
 
-def test_room_is_never_negative(client: redis.Redis, capacity: WorkerCapacity) -> None:
+def test_free_slots_are_never_negative(client: redis.Redis, capacity: WorkerCapacity) -> None:
     send_heartbeat(client, "one", 1, 1)
     client.rpush("steps.a", *"12345")
     assert capacity.read().free == 0
 
 
-def test_worker_that_said_nothing_lately_has_no_slots(
+def test_worker_without_a_recent_heartbeat_has_no_slots(
     client: redis.Redis, capacity: WorkerCapacity, clock: Clock
 ) -> None:
     send_heartbeat(client, "one", 8, 0)
@@ -82,7 +82,7 @@ def test_worker_that_said_nothing_lately_has_no_slots(
     assert capacity.read(fresh=True).free == 0
 
 
-def test_worker_that_goes_takes_its_slots_along(client: redis.Redis, capacity: WorkerCapacity) -> None:
+def test_slots_of_a_stopped_worker_are_removed(client: redis.Redis, capacity: WorkerCapacity) -> None:
     send_heartbeat(client, "one", 8, 0)
     send_heartbeat(client, "two", 8, 0)
     forget_worker(client, "one")
@@ -96,13 +96,13 @@ def test_last_heartbeat_of_a_worker_counts(client: redis.Redis) -> None:
     assert live_workers(client.hgetall(WORKERS_KEY)) == {"one": Heartbeat(8, 5)}
 
 
-def test_live_workers_are_those_whose_time_has_not_come(clock: Clock) -> None:
+def test_live_workers_are_those_whose_heartbeat_has_not_expired(clock: Clock) -> None:
     beats = {"old": clock.seconds - 0.1, "live": clock.seconds + 0.1}
     fields = {name: json.dumps({"slots": 1, "running": 0, "until": until}) for name, until in beats.items()}
     assert set(live_workers(fields)) == {"live"}
 
 
-def test_count_is_trusted_for_a_moment(client: redis.Redis, capacity: WorkerCapacity, clock: Clock) -> None:
+def test_count_is_kept_for_a_moment(client: redis.Redis, capacity: WorkerCapacity, clock: Clock) -> None:
     send_heartbeat(client, "one", 8, 0)
     assert capacity.read().free == 8
     send_heartbeat(client, "two", 8, 0)
@@ -131,7 +131,7 @@ def test_backlog_is_seen_by_others_until_it_is_cleared(client: redis.Redis, capa
     assert not capacity.read(fresh=True).backlog
 
 
-def test_there_is_no_room_while_redis_is_away(own_broker: Broker) -> None:
+def test_no_slot_is_free_while_redis_is_unavailable(own_broker: Broker) -> None:
     client = redis.Redis.from_url(own_broker.url, decode_responses=True, socket_timeout=2)
     capacity = WorkerCapacity(client, QUEUES)
     send_heartbeat(client, "one", 8, 0)

@@ -1,4 +1,4 @@
-"""The HTTP facade in the test's own process, on a database and a broker of the test's choice."""
+"""The HTTP facade in the process of the test, with the database and the broker that the test chooses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks import app as celery_app
 from tasks import runtime as runtime_module
 from tasks.runtime import Runtime
 
-#: variables that `onboard-user` takes
+#: valid variables of a start of `onboard-user`
 USER = {
     "userId": "user-1",
     "email": "ada@example.org",
@@ -32,17 +32,17 @@ USER = {
 
 
 class Facade:
-    """One web process without its server."""
+    """A web process without its web server."""
 
     def __init__(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
-        """Begin anew with these settings."""
+        """Create the app with these settings."""
         self.settings = settings
         self.runtime = Runtime(settings)
-        # Threads that nobody stops are for a web process; test_waiting has some.
+        # Without the waiters' threads, which a test would have to stop; test_waiting tests them.
         self._patch.setattr(Waiters, "_start", lambda _: None)
         self._patch.setattr(runtime_module, "_runtime", self.runtime)
         self._patch.setitem(celery_app.conf, "broker_url", settings.redis_url)
@@ -52,23 +52,23 @@ class Facade:
         self.http = self.app.test_client()
 
     def change(self, **settings: Any) -> None:
-        """Begin anew with some settings changed."""
+        """Create the app again with some settings changed."""
         self.close()
         self.configure(replace(self.settings, **settings))
 
     @property
     def services(self) -> Services:
-        """What the views share."""
+        """The shared services of the views."""
         found: Services = self.app.extensions["services"]
         return found
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the app's connections."""
         self.runtime.database.dispose()
         forget_connections(celery_app)
 
     def post(self, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> TestResponse:
-        """POST JSON, or `raw` as it is; `Content_Type` and others are headers."""
+        """POST JSON, or the bytes of `raw`; `Content_Type` and other keywords are headers."""
         given = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
         data = json.dumps(body, ensure_ascii=False).encode() if raw is None else raw
         return self.http.post(path, data=data, headers=given)
@@ -81,12 +81,12 @@ class Facade:
         return self.post("/api/process/start", body, **headers)
 
     def rows(self) -> list[ProcessRow]:
-        """Every process row."""
+        """All process rows."""
         return self.runtime.processes.page(limit=500)
 
 
 def forget_connections(app: Celery) -> None:
-    """Close the app's pools, so that the next message is sent by its present settings."""
+    """Close the app's pools, so that the next message uses a connection with the present settings."""
     kombu.pools.reset()
     app._after_fork()
     app._backend_cache = None
@@ -95,7 +95,7 @@ def forget_connections(app: Celery) -> None:
 
 
 def problem(response: TestResponse, status: int, kind: str) -> dict[str, Any]:
-    """The body of an error answer, which must be problem details of this kind."""
+    """Check that an answer is a problem of this status and type. Returns its body."""
     assert response.status_code == status, response.text
     assert response.mimetype == "application/problem+json"
     body: dict[str, Any] = json.loads(response.data, parse_constant=lambda name: pytest.fail(f"{name} in an answer"))

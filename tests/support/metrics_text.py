@@ -1,4 +1,4 @@
-"""What `/metrics` says, read as Prometheus reads it."""
+"""Read `/metrics` as Prometheus does."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Scrape:
 
     @classmethod
     def of(cls, url: str, *, token: str = "", accept: str = "text/plain") -> Scrape:
-        """Ask an exporter or a web server."""
+        """Scrape an exporter or a web server."""
         headers = {"Accept": accept, **({"Authorization": f"Bearer {token}"} if token else {})}
         with urlopen(Request(url, headers=headers), timeout=10) as answer:
             return cls(answer.read().decode())
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of all series of this name that have these labels; 0 without one."""
+        """The sum of all series with this name and these labels; 0 if there is none."""
         return sum(
             sample.value
             for sample in self.samples
@@ -38,5 +38,5 @@ class Scrape:
 
 
 def total(scrapes: Iterable[Scrape], name: str, **labels: str) -> float:
-    """What several processes' families have counted together."""
+    """The sum over several scrapes."""
     return sum(scrape.value(name, **labels) for scrape in scrapes)

@@ -1,4 +1,4 @@
-"""A small real HTTP server that answers as a test says, and remembers who asked what over which connection."""
+"""A small real HTTP server whose answers the test sets, and which records each request with its connection."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-#: what to do with a request instead of answering it
+#: handles a request
 Answer = Callable[["Handler"], None]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it came."""
+    """One received request."""
 
     method: str
     path: str
@@ -26,7 +26,7 @@ class Seen:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection; each request is answered by the server's `answer`."""
+    """One connection; the server's `answer` handles each request."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class ScriptedServer(ThreadingHTTPServer):
@@ -71,22 +71,22 @@ class ScriptedServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is what some tests are about."""
+        """Ignore errors: in some tests the client closes the connection."""
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self.shutdown()
         self.server_close()
         self._thread.join(10)
 
 
 def says(status: int, body: bytes = b"", content_type: str = "application/json", **headers: str) -> Answer:
-    """Answer with these."""
+    """Answer with this status and body."""
     return lambda handler: handler.send(status, body, content_type, **headers)
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """The first answer to the first request and so on; the last one to all that follow."""
+    """Answer the first request with the first answer and so on, and all later requests with the last answer."""
     left = list(answers)
 
     def answer(handler: Handler) -> None:
@@ -103,7 +103,7 @@ def hangs_up(handler: Handler) -> None:
 
 
 def stays_silent(handler: Handler) -> None:
-    """Answer nothing until the client hangs up, or for 10 s."""
+    """Do not answer until the client closes the connection, at most for 10 s."""
     deadline = time.monotonic() + 10
     handler.connection.settimeout(0.1)
     while time.monotonic() < deadline:
@@ -118,7 +118,7 @@ def stays_silent(handler: Handler) -> None:
 
 
 def breaks_off(handler: Handler) -> None:
-    """Promise more than is sent."""
+    """Send less content than the header announces."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()

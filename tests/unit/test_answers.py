@@ -1,4 +1,4 @@
-"""Every JSON answer is written by one strict writer."""
+"""One strict writer makes all JSON answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bridge reads from a BPMN file: caught errors, asynchronous continuations, called processes."""
+"""Reading BPMN files: caught errors, asynchronous continuations, called processes."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def on_error(name: str, reference: str | None, *body: str) -> str:
 
 
 def flows(*pairs: str) -> str:
-    """`flows("a b", "b c")`: sequence flows from a to b and from b to c."""
+    """Sequence flows: `flows("a b", "b c")` makes those from a to b and from b to c."""
     ends = [pair.split() for pair in pairs]
     return "".join(f'<sequenceFlow id="{a}-{b}" sourceRef="{a}" targetRef="{b}"/>' for a, b in ends)
 
 
-# -- what is caught
+# -- caught errors
 
 
 def test_uncaught_error_is_not_caught() -> None:
@@ -70,7 +70,7 @@ def test_boundary_without_a_code_catches_every_code(reference: str | None) -> No
 
 
 def test_reference_to_no_error_is_itself_the_code() -> None:
-    # as the engine reads it: BpmnParse.parseBoundaryErrorEventDefinition
+    # like the engine: BpmnParse.parseBoundaryErrorEventDefinition
     found = bpmn(task("a"), boundary("a", "C"))
     assert found.catches("a", "C")
     assert not found.catches("a", "D")
@@ -246,7 +246,7 @@ def test_step_whose_error_starts_an_asynchronous_event_subprocess_pauses() -> No
     assert bpmn(task("a"), handler).pauses_after == {"a"}
 
 
-# -- files that are none
+# -- invalid files
 
 
 @pytest.mark.parametrize("text", ["", "no xml", "<definitions>", b"\xff\xfe\x00", "<a/><b/>", '<?xml version="9"?>'])
@@ -274,7 +274,7 @@ def test_text_with_an_encoding_declaration_is_read() -> None:
     assert parse(text.encode("latin-1")).key == "p"
 
 
-# -- whose variables a step sees
+# -- the variables that a step sees
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_process_with_variables_of_single_activities_is_not_flat(part: str) -> N
 
 
 def test_event_subprocess_catches_what_a_process_throws_that_it_calls_itself() -> None:
-    # tests/contract/test_error_ends.py: the engine begins it anew.
+    # The engine starts the event sub-process again: tests/contract/test_error_ends.py.
     inside = drawn_on_error(call("call", "child", business_key=True), external("inner"), code="X")
     bpmn = parse(drawn("main", external("a"), inside))
     assert bpmn.catches("call", "X")

@@ -1,4 +1,4 @@
-"""Celery's settings: JSON only, every task on a queue that some worker reads."""
+"""Celery's settings: messages are JSON, and every task has a queue that a worker reads."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_every_task_has_a_queue_that_a_bare_worker_reads() -> None:
     assert routed["start_process"] == "starts"
     assert routed["reconcile"] == "settling"
     assert routed["poll"] == "polls"
-    # run_step is sent to the queue of its process
+    # run_step is sent to the queue of its process, so it has no route
     assert {process.queue for process in registry} <= queues
 
 
 def test_every_route_and_tick_is_of_a_task_that_exists() -> None:
     assert set(celeryconfig.task_routes) <= own_tasks()
-    # `purge` ticks only where RETENTION_DAYS is set
+    # `purge` has ticks only with RETENTION_DAYS
     assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} == {"poll", "reconcile"}
 
 

@@ -1,4 +1,4 @@
-"""The commands' HTTP client against answers that take their time: the limits are of connecting and of silence, not of all."""
+"""The commands' HTTP client with slow answers: its time-outs limit connecting and silence, not the whole answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.client.api import ApiClient
 from app.client.errors import ApiUnreachable, StreamLost
 from tests.support.scripted_server import Answer, Handler, ScriptedServer, says, stays_silent
 
-#: a wait that is longer than the limit of connecting and shorter than that of an answer, in seconds
+#: a wait in seconds, longer than the time-out of connecting and shorter than that of silence
 SLOW_S = 0.6
 
 
@@ -41,7 +41,7 @@ def after(seconds: float, answer: Answer) -> Answer:
 
 
 def dripping(handler: Handler) -> None:
-    """An answer in pieces, each sooner than the limit of silence, all together later than it."""
+    """An answer in pieces: each comes before the time-out of silence, and all together take longer."""
     body = b'{"status": "ok"}'
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(body)))
@@ -68,10 +68,10 @@ def test_answer_may_take_longer_than_connecting(server: ScriptedServer, client: 
     server.answer = after(SLOW_S, says(200, b'{"done": 12}'))
     assert client.post("bulk", "retry", body={}).body == {"done": 12}
     assert client.get("status", "x").status == 200
-    assert len(server.seen) == 2, "neither was sent again"
+    assert len(server.seen) == 2, "neither request was sent again"
 
 
-def test_wait_that_was_asked_for_is_waited_on_top(server: ScriptedServer, client: ApiClient) -> None:
+def test_requested_wait_is_added_to_the_time_out(server: ScriptedServer, client: ApiClient) -> None:
     server.answer = after(2.0, says(200, b'{"status": "ok"}'))
     assert client.get("status", "x", wait_s=1).body == {"status": "ok"}
     assert server.seen[0].headers["Prefer"] == "wait=1"

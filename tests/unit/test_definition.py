@@ -1,4 +1,4 @@
-"""Declaring processes: one folder a process, mistakes named when they are made."""
+"""Declaring processes: one folder a process, and errors that name the mistake at the declaration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BPMN = (
 
 
 def declare(folder: Path, key: str, *topics: str, calls: tuple[str, ...] = ()) -> ProcessDefinition:
-    """A process with an external task a topic, in `folder`."""
+    """Declare a process in `folder`, with one external task for each topic."""
     body = "".join(
         f'<serviceTask id="{topic}" camunda:type="external" camunda:topic="{topic}"/>' for topic in topics
     ) + "".join(f'<callActivity id="call-{called}" calledElement="{called}"/>' for called in calls)
@@ -169,7 +169,7 @@ def test_topic_of_two_processes_is_refused(tmp_path: Path) -> None:
         registry.add(second)
 
 
-def test_topics_of_the_bpmn_file_that_nobody_handles_are_told(tmp_path: Path) -> None:
+def test_topics_of_the_bpmn_file_without_a_handler_are_found(tmp_path: Path) -> None:
     registry = Registry()
     order = declare(tmp_path, "order", "order.charge", "order.pack", "shared.mail", "stock.count")
     order.step("charge")(handler)
@@ -222,7 +222,7 @@ def run(given):
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on the import path; what was imported from it is forgotten."""
+    """A folder on the import path; modules that were imported from it are removed after the test."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path

@@ -1,4 +1,4 @@
-"""Which parts of the stack are local, and what its processes are told."""
+"""The local parts of the stack, and the environment of its processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"{name}_FILE", raising=False)
 
 
-def test_without_addresses_every_local_part_stands_in_on_its_usual_port() -> None:
+def test_without_addresses_every_local_part_has_its_usual_port() -> None:
     told = environment.of_user({})
     assert told.local == {"broker": 6379, "engine": 8080, "partner": 8090}
     assert told.variables["REDIS_URL"] == "redis://127.0.0.1:6379/0"
@@ -39,7 +39,7 @@ def test_local_part_moves_to_the_port_of_its_setting(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_URL_FILE"])
-def test_named_address_keeps_the_local_part_away(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_local_part_is_not_started_if_its_address_is_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "redis://elsewhere:6379/0")
     told = environment.of_user({})
     assert "broker" not in told.local
@@ -139,11 +139,11 @@ def test_procfile_commands_are_programs_with_arguments() -> None:
 
 
 def queues_of(command: list[str]) -> list[str] | None:
-    """The queues that a worker's command names; None for every queue."""
+    """The queues in a worker's command; None for all queues."""
     return command[command.index("-Q") + 1].split(",") if "-Q" in command else None
 
 
-def test_slow_receivers_of_webhooks_hold_up_no_start_and_no_end() -> None:
+def test_slow_receivers_of_webhooks_delay_no_start_and_no_end() -> None:
     found = commands()
     assert queues_of(found["webhooks"]) == ["webhooks"]
     assert queues_of(found["control"]) == ["settling", "polls", "starts"]

@@ -1,4 +1,4 @@
-"""Ports: a free one, and a clear word about a taken one."""
+"""Ports: a free one, and a clear error about one in use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_taken_port_is_refused_with_port_and_setting(taken_port: int) -> None:
     assert str(refused.value) == f"WEB_PORT={taken_port} is in use; set WEB_PORT to another port"
 
 
-def test_refusal_tells_what_else_to_do(taken_port: int) -> None:
+def test_refusal_contains_the_hint(taken_port: int) -> None:
     with pytest.raises(PortError, match=r"to another port, or use what listens there: REDIS_URL=redis://x$"):
         require_free(taken_port, "LOCAL_REDIS_PORT", hint="or use what listens there: REDIS_URL=redis://x")
 

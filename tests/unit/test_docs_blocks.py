@@ -1,4 +1,4 @@
-"""The rules for the blocks of the documentation, and the comparison of what a page shows with what was printed."""
+"""The rules for the blocks of the documentation, and the comparison of the output on a page with the real output."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import pytest
 from tests.support.doc_blocks import ALIASES, REASONS, RUN, SESSION, blocks_of, pages, parse, shown_output
 from tests.support.shown_output import differences, shows_an_error
 
-#: of all blocks that could be run, at most one in so many is left out
+#: at most one in so many of all runnable blocks is not run
 ONE_IN = 5
-#: and so many on one page
+#: most blocks of one page that are not run
 MOST_ON_A_PAGE = 6
 
 
 class TestPages:
-    """What holds for every page."""
+    """Rules for all pages."""
 
     @pytest.mark.parametrize("page", pages())
-    def test_every_block_says_what_it_is(self, page: str) -> None:
+    def test_every_block_has_a_clear_label(self, page: str) -> None:
         unclear = [block.place for block in blocks_of(page) if block.label in ALIASES]
 
-        assert unclear == [], "label each block: sh or python if it is to be run; text, json, ... if not"
+        assert unclear == [], "label each block: sh or python if it must be run; text, json, ... if not"
 
     @pytest.mark.parametrize("page", pages())
-    def test_what_is_not_run_says_why(self, page: str) -> None:
+    def test_block_that_is_not_run_has_a_reason(self, page: str) -> None:
         left_out = [block for block in blocks_of(page) if block.label in SESSION or block.not_run is not None]
         wrong = [
             f"{block.place}: {block.not_run}" for block in left_out if not (block.not_run or "").startswith(REASONS)

@@ -1,4 +1,4 @@
-"""The page of settings, which is written when the documentation is built."""
+"""The page of settings, which is made when the documentation is built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from settings import Settings
 
 
 def rows() -> dict[str, list[str]]:
-    """Name -> cells of each row of the page."""
+    """Name of a setting -> the cells of its row."""
     cells = [line.strip("| ").split(" | ") for line in configuration.page().splitlines() if line.startswith("| `")]
     return {row[0].strip("`"): row for row in cells}
 
@@ -22,7 +22,7 @@ def test_every_setting_has_one_row_and_nothing_else_has() -> None:
     assert configuration.page().count("\n| `") == len(expected)
 
 
-def test_a_row_tells_default_range_and_meaning() -> None:
+def test_a_row_has_default_range_and_meaning() -> None:
     _, default, allowed, meaning = rows()["SYNC_TIMEOUT_MS"]
 
     assert (default, allowed) == ("`25000`", "0 to 600,000")

@@ -1,4 +1,4 @@
-"""The reference pages name everything that there is."""
+"""The reference pages name all public names, arguments, problems, tasks, queues, keys and tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page(name: str) -> str:
 
 
 def missing(name: str, words: list[str]) -> list[str]:
-    """The words that the page does not have as code."""
+    """Those of the words that the page does not contain as code."""
     text = page(name)
     return [word for word in words if f"`{word}`" not in text and f"`{word}." not in text and f"`{word}(" not in text]
 
@@ -91,7 +91,7 @@ def test_names_in_flower_are_those_that_messages_carry() -> None:
 
 
 def keys_of_the_code() -> set[str]:
-    """What follows the project's prefix in the names of its keys in Redis, as far as it is fixed."""
+    """The fixed part of each Redis key of the code, after the project's prefix."""
     found = set()
     for path in (*ROOT.glob("tasks/**/*.py"), *ROOT.glob("app/**/*.py")):
         if "KEY_PREFIX = " not in (text := path.read_text()) or "celery-camunda:" in text:

@@ -1,4 +1,4 @@
-"""The ODBC driver that is found, what its connection string says, and what nobody gets to read."""
+"""The ODBC driver that is found, its connection string, and the secrets that no text contains."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILES = [
 
 
 def string_for(url: str, driver: Driver) -> dict[str, str]:
-    """The connection string that pyodbc gets, by keyword."""
+    """The keywords of the connection string that pyodbc gets."""
     engine = sa.create_engine(with_driver(parse_url(url), driver), module=odbc.load_pyodbc())
     ((text,), _) = engine.dialect.create_connect_args(engine.url)
     return dict(part.split("=", 1) for part in text.split(";"))
@@ -132,14 +132,14 @@ def test_certificate_is_trusted_only_when_the_url_says_so() -> None:
         ("?Encryption=request", "request"),
     ],
 )
-def test_freetds_has_its_own_words(options: str, encryption: str) -> None:
+def test_freetds_has_its_own_keywords(options: str, encryption: str) -> None:
     said = string_for(f"{URL.format(1433)}{options}", FREETDS)
     assert (said["TDS_Version"], said["Encryption"], said["ClientCharset"]) == ("7.4", encryption, "UTF-8")
     assert (said["Server"], said["port"]) == ("127.0.0.1", "1433")
     assert not {key for key in said if key.lower() in {"encrypt", "trustservercertificate"}}
 
 
-def test_connection_string_of_the_user_is_left_alone() -> None:
+def test_connection_string_of_the_user_is_not_changed() -> None:
     url = parse_url("mssql+pyodbc:///?odbc_connect=DRIVER%3DFreeTDS%3BPWD%3Dx")
     assert with_driver(url, odbc.choose(url)) is url
 
@@ -153,7 +153,7 @@ def test_driver_is_loaded_and_reports_a_closed_port(place: str) -> None:
     database.dispose()
     said = str(away.value)
     assert "[FreeTDS]" in said or "[Microsoft][ODBC Driver 18 for SQL Server]" in said
-    # 08001, or what FreeTDS and a login that runs out of time call the same
+    # 08001, or the codes of FreeTDS and of a login time-out for the same
     assert any(state in said for state in ("08001", "08S01", "HYT00"))
     assert "Can't open lib" not in said
 
@@ -170,7 +170,7 @@ def test_password_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) ->
     assert PASSWORD not in database.described
 
 
-def test_what_the_driver_says_is_told_without_the_password() -> None:
+def test_message_of_the_driver_is_passed_on_without_the_password() -> None:
     database = Database(URL.format(1433), pool_size=1, timeout_ms=1_000)
     quoting = sa.exc.OperationalError(
         "x", {}, Exception("08001", f"[08001] UID=app;PWD={PASSWORD} (0) (SQLDriverConnect)")

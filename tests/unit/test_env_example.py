@@ -8,7 +8,7 @@ from dev import env_example
 from dev.environment import ROOT, defaults
 
 
-def test_example_is_in_step_with_the_settings() -> None:
+def test_example_is_up_to_date_with_the_settings() -> None:
     assert (ROOT / ".env.example").read_text() == env_example.text(), "run: python -m dev.env_example"
 
 
@@ -16,7 +16,7 @@ def test_example_sets_nothing_until_a_line_is_uncommented() -> None:
     assert dotenv_values(ROOT / ".env.example") == {}
 
 
-def test_every_setting_stands_in_the_example() -> None:
+def test_every_setting_is_in_the_example() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     for name, default in defaults().items():
         assert f"#{name}={default}" in lines

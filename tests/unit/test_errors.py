@@ -1,4 +1,4 @@
-"""Every exception of the project: one base class, one module a package, a docstring that says who raises it."""
+"""Exceptions of the project have one base class, one module a package, and a docstring that names what raises them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from errors import CeleryCamundaError
 
 PACKAGES = ("app", "camunda_bridge", "service", "store", "tasks", "telemetry", "testkit")
-#: an answer of the API, which says all there is to say
+#: the exception for an answer of the API, which needs no such docstring
 ANSWERS = {"app.responses.problem.Problem"}
 
 

@@ -1,4 +1,4 @@
-"""The diagrams of the examples are whole: every element drawn, nothing on top of anything else, no flow astray."""
+"""The diagrams of the examples are complete: every element is drawn, none covers another, flows meet their elements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 
 def boxes(root: ElementTree.Element) -> dict[str, Box]:
-    """Element id -> left, top, right, bottom."""
+    """Element id -> left, top, right and bottom of its shape."""
     found = {}
     for shape in root.iter(f"{DI}BPMNShape"):
         bounds = shape.find(BOUNDS)

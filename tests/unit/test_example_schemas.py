@@ -1,4 +1,4 @@
-"""What a start of the examples may hold; the steps of `onboard-user` have a file of their own."""
+"""The start schemas of the examples; the steps of `onboard-user` have tests of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt of one step: every row of the table of failures that is decided without an engine."""
+"""One attempt of one step: all rows of the table of failures that are decided without an engine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Receipt(Schema):
     total = fields.Decimal(as_string=True)
 
 
-# -- what the handler gets
+# -- the input of the handler
 
 
 def test_handler_gets_the_loaded_input_without_unknown_fields() -> None:
@@ -87,7 +87,7 @@ def test_handler_cannot_change_the_values_of_the_message() -> None:
     assert values == {"amount": 5}
 
 
-# -- what it returns
+# -- the output of the handler
 
 
 def test_returned_fields_are_variables_and_document() -> None:
@@ -141,7 +141,7 @@ def test_variable_that_cannot_be_read_is_an_invalid_input_where_the_schema_names
     assert "10026" in outcome.details["errors"]["validUntil"][0]
 
 
-def test_variable_that_cannot_be_read_is_no_matter_where_the_schema_does_not_name_it() -> None:
+def test_variable_that_cannot_be_read_is_ignored_if_the_schema_does_not_name_it() -> None:
     class Person(Schema):
         name = fields.String(required=True)
 
@@ -214,7 +214,7 @@ def test_code_for_invalid_input_is_the_steps_own() -> None:
 
 def test_business_rule_error_keeps_code_message_details_and_kind() -> None:
     class TooPoor(BusinessRuleError):
-        """A process's own kind."""
+        """A process's own kind of business error."""
 
     error = business_error(run(raising(TooPoor("NO_MONEY", "too poor", {"missing": 5}))))
     assert error == BusinessError("NO_MONEY", "too poor", "TooPoor", {"missing": 5})
@@ -227,7 +227,7 @@ def test_details_are_plain_json_whatever_the_handler_gave() -> None:
 
 
 @pytest.mark.parametrize("details", [{"o": object()}, {"s": "\ud800"}, {"n": float("nan")}, {"n": {1, 2}}])
-def test_business_rule_error_that_cannot_be_carried_fails_for_good(details: dict[str, Any]) -> None:
+def test_business_rule_error_that_the_engine_cannot_store_fails_without_retries(details: dict[str, Any]) -> None:
     outcome = failed(run(raising(BusinessRuleError("NO_MONEY", "too poor", details))))
     assert outcome.final
     assert "NO_MONEY" in outcome.message
@@ -285,27 +285,27 @@ def test_fault_of_the_input_schema_itself_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("returned", ["text", 5, [1], True, object(), dict])
-def test_output_that_is_no_object_fails_for_good(returned: Any) -> None:
+def test_output_that_is_no_object_fails_without_retries(returned: Any) -> None:
     outcome = failed(run(lambda _: returned))
     assert outcome.final
     assert type(returned).__name__ in outcome.message
 
 
 @pytest.mark.parametrize("returned", [{}, None, {"number": None}, {"number": "many"}, {"number": 1, "total": "much"}])
-def test_output_that_fails_its_schema_fails_for_good(returned: Any) -> None:
+def test_output_that_fails_its_schema_fails_without_retries(returned: Any) -> None:
     outcome = failed(run(lambda _: returned, output_schema=Receipt))
     assert outcome.final
     assert "output of order.charge fails its schema" in outcome.message
 
 
 @pytest.mark.parametrize("value", [2**63, float("nan"), object(), "\ud800", {"deep": object()}])
-def test_output_that_cannot_be_carried_fails_for_good_by_name(value: Any) -> None:
+def test_output_that_the_engine_cannot_store_fails_without_retries_and_names_the_variable(value: Any) -> None:
     outcome = failed(run(lambda _: {"amount": value}))
     assert outcome.final
     assert "'amount'" in outcome.message
 
 
-# -- what is known beside the outcome
+# -- further facts about the attempt
 
 
 def test_duration_is_measured_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Which way to a process's next steps is taken, by what each took lately."""
+"""The fetch strategy for the next steps of a process is chosen by how long each strategy took lately."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_quick_fetches_are_never_left() -> None:
     assert set(picks(picker, 3 * TRY_AGAIN)) == {FetchStrategy.BY_KEY}
 
 
-def test_slow_fetches_are_left_for_what_is_quicker_and_tried_again_now_and_then() -> None:
+def test_slow_fetches_are_replaced_by_the_quicker_strategy_and_tried_again_at_intervals() -> None:
     picker = StrategyPicker()
     picker.note(FetchStrategy.BY_KEY, WORTH_S * 4)
     assert picker.pick(slow_s=WORTH_S) is FetchStrategy.BY_INSTANCE
@@ -54,7 +54,7 @@ def test_fetches_that_are_quick_again_are_taken_again() -> None:
     assert set(picks(picker, TRY_AGAIN)) == {FetchStrategy.BY_KEY}
 
 
-def test_failed_way_leaves_no_measurement() -> None:
+def test_failed_strategy_leaves_no_measurement() -> None:
     picker = StrategyPicker()
     with pytest.raises(OSError, match="away"), picker.timing(FetchStrategy.BY_KEY):
         raise OSError("away")

@@ -1,4 +1,4 @@
-"""Hooks of authors: around the handler of one step, or of every step of a process."""
+"""Hooks of authors around the handler of one step, or of every step of a process."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_error_that_a_hook_raises_takes_the_place_of_the_first(seen: list[str]) 
     outcome = outcome_of(process)
     assert isinstance(outcome, BusinessError)
     assert (outcome.code, outcome.message) == ("CONFLICT", "no")
-    assert errors == ["BusinessRuleError"], "hooks further out see the error that took the first one's place"
+    assert errors == ["BusinessRuleError"], "outer hooks get the error that replaced the first one"
 
 
 def test_business_error_of_before_keeps_the_handler_from_running(seen: list[str]) -> None:

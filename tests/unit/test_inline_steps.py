@@ -1,4 +1,4 @@
-"""Which step goes on in place, and what becomes of one that was taken and never begun."""
+"""Which steps run inline, and what happens to one that was chosen and did not begin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def message(name: str, topic: str = FIRST) -> StepMessage:
     return StepMessage(task, "token", time.time(), 20)
 
 
-def test_next_step_goes_on_here_and_its_brother_is_sent(sent: list[StepMessage]) -> None:
+def test_next_step_runs_inline_and_a_parallel_one_is_sent(sent: list[StepMessage]) -> None:
     with chain("t", FIRST) as made:
         assert accept(message("a"))
         assert not accept(message("b"))
@@ -44,7 +44,7 @@ def test_next_step_goes_on_here_and_its_brother_is_sent(sent: list[StepMessage])
     assert sent == []
 
 
-def test_nothing_goes_on_outside_of_a_step(sent: list[StepMessage]) -> None:
+def test_no_step_runs_inline_outside_of_a_step(sent: list[StepMessage]) -> None:
     assert not accept(message("a"))
 
 
@@ -57,7 +57,7 @@ def test_when_its_time_is_over_every_step_is_sent() -> None:
     assert not Chain("t", FIRST, for_s=0).accept(message("a"))
 
 
-def test_step_taken_and_never_begun_is_sent(sent: list[StepMessage]) -> None:
+def test_chosen_step_that_did_not_begin_is_sent(sent: list[StepMessage]) -> None:
     def raises() -> None:
         with chain("t", FIRST):
             accept(message("a"))

@@ -1,4 +1,4 @@
-"""What is shown is JSON by RFC 8259, whatever it was."""
+"""The JSON form of any value is JSON by RFC 8259."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from camunda_bridge.variables import File, Raw, from_engine, to_document
 
 
 def strictly(value: Any) -> Any:
-    """`value` through a strict writer and a strict parser."""
+    """`value` written by a strict writer and read by a strict parser."""
 
     def refuse(name: str) -> NoReturn:
         raise AssertionError(f"{name} is no JSON")
@@ -100,7 +100,7 @@ def test_form_of_anything_is_strict_json_and_its_own_form(value: Any) -> None:
 
 @given(anything)
 def test_json_of_another_program_is_read_as_strict_json(value: Any) -> None:
-    # Python's own writer is one that knows NaN and lone surrogates.
+    # Python's own writer writes NaN and lone surrogates.
     text = json.dumps(value, default=str)
     document = parse_json(text)
     assert strictly(document) == document

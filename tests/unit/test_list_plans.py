@@ -1,4 +1,4 @@
-"""Each list of processes is read along an index that begins where the page begins: nothing newer is read, none sorted."""
+"""Each list of processes is read along an index from the page's first row, without newer rows and without a sort."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 def plans(database: Database, read: Callable[[ProcessStore], object]) -> list[str]:
-    """How SQLite runs each statement of a read of processes."""
+    """SQLite's plan of each statement of a read of processes."""
     return plans_of(database, lambda: read(ProcessStore(database)))
 
 
 def plans_of(database: Database, read: Callable[[], object]) -> list[str]:
-    """How SQLite runs each statement of a read."""
+    """SQLite's plan of each statement of a read."""
     sent: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
@@ -90,7 +90,7 @@ def test_search_finds_beginnings_of_ids_along_their_index(database: Database, na
     store = OverviewStore(database)
     *_, beginnings = plans_of(database, lambda: store.page(Filters(text="seed-7", **narrowed), limit=10))
     way, inner = beginnings.split("LIST SUBQUERY")
-    # the list of keys is cut before a row is read, so that a beginning of a million ids costs no more than one of a few
+    # The list of keys is cut before a row is read, so the beginning of a million ids costs as little as that of a few.
     assert way.startswith("SEARCH process_store USING INTEGER PRIMARY KEY (rowid=?)")
     assert "USING COVERING INDEX" in inner
     assert "correlation_id>? AND correlation_id<?" in inner
@@ -107,7 +107,7 @@ def test_rows_to_search_are_counted_off_before_any_is_read(database: Database, s
         assert "ix_process_store_status_seq (status=? AND seq>?)" in second
 
 
-def test_where_a_process_stands_is_found_from_the_end_of_its_events(database: Database) -> None:
+def test_present_step_of_a_process_is_read_from_the_end_of_its_events(database: Database) -> None:
     newest, attempts = plans_of(database, lambda: OverviewStore(database).standings(["seed-1", "seed-2"]))
     assert "ix_event_log_correlation_id_seq (correlation_id=?)" in newest
     assert "TEMP B-TREE" not in newest
@@ -126,7 +126,7 @@ def test_whether_a_trace_is_known_is_read_from_an_index(database: Database) -> N
     assert "ix_process_store_traceability_id (traceability_id=?)" in plan
 
 
-def test_spans_of_time_stand_side_by_side_and_leave_nothing_out(database: Database) -> None:
+def test_adjacent_spans_of_time_contain_every_row_once(database: Database) -> None:
     store, found = ProcessStore(database), []
     for begin in range(0, ROWS, 100):
         at = BEGIN + timedelta(seconds=begin)
@@ -151,7 +151,7 @@ def test_row_of_a_host_whose_clock_is_off_is_found_by_its_time(tmp_path: Path) -
     database = Database(f"sqlite:///{tmp_path / 'store.db'}", pool_size=2, timeout_ms=2_000)
     upgrade(database)
     store, off = ProcessStore(database), (CLOCKS_DIFFER - timedelta(seconds=2)) / 2
-    # in the order in which they were written: one clock is late, one early
+    # in the order in which they were written: one clock is slow, one fast
     for name, at in (("early", BEGIN + off), ("right", BEGIN), ("late", BEGIN - off)):
         new = NewProcess(uuid.uuid4(), name, "0" * 64, "p", {}, "trace")
         assert store.accept(new)
@@ -174,6 +174,6 @@ def test_insight_reads_the_rows_of_its_span_along_their_keys(database: Database)
     assert "SEARCH event_log USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in steps
     for plan in found:
         assert "SCAN process_store" not in plan
-        # the newest and the oldest row, and the next row to a key: none reads on
+        # These read the newest row, the oldest row, and the row next to a key: one row each.
         assert "COVERING INDEX ix_event_log" not in plan
         assert plan.count("TEMP B-TREE") == (plan in rows)

@@ -1,4 +1,4 @@
-"""The lock keeper extends what is held, at half time, and lets go of what is not."""
+"""The lock keeper extends held locks after half of their time, and no other locks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from camunda_bridge import locks
 from camunda_bridge.errors import EngineRefused, EngineUnavailable, LockLost
 from camunda_bridge.locks import LockKeeper, new_token
 
-#: milliseconds that a lock lasts in these tests
+#: length of a lock in these tests, in milliseconds
 LOCK_MS = 80
-#: seconds that a test waits for what the keeper's thread does
+#: seconds that a test waits for the keeper's thread
 PATIENCE_S = 10
 
 
 class Extend:
-    """In the engine's place: remembers each extension, and raises what it is told to."""
+    """An extension function instead of the engine's: records each call, and raises the set errors."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, float]] = []
@@ -45,7 +45,7 @@ def extend() -> Extend:
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, "did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.002)
 
 
@@ -61,7 +61,7 @@ def test_held_lock_is_extended_again_and_again(extend: Extend) -> None:
     assert {(task, token) for task, token, _ in extend.calls} == {("task", "token")}
 
 
-def test_lock_is_extended_before_it_runs_out(extend: Extend) -> None:
+def test_lock_is_extended_before_it_expires(extend: Extend) -> None:
     since = time.monotonic()
     with LockKeeper(extend, 1_000).holding("task", "token", since=since):
         eventually(lambda: extend.count() >= 1)
@@ -83,25 +83,25 @@ def test_short_step_costs_no_extension(extend: Extend) -> None:
     assert extend.calls == []
 
 
-def test_lock_is_not_extended_after_it_was_let_go(extend: Extend) -> None:
+def test_lock_is_not_extended_after_its_release(extend: Extend) -> None:
     keeper = LockKeeper(extend, LOCK_MS)
     with keeper.holding("task", "token", since=time.monotonic()):
         eventually(lambda: extend.count() >= 1)
     with keeper.holding("other", "token", since=time.monotonic()):
         before = extend.count()
         eventually(lambda: extend.count("other") >= 5)
-    # at most the extension that was under way when it was let go
+    # at most the extension that was under way when the lock was released
     assert extend.count() <= before + 1
 
 
-def test_lock_is_let_go_when_the_handler_raises(extend: Extend) -> None:
+def test_lock_is_released_when_the_handler_raises(extend: Extend) -> None:
     keeper = LockKeeper(extend, 60_000)
     with pytest.raises(RuntimeError), keeper.holding("task", "token", since=time.monotonic()):
         raise RuntimeError
     assert keeper._held == {}
 
 
-def test_lost_lock_is_told_and_not_extended_again(extend: Extend) -> None:
+def test_lost_lock_is_reported_and_not_extended_again(extend: Extend) -> None:
     extend.errors["task"] = [LockLost("another's")]
     keeper = LockKeeper(extend, LOCK_MS)
     with ExitStack() as stack:
@@ -131,7 +131,7 @@ def test_extension_that_fails_is_tried_again_sooner(extend: Extend, error: Excep
     extend.errors["task"] = [error]
     begun = time.monotonic()
     with LockKeeper(extend, 800).holding("task", "token", since=begun - 0.4) as is_lost:
-        # the first at once, the next ones an eighth of half a lock later: long before the lock would run out
+        # The first comes at once, the next ones after an eighth of half a lock: long before the lock expires.
         eventually(lambda: extend.count() >= 3)
         assert extend.calls[2][2] - begun < 0.8
         assert not is_lost()
@@ -143,7 +143,7 @@ def keeper_threads() -> set[threading.Thread]:
 
 def test_many_locks_are_held_by_one_thread(extend: Extend) -> None:
     keeper = LockKeeper(extend, LOCK_MS)
-    # Threads of other tests come and go meanwhile; these are the keepers'.
+    # Only the keepers' threads: threads of other tests begin and end in the same time.
     before = keeper_threads()
     with ExitStack() as stack:
         for number in range(50):

@@ -1,4 +1,4 @@
-"""Lines of the log: their form, what they say about the work at hand, and what they do not say."""
+"""Lines of the log: their form, the ids that they have, and the secrets that they do not contain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from telemetry.logs.web import WebLog
 
 
 class Written:
-    """What went to standard error since the test began."""
+    """The output on standard error since the test began."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -44,7 +44,7 @@ def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
     logging.captureWarnings(False)
 
 
-def test_json_line_says_what_it_is_for(written: Written) -> None:
+def test_json_line_has_the_ids_of_its_work(written: Written) -> None:
     configure_logging(Settings(log_format="json"))
     log_context.begin(request_id="r", correlation_id="c")
     log_context.bind(topic="probe.work", task_id="t")
@@ -57,7 +57,7 @@ def test_json_line_says_what_it_is_for(written: Written) -> None:
     }  # fmt: skip
 
 
-def test_next_request_begins_anew(written: Written) -> None:
+def test_next_request_has_no_ids_of_the_one_before(written: Written) -> None:
     configure_logging(Settings(log_format="json"))
     log_context.begin(request_id="r1", correlation_id="c")
     log_context.begin(request_id="r2")
@@ -65,7 +65,7 @@ def test_next_request_begins_anew(written: Written) -> None:
     assert "correlationId" not in written.lines()[0]
 
 
-def test_secrets_stand_in_no_line(written: Written) -> None:
+def test_no_line_contains_a_secret(written: Written) -> None:
     configure_logging(Settings(log_format="json"))
     with values_at_hand({"password": "hunter22"}):
         logging.getLogger("ours").warning("given: %s", {"token": "tok-1"}, extra={"apiKey": "key-1"})

@@ -1,4 +1,4 @@
-"""A step's message says the same after its way through the broker, and knows when it is too old."""
+"""A step's message is the same after its way through the broker, and expires before its lock."""
 
 from __future__ import annotations
 

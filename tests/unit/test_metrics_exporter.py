@@ -15,7 +15,7 @@ from telemetry.metrics import declared
 from telemetry.metrics.exporter import serve
 from tests.support.metrics_text import Scrape
 
-#: seconds
+#: seconds that a test waits
 PATIENCE_S = 15
 
 
@@ -32,7 +32,7 @@ def eventually(scrape: Callable[[], Scrape]) -> Scrape:
             time.sleep(0.05)
 
 
-def test_counts_are_shown_to_whoever_asks() -> None:
+def test_counts_are_served() -> None:
     port = free_port()
     serve(LOOPBACK, port, token="")
     before = eventually(lambda: Scrape.of(f"http://{LOOPBACK}:{port}/metrics"))
@@ -71,7 +71,7 @@ def test_there_is_nothing_but_metrics() -> None:
     assert refused.value.code == 404
 
 
-def test_port_that_another_process_has_is_taken_over_when_it_goes() -> None:
+def test_port_of_another_process_is_used_when_that_process_ends() -> None:
     port = free_port()
     with socket.create_server((LOOPBACK, port)):
         serve(LOOPBACK, port, token="")

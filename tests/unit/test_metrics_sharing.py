@@ -1,4 +1,4 @@
-"""Counts of a family of processes: forked, replaced, killed."""
+"""Counts of a parent and its children, which are forked, replaced and killed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 from dev.environment import ROOT
 from tests.support.metrics_text import Scrape
 
-#: seconds that a family of processes may take
+#: seconds that a parent and its children may take
 PATIENCE_S = 60
 
-#: each family in a process of its own: where it counts is chosen once a process
+#: each test runs in a process of its own, because the folder of the counts is chosen once a process
 HEAD = """
 import os, signal, sys, time
 from pathlib import Path
@@ -57,7 +57,7 @@ Family = Callable[[str], str]
 
 @pytest.fixture
 def family(tmp_path: Path) -> Family:
-    """Runs a parent that shares counts with its children; what it printed."""
+    """Run a parent that shares counts with its children. Returns its output."""
 
     def run(code: str) -> str:
         done = subprocess.run(
@@ -132,7 +132,7 @@ def test_folder_of_a_killed_family_is_removed_by_the_next_one(family: Family) ->
     assert not left.exists()
 
 
-def test_child_that_is_forked_while_metrics_are_read_holds_nobody_up(family: Family) -> None:
+def test_child_that_is_forked_while_metrics_are_read_delays_nothing(family: Family) -> None:
     said = family("""
         from telemetry.metrics import showing
         with showing._shared.settled():
@@ -148,7 +148,7 @@ def test_child_that_is_forked_while_metrics_are_read_holds_nobody_up(family: Fam
     assert said.strip() == "read"
 
 
-def test_folder_of_a_family_that_lives_is_left_alone(family: Family) -> None:
+def test_folder_of_a_running_family_is_kept(family: Family) -> None:
     said = family("""
         import subprocess
         os.utime(own, (0, 0))
@@ -172,7 +172,7 @@ def test_folder_that_cannot_be_made_is_named(family: Family) -> None:
     assert said.startswith("METRICS_DIR=/proc/nowhere: ")
 
 
-def test_folder_that_was_just_made_is_left_alone(family: Family, tmp_path: Path) -> None:
+def test_folder_that_was_just_made_is_kept(family: Family, tmp_path: Path) -> None:
     fresh = tmp_path / "celery-camunda-metrics-web-0000"
     fresh.mkdir()
     family("pass")

@@ -1,4 +1,4 @@
-"""Migrations: once, however many try, up and down, and the same as the models."""
+"""Migrations: they run once even if several processes try, run up and down, and make the tables of the models."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_each_migration_can_be_undone_and_done_again(database: Database) -> None
 
 
 class OldVersion:
-    """What a version knows of the tables, and a thread of it that writes rows into each and reads them back."""
+    """The tables as an old version has them, and a thread that writes rows into each and reads them back."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -131,7 +131,7 @@ class OldVersion:
 
 
 def value_for(column: sa.Column[Any]) -> object:
-    """A value that the constraints of any version take."""
+    """A value that the constraints of all versions allow."""
     if isinstance(column.type, sa.DateTime):
         return now().replace(tzinfo=None)
     if isinstance(column.type, sa.Integer | sa.Boolean):
@@ -181,13 +181,13 @@ def test_two_migrators_at_once_both_succeed(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM process_store").fetchone() == (0,)
 
 
-def test_migrator_waits_for_whoever_holds_the_database(tmp_path: Path) -> None:
+def test_migrator_waits_while_another_process_locks_the_database(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA journal_mode=WAL")
     holder.execute("BEGIN IMMEDIATE")
     process = migrator(path)
-    # It has reported nothing while the lock is held: it waits. Longer than one time-out of the database.
+    # It prints nothing while the lock is held, because it waits, for longer than one time-out of the database.
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=4)
     holder.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""A form holds what a process's schema asks for, and gives back variables of the right types."""
+"""A form has the fields of a process's schema, and returns variables of the right types."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_choices_keep_their_types() -> None:
         ({"type": "string"}, ""),
     ],
 )
-def test_format_and_limits_are_told(schema: dict[str, Any], hint: str) -> None:
+def test_format_and_limits_are_shown(schema: dict[str, Any], hint: str) -> None:
     (found,) = fields_of({"properties": {"x": schema}})
 
     assert found.hint == hint
@@ -104,7 +104,7 @@ def test_secret_is_not_sent_back() -> None:
     assert (other.is_secret, other.value) == (False, "1")
 
 
-def test_errors_are_put_to_their_fields(schema: dict[str, Any]) -> None:
+def test_errors_are_shown_at_their_fields(schema: dict[str, Any]) -> None:
     found = fields_of(schema)
     rest = place(
         found,
@@ -149,7 +149,7 @@ def test_fields_give_values_of_their_types_and_empty_ones_none(schema: dict[str,
     }
 
 
-def test_what_cannot_be_read_is_named(schema: dict[str, Any]) -> None:
+def test_field_that_cannot_be_read_is_named(schema: dict[str, Any]) -> None:
     given = {"v.amount": "many", "v.lines": "[1,", "v.address.floor": "x"}
 
     with pytest.raises(ValidationError) as caught:
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_is_named(schema: dict[str, Any]) -> None:
     assert set(caught.value.messages_dict["address"]) == {"floor"}
 
 
-def test_form_begins_with_the_example_and_keeps_what_was_typed(schema: dict[str, Any]) -> None:
+def test_form_begins_with_the_example_and_keeps_its_values(schema: dict[str, Any]) -> None:
     schema["examples"] = [{"name": "ada", "amount": 2, "address": {"city": "Bern"}, "lines": [1]}]
 
     example = by_name(fields_of(schema))

@@ -1,4 +1,4 @@
-"""The guide to monitoring lists the metrics, queues and alerts that there are."""
+"""The guide to monitoring lists all metrics, queues and alerts."""
 
 from __future__ import annotations
 

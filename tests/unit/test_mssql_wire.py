@@ -1,7 +1,7 @@
-"""What reaches the driver: SQLAlchemy's own dialect with pyodbc's constants, on a connection that only writes down.
+"""The calls that reach the driver: SQLAlchemy's own dialect with pyodbc's constants, on a connection that records them.
 
-`test_sql_server.py` compiles statements; this sees what is added when they are executed: parameter types, session
-settings, transactions, locks.
+`test_sql_server.py` compiles statements. These tests check what is added when statements are executed: parameter types,
+session settings, transactions, locks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ pyodbc = load_pyodbc()
 
 URL = "mssql+pyodbc://app:x@server/db?driver={}"
 
-#: what SQLAlchemy asks of a new server -> the answer of a SQL Server 2022
+#: query of SQLAlchemy to a new server -> answer of a SQL Server 2022
 SERVER = {
     "ProductVersion": "16.0.4135.4",
     "schema_name": "dbo",
@@ -51,7 +51,7 @@ DUPLICATE = (
 
 
 class Wire:
-    """A connection to nobody: notes what is sent; `answers` holds one value for each part of a statement."""
+    """A connection without a server: it records all that is sent. `answers`: part of a statement -> its value."""
 
     def __init__(self, answers: dict[str, Any] | None = None) -> None:
         self.sent: list[tuple[str, tuple[Any, ...]]] = []
@@ -121,7 +121,7 @@ class Cursor:
 
 
 class OnWire:
-    """The part of :class:`store.database.Database` that the stores use, on a wire."""
+    """The part of :class:`store.database.Database` that the stores use, with a recording connection."""
 
     def __init__(
         self, wire: Wire, driver: str = "ODBC Driver 18 for SQL Server", *, reading: Wire | None = None
@@ -150,7 +150,7 @@ def wire() -> Wire:
 
 
 def sent_by(wire: Wire, work: Any) -> list[str]:
-    """The statements of `work`, after those of the connection."""
+    """The statements of `work`, without those that open the connection."""
     before = len(wire.sent)
     work()
     return wire.statements()[before:]
@@ -167,7 +167,7 @@ def ready(wire: Wire, driver: str = "ODBC Driver 18 for SQL Server") -> Any:
 
 def test_session_has_what_filtered_indexes_and_guarded_updates_need(wire: Wire) -> None:
     ready(wire)
-    # of the connection for transactions, and of that for single statements
+    # of the connection for transactions, and of the connection for single statements
     sessions = [text for text in wire.statements() if "QUOTED_IDENTIFIER ON" in text]
     assert len(sessions) == 2
     for option in (
@@ -233,8 +233,8 @@ def test_guarded_update_is_one_statement_without_a_condition_on_parameters(
             assert not re.search(r"\? (IS|IN|=|<|>)|CAST\(\?|coalesce", statement), statement
 
 
-def test_no_null_goes_as_a_parameter(wire: Wire) -> None:
-    # pyodbc asks the server for the type of each: a round trip, and the statement compiled once more.
+def test_no_parameter_is_null(wire: Wire) -> None:
+    # pyodbc asks the server for the type of each NULL: a round trip and a compilation.
     database = ready(wire)
     processes, events, webhooks = ProcessStore(database), EventStore(database), WebhookStore(database)
     new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {"n": None}, "trace")
@@ -317,7 +317,7 @@ def test_reads_open_no_transaction() -> None:
 
 
 @pytest.mark.parametrize(("answer", "expected"), [(True, True), (1, True), (0, False), (None, False)])
-def test_read_committed_snapshot_is_looked_for(answer: Any, expected: bool) -> None:
+def test_read_committed_snapshot_is_checked(answer: Any, expected: bool) -> None:
     database = ready(Wire({"is_read_committed_snapshot_on": answer}))
     with database.read() as connection:
         assert reads_without_locks(connection) is expected
@@ -334,7 +334,7 @@ def test_migration_holds_a_lock_of_its_session_and_has_time() -> None:
     assert wire.closed
 
 
-def test_migration_gives_way_to_another() -> None:
+def test_migration_does_not_run_beside_another() -> None:
     wire = Wire({"sp_getapplock": -1})
     with pytest.raises(MigrationRunning), migration_connection(ready(wire).engine):
         pytest.fail("ran beside another migration")
@@ -358,7 +358,7 @@ def test_begin_writes_in_one_transaction(wire: Wire) -> None:
     assert wire.commits == commits + 1
 
 
-def test_statement_that_stands_alone_is_one_round_trip(wire: Wire) -> None:
+def test_single_statement_is_one_round_trip(wire: Wire) -> None:
     database = ready(wire)
     processes, events, webhooks = ProcessStore(database), EventStore(database), WebhookStore(database)
     new = NewProcess(uuid.uuid4(), "order-1", "h", "p", {}, "trace")
@@ -385,9 +385,7 @@ def test_statement_that_stands_alone_is_one_round_trip(wire: Wire) -> None:
     assert (wire.commits, wire.rollbacks) == (commits, rollbacks)
 
 
-def test_connection_is_asked_whether_it_stands_only_after_it_was_idle(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_is_checked_only_after_it_was_idle(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     database = ready(wire)
     assert sent_by(wire, lambda: enter(database.engine)) == []
 

@@ -1,4 +1,4 @@
-"""The steps of the example, as plain functions; partner calls go to the real stub."""
+"""The steps of the example as plain functions, with the real stub of the partner."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_another_process_has_an_effect_of_its_own(stub: PartnerStub) -> None:
     assert len(stub.effects.of_user("u-1")) == 2
 
 
-def test_response_tells_what_was_created() -> None:
+def test_response_contains_what_was_created() -> None:
     given = {"userId": "u", "customerId": "c", "accountId": "a", "riskLevel": "low"}
     assert steps.prepare_response(given) == {**given, "message": "user u is onboarded"}
 
@@ -156,7 +156,7 @@ def test_error_of_a_step_is_the_process_s_error() -> None:
 
 
 @pytest.mark.parametrize("left", [{}, {"userId": None, "errorCode": None, "errorMessage": None, "errorDetails": None}])
-def test_error_that_left_nothing_still_has_a_code_and_a_message(left: dict[str, Any]) -> None:
+def test_error_without_variables_still_has_a_code_and_a_message(left: dict[str, Any]) -> None:
     outcome = run("handle-error", left)
     assert isinstance(outcome, Completed)
     assert outcome.document["code"] == "UNKNOWN_ERROR"

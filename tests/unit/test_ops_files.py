@@ -1,4 +1,4 @@
-"""Dashboard, alerts and scrape configuration: well-formed, and about metrics and labels that really exist."""
+"""Dashboard, alerts and scrape configuration are well-formed, and their metrics and labels exist."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dev.environment import ROOT
 from telemetry.metrics.declared import NAMESPACE, Described, catalogue
 
 OPS = ROOT / "ops"
-#: labels that Prometheus gives to every series
+#: labels that Prometheus adds to every series
 OF_PROMETHEUS = {"job", "instance"}
-#: where Grafana puts something in: a span of time, a choice of label values
+#: variables of Grafana: a span of time, a choice of label values
 GRAFANA = {"$__rate_interval": "5m", "$process": "a|b", "$topic": "a|b"}
 
 METRICS: dict[str, Described] = {series: metric for metric in catalogue() for series in metric.series}
@@ -29,11 +29,11 @@ UP = Described("up", "gauge", "", ())
 
 @dataclass(frozen=True)
 class Query:
-    """One query, and where it stands."""
+    """One query, and its place."""
 
     where: str
     text: str
-    #: labels that a legend or a summary shows
+    #: labels in its legend or summary
     shown: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ def selectors(expression: Any) -> list[promql.VectorSelector]:
         return True
 
     promql.walk(expression, pre_visit=visit)
-    # A walk may visit what stands within a matrix selector too.
+    # A walk visits the selector within a matrix selector too.
     return list({str(selector): selector for selector in found}.values())
 
 
@@ -100,7 +100,7 @@ def aggregations(expression: Any) -> list[promql.AggregateExpr]:
 
 
 def result_labels(node: Any) -> set[str]:
-    """Labels that the result of an expression may have."""
+    """The labels that the result of an expression may have."""
     if isinstance(node, promql.AggregateExpr):
         return set(node.modifier.labels) if node.modifier else set()
     if isinstance(node, promql.BinaryExpr):
@@ -118,7 +118,7 @@ def result_labels(node: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("query", list(queries()), ids=str)
-def test_query_is_about_what_exists(query: Query) -> None:
+def test_metrics_and_labels_of_a_query_exist(query: Query) -> None:
     expression = promql.parse(query.text)
     found = selectors(expression)
     assert found
@@ -133,12 +133,12 @@ def test_query_is_about_what_exists(query: Query) -> None:
 
 
 @pytest.mark.parametrize("query", list(queries()), ids=str)
-def test_what_a_legend_or_summary_shows_is_in_the_result(query: Query) -> None:
+def test_labels_of_a_legend_or_summary_are_in_the_result(query: Query) -> None:
     assert query.shown <= result_labels(promql.parse(query.text))
 
 
 @pytest.mark.parametrize("query", list(queries()), ids=str)
-def test_label_values_are_those_that_the_metric_tells_of(query: Query) -> None:
+def test_label_values_are_those_of_the_metrics_description(query: Query) -> None:
     for selector in selectors(promql.parse(query.text)):
         for matcher in selector.matchers.matchers:
             exact = matcher.op in (promql.MatchOp.Equal, promql.MatchOp.NotEqual)
@@ -147,7 +147,7 @@ def test_label_values_are_those_that_the_metric_tells_of(query: Query) -> None:
 
 
 def values_of(selector: promql.VectorSelector, label: str) -> set[str]:
-    """The values that a label may have, where they are fixed; none for names of processes and topics."""
+    """The values that a label may have, if they are fixed; None for names of processes and topics."""
     if label == "job":
         document = yaml.safe_load((OPS / "prometheus/prometheus.yaml").read_text())
         return {job["job_name"] for job in document["scrape_configs"]}
@@ -177,11 +177,11 @@ def test_counters_are_read_as_rates() -> None:
                 all_, rates = (
                     len(re.findall(before + name + r"\b", query.text)) for before in ("", r"(?:rate|increase)\(")
                 )
-                assert all_ == rates, f"{query}: {name} as it stands"
+                assert all_ == rates, f"{query}: {name} is used without rate() or increase()"
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
+def test_alert_describes_the_fault_and_what_to_do(rule: dict[str, Any]) -> None:
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert set(rule["annotations"]) == {"summary", "action"}
@@ -249,4 +249,4 @@ def test_metrics_are_named_by_the_conventions_of_prometheus() -> None:
         assert set(metric.labels) <= {
             *("process", "status", "outcome", "reason", "answer", "topic", "kind", "tick", "call"),
             *("method", "route", "type", "part", "queue", "worker", "error"),
-        }, "a new label: are its values few?"
+        }, "a new label: add it here if it has few values"

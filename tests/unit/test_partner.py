@@ -1,4 +1,4 @@
-"""Calls to partner services: repeated only where that is safe, bounded in time, their status code kept."""
+"""Calls to partner services: repeated only if that is safe, limited in time, with the status code in the event."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_answer_without_json_is_an_error_with_its_status(client: PartnerClient) 
     assert "without JSON" in str(error)
 
 
-def test_slow_call_is_given_up_in_time(stub: PartnerStub) -> None:
+def test_slow_call_ends_in_time(stub: PartnerStub) -> None:
     client = PartnerClient(f"http://127.0.0.1:{stub.server_port}", timeout_ms=150)
     begun = time.monotonic()
     error = refused(client, "slow-1")

@@ -1,4 +1,4 @@
-"""Which sequence flows were taken, by the kinds of the elements that the engine's history tells of."""
+"""The sequence flows that an instance took, from its visits in the engine's history."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_parallel_gateway_takes_every_way_however_long_the_engine_takes_to_enter
     xml = diagram(element("parallelGateway", "fork"), task("a"), task("b"), flow("fork-a"), flow("fork-b"))
 
     assert taken(xml, visit("fork", 0, 0), visit("a", 0), visit("b", 0.5)) == {"fork-a", "fork-b"}
-    # an asynchronous continuation before b: it has not begun
+    # With an asynchronous continuation before b, b has not begun.
     assert taken(xml, visit("fork", 0, 0), visit("a", 0)) == {"fork-a", "fork-b"}
 
 
@@ -50,7 +50,7 @@ def test_exclusive_gateway_takes_the_way_to_what_began() -> None:
     assert taken(CHOICE, visit("x", 0, 0), visit("b", 0)) == {"x-b"}
 
 
-def test_what_another_element_led_to_is_not_put_to_the_gateway() -> None:
+def test_entry_that_another_element_led_to_is_not_matched_with_the_gateway() -> None:
     xml = diagram(
         *(task("first"), element("exclusiveGateway", "x"), task("a"), task("b")),
         *(flow("first-x"), flow("x-a"), flow("x-b"), flow("a-b")),
@@ -69,7 +69,7 @@ def test_loop_takes_one_way_each_time_that_it_comes_by() -> None:
     assert taken(CHOICE, *history, visit("end", 0)) == {"x-a", "a-back", "back-x", "back-end"}
 
 
-def test_two_gateways_that_lead_to_one_element_are_told_apart_by_who_was_left_last() -> None:
+def test_two_gateways_that_lead_to_one_element_are_distinguished_by_the_latest_exit() -> None:
     xml = diagram(
         *(element("inclusiveGateway", "g"), element("exclusiveGateway", "x"), task("a"), task("b"), task("c")),
         *(flow("g-a"), flow("g-b"), flow("a-x"), flow("x-b"), flow("x-c")),
@@ -128,7 +128,7 @@ def test_gateway_that_waits_for_events_takes_the_way_to_the_one_that_came() -> N
         *(element("eventBasedGateway", "g"), element("intermediateCatchEvent", "message")),
         *(element("intermediateCatchEvent", "timer"), flow("g-message"), flow("g-timer")),
     )
-    # the engine calls the gateway cancelled
+    # The gateway is cancelled in history.
     history = [visit("g", 0, 5, "eventBasedGateway", canceled=True), visit("message", 5, 5)]
 
     assert taken(xml, *history) == {"g-message"}

@@ -1,4 +1,4 @@
-"""The worker's pool hands a message to an idle child at once and only once, and watches nothing in vain."""
+"""The worker's pool passes a message to an idle child at once and only once, and watches no pipe without need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def note_and_hang(notes: str) -> None:
 
 
 def kill(pid: int) -> None:
-    """Kill this child and wait for its end, of which its parent may still ask."""
+    """Kill this child and wait for its end; its parent can still get its exit code."""
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
@@ -76,7 +76,7 @@ def test_an_idle_child_has_its_message_before_the_loop_turns(running: Running) -
     assert not running.pool._busy_workers
 
 
-def test_what_finds_no_idle_child_waits_and_goes_in_order(running: Running) -> None:
+def test_messages_without_an_idle_child_wait_and_keep_their_order(running: Running) -> None:
     for text in ("", "a", "aa", "aaa", "aaaa"):
         running.put(text, 0.2)
 
@@ -116,7 +116,7 @@ def test_a_job_whose_child_dies_beside_another_is_lost_and_not_run_again(running
     for _ in range(SLOTS):
         pool.apply_async(note_and_hang, (str(notes),), error_callback=lost.append)
     until = time.monotonic() + 20
-    # The pool's loop does not turn: it has not read yet that the jobs have begun.
+    # The pool's loop does not run, so it has not read yet that the jobs have begun.
     while not notes.exists() or len(notes.read_text().split()) < SLOTS:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -130,7 +130,7 @@ def test_a_job_whose_child_dies_beside_another_is_lost_and_not_run_again(running
 
     pool.process_flush_queues = other_dies_meanwhile
     kill(noticed_first)
-    # As the worker's heartbeat does, here before the loop has read any pipe.
+    # The worker's heartbeat does this too; here it comes before the loop has read any pipe.
     pool.maintain_pool()
 
     running.turn_until(lambda: len(lost) == SLOTS)

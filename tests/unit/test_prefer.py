@@ -1,4 +1,4 @@
-"""`Prefer` (RFC 7240): what a client may say about its wait, and what is ignored."""
+"""The header `Prefer` (RFC 7240): preferences for the wait, and others that are ignored."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_respond_async_is_understood_in_every_form(value: str) -> None:
         "wait\t5",
     ],
 )
-def test_what_is_no_preference_of_ours_is_ignored(value: str) -> None:
+def test_other_preferences_are_ignored(value: str) -> None:
     assert preferred(value) == Preference(CEILING_S, None)
     assert preferred(value, default_s=0) == Preference(0, None)
 

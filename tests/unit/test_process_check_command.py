@@ -1,4 +1,4 @@
-"""`flask process check`: its words, its document, its exit code, and that it needs no server of any kind."""
+"""`flask process check`: its output, its JSON document, its exit code; it needs no server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check(packages: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_good_processes_end_with_exit_code_0_and_exceptions_are_told() -> None:
+def test_processes_without_faults_have_exit_code_0_and_exceptions_are_printed() -> None:
     done = check("tests.processes,processes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "caller.bpmn:call: BUSINESS_KEY_NOT_PASSED" in done.stdout
@@ -32,7 +32,7 @@ def test_good_processes_end_with_exit_code_0_and_exceptions_are_told() -> None:
     assert "0 faults, 5 excused" in done.stderr
 
 
-def test_faults_end_with_exit_code_1_and_a_document_that_programs_read() -> None:
+def test_faults_have_exit_code_1_and_a_json_document() -> None:
     done = check("tests.unit.check.fixtures", "--json", "response-early", "topic-unhandled")
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
@@ -43,7 +43,7 @@ def test_faults_end_with_exit_code_1_and_a_document_that_programs_read() -> None
     ]
 
 
-def test_process_that_nobody_knows_is_refused() -> None:
+def test_unknown_process_is_refused() -> None:
     done = check("processes", "nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert "no process has the key 'nobody'; the keys are: loan-approval, onboard-user, order-fulfilment" in done.stderr

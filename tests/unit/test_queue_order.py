@@ -1,4 +1,4 @@
-"""A worker reads its queues in the order of progress."""
+"""A worker reads its queues in order, so that running work ends before new work begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.broker.queue_order import UnderWayFirst
 ALL = ["starts", "steps.b", "polls", "steps.a", "settling"]
 
 
-def test_what_is_under_way_comes_before_what_is_not_begun() -> None:
+def test_running_work_comes_before_new_work() -> None:
     order = UnderWayFirst(ALL).consume(10)
     assert set(order[:2]) == {"settling", "polls"}
     assert order[2:] == ["steps.a", "steps.b", "starts"]

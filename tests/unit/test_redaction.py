@@ -1,4 +1,4 @@
-"""What is hidden, where, and what is left alone."""
+"""Redaction: the values that are hidden in documents and texts, and those that are not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_nested_values_are_hidden_and_the_given_stays_as_it_is(this: Redactor) -
     assert given["b"] == {"c": {"token": "t"}}
 
 
-def test_what_hides_nothing_is_the_very_same_object(this: Redactor) -> None:
+def test_document_without_secrets_is_the_very_same_object(this: Redactor) -> None:
     given = {"a": [1, {"b": "c"}]}
     assert this.redact(given) is given
 
@@ -74,7 +74,7 @@ def test_secrets_in_text_are_hidden(this: Redactor, text: str, shown: str) -> No
     assert this.redact_text(text) == shown
 
 
-def test_hidden_values_stand_in_no_text_about_them() -> None:
+def test_no_text_contains_a_hidden_value() -> None:
     values = {"password": "hunter22", "user": {"pins": ["x"], "secret": {"answer": "Fido4711"}}, "name": "ada"}
     text = "KeyError: 'hunter22' of ada, who says Fido4711"
     assert shown_text(text, values) == f"KeyError: '{REDACTED}' of ada, who says {REDACTED}"
@@ -85,7 +85,7 @@ def test_hidden_values_stand_in_no_text_about_them() -> None:
 
 
 def test_long_text_takes_no_longer_than_its_length(this: Redactor) -> None:
-    # would take minutes if each position were tried to the end
+    # This would take minutes if each position were searched to the end of the text.
     assert this.redact_text("x" * 200_000 + ": password=p").endswith(f"password={REDACTED}")
 
 

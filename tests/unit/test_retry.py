@@ -1,4 +1,4 @@
-"""Retry strategies: how many attempts, which pauses, and which errors are worth none."""
+"""Retry strategies: the number of attempts, the pauses, and errors that are final."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTEXT = StepContext("c", "t", "i", "charge", 1, "k")
 
 
 class Fixed(RetryStrategy):
-    """Ten seconds each time, and none for a PermissionError."""
+    """Pauses of ten seconds; a PermissionError is final."""
 
     retries = 4
 
@@ -46,7 +46,7 @@ def test_engine_counts_the_retries_and_ops_may_set_them() -> None:
     assert [strategy.retries_left(before) for before in (None, 3, 1, 0)] == [3, 2, 0, 0]
     assert Fixed().pause_ms(4) == 10_000
     assert Fixed().pause_ms(1) == 40_000
-    # more than the step has: ops gave it more
+    # more than the step has, because ops set more
     assert Fixed().pause_ms(9) == 10_000
     assert Fixed().pause_ms(0) == 0
 
@@ -74,7 +74,7 @@ def test_strategy_with_a_number_out_of_range_is_refused(wrong: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(("error", "is_final"), [(PermissionError("no"), True), (ValueError("no"), False)])
-def test_strategy_says_which_errors_are_final(error: Exception, is_final: bool) -> None:
+def test_strategy_decides_which_errors_are_final(error: Exception, is_final: bool) -> None:
     process = define_process("order")
 
     @process.step("charge", retry_strategy=Fixed())

@@ -1,4 +1,4 @@
-"""What a search becomes on SQL Server, where more is a wildcard and collations fold more than ASCII."""
+"""The monitor's search on SQL Server, which has more wildcards and whose collations ignore the case of more letters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_each_wildcard_is_escaped_and_only_letters_of_ascii_are_made_small() -> 
     assert "TRANSLATE(process_store.correlation_id COLLATE Latin1_General_100_BIN2, N'ABC" in statement
 
 
-def test_values_are_taken_out_of_the_document_where_it_has_the_text() -> None:
+def test_values_are_read_from_documents_that_contain_the_text() -> None:
     statement, values = compiled(value_contains(process_store.c.identifiers, 'say "so"'))
 
     assert values == ['%say \\"so\\"%', '%say "so"%']

@@ -1,4 +1,4 @@
-"""The session to the engine, against a real HTTP server: kept connections, time-outs, and what each answer means."""
+"""The session to the engine, with a real HTTP server: kept connections, time-outs, and the meaning of each answer."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_root_that_is_no_http_url_is_refused(url: str) -> None:
 )
 def test_every_request_authenticates(server: ScriptedServer, kind: str, header: str | None) -> None:
     value = authorization_header(kind, username="user", password="p:ä", token="t0ken")
-    # RFC 7617 leaves the charset of `basic` to the server; UTF-8 is what servers take today
+    # RFC 7617 leaves the charset of `basic` to the server; servers use UTF-8 today.
     session = EngineSession(server.url, authorization=value)
     session.get("/a")
     EngineSession.like(session, timeout_ms=100).get("/b")
@@ -133,9 +133,7 @@ def test_connection_that_the_engine_announces_to_close_is_not_used_again(
     assert len({seen.connection for seen in server.seen}) == 2
 
 
-def test_connection_that_the_engine_closed_meanwhile_is_not_used(
-    server: ScriptedServer, session: EngineSession
-) -> None:
+def test_connection_that_the_engine_has_closed_is_not_used(server: ScriptedServer, session: EngineSession) -> None:
     def answer_and_close(handler: Handler) -> None:
         handler.send(200, b"{}")
         hangs_up(handler)
@@ -148,7 +146,7 @@ def test_connection_that_the_engine_closed_meanwhile_is_not_used(
 
 
 def test_connection_with_a_high_file_number_is_used(server: ScriptedServer) -> None:
-    # A web process with a thousand waiting requests has more files open than select() can look at.
+    # A web process with a thousand waiting requests has more open files than select() supports.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 1_300:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(1_300, hard), hard))
@@ -164,7 +162,7 @@ def test_connection_with_a_high_file_number_is_used(server: ScriptedServer) -> N
 
 
 def wait_until_readable(session: EngineSession) -> None:
-    """Wait until the engine's goodbye has arrived on the kept connection."""
+    """Wait until the end of the kept connection has arrived from the engine."""
     kept: socket.socket = session._local.connection.sock
     deadline = time.monotonic() + 5
     kept.setblocking(False)
@@ -178,7 +176,7 @@ def wait_until_readable(session: EngineSession) -> None:
     kept.settimeout(5)
 
 
-# -- an engine that is away
+# -- an unavailable engine
 
 
 def test_refused_connection_has_surely_done_nothing() -> None:
@@ -219,11 +217,11 @@ def test_request_without_an_answer_may_be_done(server: ScriptedServer, answer: o
     assert error.maybe_done is True
     assert "/start" in str(error)
     assert "secret" not in str(error)
-    # the broken connection is not used again
+    # The broken connection is not used again.
     assert session.get("/x") == {}
 
 
-def test_answer_that_is_no_http_is_away(server: ScriptedServer, session: EngineSession) -> None:
+def test_answer_that_is_no_http_means_unavailable(server: ScriptedServer, session: EngineSession) -> None:
     server.answer = lambda handler: (handler.wfile.write(b"hello\r\n\r\n"), hangs_up(handler))[0]  # type: ignore[func-returns-value]
     assert away(session).maybe_done is True
 
@@ -239,7 +237,7 @@ def test_answer_that_is_no_http_is_away(server: ScriptedServer, session: EngineS
     ],
 )
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_server_fault_is_away_and_only_an_explained_one_has_surely_done_nothing(
+def test_server_fault_means_unavailable_and_only_an_explained_one_has_surely_done_nothing(
     server: ScriptedServer, session: EngineSession, status: int, body: bytes, maybe_done: bool
 ) -> None:
     server.answer = says(status, body)
@@ -249,7 +247,7 @@ def test_server_fault_is_away_and_only_an_explained_one_has_surely_done_nothing(
 
 
 @pytest.mark.parametrize("status", [408, 429])
-def test_answer_that_says_later_is_away_and_has_surely_done_nothing(
+def test_answer_to_try_later_means_unavailable_and_has_surely_done_nothing(
     server: ScriptedServer, session: EngineSession, status: int
 ) -> None:
     server.answer = says(status, b"slow down", "text/plain")
@@ -266,7 +264,7 @@ def test_answer_that_says_later_is_away_and_has_surely_done_nothing(
         (b"\xff\xfe", "application/json"),
     ],
 )
-def test_good_status_with_no_json_is_away(
+def test_success_without_json_means_unavailable(
     server: ScriptedServer, session: EngineSession, body: bytes, content_type: str
 ) -> None:
     server.answer = says(200, body, content_type)
@@ -286,7 +284,7 @@ def test_call_without_an_expected_answer_is_not_done_by_a_page_of_someone_else(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_is_away(server: ScriptedServer, session: EngineSession, status: int) -> None:
+def test_redirect_means_unavailable(server: ScriptedServer, session: EngineSession, status: int) -> None:
     server.answer = says(status, Location="https://login.example.org/")
     with pytest.raises(EngineUnavailable):
         session.request("POST", f"{session.base_url}/external-task/1/complete", json={})
@@ -299,7 +297,7 @@ def test_redirect_is_away(server: ScriptedServer, session: EngineSession, status
     ("status", "kind"),
     [(400, EngineRefused), (404, NotFound), (401, Unauthorized), (403, Unauthorized), (409, EngineRefused)],
 )
-def test_refusal_has_the_engines_words(
+def test_refusal_has_the_engines_message(
     server: ScriptedServer, session: EngineSession, status: int, kind: type[EngineRefused]
 ) -> None:
     server.answer = says(status, b'{"type": "RestException", "message": "no such thing"}')
@@ -324,7 +322,7 @@ def test_refusal_has_the_engines_words(
     ids=["html", "empty", "list", "gateway", "null", "object", "long"],
 )
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422])
-def test_error_without_the_engines_own_document_is_no_word_of_the_engine(
+def test_error_without_the_engines_own_document_is_not_the_engines(
     server: ScriptedServer, session: EngineSession, status: int, body: bytes
 ) -> None:
     server.answer = says(status, body, "text/html")
@@ -358,7 +356,7 @@ def test_fault_that_the_engine_explains_is_transient_or_a_refusal(
     assert str(document["message"] or "") in str(caught.value)
 
 
-# -- what is logged
+# -- log lines
 
 
 def test_absence_and_return_are_logged_once(
@@ -380,7 +378,7 @@ def test_absence_and_return_are_logged_once(
 
 
 @pytest.mark.parametrize("head", [{"Content_Disposition": 'attachment; filename="a"'}, {}])
-def test_content_is_taken_as_it_is(server: ScriptedServer, session: EngineSession, head: dict[str, str]) -> None:
+def test_content_is_returned_unchanged(server: ScriptedServer, session: EngineSession, head: dict[str, str]) -> None:
     kind = "text/html" if head else "application/octet-stream"
     server.answer = lambda handler: handler.send(200, b"<html>", kind, **head)
     assert session.download("/variable-instance/1/data") == b"<html>"
@@ -390,7 +388,7 @@ def test_content_is_taken_as_it_is(server: ScriptedServer, session: EngineSessio
     ("status", "body", "kind"),
     [(200, b"<html>log in</html>", "text/html"), (200, b"{}", "application/json"), (502, b"oops", "text/html")],
 )
-def test_what_is_no_content_is_no_word_of_the_engine(
+def test_answer_without_content_is_not_the_engines(
     server: ScriptedServer, session: EngineSession, status: int, body: bytes, kind: str
 ) -> None:
     server.answer = lambda handler: handler.send(status, body, kind)
@@ -404,7 +402,7 @@ def test_content_that_is_gone_is_not_found(server: ScriptedServer, session: Engi
         session.download("/variable-instance/1/data")
 
 
-def test_answer_with_a_content_in_place_of_json_is_no_word_of_the_engine(
+def test_answer_with_a_content_instead_of_json_is_not_the_engines(
     server: ScriptedServer, session: EngineSession
 ) -> None:
     server.answer = lambda handler: handler.send(200, b"abc", "application/octet-stream")

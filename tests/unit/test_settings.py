@@ -1,4 +1,4 @@
-"""Settings: read once, checked once, each fault named by its variable."""
+"""Settings are read and checked once, and each fault names its variable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from settings import Settings, SettingsError, load
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable of ours, and no `.env` file."""
+    """Remove the variables of this project and the `.env` file."""
     for item in fields(Settings):
         monkeypatch.delenv(item.name.upper(), raising=False)
         monkeypatch.delenv(f"{item.name.upper()}_FILE", raising=False)
@@ -116,7 +116,7 @@ def test_settings_that_contradict_each_other_are_named(variables: dict[str, str]
     assert all(name in fault for name in names), fault
 
 
-def test_production_takes_keys_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_accepts_keys_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "APP_ENV": "production",
         "FLOWER_BASIC_AUTH": "ops:password",
@@ -141,7 +141,7 @@ def test_every_contradiction_is_named_at_once() -> None:
     assert all(name in fault for name in ("FLOWER_BASIC_AUTH", "CAMUNDA_TOKEN", "CAMUNDA_TIMEOUT_MS"))
 
 
-def test_secret_stands_in_no_message() -> None:
+def test_no_message_contains_a_secret() -> None:
     secret = "s3cret"
     for name in ("DATABASE_URL", "REDIS_URL"):
         assert secret not in fault_of(**{name: f"wrong://user:{secret}@host/db"})
@@ -149,7 +149,7 @@ def test_secret_stands_in_no_message() -> None:
     assert secret not in fault_of(FLOWER_BASIC_AUTH=secret)
 
 
-def test_secret_stands_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_representation_contains_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mssql+pyodbc://user:s3cret@host/db")
     monkeypatch.setenv("REDIS_URL", "redis://:s3cret@host/0")
     for name in ("CAMUNDA_PASSWORD", "CAMUNDA_TOKEN"):

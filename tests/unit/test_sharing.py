@@ -1,4 +1,4 @@
-"""Pages that ask the same at about the same time are served by one look at the database."""
+"""Pages with the same request at about the same time share one read of the database."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.monitor import sharing
 from app.monitor.sharing import FRESH_S, Shared
 from tests.support.api import eventually
 
-#: seconds after which a test gives up
+#: seconds after which a test fails
 PATIENCE_S = 20
 
 
 class Clock:
-    """In place of `time.monotonic`."""
+    """A clock instead of `time.monotonic`."""
 
     now = 0.0
 
@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """As many entries as pages that came to wait for a look of another."""
+    """One entry for each page that has begun to wait for another page's read."""
     came: list[None] = []
 
     class Counted(Future[int]):
@@ -45,7 +45,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     return came
 
 
-def test_ten_pages_at_once_are_one_look(waiting: list[None]) -> None:
+def test_ten_pages_at_once_are_one_read(waiting: list[None]) -> None:
     shared: Shared[int] = Shared()
     looks, may_end = [], threading.Event()
 
@@ -68,7 +68,7 @@ def test_spans_do_not_wait_for_each_other() -> None:
     assert shared.get("1h", lambda: shared.get("24h", lambda: "inner") + " within") == "inner within"
 
 
-def test_what_was_found_serves_until_it_is_no_more_fresh(clock: Clock) -> None:
+def test_result_is_kept_while_it_is_fresh(clock: Clock) -> None:
     shared: Shared[int] = Shared()
     assert shared.get("1h", lambda: 1) == 1
     clock.now = FRESH_S - 0.1
@@ -77,7 +77,7 @@ def test_what_was_found_serves_until_it_is_no_more_fresh(clock: Clock) -> None:
     assert shared.get("1h", lambda: 3) == 3
 
 
-def test_what_took_long_serves_long(clock: Clock) -> None:
+def test_result_of_a_slow_read_is_kept_longer(clock: Clock) -> None:
     shared: Shared[int] = Shared()
 
     def slow() -> int:
@@ -91,7 +91,7 @@ def test_what_took_long_serves_long(clock: Clock) -> None:
     assert shared.get("30d", lambda: 3) == 3
 
 
-def test_failure_is_told_to_all_who_wait_and_not_kept(waiting: list[None]) -> None:
+def test_failure_is_raised_for_all_that_wait_and_not_kept(waiting: list[None]) -> None:
     shared: Shared[int] = Shared()
     may_end = threading.Event()
 

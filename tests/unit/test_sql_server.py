@@ -1,6 +1,6 @@
-"""What the stores and the migrations say to SQL Server is T-SQL, of the types and with the predicates that it needs.
+"""The statements of stores and migrations are T-SQL for SQL Server, with the types and predicates that it needs.
 
-Every method of the stores runs on SQLite while its statements are collected; each is then compiled for SQL Server.
+Every method of the stores runs on SQLite while its statements are collected. Then each is compiled for SQL Server.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PATIENCE_S = 60
 
 
 def parsed(statement: str) -> list[Any]:
-    """The statement as sqlglot reads it; it raises ParseError for what is no T-SQL."""
+    """Parse a statement with sqlglot, which raises ParseError if it is no T-SQL."""
     return sqlglot.parse(statement, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
 
 
@@ -59,7 +59,7 @@ def public_methods(store: type) -> set[str]:
 
 
 class Calls:
-    """Calls methods of a store and notes which statements each sent."""
+    """Calls methods of a store, and records the statements of each."""
 
     def __init__(self, database: Database) -> None:
         self.sent: dict[str, list[str]] = {}
@@ -70,7 +70,7 @@ class Calls:
         values = one or (many[0] if many else {})
         columns = list(values) if isinstance(element, sa.Insert) else None
         compiled = element.compile(dialect=mssql.dialect(), column_keys=columns)
-        # with the lists of IN and the literals that are filled in when a statement is executed
+        # with the lists of IN and the literals, which are inserted when a statement is executed
         self._now.append(compiled.construct_expanded_state(values).statement)
 
     def __call__(self, method: Any, *args: Any, **named: Any) -> Any:
@@ -80,7 +80,7 @@ class Calls:
 
 @contextmanager
 def moved_clock() -> Iterator[None]:
-    """The stores' clock stands far in the future: whatever is in the tables is old."""
+    """Move the stores' clock far into the future, so that all rows are old."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (events, processes, webhooks):
             patch.setattr(module, "now", lambda: datetime(2100, 1, 1, tzinfo=UTC))
@@ -89,7 +89,7 @@ def moved_clock() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
-    """Method -> the statements that it sent, compiled for SQL Server."""
+    """Method -> its statements, compiled for SQL Server."""
     database = Database(f"sqlite:///{tmp_path_factory.mktemp('sql') / 'store.db'}", pool_size=2, timeout_ms=2_000)
     upgrade(database)
     calls = Calls(database)
@@ -241,9 +241,9 @@ def test_every_statement_is_t_sql(sent: dict[str, list[str]]) -> None:
 def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) -> None:
     for statement in (statement for statements in sent.values() for statement in statements):
         assert not re.search(r"\b(LIMIT|RETURNING|ON CONFLICT|BOOLEAN|ILIKE)\b|\|\|", statement), statement
-        # a collation inside CAST is no T-SQL, though sqlglot reads it
+        # A collation inside CAST is no T-SQL, although sqlglot accepts it.
         assert not re.search(r"CAST\([^()]*(\([^()]*\))? COLLATE", statement), statement
-        # OUTPUT would fail on tables with triggers, and costs where nobody reads the new key
+        # OUTPUT fails on tables with triggers, and costs time although the new key is not used.
         assert "OUTPUT" not in statement, statement
 
 
@@ -264,15 +264,13 @@ def test_no_statement_needs_what_sql_server_lacks(sent: dict[str, list[str]]) ->
         ("EventStore.release", "phase IN ('started', 'completing')"),
     ],
 )
-def test_predicates_of_filtered_indexes_stand_literally(
-    sent: dict[str, list[str]], method: str, predicate: str
-) -> None:
+def test_predicates_of_filtered_indexes_are_literals(sent: dict[str, list[str]], method: str, predicate: str) -> None:
     plain = [
-        # as they stand in the filters, which have no N before their texts
+        # as in the filters, whose texts have no N before them
         flat(statement)
         for statement in sent[method]
     ]
-    # what takes rows finds them by the index and marks them by their ids
+    # Statements that lock rows find them by the index, and update them by their ids.
     asked = plain[:1] if ".take_" in method else plain
     assert all(predicate in statement for statement in asked), plain
 
@@ -286,18 +284,18 @@ TAKEN_BY = {
 
 
 @pytest.mark.parametrize("method", TAKEN_BY)
-def test_rows_are_taken_under_a_lock_that_passes_over_those_of_others(sent: dict[str, list[str]], method: str) -> None:
+def test_rows_are_locked_and_rows_that_others_have_locked_are_skipped(sent: dict[str, list[str]], method: str) -> None:
     table, index = TAKEN_BY[method]
     first, *_, last = (flat(statement) for statement in sent[method])
     hint = f"WITH (UPDLOCK, READPAST, ROWLOCK, INDEX({index}))"
     assert re.match(rf"SELECT TOP \S+ .* FROM {table} {re.escape(hint)} WHERE", first)
-    # by the key, whose locks the first statement has: nothing else is waited for
+    # by the key, which the first statement has locked, so that the update waits for no other lock
     marks = rf"(UPDATE|DELETE FROM) {table} WITH \(READPAST, ROWLOCK\) (SET .* )?WHERE {table}.seq IN \("
     assert re.match(marks, last)
 
 
-def test_look_for_earlier_attempts_lets_no_other_attempt_of_the_task_begin(sent: dict[str, list[str]]) -> None:
-    # of a first attempt one statement, of a second one that one and a look
+def test_read_of_earlier_attempts_lets_no_other_attempt_of_the_task_begin(sent: dict[str, list[str]]) -> None:
+    # one statement for a first attempt, and one more read for a second one
     first, _, look, *_ = [flat(statement) for statement in sent["EventStore.begin"]]
     index = "uq_event_log_external_task_id_lock_token"
     hint = f"WITH (UPDLOCK, HOLDLOCK, ROWLOCK, INDEX({index}), FORCESEEK)"
@@ -308,14 +306,14 @@ def test_look_for_earlier_attempts_lets_no_other_attempt_of_the_task_begin(sent:
 
 
 def test_table_that_is_changed_takes_no_hint_that_names_an_index(sent: dict[str, list[str]]) -> None:
-    # sqlglot reads it, SQL Server does not: error 1069
+    # sqlglot accepts it, but SQL Server answers error 1069.
     for statement in (statement for statements in sent.values() for statement in statements):
         assert not re.match(r"(UPDATE|DELETE FROM) \w+ WITH \([^)]*(INDEX|FORCESEEK)", statement), statement
 
 
 def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, list[str]]) -> None:
     there = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
-    # A unique constraint is an index of its name.
+    # A unique constraint is an index with its name.
     constraints = (constraint for table in metadata.sorted_tables for constraint in table.constraints)
     there |= {str(constraint.name) for constraint in constraints if isinstance(constraint, sa.UniqueConstraint)}
     named = re.findall(
@@ -325,7 +323,7 @@ def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, li
     assert set(named) <= there
 
 
-def test_running_rows_are_asked_for_along_two_indexes(sent: dict[str, list[str]]) -> None:
+def test_running_rows_are_read_along_two_indexes(sent: dict[str, list[str]]) -> None:
     plain = [flat(text) for text in sent["ProcessStore.running"]]
     on_incident, pending = plain
     assert "process_store.incident_id IS NOT NULL" in on_incident
@@ -344,14 +342,14 @@ def test_retention_deletes_a_bounded_number_of_rows_at_once(sent: dict[str, list
     assert re.match(r"DELETE FROM process_store WITH \(.*\) WHERE process_store.seq IN \(", processes)
 
 
-def test_every_parameter_stands_beside_something_that_has_a_type(sent: dict[str, list[str]]) -> None:
-    # Where the driver has to ask, the server tells the type of a parameter by the column that it goes with.
+def test_every_parameter_is_beside_a_column_with_a_type(sent: dict[str, list[str]]) -> None:
+    # If the driver must ask for a type, the server derives it from the column beside the parameter.
     for statement in (statement for statements in sent.values() for statement in statements):
         assert not re.search(r":\w+ (IS|IN|=|<|>)|coalesce\(:|= :\w+ = ", statement), statement
 
 
 def test_lookups_by_instance_and_task_imply_their_indexes_filters(sent: dict[str, list[str]]) -> None:
-    # `column = value` and `column IN (...)` imply IS NOT NULL, which is what these indexes are filtered on.
+    # `column = value` and `column IN (...)` imply IS NOT NULL, which is the filter of these indexes.
     assert all("process_instance_id = :" in text for text in sent["ProcessStore.by_instance_id"])
     assert all("process_instance_id IN (" in text for text in sent["ProcessStore.by_instance_ids"])
     assert any("external_task_id = :" in text for text in sent["EventStore.begin"])
@@ -386,7 +384,7 @@ def test_script_for_sqlite_runs_on_sqlite() -> None:
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    """The migrations as a database administrator gets them."""
+    """The migrations as a script for database administrators."""
     return alembic("-x", "dialect=mssql", "upgrade", "head", "--sql")
 
 
@@ -406,7 +404,7 @@ def test_script_begins_with_what_filtered_indexes_need(direction: str) -> None:
     options = ("ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS", "ARITHABORT", "CONCAT_NULL_YIELDS_NULL", "XACT_ABORT")
     assert all(f"SET {option} ON;" in first for option in (*options, "QUOTED_IDENTIFIER"))
     assert "SET NUMERIC_ROUNDABORT OFF;" in first
-    # The batch that is parsed next is parsed under them.
+    # They apply to the batch that is parsed next.
     assert "BEGIN TRANSACTION" not in first
     assert second.startswith("BEGIN TRANSACTION")
 
@@ -415,11 +413,11 @@ def test_script_begins_with_what_filtered_indexes_need(direction: str) -> None:
     "statement",
     ["SELECT 1", SESSION.format(2_500), FILTERED_INDEXES, str(SNAPSHOT_IS_ON), str(MIGRATION_LOCK), BEGIN_IF_NONE],
 )
-def test_what_is_written_by_hand_is_t_sql(statement: str) -> None:
+def test_statements_written_as_text_are_t_sql(statement: str) -> None:
     assert parsed(statement)
 
 
-def test_what_seeds_a_benchmark_is_t_sql() -> None:
+def test_statements_that_seed_a_benchmark_are_t_sql() -> None:
     sent: list[str] = []
     engine = sa.create_mock_engine(
         "mssql+pyodbc://", lambda element, *_: sent.append(str(element.compile(dialect=mssql.dialect())))
@@ -505,7 +503,7 @@ def test_index_is_filtered(script: str, index: str, filtered: str) -> None:
     assert f"CREATE {index} WHERE {filtered}" in flat(script)
 
 
-def test_script_creates_what_the_models_say(script: str) -> None:
+def test_script_creates_the_tables_of_the_models(script: str) -> None:
     said = flat(script)
     for table in metadata.sorted_tables:
         for element in (CreateTable(table), *(CreateIndex(index) for index in table.indexes)):
@@ -516,7 +514,7 @@ def test_script_creates_what_the_models_say(script: str) -> None:
 
 
 def added_later(table: sa.Table, said: str) -> list[str]:
-    """The definitions of columns that came to a table after it was made."""
+    """The definitions of columns that were added to a table after its creation."""
     columns = [flat(str(CreateColumn(column).compile(dialect=mssql.dialect()))) for column in table.columns]
     return [column for column in columns if f"ALTER TABLE {table.name} ADD {column};" in said]
 

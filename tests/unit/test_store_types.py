@@ -1,4 +1,4 @@
-"""Texts fit the columns of SQL Server, which count UTF-16 code units."""
+"""Texts are cut to the columns of SQL Server, which count UTF-16 code units."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from store.types import Json, truncated, without_nones
         ("😀😀", 3, "😀"),
         ("a😀😀", 3, "a😀"),
         ("😀", 1, ""),
-        # combining marks are units of their own, and may be lost
+        # Combining marks are units of their own, and may be lost.
         ("e\u0301", 1, "e"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The systemd units are what systemd takes, run what the Procfile runs, and all of them are hardened."""
+"""The systemd units are valid for systemd, run the commands of the Procfile, and are hardened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dev.environment import ROOT
 FOLDER = ROOT / "ops" / "systemd"
 SERVICES = sorted(FOLDER.glob("celery-camunda-*.service"))
 WORKERS = ("worker", "control", "webhooks")
-#: where the units expect the project
+#: the project's folder in the units
 HOME = "/opt/celery-camunda"
 
 
@@ -31,14 +31,14 @@ def parsed(path: Path) -> ConfigParser:
 
 
 def command(name: str) -> list[str]:
-    """What a unit runs, as a shell would see it."""
+    """The command of a unit, as a shell sees it."""
     text = parsed(FOLDER / f"celery-camunda-{name}.service")["Service"]["ExecStart"]
     program, *arguments = shlex.split(text.replace("%%", "%"), posix="'" in text)
     return [Path(program).name, *arguments]
 
 
 @pytest.mark.parametrize("name", sorted(procfile.commands()))
-def test_unit_runs_what_the_procfile_says(name: str) -> None:
+def test_unit_runs_the_command_of_the_procfile(name: str) -> None:
     program, *arguments = procfile.commands()[name]
     assert command(name) == [Path(program).name, *arguments]
 
@@ -49,7 +49,7 @@ def test_worker_has_a_probe_that_asks_for_its_node_name(name: str) -> None:
     assert unit["Install"]["Also"] == f"celery-camunda-alive@{name}.timer"
     assert f"{name}@%h" in command(name)
     assert "--hostname %i@%%h" in parsed(FOLDER / "celery-camunda-alive@.service")["Service"]["ExecStart"]
-    # A worker is killed no sooner than it may take to end by itself.
+    # A worker is not killed before it has had the time to end by itself.
     assert unit["Service"]["KillMode"] == "mixed"
 
 
@@ -63,7 +63,7 @@ def test_guide_names_each_process_with_its_command_and_enables_each_unit() -> No
 
 
 def metrics_ports() -> dict[str, str]:
-    """The port of each unit that shows metrics on one."""
+    """The metrics port of each unit that has one."""
     found = {
         path.stem.removeprefix("celery-camunda-"): parsed(path)["Service"].get("Environment", "") for path in SERVICES
     }
@@ -100,7 +100,7 @@ def test_guide_shows_the_ports_of_the_units() -> None:
 
 
 def test_no_line_that_systemd_does_not_expand_is_recommended() -> None:
-    # Specifiers are filled in in units, never in an EnvironmentFile.
+    # systemd expands specifiers in units, but not in an EnvironmentFile.
     texts = [path.read_text() for path in (*FOLDER.glob("*/*.conf"), *FOLDER.glob("*.service"))]
     for line in [line for text in texts for line in text.splitlines() if "%d" in line and "systemd fills" not in line]:
         assert line.lstrip("# ").startswith("Environment="), line
@@ -120,10 +120,10 @@ def test_every_unit_is_written_in_the_form_of_units() -> None:
 
 @pytest.mark.skipif(
     shutil.which("systemd-analyze") is None and "CI" not in os.environ,
-    reason="this machine has no systemd; the form is checked, and CI has it",
+    reason="this machine has no systemd; another test checks the form, and CI has systemd",
 )
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    # Where nothing is installed, the project stands here and root runs it: programs and users must exist.
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    # Without an installation, the units must name this folder and the user root, because programs and users must exist.
     for path in [path for path in FOLDER.rglob("*") if path.is_file()]:
         copy = tmp_path / path.relative_to(FOLDER)
         copy.parent.mkdir(exist_ok=True)

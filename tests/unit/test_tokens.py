@@ -1,4 +1,4 @@
-"""Tokens: which are taken, how keys rotate, and what an attacker cannot make the service do."""
+"""Tokens: which are accepted, how keys rotate, and attacks that must fail."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def checker(issuer: Issuer, clock: Clock) -> TokenChecker:
     return TokenChecker(settings, KeyRing(issuer.url, clock=clock))
 
 
-def test_good_token_says_who_and_what(issuer: Issuer, checker: TokenChecker) -> None:
+def test_good_token_has_a_caller_and_scopes(issuer: Issuer, checker: TokenChecker) -> None:
     token = checker.check(issuer.token())
     assert (token.subject, token.scopes) == ("ada", {"process:read"})
 
@@ -76,7 +76,7 @@ def test_unsigned_and_shared_secret_tokens_are_refused(issuer: Issuer, checker: 
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", "\x00", "." * 9])
-def test_what_is_no_token_is_refused(checker: TokenChecker, token: str) -> None:
+def test_text_that_is_no_token_is_refused(checker: TokenChecker, token: str) -> None:
     with pytest.raises(TokenRefused):
         checker.check(token)
 
@@ -107,7 +107,7 @@ def test_new_key_is_fetched_when_a_token_names_it(issuer: Issuer, checker: Token
     assert checker.check(issuer.token()).subject == "ada"
 
 
-def test_made_up_key_ids_cannot_flood_the_key_server(issuer: Issuer, checker: TokenChecker) -> None:
+def test_invented_key_ids_cannot_flood_the_key_server(issuer: Issuer, checker: TokenChecker) -> None:
     checker.check(issuer.token())
     issuer.rotate("made-up")
     for _ in range(20):
@@ -116,7 +116,9 @@ def test_made_up_key_ids_cannot_flood_the_key_server(issuer: Issuer, checker: To
     assert issuer.fetches == 1
 
 
-def test_last_keys_stay_good_while_the_key_server_is_away(issuer: Issuer, checker: TokenChecker, clock: Clock) -> None:
+def test_last_keys_stay_valid_while_the_key_server_is_unavailable(
+    issuer: Issuer, checker: TokenChecker, clock: Clock
+) -> None:
     checker.check(issuer.token())
     issuer.away = True
     clock.now += KEYS_LIFETIME_S * 3
@@ -151,7 +153,7 @@ def test_key_of_one_kind_checks_no_signature_of_another(issuer: Issuer, checker:
         checker.check(issuer.token())
 
 
-def test_keys_that_cannot_be_used_stand_beside_those_that_can(
+def test_unusable_keys_do_not_prevent_the_use_of_others(
     issuer: Issuer, checker: TokenChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = issuer.public()

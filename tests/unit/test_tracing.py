@@ -1,4 +1,4 @@
-"""Spans: nothing while tracing is off; parents, errors and forks while it is on."""
+"""Tracing: no spans while it is off; parents, errors and forks while it is on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_engine_calls_are_not_observed_while_tracing_is_off() -> None:
     assert tracing.engine_calls() is None
 
 
-def test_spans_go_on_with_the_callers_trace_and_know_their_parents(collector: Collector) -> None:
+def test_spans_continue_the_callers_trace_and_have_their_parents(collector: Collector) -> None:
     with tracing.span("outer", parent=CALLER, kind="SERVER", attributes={"given": "x", "none": None}):
         handed_on = tracing.traceparent()
         with tracing.span("inner"):
@@ -91,7 +91,7 @@ def test_span_only_within_goes_on_with_a_parent_that_is_given(collector: Collect
     assert (span.trace_id, span.parent_id) == (CALLER[3:35], CALLER[36:52])
 
 
-def test_what_the_caller_does_not_sample_is_not_sent_but_handed_on(collector: Collector) -> None:
+def test_unsampled_trace_of_the_caller_is_not_sent_but_passed_on(collector: Collector) -> None:
     with tracing.span("outer", parent=UNSAMPLED):
         handed_on = tracing.traceparent()
     tracing.flush()
@@ -114,7 +114,7 @@ def test_forked_child_sends_its_own_spans_and_not_its_parents(collector: Collect
     assert sorted((span.name, span.pid) for span in collector.spans) == [("child", pid), ("parent", os.getpid())]
 
 
-def test_flush_is_bounded_when_the_collector_is_away() -> None:
+def test_flush_takes_a_limited_time_when_the_collector_is_unavailable() -> None:
     tracing.configure(Settings(otel_exporter_otlp_endpoint="http://127.0.0.1:1"))
     begun = time.monotonic()
     with tracing.span("lost"):

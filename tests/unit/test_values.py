@@ -1,4 +1,4 @@
-"""The input of a step is a dict in every way but one: a value is read when it is used."""
+"""The input of a step is a dict whose values are read when they are used."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_way_to_a_value_reads_it(read: Callable[[Values], Any]) -> None:
         bool,
     ],
 )
-def test_names_and_other_values_are_had_without_reading_it(look: Callable[[Values], Any]) -> None:
+def test_names_and_other_values_are_read_without_it(look: Callable[[Values], Any]) -> None:
     look(values(b=Later("shown", fails)))
 
 

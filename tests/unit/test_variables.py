@@ -1,4 +1,4 @@
-"""Python values come back from the engine's typed variables as they went in."""
+"""Python values are the same after they were written to the engine's typed variables and read back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from service.catalogue import check_carried
 
 
 def round_trip(value: Any) -> Any:
-    # through the bytes that go over the wire, as the session writes them
+    # through the bytes that the session sends
     wire = json.dumps(to_engine({"x": value}), ensure_ascii=False).encode()
     return from_engine(json.loads(wire))["x"]
 
@@ -160,12 +160,12 @@ def test_document_shows_values_that_json_has_no_form_for_and_does_not_give_them_
     document, exact = to_document(variables)
     assert not exact
     assert document == {"plain": 1, "x": shown}
-    # What an event keeps of a step's input gives `replay` the same values.
+    # `replay` gets the same values from the input in an event.
     assert from_document(document, input_types(variables)) == from_engine(variables)
 
 
 def test_string_is_measured_in_utf_16_as_the_engine_does() -> None:
-    # each emoji is two code units
+    # each emoji has two code units
     assert typed("👍" * (MAX_STRING // 2))["type"] == "String"
     assert typed("👍" * (MAX_STRING // 2) + "x")["type"] == "Json"
     assert typed("ü" * MAX_STRING)["type"] == "String"
@@ -208,7 +208,7 @@ def test_date_is_written_as_the_engine_reads_it() -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_value_that_cannot_be_carried_is_refused_by_name(value: Any) -> None:
+def test_value_that_the_engine_cannot_store_is_refused_by_name(value: Any) -> None:
     with pytest.raises(VariableError, match="'amount'"):
         to_engine({"fine": 1, "amount": value})
 
@@ -240,7 +240,7 @@ def test_name_that_is_no_text_is_refused(name: Any) -> None:
         ("File", "x"),
     ],
 )
-def test_content_that_is_not_what_its_type_says_fails_whoever_reads_it_by_name(kind: str, value: Any) -> None:
+def test_content_that_does_not_fit_its_type_fails_its_reader_and_names_the_variable(kind: str, value: Any) -> None:
     variables = {"amount": {"type": kind, "value": value}, "fine": {"type": "Integer", "value": 1}}
     values = from_engine(variables)
     assert values["fine"] == 1
@@ -276,7 +276,7 @@ JAVA = {"objectTypeName": "java.util.ArrayList", "serializationDataFormat": "app
 
 
 class Contents:
-    """What an engine would give; how often it was asked."""
+    """Contents instead of the engine's, and the number of requests for them."""
 
     def __init__(self, given: Any) -> None:
         self.given = given
@@ -294,7 +294,7 @@ class Contents:
         return self.given
 
 
-def test_java_object_is_asked_for_once_when_it_is_used() -> None:
+def test_java_object_is_requested_once_when_it_is_used() -> None:
     contents = Contents(["ada", 2, math.nan])
     values = from_engine({"to": {"type": "Object", "value": "rO0AB", "valueInfo": JAVA}}, contents)
     assert ("to" in values, json_form(values), contents.asked) == (True, {"to": "rO0AB"}, 0)
@@ -303,7 +303,7 @@ def test_java_object_is_asked_for_once_when_it_is_used() -> None:
     assert json_form(values) == {"to": ["ada", 2, "NaN"]}
 
 
-def test_java_object_that_cannot_be_had_as_json_is_named_with_its_class() -> None:
+def test_error_about_a_java_object_that_has_no_json_names_its_class() -> None:
     for contents in (None, Contents(VariableError("no such class"))):
         values = from_engine({"to": {"type": "Object", "value": "rO0AB", "valueInfo": JAVA}}, contents)
         with pytest.raises(VariableError, match=r"variable 'to' is a Java object of java.util.ArrayList"):
@@ -317,7 +317,7 @@ def test_object_in_json_is_read_as_what_it_is() -> None:
     assert to_document(variables) == ({"order": {"lines": [1]}}, False)
 
 
-def test_content_of_a_file_is_fetched_when_it_is_read_and_can_be_given_back() -> None:
+def test_content_of_a_file_is_fetched_when_it_is_read_and_can_be_returned() -> None:
     contents = Contents(b"a;b")
     values = from_engine({"f": {"type": "File", "value": None, "valueInfo": {"filename": "a.csv"}}}, contents)
     assert (values["f"].content, contents.asked) == (None, 0)
@@ -339,7 +339,7 @@ def test_json_of_another_program_is_read_so_that_it_can_be_written_again() -> No
 
 
 @pytest.mark.parametrize("text", ["[" * 501 + "]" * 501, "[" * 100_000 + "]" * 100_000, "9" * 5_000])
-def test_json_that_cannot_be_written_again_fails_whoever_reads_it(text: str) -> None:
+def test_json_that_cannot_be_written_again_fails_its_reader(text: str) -> None:
     variables = {"tower": {"type": "Json", "value": text, "valueInfo": {}}}
     with pytest.raises(VariableError, match="'tower'"):
         from_engine(variables)["tower"]
@@ -353,7 +353,7 @@ def test_name_that_the_engine_does_not_keep_is_refused(name: str) -> None:
     assert to_engine({"n" * 255: 1, "😀" * 127: 1})
 
 
-def test_start_and_message_name_the_variable_that_they_cannot_bring() -> None:
+def test_start_and_message_name_the_variable_that_they_cannot_set() -> None:
     for name in ("executionContext", "n" * 300, "", "😀" * 200):
         with pytest.raises(ValidationError) as refused:
             check_carried({"fine": 1, name: 1})

@@ -1,4 +1,4 @@
-"""Where a webhook may go: one reading of a URL, an allow-list of hosts, public addresses only."""
+"""The allowed addresses of webhooks: one reading of a URL, an allow-list of hosts, public addresses only."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_listed_host_is_allowed(url: str, host_header: str, path: str) -> None:
         "http://127.0.0.2:9000/", "http://localhost:9000/", "https://bcher.example/",
     ],
 )  # fmt: skip
-def test_what_is_not_listed_is_refused(url: str) -> None:
+def test_host_that_is_not_listed_is_refused(url: str) -> None:
     with pytest.raises(RefusedUrl, match="CALLBACK_HOSTS does not allow"):
         check(url, ALLOWED)
 
@@ -68,7 +68,7 @@ def test_what_is_not_listed_is_refused(url: str) -> None:
         "https://hooks.example.com/" + "x" * 2000,
     ],
 )  # fmt: skip
-def test_what_others_could_read_otherwise_is_no_url(url: str) -> None:
+def test_url_that_readers_may_understand_differently_is_refused(url: str) -> None:
     with pytest.raises(RefusedUrl):
         parse(url)
 

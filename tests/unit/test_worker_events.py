@@ -1,4 +1,4 @@
-"""The events of a worker, gathered before they are published."""
+"""The events of a worker, which are collected before they are published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of one test: a diagram of a few lines, steps with schemas of field names."""
+"""A process for one test: a diagram from a few lines, and steps with schemas from names of fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _XML = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
 
 
 def schema(names: str) -> type[Schema]:
-    """`a b? c=`: a is required, b is not, c has a default in both directions."""
+    """A schema from a text: in `a b? c=`, a is required, b is optional, c has a default for loading and dumping."""
     return Schema.from_dict({name.rstrip("?="): _field(name) for name in names.split()})  # type: ignore[return-value]
 
 
@@ -31,8 +31,8 @@ def _field(name: str) -> fields.Field[Any]:
 class Drawing:
     """A process to check.
 
-    Elements are written in short: `task:a`, `xor:x`, `and:x`, `start:s`, `end:e`; flows as `s > a > e`; what else is
-    needed as XML. A task `a` has the topic `<key>.a`.
+    Elements have a short form: `task:a`, `xor:x`, `and:x`, `start:s`, `end:e`. Flows are written `s > a > e`,
+    everything else as XML. A task `a` has the topic `<key>.a`.
     """
 
     def __init__(self, folder: Path, key: str = "drawn", start: str | None = None) -> None:
@@ -41,7 +41,7 @@ class Drawing:
         )
 
     def step(self, name: str, takes: str | None = None, gives: str | None = None, **options: Any) -> Drawing:
-        """A step that needs and gives fields."""
+        """Declare a step with the fields of its input and its output."""
         options.setdefault("invalid_input_code", "INPUT")
         self.definition.step(
             name,
@@ -52,7 +52,7 @@ class Drawing:
         return self
 
     def draw(self, elements: str, *flows: str, xml: str = "") -> Drawing:
-        """Write the file."""
+        """Write the BPMN file."""
         key = self.definition.key
         parts = [element(key, item) for item in elements.split()] + [xml.replace("{key}", key)]
         parts += [flow for line in flows for flow in flow_xml(line)]
@@ -67,7 +67,7 @@ def element(key: str, item: str) -> str:
     if kind == "task":
         return f'<serviceTask id="{name}" camunda:type="external" camunda:topic="{key}.{name}"/>'
     if kind == "catch":
-        # of an error on the border of the task before the colon
+        # an error boundary event at the task before the colon
         task, _, name = name.partition(":")
         return f'<boundaryEvent id="{name}" attachedToRef="{task}"><errorEventDefinition/></boundaryEvent>'
     return f'<{tags.get(kind, kind + "Event")} id="{name}"/>'
@@ -80,6 +80,6 @@ def flow_xml(line: str) -> list[str]:
 
 
 def faults(*drawings: Drawing, of: str = "FIELD") -> list[tuple[str, str]]:
-    """Element and quoted name of each finding whose code begins with `of`."""
+    """Element and quoted name of all findings whose code begins with `of`."""
     found = check(drawing.definition for drawing in drawings)
     return [(it.element, it.message.split("'")[1]) for it in found if it.code.startswith(of) and it.excuse is None]

@@ -1,4 +1,4 @@
-"""Which fields are there when a step is reached: branches, joins, loops, errors, sub-processes, calls, mappings."""
+"""The fields that exist when a step begins, with branches, joins, loops, errors, sub-processes, calls, mappings."""
 
 from __future__ import annotations
 

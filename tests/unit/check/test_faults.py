@@ -1,4 +1,4 @@
-"""Each kind of fault, on a small process that has it; and the processes that have none."""
+"""Each kind of fault in a small process that has it, and processes without faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from camunda_bridge.check import CODES, Finding, check
 from camunda_bridge.registry import Registry, load_processes
 
-#: process key -> the faults that it was written to have: element, code, what the message must name
+#: process key -> its faults: element, code, a name that the message must contain
 FAULTS: dict[str, list[tuple[str, str, str]]] = {
     "topic-unhandled": [("ship", "TOPIC_WITHOUT_HANDLER", "topic-unhandled.ship")],
     "handler-unused": [("handler-unused", "HANDLER_WITHOUT_TOPIC", "handler-unused.ship")],
@@ -67,7 +67,7 @@ def test_shipped_processes_have_no_fault() -> None:
     assert check(load_processes(["processes"], Registry())) == []
 
 
-def test_processes_of_tests_have_none_but_those_that_say_why() -> None:
+def test_processes_of_tests_have_only_faults_that_they_excuse() -> None:
     found = check(load_processes(["tests.processes"], Registry()))
     assert all(finding.excuse for finding in found), [str(finding) for finding in found]
     assert {(finding.process, finding.code) for finding in found} == {

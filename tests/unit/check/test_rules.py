@@ -1,4 +1,4 @@
-"""Errors that leave a step, answers that come too early, and what the source of a handler tells."""
+"""Rules about errors that leave a step, response steps before the end, and the source of a handler."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_answer_in_a_loop_is_not_the_last(tmp_path: Path) -> None:
 
 
 def test_answer_of_a_called_process_is_judged_in_that_process_alone(tmp_path: Path) -> None:
-    # It never answers for its caller.
+    # A response step of a called process does not end its caller.
     called = answering(tmp_path, "callee").draw("start:s task:answer end:e", "s > answer > e")
     caller = Drawing(tmp_path, "caller").step("b")
     caller.draw("start:s task:b end:e", "s > call > b > e", xml=CALL % ALL)
