@@ -93,7 +93,7 @@ def test_level_is_detected_and_reported_with_what_does_not_work(bench: Bench, le
     assert history_level(bench.engine, row.process_instance_id or "", message.task.id) == level[0]
     bench.run(message)
 
-    part = Health(bench.runtime)._look("history", Health(bench.runtime)._history)
+    part = Health(bench.runtime)._checked("history", Health(bench.runtime)._history)
 
     assert part.up is (level[0] == "full")
     assert part.facts == {"level": level[0]}

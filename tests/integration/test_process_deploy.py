@@ -49,7 +49,7 @@ def test_only_changed_files_are_deployed_and_versions_are_listed(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert flask("definitions").splitlines()[1].split() == [key, "-", "not", "there", "0"]
+    assert flask("definitions").splitlines()[1].split() == [key, "-", "missing", "0"]
     assert flask("deploy") == f"{key}: deployed version 1\n"
     assert flask("deploy") == f"{key}: unchanged, version 1\n"
     engine.start(key, key, {})
