@@ -30,7 +30,7 @@ enable_utc = True
 task_queues = [
     _queue("settling"),
     _queue("polls"),
-    *(_queue(process.queue) for process in registry),
+    *map(_queue, registry.queues),
     _queue("webhooks"),
     _queue("starts"),
 ]
@@ -93,9 +93,9 @@ worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
 # A handler's own limit is kept by tasks/steps/time_limit.py. This is the net for everything else that a task does: a
 # handler may have used its whole time, wait for the database, and then for the engine as long as a lock lasts.
-task_time_limit = max(
-    _settings.step_time_limit_s, *(step.time_limit_s or 0 for process in registry for step in process.steps.values()), 0
-) + (2 * _settings.db_hold_s + (_settings.lock_duration_ms + _settings.steps_in_place_ms) // 1000 + 60)
+task_time_limit = max(_settings.step_time_limit_s, *(step.time_limit_s or 0 for _, step in registry.steps()), 0) + (
+    2 * _settings.db_hold_s + (_settings.lock_duration_ms + _settings.steps_in_place_ms) // 1000 + 60
+)
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,41 +96,31 @@ class StepDefinition:
 
 
 @dataclass(slots=True)
-class ProcessDefinition:
-    """One process. :func:`define_process` makes it, and its :meth:`step` decorator adds the steps."""
+class StepOwner:
+    """What declares steps: a process, or a worker that belongs to no process."""
 
     key: str
-    bpmn_path: Path
-    start_schema: Schema | None = None
-    example: dict[str, Any] = field(default_factory=dict)
+    _: KW_ONLY
     process_name: str = ""
     originating_system: str = ""
     identifiers: tuple[str, ...] = IDENTIFIERS
     hooks: Hooks = NO_HOOKS
+    #: the steps by their topics
     steps: dict[str, StepDefinition] = field(default_factory=dict)
 
     @property
     def queue(self) -> str:
-        """The Celery queue of the steps of this process."""
+        """The Celery queue of these steps."""
         return f"steps.{self.key}"
 
-    def bpmn(self) -> Bpmn:
-        """Read the BPMN file from the disk.
+    def default_topic(self, name: str) -> str:
+        """The topic of a step that names none."""
+        return f"{self.key}.{name}"
 
-        Raises:
-            DefinitionError: the file is missing, isn't BPMN, or holds another process.
-        """
-        try:
-            bpmn = parse(self.bpmn_path.read_bytes())
-        except OSError as error:
-            raise DefinitionError(f"process {self.key!r}: {error}") from None
-        except DefinitionError as error:
-            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}") from None
-        if bpmn.key != self.key:
-            raise DefinitionError(
-                f"process {self.key!r}: {self.bpmn_path.name} holds process {bpmn.key!r}; the ids must be the same"
-            )
-        return bpmn
+    def process_keys(self, step: StepDefinition) -> tuple[str, ...] | None:
+        """The processes whose tasks are fetched for a step; None for all."""
+        # Another process may have tasks of a topic that is not named after this one.
+        return None if step.topic == self.default_topic(step.name) else (self.key,)
 
     def step(
         self,
@@ -169,6 +159,8 @@ class ProcessDefinition:
         Raises:
             DefinitionError: the step is declared twice, or an option is out of range.
         """
+        if outcome is not None and isinstance(self, WorkerDefinition):
+            raise DefinitionError(f"step {name!r}: a response step belongs to a process, not to worker {self.key!r}")
         strategy = _retry_strategy(name, retries, retry_base_s, retry_strategy)
         if max_concurrency is not None and max_concurrency < 1:
             raise DefinitionError(f"step {name!r}: max_concurrency must be at least 1")
@@ -176,10 +168,10 @@ class ProcessDefinition:
             raise DefinitionError(f"step {name!r}: rate must be like 5/second (second, minute, hour or day)")
 
         def declare(handler: Handler) -> Handler:
-            own_topic = topic or f"{self.key}.{name}"
+            own_topic = topic or self.default_topic(name)
             for other in self.steps.values():
                 if own_topic == other.topic or name == other.name:
-                    both = f"{self.key}.{name}" if topic is None else f"{name} (topic {topic})"
+                    both = self.default_topic(name) if topic is None else f"{name} (topic {topic})"
                     raise DefinitionError(f"step {both!r} is declared twice")
             signature = Signature.of(handler, has_schema=input_schema is not None)
             self.steps[own_topic] = StepDefinition(
@@ -212,12 +204,56 @@ class ProcessDefinition:
 
     def topic(self, step: StepDefinition) -> Topic:
         """What to fetch for a step: all variables, or with an input schema only the variables that are needed."""
-        # Another process may have tasks of a topic that is not named after this one.
-        keys = None if step.topic == f"{self.key}.{step.name}" else (self.key,)
+        keys = self.process_keys(step)
         if step.input_schema is None:
             return Topic(step.topic, process_keys=keys)
         needed = dict.fromkeys([*step.input_names, *self.identifiers, *ERROR_VARIABLES, CONTEXT_VARIABLE])
         return Topic(step.topic, tuple(needed), keys)
+
+
+@dataclass(slots=True)
+class ProcessDefinition(StepOwner):
+    """One process. :func:`define_process` makes it, and its :meth:`step` decorator adds the steps."""
+
+    bpmn_path: Path
+    _: KW_ONLY
+    start_schema: Schema | None = None
+    example: dict[str, Any] = field(default_factory=dict)
+
+    def bpmn(self) -> Bpmn:
+        """Read the BPMN file from the disk.
+
+        Raises:
+            DefinitionError: the file is missing, isn't BPMN, or holds another process.
+        """
+        try:
+            bpmn = parse(self.bpmn_path.read_bytes())
+        except OSError as error:
+            raise DefinitionError(f"process {self.key!r}: {error}") from None
+        except DefinitionError as error:
+            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}") from None
+        if bpmn.key != self.key:
+            raise DefinitionError(
+                f"process {self.key!r}: {self.bpmn_path.name} holds process {bpmn.key!r}; the ids must be the same"
+            )
+        return bpmn
+
+
+@dataclass(slots=True)
+class WorkerDefinition(StepOwner):
+    """Steps of topics that any process may use. :func:`define_worker` makes it; its :meth:`step` adds the steps.
+
+    A step runs the tasks of its topic wherever they come from: from processes of this installation, from processes that
+    others deployed, from instances that were started elsewhere. Its topic is its name unless it names another one.
+    """
+
+    def default_topic(self, name: str) -> str:
+        """The topic of a step that names none: its name."""
+        return name
+
+    def process_keys(self, step: StepDefinition) -> tuple[str, ...] | None:
+        """None: the tasks of every process are fetched."""
+        return None
 
 
 def define_process(
@@ -251,6 +287,31 @@ def define_process(
         start_schema=start_schema() if start_schema else None,
         example=dict(example or {}),
         process_name=process_name or key,
+        originating_system=originating_system,
+        identifiers=tuple(identifiers),
+        hooks=Hooks.of(before, after, on_error),
+    )
+
+
+def define_worker(
+    key: str,
+    *,
+    originating_system: str = "rest-facade",
+    identifiers: Iterable[str] = IDENTIFIERS,
+    before: Iterable[Before] = (),
+    after: Iterable[After] = (),
+    on_error: Iterable[OnError] = (),
+) -> WorkerDefinition:
+    """Declare a worker: steps that belong to no process.
+
+    Args:
+        key: names the worker and its queue, ``steps.<key>``; no process may have the same key.
+        identifiers: fields that name a business object; they are stored with events.
+        before, after, on_error: functions that run around the handler of every step; see :class:`Hooks`.
+    """
+    return WorkerDefinition(
+        key=key,
+        process_name=key,
         originating_system=originating_system,
         identifiers=tuple(identifiers),
         hooks=Hooks.of(before, after, on_error),

@@ -16,4 +16,4 @@ def faults(packages: Iterable[str]) -> Iterator[str]:
     except DefinitionError as error:
         yield str(error)
         return
-    yield from (str(finding) for finding in check(registry) if finding.excuse is None)
+    yield from (str(finding) for finding in check(registry, registry.shared) if finding.excuse is None)

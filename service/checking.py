@@ -10,4 +10,4 @@ __all__ = ["Finding", "check_all"]
 
 def check_all() -> list[Finding]:
     """All differences between diagrams and code, also those that a diagram excuses. Reads only files."""
-    return check(registry)
+    return check(registry, registry.shared)

@@ -51,8 +51,7 @@ class Recorded:
             raise ReplayError(f"event {execution_id} is the act {event.step_name!r} of ops, not an attempt of a step")
         found = [
             step
-            for process in registry
-            for step in process.steps.values()
+            for _, step in registry.steps()
             if (step.name, step.process_name) == (event.step_name, event.process_name)
         ]
         if len(found) != 1:

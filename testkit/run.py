@@ -11,7 +11,7 @@ from uuid import uuid4
 from marshmallow import RAISE
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.definition import ProcessDefinition, StepDefinition, WorkerDefinition
 from camunda_bridge.endings import end_of
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import EngineUnavailable, NotFound
@@ -58,6 +58,7 @@ class ProcessRun:
         variables: Mapping[str, Any],
         *,
         calls: Iterable[ProcessDefinition] = (),
+        workers: Iterable[WorkerDefinition] = (),
         replace: Mapping[str, Any] | None = None,
         correlation_id: str | None = None,
     ) -> None:
@@ -73,7 +74,7 @@ class ProcessRun:
         self.error: dict[str, Any] | None = None
         self._engine = deployments.engine
         self._calls = any(member.bpmn().calls for member in family.values())
-        self._worker = Worker(deployments, family, replace or {}, self._record)
+        self._worker = Worker(deployments, family, workers, replace or {}, self._record)
         self._answer: tuple[str, dict[str, Any]] | None = None
         about = ExecutionContext(
             process_id=str(uuid4()), correlation_id=self.correlation_id, traceability_id=self.correlation_id

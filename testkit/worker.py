@@ -5,7 +5,7 @@ It uses the executor of production.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.catching import is_caught
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
-from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.definition import ProcessDefinition, StepDefinition, StepOwner, WorkerDefinition
 from camunda_bridge.element import element_of
 from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import EngineRefused, LockLost
@@ -44,17 +44,19 @@ class Worker:
         self,
         deployments: Deployments,
         family: Mapping[str, ProcessDefinition],
+        workers: Iterable[WorkerDefinition],
         replaced: Mapping[str, Any],
         handled: Handle,
     ) -> None:
         self._deployments = deployments
         self._engine = deployments.engine
         self._bpmn: dict[str, Bpmn] = {key: process.bpmn() for key, process in family.items()}
-        self._steps = {topic: step for process in family.values() for topic, step in process.steps.items()}
+        owners: list[StepOwner] = [*family.values(), *workers]
+        self._steps = {topic: step for owner in owners for topic, step in owner.steps.items()}
         self._topics = [
             Topic(deployments.key(found.name), found.variables)
-            for process in family.values()
-            for found in (process.topic(step) for step in process.steps.values())
+            for owner in owners
+            for found in (owner.topic(step) for step in owner.steps.values())
         ]
         self._attempts: dict[str, int] = {}
         self._handled = handled

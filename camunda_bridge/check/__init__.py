@@ -9,14 +9,14 @@ name is ``ignore:CODE``, and its value is the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from camunda_bridge.check import rules, variable_rules
 from camunda_bridge.check.diagram import Node
 from camunda_bridge.check.error_rule import uncaught_errors
 from camunda_bridge.check.findings import BPMN_UNREADABLE, CODES, EXCEPTION_UNUSED, Finding
 from camunda_bridge.check.subject import Subject, Subjects
-from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.definition import ProcessDefinition, StepDefinition
 
 __all__ = ["CODES", "Finding", "check"]
 
@@ -33,12 +33,14 @@ _RULES = (
 EXCUSE = "ignore:"
 
 
-def check(processes: Iterable[ProcessDefinition]) -> list[Finding]:
+def check(processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition] | None = None) -> list[Finding]:
     """The findings: where diagrams and code don't agree. A finding that the diagram excuses has the reason with it.
 
-    `processes`: all processes of the installation, because a process is checked together with those that call it.
+    Args:
+        processes: all processes of the installation, because a process is checked together with those that call it.
+        shared: the steps of workers, by topic; a diagram that uses one is checked against it.
     """
-    subjects = Subjects(processes)
+    subjects = Subjects(processes, shared or {})
     findings = [
         Finding(
             process.bpmn_path,

@@ -11,12 +11,12 @@ missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from camunda_bridge.bpmn import BPMN
 from camunda_bridge.check.diagram import Diagram, Node
 from camunda_bridge.check.knowledge import ANYTHING, NOTHING, Known, all_of, of_start, of_step, one_of
-from camunda_bridge.definition import ERROR_VARIABLES, ProcessDefinition
+from camunda_bridge.definition import ERROR_VARIABLES, ProcessDefinition, StepDefinition
 
 #: finds a process and its diagram by the key of the process; None for a process that isn't in this installation
 Find = Callable[[str], tuple[ProcessDefinition, Diagram] | None]
@@ -28,16 +28,24 @@ class DataFlow:
     """The data flow of one process.
 
     Args:
-        process: the steps and schemas.
+        process: its schemas and steps.
+        shared: the steps of workers, by topic.
         diagram: the BPMN file.
         find: finds the other processes, for the variables that a call activity returns.
         calling: keys of the processes that are being analysed, to stop at a loop of calls.
     """
 
     def __init__(
-        self, process: ProcessDefinition, diagram: Diagram, find: Find, calling: frozenset[str] = frozenset()
+        self,
+        process: ProcessDefinition,
+        diagram: Diagram,
+        find: Find,
+        shared: Mapping[str, StepDefinition],
+        calling: frozenset[str] = frozenset(),
     ) -> None:
         self._process = process
+        self._shared = shared
+        self._steps = {**shared, **process.steps}
         self._diagram = diagram
         self._find = find
         self._calling = calling | {process.key}
@@ -122,7 +130,7 @@ class DataFlow:
         if any(True for _ in node.extensions("executionListener")):
             return ANYTHING
         if node.topic:
-            step = self._process.steps.get(node.topic)
+            step = self._steps.get(node.topic)
             # For a topic of another process or without a handler there are other findings.
             return ANYTHING if step is None else of_step(step)
         if node.kind == "callActivity":
@@ -143,7 +151,7 @@ class DataFlow:
         found = self._find(key)
         if found is None or key in self._calling:
             return ANYTHING
-        return DataFlow(*found, self._find, self._calling).result().and_also(Known.of(targets))
+        return DataFlow(*found, self._find, self._shared, self._calling).result().and_also(Known.of(targets))
 
 
 def _onwards(node: Node, given: Known, so_far: dict[Node, Known]) -> Known:

@@ -15,7 +15,7 @@ from camunda_bridge.definition import StepDefinition
 def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, str, str, str]]:
     """A finding for each error code of a step that no event catches."""
     for node in subject.diagram.steps:
-        step = subject.process.steps.get(node.topic or "")
+        step = subject.steps.get(node.topic or "")
         if step is None:
             continue
         thrown = dict.fromkeys(subject.bpmn.error_definitions.get(node.id, ()), "thrown by its error event definition")

@@ -23,7 +23,7 @@ Found = tuple[Node, str, str, str]
 def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
     """Every external task must have a handler, and every handler an external task."""
     handled = {topic for other in others.good for topic in other.process.steps}
-    handled |= {topic for process, _ in others.faults for topic in process.steps}
+    handled |= {topic for process, _ in others.faults for topic in process.steps} | set(others.shared)
     used = set()
     for node in subject.diagram.steps:
         topic = node.topic or ""
@@ -33,7 +33,7 @@ def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
             how = (
                 f'declare it with @process.step("{topic.removeprefix(prefix)}"), or correct the topic'
                 if topic.startswith(prefix)
-                else f"topics of this process begin with {prefix!r}"
+                else f'declare a step with topic="{topic}", in a worker if several processes use it'
             )
             yield node, TOPIC_WITHOUT_HANDLER, f"has the topic {topic!r}, which no step handles", how
     used |= {node.topic or "" for other in others.good for node in other.diagram.steps}
@@ -50,7 +50,7 @@ def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
 def responses(subject: Subject, others: Subjects) -> Iterator[Found]:
     """A response step must be the last of its path, because the client gets its answer when the step completes."""
     for node in subject.diagram.steps:
-        step = subject.process.steps.get(node.topic or "")
+        step = subject.steps.get(node.topic or "")
         if step is None or step.outcome is None:
             continue
         if why := _goes_on(node):
@@ -77,9 +77,9 @@ def business_keys(subject: Subject, others: Subjects) -> Iterator[Found]:
 
 def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
     """The required fields of a step or of a called process must be set whenever the step or the call is reached."""
-    flow = DataFlow(subject.process, subject.diagram, others.find)
+    flow = DataFlow(subject.process, subject.diagram, others.find, others.shared)
     for node in subject.diagram.steps:
-        step = subject.process.steps.get(node.topic or "")
+        step = subject.steps.get(node.topic or "")
         if step is not None and step.input_schema is not None:
             yield from _missing(node, required_fields(step.input_schema), flow, "its input schema requires")
     for node in subject.diagram.call_activities:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from camunda_bridge.bpmn import Bpmn
 from camunda_bridge.check.diagram import Diagram, Node
-from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import DefinitionError
 
 
@@ -18,16 +18,18 @@ class Subject:
     process: ProcessDefinition
     bpmn: Bpmn
     diagram: Diagram
+    #: the steps that handle tasks of this process, by topic: its own and those of workers
+    steps: Mapping[str, StepDefinition]
 
     @classmethod
-    def of(cls, process: ProcessDefinition) -> Subject:
+    def of(cls, process: ProcessDefinition, shared: Mapping[str, StepDefinition]) -> Subject:
         """Read the file of a process.
 
         Raises:
             DefinitionError: the file is missing, isn't BPMN, or holds another process.
         """
         bpmn = process.bpmn()
-        return cls(process, bpmn, Diagram(process.bpmn_path.read_bytes()))
+        return cls(process, bpmn, Diagram(process.bpmn_path.read_bytes()), {**shared, **process.steps})
 
     def calls_to(self, key: str) -> list[Node]:
         """The call activities that always start process `key`."""
@@ -41,12 +43,13 @@ class Subject:
 class Subjects:
     """All processes of an installation: `good` has those with a valid file, `faults` the others and the errors."""
 
-    def __init__(self, processes: Iterable[ProcessDefinition]) -> None:
+    def __init__(self, processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition]) -> None:
+        self.shared = shared
         self.good: list[Subject] = []
         self.faults: list[tuple[ProcessDefinition, str]] = []
         for process in processes:
             try:
-                self.good.append(Subject.of(process))
+                self.good.append(Subject.of(process, shared))
             except DefinitionError as error:
                 self.faults.append((process, str(error)))
 

@@ -199,7 +199,7 @@ def _activities_by_step(process_key: str, xml: str) -> dict[str, list[str]]:
         return {}
     return {
         step.name: [activity for activity, topic in topics.items() if topic == step.topic]
-        for step in process.steps.values()
+        for step in {**registry.shared, **process.steps}.values()
     }
 
 

@@ -145,7 +145,7 @@ def worker_capacity() -> WorkerCapacity:
     global _capacity, _capacity_of
     shared = runtime()
     if _capacity is None or _capacity_of is not shared:
-        _capacity = WorkerCapacity(shared.redis, [process.queue for process in registry])
+        _capacity = WorkerCapacity(shared.redis, registry.queues)
         _capacity_of = shared
     return _capacity
 
@@ -153,7 +153,7 @@ def worker_capacity() -> WorkerCapacity:
 def note_consumed_queues(queues: Iterable[str]) -> None:
     """Keep whether the queues that this worker consumes contain a steps queue."""
     global _runs_steps
-    _runs_steps = not {process.queue for process in registry}.isdisjoint(queues)
+    _runs_steps = not set(registry.queues).isdisjoint(queues)
 
 
 def runs_steps() -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.definition import StepDefinition, StepOwner
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import LockLost
 from camunda_bridge.executor import Execution
@@ -35,7 +35,7 @@ class Attempt:
     """
 
     def __init__(
-        self, message: StepMessage, process: ProcessDefinition, step: StepDefinition, *, execution_id: uuid.UUID
+        self, message: StepMessage, process: StepOwner, step: StepDefinition, *, execution_id: uuid.UUID
     ) -> None:
         self.message = message
         self.process = process
@@ -105,6 +105,14 @@ class Attempt:
         types = input_types(self.task.variables)
         return {"inputTypes": types} if types else {}
 
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        """What the row has besides its columns: types of the input; where a step is that several elements may have."""
+        task = self.task
+        if self.topic == f"{task.process_definition_key}.{self.step.name}":
+            return self.input_types
+        return {**self.input_types, "processKey": task.process_definition_key, "element": task.activity_id}
+
     def event(self) -> NewEvent:
         """The row that says that the attempt has begun."""
         step = self.step
@@ -126,7 +134,7 @@ class Attempt:
             identifiers=self.identifiers or None,
             http_method=step.http_method,
             endpoint=step.endpoint,
-            metadata=self.input_types or None,
+            metadata=self._metadata or None,
             execution_id=self.execution_id,
         )
 
@@ -139,7 +147,7 @@ class Attempt:
         """
         whole = replace(
             progress,
-            metadata={**(progress.metadata or {}), **self.input_types} or None,
+            metadata={**(progress.metadata or {}), **self._metadata} or None,
             identifiers=self.identifiers or None,
             http_status_code=execution.http_status_code,
             execution_time=execution.duration_ms,

@@ -113,11 +113,7 @@ def topic_states() -> list[TopicState]:
         DatabaseUnavailable: the store cannot be read.
     """
     said = {row.topic: row for row in runtime().topics.all()}
-    states = [
-        _state(step.topic, process.key, said.pop(step.topic, None))
-        for process in registry
-        for step in process.steps.values()
-    ]
+    states = [_state(step.topic, owner.key, said.pop(step.topic, None)) for owner, step in registry.steps()]
     # A paused topic of a process that is no longer here must be shown, so that it can be resumed.
     states += [_state(row.topic, "", row) for row in said.values()]
     return sorted(states, key=lambda state: state.topic)

@@ -81,7 +81,7 @@ def _of_broker() -> list[Metric]:
     fields, backlog, closed, *rest = pipeline.execute()
     lengths, oldest = dict(zip(queues, rest[::2], strict=True)), dict(zip(queues, rest[1::2], strict=True))
     workers = live_workers(fields)
-    queued = sum(lengths[process.queue] for process in registry)
+    queued = sum(lengths[queue] for queue in registry.queues)
     free = sum(beat.slots - beat.running for beat in workers.values()) - queued
     ages = {queue: _age_s(message) for queue, message in oldest.items()}
     return [

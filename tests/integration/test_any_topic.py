@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from camunda_bridge import StepContext
+from camunda_bridge import StepContext, define_worker
 from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
@@ -94,3 +97,91 @@ def test_message_of_an_older_version_has_no_priority_and_is_run(bench: Bench, co
     assert StepMessage.load(body).task.priority == 0
     step_module.run_step(body)
     assert contexts[0].element_id == "a"
+
+
+@pytest.fixture
+def mail(bench: Bench) -> Iterator[list[StepContext]]:
+    """A worker whose step `send` takes tasks of any process; what the step was told."""
+    seen: list[StepContext] = []
+    worker = define_worker(f"mail-{bench.key}")
+
+    @worker.step(f"send-{bench.key}")
+    def send(address: str, context: StepContext) -> dict[str, Any]:
+        seen.append(context)
+        return {"sentTo": address}
+
+    registry.add(worker)
+    send_heartbeat(bench.runtime.redis, "worker", 8, 0)
+    yield seen
+    registry.workers.pop(worker.key)
+    for topic in worker.steps:
+        registry._steps.pop(topic)
+    registry._families.clear()
+
+
+def mailed(bench: Bench) -> dict[str, Any]:
+    """The next message of the worker's queue."""
+    text: Any = bench.runtime.redis.rpop(f"steps.mail-{bench.key}")
+    found: dict[str, Any] = json.loads(base64.b64decode(json.loads(text)["body"]))[0][0]
+    return found
+
+
+def test_worker_runs_its_topic_in_a_process_of_this_installation(bench: Bench, mail: list[StepContext]) -> None:
+    bench.deploy({"address": "ada@example.org"}, external("mail", topic=f"send-{bench.key}"))
+    started = bench.engine.start(bench.key, bench.key, to_engine({}))
+    assert follow(bench.key, bench.key).enqueued == 1
+    # The process's own step leads to that of the worker.
+    step_module.run_step(message(bench))
+    step_module.run_step(mailed(bench))
+
+    assert [(it.element_id, it.process_key) for it in mail] == [("mail", bench.key)]
+    _, event = bench.events()
+    assert (event.step_name, event.process_name, event.phase) == (f"send-{bench.key}", f"mail-{bench.key}", COMPLETED)
+    assert event.metadata == {"processKey": bench.key, "element": "mail"}
+    ended = bench.engine.historic_instance(started.id)
+    assert ended is not None
+    assert ended["state"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("business_key", ["order-4711", None])
+def test_worker_runs_its_topic_in_a_process_that_others_deployed_and_started(
+    bench: Bench, mail: list[StepContext], business_key: str | None
+) -> None:
+    theirs, topic = f"theirs-{bench.key}", f"send-{bench.key}"
+    diagram = process(theirs, external("first", topic=topic), external("second", topic=topic))
+    bench.engine.deploy(bench.key, {"theirs.bpmn": diagram.encode()})
+    variables = to_engine({"address": "bob@example.org"})
+    instance = bench.engine.session.post(
+        f"/process-definition/key/{theirs}/start", {"businessKey": business_key, "variables": variables}
+    )
+
+    assert fetch(registry.topics(), max_tasks=5).enqueued == 1
+    step_module.run_step(mailed(bench))
+    # It was followed, though the process is not declared here.
+    step_module.run_step(mailed(bench))
+
+    assert [it.element_id for it in mail] == ["first", "second"]
+    assert {it.correlation_id for it in mail} == {business_key or instance["id"]}
+    ended = bench.engine.historic_instance(instance["id"])
+    assert ended is not None
+    assert ended["state"] == "COMPLETED"
+    events = bench.runtime.events.by_correlation_id(business_key or instance["id"])
+    assert [event.metadata for event in events if event.process_instance_id == instance["id"]] == [
+        {"processKey": theirs, "element": "first"},
+        {"processKey": theirs, "element": "second"},
+    ]
+
+
+def test_failure_of_a_workers_step_elsewhere_is_an_incident_of_the_engine_alone(
+    bench: Bench, mail: list[StepContext]
+) -> None:
+    theirs = f"theirs-{bench.key}"
+    bench.engine.deploy(bench.key, {"x.bpmn": process(theirs, external("x", topic=f"send-{bench.key}")).encode()})
+    # Without the address, which nothing in that process catches.
+    started = bench.engine.start(theirs, bench.key, to_engine({}))
+    assert fetch(registry.topics(), max_tasks=5).enqueued == 1
+    step_module.run_step(mailed(bench))
+
+    (incident,) = bench.engine.incidents_of(started.id)
+    assert "catches the error 'VALIDATION_ERROR'" in incident["incidentMessage"]
+    assert mail == []

@@ -20,6 +20,8 @@ from tests.processes.error_end.steps import process as error_end
 from tests.processes.failing_job.steps import process as failing_job
 from tests.processes.fan_out.steps import process as fan_out
 from tests.processes.five_steps.steps import process as five_steps
+from tests.processes.mailer.steps import worker as mailer
+from tests.processes.notifies.steps import process as notifies
 from tests.processes.probe.steps import process as probe
 from tests.processes.waits_for_timer.steps import process as waits_for_timer
 
@@ -132,3 +134,15 @@ def test_process_of_five_steps_takes_tens_of_milliseconds(run_process: Run) -> N
 
 def test_context_of_a_plain_call_can_be_made(step_context: StepContext) -> None:
     assert (step_context.attempt, step_context.idempotency_key) == (1, "test-key")
+
+
+def test_step_of_a_worker_runs_in_a_process_under_test(run_process: Callable[..., ProcessRun]) -> None:
+    run = run_process(notifies, {"address": "ada@example.org"}, workers=[mailer])
+    assert run.status == "ok", run
+    assert run.result == {"mailed": "ada@example.org for notifies.mail"}
+    assert run.steps == ["send-mail", "respond"]
+
+
+def test_step_of_a_worker_can_be_replaced(run_process: Callable[..., ProcessRun]) -> None:
+    run = run_process(notifies, notifies.example, workers=[mailer], replace={"send-mail": {"mailed": "nowhere"}})
+    assert run.result == {"mailed": "nowhere"}

@@ -1,0 +1,1 @@
+"""A worker that belongs to no process."""

@@ -1,0 +1,1 @@
+"""A process that uses the topic of a worker."""
