@@ -113,7 +113,7 @@ class Worker:
         self._handled(step, task, attempt, values, execution, phase)
 
     def _deliver(self, step: StepDefinition, task: LockedTask, token: str, done: Execution) -> tuple[Execution, Phase]:
-        """Report the outcome to the engine as a worker does; docs/design/reliability.md has the rules for failures."""
+        """Report the outcome to the engine as a worker does; docs/reference/error-handling.md has the rules for failures."""
         outcome = done.outcome
         try:
             if isinstance(outcome, Completed):
