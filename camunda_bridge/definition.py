@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from marshmallow import Schema
 
-from camunda_bridge.bpmn import Bpmn, parse
+from camunda_bridge.bpmn import Diagram, read_diagram
 from camunda_bridge.context import CONTEXT_VARIABLE, StepContext
 from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.errors import DefinitionError
@@ -220,23 +220,28 @@ class ProcessDefinition(StepOwner):
     start_schema: Schema | None = None
     example: dict[str, Any] = field(default_factory=dict)
 
-    def bpmn(self) -> Bpmn:
-        """Read the BPMN file from the disk.
+    def content(self) -> bytes:
+        """The BPMN file, read from the disk.
 
         Raises:
-            DefinitionError: the file is missing, isn't BPMN, or holds another process.
+            DefinitionError: the file can't be read.
         """
         try:
-            bpmn = parse(self.bpmn_path.read_bytes())
+            return self.bpmn_path.read_bytes()
         except OSError as error:
             raise DefinitionError(f"process {self.key!r}: {error}") from None
+
+    def diagram(self) -> Diagram:
+        """The process in its BPMN file.
+
+        Raises:
+            DefinitionError: the file is missing, isn't BPMN, or doesn't have this process.
+        """
+        content = self.content()
+        try:
+            return read_diagram(content, self.key)
         except DefinitionError as error:
             raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}") from None
-        if bpmn.key != self.key:
-            raise DefinitionError(
-                f"process {self.key!r}: {self.bpmn_path.name} holds process {bpmn.key!r}; the ids must be the same"
-            )
-        return bpmn
 
 
 @dataclass(slots=True)

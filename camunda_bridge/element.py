@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from camunda_bridge.bpmn import Bpmn
+from camunda_bridge.bpmn import Diagram
+from camunda_bridge.engine.definitions import Definition
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import DefinitionError
 
-#: the engine's id of a definition, unless that would be longer than 64 characters
-_ID = re.compile(r".+:(\d+):[^:]+\Z")
 
-
-def element_of(task: LockedTask, bpmn_of: Callable[[str], Bpmn], version_of: Callable[[str], int]) -> dict[str, Any]:
+def element_of(
+    task: LockedTask, diagram_of: Callable[[str], Diagram], definition_of: Callable[[str], Definition]
+) -> dict[str, Any]:
     """The fields of :class:`StepContext` that describe the element, its process and the task.
 
     Args:
-        bpmn_of: the BPMN of a definition id.
-        version_of: the version of a definition id that does not show it.
+        diagram_of: the diagram of a definition id.
+        definition_of: gives key and version of a definition id.
 
     Raises:
         EngineUnavailable: the engine does not answer.
     """
     definition_id = task.process_definition_id
     try:
-        properties = bpmn_of(definition_id).properties.get(task.activity_id, {})
+        properties = diagram_of(definition_id).properties.get(task.activity_id, {})
     except DefinitionError:
         # The engine runs what this reader cannot read: the step has its input all the same.
         properties = {}
-    shown = _ID.match(definition_id)
     return {
         "element_id": task.activity_id,
         "process_key": task.process_definition_key,
-        "process_version": int(shown[1]) if shown else version_of(definition_id),
+        "process_version": definition_of(definition_id).version,
         "version_tag": task.version_tag,
         "business_key": task.business_key,
         "priority": task.priority,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from camunda_bridge.bpmn import Bpmn
+from camunda_bridge.bpmn import Diagram
 from camunda_bridge.client import Engine
 from camunda_bridge.context import CONTEXT_VARIABLE
 from camunda_bridge.executor import ERROR_VARIABLES
@@ -30,17 +30,17 @@ class UncaughtError:
     code: str
 
 
-def end_of(engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str) -> tuple[bool, dict[str, Any]]:
+def end_of(engine: Engine, diagram_of: Callable[[str], Diagram], instance_id: str) -> tuple[bool, dict[str, Any]]:
     """How a completed instance ended: True and its last variables as clients see them, or False and its error.
 
     The instance ended in an error if it, or an instance that it called, threw an error that no event caught. If there
     are several, the first one counts.
 
     Args:
-        bpmn_of: gives the BPMN of a definition id.
+        diagram_of: gives the diagram of a definition id.
         instance_id: id of the root instance.
     """
-    uncaught = min(_uncaught_errors(engine, bpmn_of, instance_id), key=lambda error: error.thrown_at, default=None)
+    uncaught = min(_uncaught_errors(engine, diagram_of, instance_id), key=lambda error: error.thrown_at, default=None)
     values = _variables(engine, instance_id if uncaught is None else uncaught.instance_id)
     if uncaught is None:
         return True, values
@@ -54,7 +54,7 @@ def _variables(engine: Engine, instance_id: str) -> dict[str, Any]:
     return values
 
 
-def _uncaught_errors(engine: Engine, bpmn_of: Callable[[str], Bpmn], root_id: str) -> Iterator[UncaughtError]:
+def _uncaught_errors(engine: Engine, diagram_of: Callable[[str], Diagram], root_id: str) -> Iterator[UncaughtError]:
     """The errors that no event caught, of an instance and of those that it called.
 
     A caught error cancels the activity that threw it; after an uncaught error the activity ends as usual. History
@@ -67,19 +67,19 @@ def _uncaught_errors(engine: Engine, bpmn_of: Callable[[str], Bpmn], root_id: st
         del instances[MAX_INSTANCES:]
         ended = [item for item in activities if item["endTime"] is not None and not item["canceled"]]
         for end in (item for item in ended if item["activityType"] == "errorEndEvent"):
-            code = bpmn_of(end["processDefinitionId"]).error_ends.get(end["activityId"], "")
+            code = diagram_of(end["processDefinitionId"]).error_ends.get(end["activityId"], "")
             yield UncaughtError(parse_date(end["endTime"]), instance_id, end["activityId"], code)
-        yield from _thrown_by_tasks(engine, bpmn_of, instance_id, ended)
+        yield from _thrown_by_tasks(engine, diagram_of, instance_id, ended)
 
 
 def _thrown_by_tasks(
-    engine: Engine, bpmn_of: Callable[[str], Bpmn], instance_id: str, ended: list[dict[str, Any]]
+    engine: Engine, diagram_of: Callable[[str], Diagram], instance_id: str, ended: list[dict[str, Any]]
 ) -> Iterator[UncaughtError]:
     """Errors of external tasks that a `camunda:errorEventDefinition` ended: neither cancelled nor completed."""
     suspects = {
         item["id"]: item
         for item in ended
-        if item["activityId"] in bpmn_of(item["processDefinitionId"]).error_definitions
+        if item["activityId"] in diagram_of(item["processDefinitionId"]).error_definitions
     }
     if not suspects:
         return
@@ -88,8 +88,8 @@ def _thrown_by_tasks(
     removed = {entry["activityInstanceId"] for entry in log if entry["deletionLog"]}
     for activity_instance_id in (removed - completed) & set(suspects):
         item = suspects[activity_instance_id]
-        bpmn = bpmn_of(item["processDefinitionId"])
-        codes = bpmn.error_definitions[item["activityId"]]
+        diagram = diagram_of(item["processDefinitionId"])
+        codes = diagram.error_definitions[item["activityId"]]
         # History doesn't show which of several expressions was true. Take the first code that no event catches here.
-        code = next((code for code in codes if not bpmn.catches(item["activityId"], code)), codes[0])
+        code = next((code for code in codes if not diagram.catches(item["activityId"], code)), codes[0])
         yield UncaughtError(parse_date(item["endTime"]), instance_id, item["activityId"], code)

@@ -97,7 +97,7 @@ class Registry:
         return self._families[key]
 
     def _shared_topics(self, members: list[str]) -> Iterator[Topic]:
-        used = set().union(*(self.processes[member].bpmn().topics.values() for member in members))
+        used = set().union(*(self.processes[member].diagram().topics.values() for member in members))
         # An expression may give any topic.
         is_any = not members or any("{" in topic for topic in used)
         for worker in self.workers.values():
@@ -106,7 +106,7 @@ class Registry:
     def is_called(self, key: str) -> bool:
         """True when a call activity of a registered process may start `key`."""
         if self._called is None:
-            called = set().union(*(process.bpmn().calls for process in self))
+            called = set().union(*(process.diagram().calls for process in self))
             # A call activity whose process is an expression may start any process.
             self._called = set(self.processes) if any("{" in name for name in called) else called
         return key in self._called
@@ -115,13 +115,13 @@ class Registry:
         if key in seen or key not in self.processes:
             return seen
         seen.add(key)
-        for called in self.processes[key].bpmn().calls:
+        for called in self.processes[key].diagram().calls:
             self._family(called, seen)
         return seen
 
     def unhandled_topics(self) -> dict[str, list[str]]:
         """Process key -> topics of its BPMN file without a handler. Workers don't fetch tasks of these topics."""
-        missing = {process.key: sorted(set(process.bpmn().topics.values()) - set(self._steps)) for process in self}
+        missing = {process.key: sorted(set(process.diagram().topics.values()) - set(self._steps)) for process in self}
         return {key: topics for key, topics in missing.items() if topics}
 
 

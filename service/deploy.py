@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import BridgeError
@@ -21,15 +22,24 @@ def deploy_all() -> dict[str, list[str]]:
         DeployError: a file is invalid, and nothing was deployed; or the engine refused a file. The message names the
             process or the file.
     """
-    done: dict[str, list[str]] = {}
+    engine = runtime().engine
+    by_file: dict[Path, list[ProcessDefinition]] = {}
     for process in registry:
         _require_file(process)
-    for process in registry:
+        by_file.setdefault(process.bpmn_path, []).append(process)
+    done: dict[str, list[str]] = {}
+    for path, processes in by_file.items():
+        # One deployment for each file: it makes a new version of every process in it.
+        name = processes[0].key
         try:
-            files = {process.bpmn_path.name: process.bpmn_path.read_bytes()}
-            done[process.key] = runtime().engine.deploy(process.key, files)
+            new = engine.deploy(name, {path.name: processes[0].content()})
+            of_key = {
+                process.key: [item for item in new if engine.definition(item).key == process.key]
+                for process in processes
+            }
         except BridgeError as error:
-            raise DeployError(f"{process.key}: {error}") from error
+            raise DeployError(f"{name}: {error}") from error
+        done |= of_key
     return done
 
 
@@ -61,13 +71,13 @@ def definitions() -> list[Deployed]:
         _require_file(process)
     try:
         return [_deployed(process) for process in processes]
-    except (BridgeError, OSError) as error:
+    except BridgeError as error:
         raise DeployError(str(error)) from error
 
 
 def _require_file(process: ProcessDefinition) -> None:
     try:
-        process.bpmn()
+        process.diagram()
     except BridgeError as error:
         raise DeployError(f"{process.bpmn_path}: {error}") from error
 
@@ -78,7 +88,5 @@ def _deployed(process: ProcessDefinition) -> Deployed:
     running = session.get("/process-instance/count", processDefinitionKey=process.key)["count"]
     if not found:
         return Deployed(process.key, 0, running, changed=True)
-    xml = runtime().engine.definition_xml(found[0]["id"])
-    # The engine keeps a file unchanged, except for its line ends.
-    changed = xml.splitlines() != process.bpmn_path.read_text("utf-8").splitlines()
+    changed = runtime().engine.definition_file(found[0]["id"]) != process.content()
     return Deployed(process.key, found[0]["version"], running, changed)

@@ -99,9 +99,7 @@ class EngineContents:
 
     def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
         if definition_id not in self._same:
-            xml: str = self.engine().session.get(f"/process-definition/{definition_id}/xml")["bpmn20Xml"]
-            # The engine keeps a file unchanged, except for its line ends.
-            self._same[definition_id] = xml.splitlines() == process.bpmn_path.read_text("utf-8").splitlines()
+            self._same[definition_id] = self.engine().definition_file(definition_id) == process.content()
         return self._same[definition_id]
 
     def _is_ours(self, topic: str) -> bool:

@@ -8,8 +8,9 @@ from functools import cached_property, lru_cache
 
 import redis
 
-from camunda_bridge.bpmn import Bpmn, parse
+from camunda_bridge.bpmn import Diagram, read_diagram
 from camunda_bridge.client import Engine
+from camunda_bridge.engine.definitions import Definition
 from camunda_bridge.errors import LockLost
 from camunda_bridge.locks import LockKeeper
 from settings import Settings, get_settings
@@ -27,7 +28,7 @@ KEY_PREFIX = "celery-camunda:"
 #: connections to Redis of one process, besides Celery's own and the result subscriber's. A command takes a fraction of
 #: a millisecond: the threads of a web process share one, instead of opening one each in a burst of starts
 REDIS_CONNECTIONS = 1
-#: deployed definitions whose BPMN one process keeps
+#: deployed definitions whose diagrams one process keeps
 DEFINITIONS_KEPT = 500
 #: longest wait for an answer of Redis, and for the shared connection to be free, in seconds
 REDIS_TIMEOUT_S = 2.0
@@ -75,27 +76,27 @@ class Runtime:
         return Engine.from_settings(self.settings)
 
     @cached_property
-    def deployed_bpmn(self) -> Callable[[str], Bpmn]:
-        """Gives the BPMN of a deployed definition, by its id. It never changes, so it is read once and kept.
+    def deployed_diagram(self) -> Callable[[str], Diagram]:
+        """Gives the diagram of a deployed definition, by its id. It never changes, so it is read once and kept.
 
         Raises:
             EngineUnavailable, DefinitionError: from the call; nothing is kept then.
         """
 
         @lru_cache(maxsize=DEFINITIONS_KEPT)
-        def read(definition_id: str) -> Bpmn:
-            return parse(self.engine.definition_xml(definition_id), definition_id=definition_id)
+        def read(definition_id: str) -> Diagram:
+            return read_diagram(self.engine.definition_file(definition_id), self.definition(definition_id).key)
 
         return read
 
     @cached_property
-    def definition_version(self) -> Callable[[str], int]:
-        """Returns the version of a deployed definition, by its id; it is read once and kept.
+    def definition(self) -> Callable[[str], Definition]:
+        """Gives key and version of a deployed definition, by its id; they are read once and kept.
 
         Raises:
             EngineUnavailable, NotFound: from the call; nothing is kept then.
         """
-        return lru_cache(maxsize=DEFINITIONS_KEPT)(self.engine.definition_version)
+        return lru_cache(maxsize=DEFINITIONS_KEPT)(self.engine.definition)
 
     @cached_property
     def redis(self) -> redis.Redis:

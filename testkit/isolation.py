@@ -6,12 +6,16 @@ deployed. Activity ids don't change.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from uuid import uuid4
 
+from lxml import etree
+
+from camunda_bridge.bpmn import BPMN, ENGINES, parse_xml
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
+
+_TOPIC = frozenset(namespace + "topic" for namespace in ENGINES)
 
 
 class Deployments:
@@ -20,7 +24,8 @@ class Deployments:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.suffix = f"-test-{uuid4().hex[:8]}"
-        self._done: set[tuple[str, bytes]] = set()
+        #: the deployed files, and the names of their deployments
+        self._done: dict[bytes, str] = {}
 
     def deploy(self, process: ProcessDefinition, family: Iterable[ProcessDefinition]) -> None:
         """Deploy a process, with the suffix of this test run also in its calls to processes of `family`.
@@ -28,20 +33,26 @@ class Deployments:
         Raises:
             EngineRefused: the engine refused the file; the message names the place of the error.
         """
-        members = list(family)
-        text = process.bpmn_path.read_bytes().decode()
-        keys = "|".join(re.escape(member.key) for member in [process, *members])
-        text = re.sub(rf"""(\bcalledElement=["'])({keys})(["'])""", rf"\1\2{self.suffix}\3", text)
-        # When the key is an expression, the engine appends the text after it in the attribute: the suffix.
-        text = re.sub(r"""(\bcalledElement=(["'])[^"']*?[$#]\{.*?)(\2)""", rf"\1{self.suffix}\3", text)
-        key = re.escape(process.key)
-        text = re.sub(rf"""(\b(?:id|bpmnElement|processRef)=["'])({key})(["'])""", rf"\1\2{self.suffix}\3", text)
-        text = re.sub(r"""(:topic=["'])([^"']+)(["'])""", rf"\1\2{self.suffix}\3", text)
-        content = text.encode()
-        if (process.key, content) not in self._done:
-            name = process.key + self.suffix
+        content = self._isolated(process.content(), {member.key for member in family})
+        if content not in self._done:
+            name = self._done[content] = self.key(process.key)
             self.engine.deploy(name, {process.bpmn_path.name: content})
-            self._done.add((process.key, content))
+
+    def _isolated(self, content: bytes, called: set[str]) -> bytes:
+        """A file with the suffix at its processes, at its topics, and at the calls of these and of `called`."""
+        root = parse_xml(content)
+        own = {process.get("id", "") for process in root.iter(BPMN + "process")}
+        for element in root.iter():
+            for name, value in element.attrib.items():
+                if (
+                    (name == "id" and element.tag == BPMN + "process")
+                    or (name in ("bpmnElement", "processRef") and value in own)
+                    # When the key is an expression, the engine appends the text after it in the attribute.
+                    or (name == "calledElement" and (value in called | own or "{" in value))
+                    or name in _TOPIC
+                ):
+                    element.set(name, self.key(value))
+        return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
 
     def key(self, key: str) -> str:
         """A process key or a topic with the suffix of this test run."""
@@ -53,8 +64,8 @@ class Deployments:
 
     def delete(self) -> None:
         """Delete all deployments of this test run, with their instances and history."""
-        for name in {key for key, _ in self._done}:
-            delete_deployments(self.engine, self.key(name))
+        for name in set(self._done.values()):
+            delete_deployments(self.engine, name)
         self._done.clear()
 
 

@@ -73,7 +73,7 @@ class ProcessRun:
         self.result: dict[str, Any] | None = None
         self.error: dict[str, Any] | None = None
         self._engine = deployments.engine
-        self._calls = any(member.bpmn().calls for member in family.values())
+        self._calls = any(member.diagram().calls for member in family.values())
         self._worker = Worker(deployments, family, workers, replace or {}, self._record)
         self._answer: tuple[str, dict[str, Any]] | None = None
         about = ExecutionContext(
@@ -220,7 +220,7 @@ class ProcessRun:
         if self._answer is not None:
             self.status, document = self._answer
         else:
-            is_good, document = end_of(self._engine, self._worker.bpmn_of, self.instance_id)
+            is_good, document = end_of(self._engine, self._worker.diagram_of, self.instance_id)
             self.status = "ok" if is_good else "error"
         self.result, self.error = (document, None) if self.status == "ok" else (None, document)
 

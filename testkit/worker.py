@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from camunda_bridge.bpmn import Bpmn
+from camunda_bridge.bpmn import Diagram
 from camunda_bridge.catching import is_caught
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
@@ -50,7 +50,7 @@ class Worker:
     ) -> None:
         self._deployments = deployments
         self._engine = deployments.engine
-        self._bpmn: dict[str, Bpmn] = {key: process.bpmn() for key, process in family.items()}
+        self._diagrams: dict[str, Diagram] = {key: process.diagram() for key, process in family.items()}
         owners: list[StepOwner] = [*family.values(), *workers]
         self._steps = {topic: step for owner in owners for topic, step in owner.steps.items()}
         self._topics = [
@@ -70,7 +70,7 @@ class Worker:
         """
         token = new_token()
         tasks = self._fetch(token, business_key)
-        if not tasks and len(self._bpmn) > 1:
+        if not tasks and len(self._diagrams) > 1:
             # A called process may have no business key. Tasks of other instances are unlocked.
             mine = instances()
             for task in self._fetch(token, None):
@@ -101,7 +101,7 @@ class Worker:
             step=step.name,
             attempt=attempt,
             idempotency_key=task.id,
-            **element_of(task, self.bpmn_of, self._engine.definition_version)
+            **element_of(task, self.diagram_of, self._engine.definition)
             | {"process_key": self._deployments.original(task.process_definition_key)},
         )
         execution = execute(step, values, context)
@@ -113,14 +113,14 @@ class Worker:
         self._handled(step, task, attempt, values, execution, phase)
 
     def _deliver(self, step: StepDefinition, task: LockedTask, token: str, done: Execution) -> tuple[Execution, Phase]:
-        """Report the outcome to the engine as a worker does; docs/reference/error-handling.md has the rules for failures."""
+        """Report the outcome to the engine as a worker does; the rules are in docs/reference/error-handling.md."""
         outcome = done.outcome
         try:
             if isinstance(outcome, Completed):
                 self._engine.complete(task.id, token, outcome.variables)
                 return done, "completed" if self._is_completed(task, token) else "bpmn-error"
             if isinstance(outcome, BusinessError):
-                if is_caught(self._engine, self.bpmn_of, task, outcome.code):
+                if is_caught(self._engine, self.diagram_of, task, outcome.code):
                     self._engine.bpmn_error(task.id, token, outcome.code, outcome.message, outcome.variables)
                     return done, "bpmn-error"
                 outcome = outcome.uncaught()
@@ -135,15 +135,13 @@ class Worker:
 
     def _is_completed(self, task: LockedTask, token: str) -> bool:
         """False when a `camunda:errorEventDefinition` turned the completion into a BPMN error."""
-        if task.activity_id not in self.bpmn_of(task.process_definition_id).error_definitions:
+        if task.activity_id not in self.diagram_of(task.process_definition_id).error_definitions:
             return True
         return fate_of(self._engine, task.id, token).fate is Fate.COMPLETED
 
-    def bpmn_of(self, definition_id: str) -> Bpmn:
-        """The BPMN of a definition id, from the files of the process and of those that it calls."""
-        # Requested from the engine, because the id doesn't contain the key if both are too long together.
-        key = self._engine.session.get(f"/process-definition/{definition_id}")["key"]
-        return self._bpmn[self._deployments.original(key)]
+    def diagram_of(self, definition_id: str) -> Diagram:
+        """The diagram of a definition id, from the files of the process and of those that it calls."""
+        return self._diagrams[self._deployments.original(self._engine.definition(definition_id).key)]
 
     def _replace(self, name: str, replacement: Any) -> None:
         topics = [topic for topic, step in self._steps.items() if name in (topic, step.name)]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from camunda_bridge.bpmn import Node
 from camunda_bridge.check import rules, variable_rules
-from camunda_bridge.check.diagram import Node
 from camunda_bridge.check.error_rule import uncaught_errors
 from camunda_bridge.check.findings import BPMN_UNREADABLE, CODES, EXCEPTION_UNUSED, Finding
 from camunda_bridge.check.subject import Subject, Subjects
@@ -49,7 +49,7 @@ def check(processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefin
             process.process_name if process.process_name != process.key else "",
             BPMN_UNREADABLE,
             message,
-            "the file must hold one executable process whose id is the key given to define_process",
+            "the file must have an executable process whose id is the key given to define_process",
         )
         for process, message in subjects.faults
     ]

@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from camunda_bridge.bpmn import BPMN
-from camunda_bridge.check.diagram import Diagram, Node
+from camunda_bridge.bpmn import BPMN, Diagram, Node
 from camunda_bridge.check.knowledge import ANYTHING, NOTHING, Known, all_of, of_start, of_step, one_of
 from camunda_bridge.definition import ERROR_VARIABLES, ProcessDefinition, StepDefinition
 
@@ -147,7 +146,7 @@ class DataFlow:
         targets = [out.get("target", "") for out in outs if out.get("target")]
         if not any(out.get("variables") == "all" for out in outs):
             return Known.of(targets)
-        key = node.xml.get("calledElement", "")
+        key = node.called_element or ""
         found = self._find(key)
         if found is None or key in self._calling:
             return ANYTHING
@@ -209,12 +208,12 @@ def _of_error(node: Node) -> Known:
 
 def _of_engine_task(node: Node) -> Known:
     """The variables that a task of the engine itself sets: those in the diagram, or any variables if it runs code."""
-    if node.attribute("class") or node.attribute("delegateExpression") or node.attribute("decisionRef"):
-        result = node.attribute("resultVariable")
+    result = node.result_variable
+    if any(node.implemented_by(name) for name in ("class", "delegateExpression", "decisionRef")):
         return Known((frozenset({result}) if result else frozenset()), is_open=True)
-    texts = [node.attribute("expression") or "", *(item.text or "" for item in node.xml.findall(BPMN + "script"))]
+    texts = [node.implemented_by("expression") or "", *(item.text or "" for item in node.xml.findall(BPMN + "script"))]
     names = {name for text in texts for name in _SET_VARIABLE.findall(text)}
-    if result := node.attribute("resultVariable"):
+    if result:
         names.add(result)
     # A script may set a variable only under a condition, or compute the name of a variable.
     is_open = node.kind == "scriptTask" and any("setVariable" in text for text in texts)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from camunda_bridge.bpmn import Bpmn
-from camunda_bridge.check.diagram import Node
+from camunda_bridge.bpmn import Diagram, Node
 from camunda_bridge.check.findings import ERROR_NOT_CAUGHT
 from camunda_bridge.check.source import raised_codes
 from camunda_bridge.check.subject import Subject, Subjects
@@ -18,11 +17,13 @@ def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, 
         step = subject.steps.get(node.topic or "")
         if step is None:
             continue
-        thrown = dict.fromkeys(subject.bpmn.error_definitions.get(node.id, ()), "thrown by its error event definition")
+        thrown = dict.fromkeys(
+            subject.diagram.error_definitions.get(node.id, ()), "thrown by its error event definition"
+        )
         for code, origin in sorted({**_codes(step), **thrown}.items()):
-            if subject.bpmn.catches(node.id, code):
+            if subject.diagram.catches(node.id, code):
                 continue
-            escaped = _escapes(subject.bpmn, code, others, {subject.process.key})
+            escaped = _escapes(subject.diagram, code, others, {subject.process.key})
             if escaped is None:
                 continue
             yield (
@@ -45,18 +46,18 @@ def _codes(step: StepDefinition) -> dict[str, str]:
     return found
 
 
-def _escapes(bpmn: Bpmn, code: str, others: Subjects, seen: set[str]) -> str | None:
+def _escapes(diagram: Diagram, code: str, others: Subjects, seen: set[str]) -> str | None:
     """None when the callers of a process catch an error that leaves it, else where no event catches it, in words."""
-    named = [(other, node) for other in others.good for node in other.calls_to(bpmn.key)]
+    named = [(other, node) for other in others.good for node in other.calls_to(diagram.key)]
     if not named:
         # A call activity whose process is an expression may call this process and catch the error.
-        by_expression = [(other.bpmn, node) for other in others.good for node in other.calls_to_any()]
+        by_expression = [(other.diagram, node) for other in others.good for node in other.calls_to_any()]
         caught = any(caller.catches(node.id, code) for caller, node in by_expression)
         return None if caught else ""
     for caller, node in named:
-        if caller.bpmn.catches(node.id, code):
+        if caller.diagram.catches(node.id, code):
             continue
         key = caller.process.key
-        if key in seen or _escapes(caller.bpmn, code, others, seen | {key}) is not None:
+        if key in seen or _escapes(caller.diagram, code, others, seen | {key}) is not None:
             return f"here or at {node.id!r} of {key!r} "
     return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from camunda_bridge.bpmn import Node
 from camunda_bridge.check.data_flow import DataFlow
-from camunda_bridge.check.diagram import Node
 from camunda_bridge.check.findings import (
     BUSINESS_KEY_NOT_PASSED,
     FIELD_MAY_BE_MISSING,
@@ -70,7 +70,7 @@ def business_keys(subject: Subject, others: Subjects) -> Iterator[Found]:
             yield (
                 node,
                 BUSINESS_KEY_NOT_PASSED,
-                f"starts {node.xml.get('calledElement')!r} without the business key",
+                f"starts {node.called_element!r} without the business key",
                 'add <camunda:in businessKey="#{execution.processBusinessKey}" />',
             )
 
@@ -83,7 +83,7 @@ def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
         if step is not None and step.input_schema is not None:
             yield from _missing(node, required_fields(step.input_schema), flow, "its input schema requires")
     for node in subject.diagram.call_activities:
-        found = others.find(node.xml.get("calledElement", ""))
+        found = others.find(node.called_element or "")
         schema = found[0].start_schema if found else None
         if schema is None:
             continue
@@ -126,7 +126,7 @@ def _missing(node: Node, names: list[str], flow: DataFlow, who: str) -> Iterator
 
 def _goes_on(node: Node) -> str | None:
     """The reason why a node isn't the last step of its process; None when it is the last."""
-    if node.attribute("asyncAfter") == "true":
+    if node.is_async_after:
         return "an asynchronous continuation comes after it"
     scope: Node | None = node
     while scope is not None:

@@ -1,12 +1,11 @@
-"""The processes under check: each with its code, its BPMN file as workers read it, and its diagram."""
+"""The processes under check: each with its code and its diagram."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from camunda_bridge.bpmn import Bpmn
-from camunda_bridge.check.diagram import Diagram, Node
+from camunda_bridge.bpmn import Diagram, Node
 from camunda_bridge.definition import ProcessDefinition, StepDefinition
 from camunda_bridge.errors import DefinitionError
 
@@ -16,7 +15,6 @@ class Subject:
     """One process whose BPMN file can be read."""
 
     process: ProcessDefinition
-    bpmn: Bpmn
     diagram: Diagram
     #: the steps that handle tasks of this process, by topic: its own and those of workers
     steps: Mapping[str, StepDefinition]
@@ -26,18 +24,17 @@ class Subject:
         """Read the file of a process.
 
         Raises:
-            DefinitionError: the file is missing, isn't BPMN, or holds another process.
+            DefinitionError: the file is missing, isn't BPMN, or doesn't have the process.
         """
-        bpmn = process.bpmn()
-        return cls(process, bpmn, Diagram(process.bpmn_path.read_bytes()), {**shared, **process.steps})
+        return cls(process, process.diagram(), {**shared, **process.steps})
 
     def calls_to(self, key: str) -> list[Node]:
         """The call activities that always start process `key`."""
-        return [node for node in self.diagram.call_activities if node.xml.get("calledElement") == key]
+        return [node for node in self.diagram.call_activities if node.called_element == key]
 
     def calls_to_any(self) -> list[Node]:
         """The call activities whose process is an expression."""
-        return [node for node in self.diagram.call_activities if "{" in node.xml.get("calledElement", "")]
+        return [node for node in self.diagram.call_activities if "{" in (node.called_element or "")]
 
 
 class Subjects:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+
+from lxml import etree
 
 from camunda_bridge.bpmn import ENGINES
 from camunda_bridge.check.findings import JAVA_OBJECT, VARIABLE_NAME_REFUSED
@@ -45,7 +46,7 @@ def names(subject: Subject, _: Subjects) -> Iterator[Found]:
             yield subject.diagram.root, VARIABLE_NAME_REFUSED, f"is started with {_short(name)!r}: {why}", hint
     for node in subject.diagram.nodes:
         mapped = [item.get("name", "") for kind in _MAPPINGS for item in node.extensions(kind)]
-        for name in dict.fromkeys([*mapped, node.attribute("resultVariable") or ""]):
+        for name in dict.fromkeys([*mapped, node.result_variable or ""]):
             if name and (why := _refused(name)):
                 hint = "use another name for the mapping or the result variable"
                 yield node, VARIABLE_NAME_REFUSED, f"sets the variable {_short(name)!r}: {why}", hint
@@ -57,9 +58,7 @@ def java_objects(subject: Subject, _: Subjects) -> Iterator[Found]:
         for item in [found for kind in _MAPPINGS for found in node.extensions(kind)]:
             if why := _java_object_of(item):
                 yield node, JAVA_OBJECT, f"sets {item.get('name', '')!r} to {why[0]}", why[1]
-        if (name := node.attribute("resultVariable")) and (
-            why := _result_of(node.attribute("expression") or "", False)
-        ):
+        if (name := node.result_variable) and (why := _result_of(node.implemented_by("expression") or "", False)):
             yield node, JAVA_OBJECT, f"sets {name!r} to {why[0]}", why[1]
 
 
@@ -81,7 +80,7 @@ def _short(name: str) -> str:
     return name if len(name) <= 40 else name[:40] + "…"
 
 
-def _java_object_of(parameter: ET.Element) -> tuple[str, str] | None:
+def _java_object_of(parameter: etree._Element) -> tuple[str, str] | None:
     """The Java object of a mapping and how to avoid it; None when it can be read as JSON, or a script computes it."""
     if found := _result_of(parameter.text or "", False):
         return found

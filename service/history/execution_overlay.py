@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from camunda_bridge.bpmn import parse
+from camunda_bridge.bpmn import Diagram
 from camunda_bridge.errors import BridgeError, DefinitionError, NotFound
-from camunda_bridge.flows import BODY, read
-from service.history.flows_taken import Visit, flows_taken
+from service.history.flows_taken import BODY, Visit, flows_taken
 from store.event_rows import BPMN_ERROR, COMPLETED, FAILED, LOST, OPEN_PHASES, OUTCOME_UNKNOWN, PhaseRow
 from store.process_rows import ProcessRow
 from tasks.processes import registry
@@ -21,8 +19,6 @@ from tasks.runtime import runtime
 
 #: states of an element; one that is `waiting` waits for a message, a timer, a person, or a worker
 DONE, RUNNING, WAITING, STUCK, CANCELLED = "done", "running", "waiting", "failed", "cancelled"
-#: diagrams that are kept in memory; the diagram of a definition never changes
-_KEPT_DIAGRAMS = 64
 #: newest visits of one instance that are read, and as many external tasks
 MOST_VISITS = 2_000
 #: phases after which the engine does not have the task any more
@@ -89,7 +85,7 @@ def overlay_of(row: ProcessRow, events: Iterable[PhaseRow]) -> ExecutionOverlay:
         instance = engine.historic_instance(row.process_instance_id)
         if instance is None:
             return _from_events(row, attempts, "The engine's history does not have this instance any more.")
-        xml = _diagram(instance["processDefinitionId"])
+        diagram = runtime().deployed_diagram(instance["processDefinitionId"])
         found = engine.newest_activities(row.process_instance_id, limit=MOST_VISITS)
         places = engine.newest_task_places(row.process_instance_id, limit=MOST_VISITS)
         incidents = _incidents(row)
@@ -100,17 +96,11 @@ def overlay_of(row: ProcessRow, events: Iterable[PhaseRow]) -> ExecutionOverlay:
     # The engine's order is right along one path. The sort is stable, so of two visits at one time it keeps that order.
     visits = sorted(map(Visit.of, found), key=lambda visit: visit.started)
     elements = _elements(visits)
-    _add_attempts(elements, attempts, places, _activities_by_step(row.process_key, xml))
+    _add_attempts(elements, attempts, places, _activities_by_step(row.process_key, diagram))
     _add_incidents(elements, incidents)
     note = "" if len(found) < MOST_VISITS else f"Only the newest {MOST_VISITS:,} visits of elements are shown."
-    return ExecutionOverlay(
-        xml, instance.get("processDefinitionVersion"), elements, flows_taken(read(xml), visits), note
-    )
-
-
-@lru_cache(maxsize=_KEPT_DIAGRAMS)
-def _diagram(definition_id: str) -> str:
-    return runtime().engine.definition_xml(definition_id)
+    version = instance.get("processDefinitionVersion")
+    return ExecutionOverlay(diagram.xml, version, elements, flows_taken(diagram, visits), note)
 
 
 def _incidents(row: ProcessRow) -> list[dict[str, Any]]:
@@ -188,17 +178,13 @@ def _worst(state: str, phases: Iterable[str]) -> str:
     return RUNNING if found & set(OPEN_PHASES) else state
 
 
-def _activities_by_step(process_key: str, xml: str) -> dict[str, list[str]]:
+def _activities_by_step(process_key: str, diagram: Diagram) -> dict[str, list[str]]:
     """Step name -> the activities whose topic the step handles."""
     process = registry.processes.get(process_key)
     if process is None:
         return {}
-    try:
-        topics = parse(xml).topics
-    except DefinitionError:
-        return {}
     return {
-        step.name: [activity for activity, topic in topics.items() if topic == step.topic]
+        step.name: [activity for activity, topic in diagram.topics.items() if topic == step.topic]
         for step in {**registry.shared, **process.steps}.values()
     }
 
@@ -210,13 +196,10 @@ def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> Execut
             f"no process {row.process_key!r} in this installation, and the engine does not return its diagram"
         )
     try:
-        xml = process.bpmn_path.read_text("utf-8")
-        several = read(xml).multi_instances
-    except OSError as error:
-        raise LookupError(f"{process.bpmn_path.name}: {error.strerror}") from None
+        diagram = process.diagram()
     except DefinitionError as error:
-        raise LookupError(f"{process.bpmn_path.name}: {error}") from None
-    by_step = _activities_by_step(row.process_key, xml)
+        raise LookupError(str(error)) from None
+    by_step = _activities_by_step(row.process_key, diagram)
     elements: dict[str, Element] = {}
     tasks: dict[str, dict[str, PhaseRow]] = {}
     for attempt in attempts:
@@ -230,11 +213,13 @@ def _from_events(row: ProcessRow, attempts: list[PhaseRow], note: str) -> Execut
             element.message = _message(attempt)
     for activity, newest in tasks.items():
         element = elements[activity]
-        element.visits, element.instances = (1, len(newest)) if activity in several else (len(newest), 0)
+        element.visits, element.instances = (
+            (1, len(newest)) if activity in diagram.multi_instances else (len(newest), 0)
+        )
         element.state = _last_state(row, [attempt.phase for attempt in newest.values()])
         took = [attempt.execution_time for attempt in newest.values() if attempt.phase in _OVER]
         element.took_ms = took[-1] if took else None
-    return ExecutionOverlay(xml, None, elements, [], note)
+    return ExecutionOverlay(diagram.xml, None, elements, [], note)
 
 
 def _last_state(row: ProcessRow, phases: list[str]) -> str:

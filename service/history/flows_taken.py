@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from camunda_bridge.flows import BODY, Diagram, Flow
+from camunda_bridge.bpmn import Diagram, Flow
 from camunda_bridge.variables import parse_date
 
 #: kinds of activities that run as long as an element inside of them runs
 _SCOPES = frozenset({"subProcess", "transaction", "adHocSubProcess", "multiInstanceBody", "callActivity"})
+#: gateways that take exactly one outgoing flow; other elements may take several
+_ONE_WAY = frozenset({"exclusiveGateway", "eventBasedGateway"})
+#: suffix of the activity id that the engine gives to the body of a multi-instance activity
+BODY = "#multiInstanceBody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,11 @@ def flows_taken(diagram: Diagram, visits: Sequence[Visit]) -> list[str]:
         if (cause := _cause(visit, into.get(visit.activity, []), exits)) is not None:
             exit_, chosen = cause
             taken.update(chosen.ids)
-            exit_.left = [] if chosen.source in diagram.one_way else [one for one in exit_.left if one != chosen]
+            exit_.left = [] if diagram.kind(chosen.source) in _ONE_WAY else [one for one in exit_.left if one != chosen]
             if not exit_.left:
                 exits[chosen.source].remove(exit_)
         # The event that occurs cancels the event-based gateway that waited for it.
-        if visit.ended is None or (visit.cancelled and visit.activity not in diagram.event_gateways):
+        if visit.ended is None or (visit.cancelled and diagram.kind(visit.activity) != "eventBasedGateway"):
             continue
         ways = out.get(visit.activity, [])
         if not visit.cancelled:

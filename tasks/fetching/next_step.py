@@ -41,7 +41,7 @@ def follow_step(task: LockedTask, *, confirm: AttemptKey | None) -> None:
         if _settle_if_ended(task.process_instance_id):
             fetch_from_backlog()
             return
-        pauses = task.activity_id in runtime().deployed_bpmn(task.process_definition_id).pauses_after
+        pauses = task.activity_id in runtime().deployed_diagram(task.process_definition_id).pauses_after
         if pauses and task.business_key:
             parent = tracing.traceparent()
             _look_again(task.process_instance_id, task.process_definition_key, task.business_key, parent, tries=0)
@@ -120,9 +120,9 @@ def _settle_if_ended(instance_id: str) -> bool:
 def _flat_instance(instance_id: str, definition_id: str, process_key: str) -> str | None:
     """The id of an instance if every task that can come next is its own and sees its variables; otherwise None."""
     try:
-        bpmn = runtime().deployed_bpmn(definition_id)
+        diagram = runtime().deployed_diagram(definition_id)
     except BridgeError:
         return None
     # A called instance returns to its caller, whose next step is not among its own tasks.
-    is_alone = bpmn.is_flat and not bpmn.calls and not registry.is_called(process_key)
+    is_alone = diagram.is_flat and not diagram.calls and not registry.is_called(process_key)
     return instance_id if is_alone else None

@@ -66,7 +66,7 @@ def settle_ended(row: ProcessRow, instance: dict[str, Any]) -> bool:
     if settle_answered(row, has_ended_well=state == "COMPLETED"):
         return True
     if state == "COMPLETED":
-        is_good, document = end_of(runtime().engine, runtime().deployed_bpmn, instance["id"])
+        is_good, document = end_of(runtime().engine, runtime().deployed_diagram, instance["id"])
         return settle(row, ending_by(OK if is_good else ERROR, document), as_found=True)
     runtime().events.forget_outcomes(row.correlation_id, instance["id"])
     reason = instance.get("deleteReason") or "the instance was deleted in the engine"

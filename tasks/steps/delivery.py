@@ -126,7 +126,7 @@ def _throw_error(attempt: Attempt, outcome: BusinessError, execution: Execution)
     attempt.write(execution, progress)
     crash_point("step: BPMN error written, not reported")
     engine, shared = runtime().engine, runtime()
-    if not call_with_retry(lambda: is_caught(engine, shared.deployed_bpmn, attempt.task, outcome.code)):
+    if not call_with_retry(lambda: is_caught(engine, shared.deployed_diagram, attempt.task, outcome.code)):
         return _fail(attempt, outcome.uncaught(), execution)
     try:
         report_outcome(
@@ -215,11 +215,11 @@ def _settle_by_first_answer(attempt: Attempt, process_id: uuid.UUID) -> bool:
 def _may_become_error(attempt: Attempt) -> bool:
     """True when a `camunda:errorEventDefinition` may make a BPMN error of this step's completion."""
     try:
-        bpmn = call_with_retry(lambda: runtime().deployed_bpmn(attempt.task.process_definition_id))
+        diagram = call_with_retry(lambda: runtime().deployed_diagram(attempt.task.process_definition_id))
     except DefinitionError as error:
         log.warning("%s: its diagram cannot be read: %s", attempt.topic, error)
         return False
-    return attempt.task.activity_id in bpmn.error_definitions
+    return attempt.task.activity_id in diagram.error_definitions
 
 
 def _became_error(attempt: Attempt) -> bool:

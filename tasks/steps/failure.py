@@ -74,7 +74,7 @@ def _became_error(message: StepMessage) -> bool:
     """True when a `camunda:errorEventDefinition` has made a BPMN error of the failure: then the task is gone."""
     task = message.task
     try:
-        if task.activity_id not in runtime().deployed_bpmn(task.process_definition_id).error_definitions:
+        if task.activity_id not in runtime().deployed_diagram(task.process_definition_id).error_definitions:
             return False
         return runtime().engine.external_task(task.id) is None
     except BridgeError as error:

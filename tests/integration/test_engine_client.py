@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from camunda_bridge.bpmn import parse
+from camunda_bridge.bpmn import read_diagram
 from camunda_bridge.client import Engine
 from camunda_bridge.contents import TaskContents
 from camunda_bridge.engine.locked_task import LockedTask, Topic
@@ -62,7 +62,7 @@ def test_unchanged_file_is_deployed_once(engine: Engine, key: str) -> None:
     (definition,) = engine.deploy(key, {f"{key}.bpmn": xml})
     assert engine.deploy(key, {f"{key}.bpmn": xml}) == []
     assert len(engine.deploy(key, {f"{key}.bpmn": process(key, external("b")).encode()})) == 1
-    assert parse(engine.definition_xml(definition)).topics == {"a": f"{key}.a"}
+    assert read_diagram(engine.definition_file(definition)).topics == {"a": f"{key}.a"}
 
 
 def test_start_of_an_unknown_process_is_not_found(engine: Engine) -> None:
@@ -271,7 +271,7 @@ CATCHING: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("case", CATCHING)
 def test_error_is_caught_where_the_bpmn_file_says_so(engine: Engine, key: str, case: str) -> None:
-    bpmn = parse(deploy(engine, key, *CATCHING[case]))
+    bpmn = read_diagram(deploy(engine, key, *CATCHING[case]))
     task, token = start_and_fetch(engine, key, "a")
     engine.bpmn_error(task.id, token, "A", "message", {})
     assert bpmn.catches(task.activity_id, "A") is was_caught(engine, task)
@@ -309,7 +309,7 @@ def test_error_in_an_event_subprocess_is_caught_where_the_bpmn_file_says_so(
     (handling,) = fetch(engine, key, "c", token=token)
     engine.bpmn_error(handling.id, token, code, "message", {})
     went_on = bool(fetch(engine, key, "d", token=new_token()))
-    assert parse(xml).catches("c", code) is went_on
+    assert read_diagram(xml).catches("c", code) is went_on
 
 
 def was_caught(engine: Engine, task: LockedTask) -> bool:

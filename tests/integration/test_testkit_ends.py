@@ -25,7 +25,7 @@ def make(tmp_path: Path) -> Make:
         path = tmp_path / f"{key}.bpmn"
         path.write_text(process(key, *parts))
         definition = ProcessDefinition(key, path)
-        for topic in definition.bpmn().topics.values():
+        for topic in definition.diagram().topics.values():
             name = topic.removeprefix(f"{key}.")
             definition.step(name, outcome=(answers or {}).get(name), retries=0)(_returning(name))
         return definition

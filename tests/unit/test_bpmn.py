@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from camunda_bridge.bpmn import Bpmn, parse
+from camunda_bridge.bpmn import Diagram, process_ids, read_diagram
 from camunda_bridge.errors import DefinitionError
 from tests.contract.bpmn import call, external
 from tests.contract.bpmn import on_error as drawn_on_error
@@ -17,8 +19,8 @@ HEAD = (
 ERRORS = '<error id="error-a" errorCode="A"/><error id="error-b" errorCode="B"/><error id="error-any"/>'
 
 
-def bpmn(*body: str, errors: str = ERRORS) -> Bpmn:
-    return parse(f'{HEAD}{errors}<process id="p" isExecutable="true">{"".join(body)}</process></definitions>')
+def bpmn(*body: str, errors: str = ERRORS) -> Diagram:
+    return read_diagram(f'{HEAD}{errors}<process id="p" isExecutable="true">{"".join(body)}</process></definitions>')
 
 
 def task(name: str, attributes: str = "", namespace: str = "camunda") -> str:
@@ -166,7 +168,7 @@ def test_boundary_of_a_call_activity_catches_at_it() -> None:
 
 
 def test_pool_that_is_not_executable_is_left_out() -> None:
-    found = parse(
+    found = read_diagram(
         f'{HEAD}<process id="customer" isExecutable="false"/><process id="p" isExecutable="true">{task("a")}</process>'
         "</definitions>"
     )
@@ -246,32 +248,108 @@ def test_step_whose_error_starts_an_asynchronous_event_subprocess_pauses() -> No
     assert bpmn(task("a"), handler).pauses_after == {"a"}
 
 
+# -- external tasks
+
+
+@pytest.mark.parametrize("kind", ["serviceTask", "sendTask", "businessRuleTask"])
+def test_service_send_and_business_rule_task_are_external_tasks(kind: str) -> None:
+    assert bpmn(f'<{kind} id="a" camunda:type="external" camunda:topic="t"/>').topics == {"a": "t"}
+
+
+@pytest.mark.parametrize("kind", ["intermediateThrowEvent", "endEvent"])
+def test_throwing_message_event_is_an_external_task_by_its_event_definition(kind: str) -> None:
+    # The engine reads properties of the event, and errors of its definition: tests/contract/test_external_elements.py.
+    properties = '<camunda:properties><camunda:property name="channel" value="mail"/></camunda:properties>'
+    thrown = '<camunda:errorEventDefinition errorRef="error-a" expression="${true}"/>'
+    definition = (
+        '<messageEventDefinition camunda:type="external" camunda:topic="t">'
+        f"<extensionElements>{thrown}</extensionElements></messageEventDefinition>"
+    )
+    found = bpmn(f'<{kind} id="a"><extensionElements>{properties}</extensionElements>{definition}</{kind}>')
+    assert found.topics == {"a": "t"}
+    assert found.properties == {"a": {"channel": "mail"}}
+    assert found.error_definitions == {"a": ["A"]}
+
+
+@pytest.mark.parametrize("kind", ["task", "userTask", "scriptTask", "receiveTask", "callActivity"])
+def test_elements_whose_type_the_engine_ignores_are_no_external_tasks(kind: str) -> None:
+    assert bpmn(f'<{kind} id="a" camunda:type="external" camunda:topic="t"/>').topics == {}
+
+
+def test_catching_message_event_is_no_external_task() -> None:
+    definition = '<messageEventDefinition camunda:type="external" camunda:topic="t"/>'
+    assert bpmn(f'<intermediateCatchEvent id="a">{definition}</intermediateCatchEvent>').topics == {}
+
+
 # -- invalid files
 
 
 @pytest.mark.parametrize("text", ["", "no xml", "<definitions>", b"\xff\xfe\x00", "<a/><b/>", '<?xml version="9"?>'])
 def test_file_that_is_no_xml_is_refused(text: str | bytes) -> None:
     with pytest.raises(DefinitionError, match="is not XML"):
-        parse(text)
+        read_diagram(text)
+
+
+TWO = f"""{HEAD}<collaboration id="both"><participant id="a" processRef="p"/><participant id="b" processRef="q"/>
+<participant id="c" processRef="drawn"/></collaboration><process id="p" isExecutable="true">{task("one")}</process>
+<process id="q" isExecutable="true">{task("two")}</process><process id="drawn">{task("three")}</process></definitions>"""
 
 
 @pytest.mark.parametrize(
-    ("body", "holds"),
+    ("body", "count"),
     [
         ("", 0),
         ('<process id="p"/>', 0),
         ('<process id="p" isExecutable="true"/><process id="q" isExecutable="true"/>', 2),
     ],
 )
-def test_file_without_one_executable_process_is_refused(body: str, holds: int) -> None:
-    with pytest.raises(DefinitionError, match=f"holds {holds}"):
-        parse(f"{HEAD}{body}</definitions>")
+def test_process_must_be_named_unless_the_file_has_exactly_one(body: str, count: int) -> None:
+    with pytest.raises(DefinitionError, match=f"has {count} executable processes"):
+        read_diagram(f"{HEAD}{body}</definitions>")
+
+
+def test_process_with_the_key_is_read_among_several() -> None:
+    assert read_diagram(TWO, "p").topics == {"one": "p.one"}
+    assert read_diagram(TWO, "q").topics == {"two": "p.two"}
+    assert process_ids(TWO) == ["p", "q"]
+
+
+def test_process_that_is_not_there_is_refused_with_the_ids_of_the_others() -> None:
+    with pytest.raises(DefinitionError, match="no process 'r'; the ids of its processes: 'p', 'q', 'drawn'"):
+        read_diagram(TWO, "r")
+
+
+def test_process_that_is_not_executable_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="'drawn' is not executable"):
+        read_diagram(TWO, "drawn")
+
+
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252", "UTF-16", "utf-8"])
+def test_file_is_read_in_the_encoding_that_it_declares(encoding: str) -> None:
+    element = '<serviceTask id="prüfen" camunda:type="external" camunda:topic="prüfung"/>'
+    text = f'<?xml version="1.0" encoding="{encoding}"?>{HEAD}<process id="p" isExecutable="true">{element}</process>'
+    diagram = read_diagram(f"{text}</definitions>".encode(encoding))
+    assert diagram.topics == {"prüfen": "prüfung"}
+    assert "prüfen" in diagram.xml
+
+
+def test_unknown_encoding_is_refused_by_name() -> None:
+    with pytest.raises(DefinitionError, match="is not XML: Unsupported encoding: KLINGON"):
+        read_diagram(b'<?xml version="1.0" encoding="KLINGON"?><definitions/>')
+
+
+def test_document_type_declaration_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    entity = f'<!DOCTYPE definitions [<!ENTITY x SYSTEM "{secret.as_uri()}">]>'
+    with pytest.raises(DefinitionError, match="DOCTYPE"):
+        read_diagram(f'{entity}{HEAD}<process id="p" isExecutable="true">&x;</process></definitions>')
 
 
 def test_text_with_an_encoding_declaration_is_read() -> None:
     text = f'<?xml version="1.0" encoding="ISO-8859-1"?>{HEAD}<process id="p" isExecutable="true"/></definitions>'
-    assert parse(text).key == "p"
-    assert parse(text.encode("latin-1")).key == "p"
+    assert read_diagram(text).key == "p"
+    assert read_diagram(text.encode("latin-1")).key == "p"
 
 
 # -- the variables that a step sees
@@ -296,6 +374,6 @@ def test_process_with_variables_of_single_activities_is_not_flat(part: str) -> N
 def test_event_subprocess_catches_what_a_process_throws_that_it_calls_itself() -> None:
     # The engine starts the event sub-process again: tests/contract/test_error_ends.py.
     inside = drawn_on_error(call("call", "child", business_key=True), external("inner"), code="X")
-    bpmn = parse(drawn("main", external("a"), inside))
+    bpmn = read_diagram(drawn("main", external("a"), inside))
     assert bpmn.catches("call", "X")
     assert not bpmn.catches("inner", "X")

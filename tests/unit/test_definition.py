@@ -110,16 +110,16 @@ def test_bpmn_file_of_another_process_is_refused(tmp_path: Path) -> None:
     process = declare(tmp_path, "order")
     process.bpmn_path.write_text(BPMN.format(key="other", body=""))
     with pytest.raises(DefinitionError, match=r"'order'.*order\.bpmn.*'other'"):
-        process.bpmn()
+        process.diagram()
 
 
 def test_missing_or_broken_bpmn_file_is_refused_by_name(tmp_path: Path) -> None:
     process = ProcessDefinition("order", tmp_path / "order.bpmn")
     with pytest.raises(DefinitionError, match=r"'order'.*order\.bpmn"):
-        process.bpmn()
+        process.diagram()
     process.bpmn_path.write_text("<definitions>")
     with pytest.raises(DefinitionError, match=r"'order'.*order\.bpmn.*is not XML"):
-        process.bpmn()
+        process.diagram()
 
 
 def test_topic_asks_for_what_the_schema_names_and_what_travels_with_every_process(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_example_process_is_declared_as_its_bpmn_file_is() -> None:
     registry = load_processes(["processes"], Registry())
     process = registry.processes["onboard-user"]
     assert registry.unhandled_topics() == {}
-    assert set(process.bpmn().topics.values()) == set(process.steps)
+    assert set(process.diagram().topics.values()) == set(process.steps)
     assert [step.order for step in process.steps.values()] == [1, 2, 3, 4, 5]
     assert [step.name for step in process.steps.values() if step.outcome] == ["prepare-response", "handle-error"]
     assert process.start_schema is not None

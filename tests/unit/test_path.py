@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from camunda_bridge.bpmn import read_diagram
 from camunda_bridge.errors import DefinitionError
-from camunda_bridge.flows import read
 from service.history.flows_taken import Visit, flows_taken
 from tests.support.histories import diagram, element, flow, task, visit
 
@@ -15,7 +15,7 @@ SEVERAL = "<multiInstanceLoopCharacteristics/>"
 
 
 def taken(xml: str, *history: dict[str, Any]) -> set[str]:
-    found = flows_taken(read(xml), [Visit.of(item) for item in history])
+    found = flows_taken(read_diagram(xml), [Visit.of(item) for item in history])
     assert len(found) == len(set(found))
     return set(found)
 
@@ -176,4 +176,4 @@ def test_link_is_passed_through() -> None:
 
 def test_broken_file_is_no_diagram() -> None:
     with pytest.raises(DefinitionError, match="is not XML"):
-        read("<definitions")
+        read_diagram("<definitions")

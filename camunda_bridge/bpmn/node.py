@@ -1,17 +1,13 @@
-"""Reads a BPMN file as a graph of nodes, for the checks.
-
-:mod:`camunda_bridge.bpmn` reads the part that workers need for every step. This module also reads names, flows and
-mappings; only commands for developers use it.
-"""
+"""The nodes of a diagram: activities, events, gateways, and the scopes that contain them."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
-from camunda_bridge.bpmn import BPMN, ENGINES, engine_attribute
+from lxml import etree
+
+from camunda_bridge.bpmn.xml import BPMN, ENGINES, engine_attribute
 
 #: elements that contain nodes
 SCOPES = frozenset({"process", "subProcess", "transaction", "adHocSubProcess"})
@@ -21,6 +17,10 @@ TASKS = frozenset(
 GATEWAYS = frozenset({"exclusiveGateway", "parallelGateway", "inclusiveGateway", "eventBasedGateway", "complexGateway"})
 EVENTS = frozenset({"startEvent", "endEvent", "intermediateCatchEvent", "intermediateThrowEvent", "boundaryEvent"})
 _NODES = SCOPES | TASKS | GATEWAYS | EVENTS | {"callActivity"}
+#: nodes whose `camunda:type`, `camunda:class`, `camunda:expression` and so on the engine reads (BpmnParse,
+#: parseServiceTaskLike). A throwing message event has them on its event definition.
+_SERVICE_TASKS = frozenset({"serviceTask", "sendTask", "businessRuleTask"})
+_THROWING = frozenset({"intermediateThrowEvent", "endEvent"})
 
 
 @dataclass(eq=False)
@@ -40,7 +40,7 @@ class Node:
     id: str
     name: str
     kind: str
-    xml: ET.Element
+    xml: etree._Element
     scope: Node | None
     children: list[Node] = field(default_factory=list)
     outgoing: list[Node] = field(default_factory=list)
@@ -50,24 +50,59 @@ class Node:
     has_conditions: bool = False
 
     def attribute(self, name: str) -> str | None:
-        """An attribute in the namespace of the engine, such as `topic`."""
+        """An attribute in the namespace of the engine, such as `asyncAfter`."""
         return engine_attribute(self.xml, name)
 
-    def extensions(self, name: str) -> Iterator[ET.Element]:
+    @property
+    def implementation(self) -> etree._Element | None:
+        """The element that says what the engine runs here, by `camunda:type`, `camunda:topic` or `camunda:class`.
+
+        It is the event definition of a throwing message event, and the node itself for a service, send or business
+        rule task. None for other nodes.
+        """
+        if self.kind in _SERVICE_TASKS:
+            return self.xml
+        return self.xml.find(f"{BPMN}messageEventDefinition") if self.kind in _THROWING else None
+
+    def implemented_by(self, name: str) -> str | None:
+        """An attribute of :attr:`implementation` in the namespace of the engine, such as `topic`."""
+        element = self.implementation
+        return None if element is None else engine_attribute(element, name)
+
+    def extensions(self, name: str) -> Iterator[etree._Element]:
         """The extension elements of this name that belong to this node, without those of nodes inside it."""
-        for container in self.xml.findall(BPMN + "extensionElements"):
-            for namespace in ENGINES:
-                yield from container.iter(namespace + name)
+        yield from extensions(self.xml, name)
 
     @property
     def is_external(self) -> bool:
         """True when a worker runs the node."""
-        return self.attribute("type") == "external"
+        return self.implemented_by("type") == "external"
 
     @property
     def topic(self) -> str | None:
         """The topic of an external task; None for other nodes."""
-        return self.attribute("topic") if self.is_external else None
+        return self.implemented_by("topic") if self.is_external else None
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The extension properties of an external task, as the engine gives them to workers."""
+        groups = self.extensions("properties")
+        return {item.get("name", ""): item.get("value", "") for group in groups for item in group}
+
+    @property
+    def result_variable(self) -> str | None:
+        """The variable that gets the result of a service task, of a script or of a decision."""
+        return self.implemented_by("resultVariable") or self.attribute("resultVariable")
+
+    @property
+    def called_element(self) -> str | None:
+        """The key of the process that a call activity starts, or an expression; None for other nodes."""
+        return self.xml.get("calledElement") or None if self.kind == "callActivity" else None
+
+    @property
+    def is_subprocess(self) -> bool:
+        """True for an embedded sub-process or a transaction."""
+        return self.kind in ("subProcess", "transaction")
 
     @property
     def is_event_subprocess(self) -> bool:
@@ -85,7 +120,7 @@ class Node:
         return self.xml.get("isForCompensation") == "true" or self.has_event("compensate")
 
     @property
-    def multi_instance(self) -> ET.Element | None:
+    def multi_instance(self) -> etree._Element | None:
         """The loop characteristics of a multi-instance node; None for other nodes."""
         return self.xml.find(BPMN + "multiInstanceLoopCharacteristics")
 
@@ -101,9 +136,19 @@ class Node:
         return not self.has_conditions
 
     @property
+    def is_async_before(self) -> bool:
+        """True when the engine enters the node in a transaction of its own."""
+        return "true" in (self.attribute("asyncBefore"), self.attribute("async"))
+
+    @property
+    def is_async_after(self) -> bool:
+        """True when the engine leaves the node in a transaction of its own."""
+        return self.attribute("asyncAfter") == "true"
+
+    @property
     def waits(self) -> bool:
         """True when an instance waits here: for a worker, a person, a message, a time, or another transaction."""
-        if "true" in (self.attribute("asyncBefore"), self.attribute("async"), self.attribute("asyncAfter")):
+        if self.is_async_before or self.is_async_after:
             return True
         if self.kind in ("userTask", "receiveTask", "eventBasedGateway", "callActivity"):
             return True
@@ -135,62 +180,42 @@ class Node:
             yield from child.walk()
 
 
-class Diagram:
-    """The executable process of a file.
+def tree_of(process: etree._Element) -> Node:
+    """The nodes of a process, joined by its flows, boundary events, link events and compensation handlers."""
+    root = Node(process.get("id", ""), process.get("name", ""), "process", process, None)
+    nodes: dict[str, Node] = {}
+    _fill(root, nodes)
+    for flow in process.iter(BPMN + "sequenceFlow"):
+        source, target = nodes.get(flow.get("sourceRef", "")), nodes.get(flow.get("targetRef", ""))
+        if source is not None and target is not None:
+            _join(source, target)
+            source.has_conditions |= flow.find(BPMN + "conditionExpression") is not None
+    for node in nodes.values():
+        attached_to = nodes.get(node.xml.get("attachedToRef", ""))
+        if node.kind == "boundaryEvent" and attached_to is not None:
+            node.attached_to = attached_to
+            attached_to.boundary.append(node)
+    for association in process.iter(BPMN + "association"):
+        source, target = nodes.get(association.get("sourceRef", "")), nodes.get(association.get("targetRef", ""))
+        if source is not None and target is not None and source.has_event("compensate"):
+            _join(source, target)
+    catching = {_link(node): node for node in nodes.values() if node.kind == "intermediateCatchEvent"}
+    for node in nodes.values():
+        if node.kind == "intermediateThrowEvent" and (name := _link(node)) and (target := catching.get(name)):
+            _join(node, target)
+    return root
 
-    Args:
-        xml: the content of the file; :func:`camunda_bridge.bpmn.parse` must have accepted it.
-    """
 
-    def __init__(self, xml: bytes) -> None:
-        tree = ET.fromstring(xml)
-        found = next(item for item in tree.iter(BPMN + "process") if item.get("isExecutable") == "true")
-        self.root = Node(found.get("id", ""), found.get("name", ""), "process", found, None)
-        self._nodes: dict[str, Node] = {}
-        _fill(self.root, self._nodes)
-        self._connect(found)
-
-    @cached_property
-    def nodes(self) -> list[Node]:
-        """Every node of the process, in the order of the file."""
-        return list(self.root.walk())
-
-    @cached_property
-    def steps(self) -> list[Node]:
-        """The external tasks."""
-        return [node for node in self.nodes if node.topic]
-
-    @cached_property
-    def call_activities(self) -> list[Node]:
-        """The call activities that start another process."""
-        return [node for node in self.nodes if node.kind == "callActivity" and node.xml.get("calledElement")]
-
-    def _connect(self, process: ET.Element) -> None:
-        for flow in process.iter(BPMN + "sequenceFlow"):
-            source = self._nodes.get(flow.get("sourceRef", ""))
-            target = self._nodes.get(flow.get("targetRef", ""))
-            if source is not None and target is not None:
-                _join(source, target)
-                source.has_conditions |= flow.find(BPMN + "conditionExpression") is not None
-        for node in self._nodes.values():
-            attached_to = self._nodes.get(node.xml.get("attachedToRef", ""))
-            if node.kind == "boundaryEvent" and attached_to is not None:
-                node.attached_to = attached_to
-                attached_to.boundary.append(node)
-        for link in process.iter(BPMN + "association"):
-            source = self._nodes.get(link.get("sourceRef", ""))
-            target = self._nodes.get(link.get("targetRef", ""))
-            if source is not None and target is not None and source.has_event("compensate"):
-                _join(source, target)
-        catching = {_link(node): node for node in self._nodes.values() if node.kind == "intermediateCatchEvent"}
-        for node in self._nodes.values():
-            if node.kind == "intermediateThrowEvent" and (name := _link(node)) and (target := catching.get(name)):
-                _join(node, target)
+def extensions(element: etree._Element | None, name: str) -> Iterator[etree._Element]:
+    """The extension elements of this name that belong to an element."""
+    for container in () if element is None else element.findall(BPMN + "extensionElements"):
+        for namespace in ENGINES:
+            yield from container.iter(namespace + name)
 
 
 def _fill(scope: Node, nodes: dict[str, Node]) -> None:
     for element in scope.xml:
-        kind = element.tag.removeprefix(BPMN)
+        kind = str(element.tag).removeprefix(BPMN)
         if kind not in _NODES:
             continue
         node = Node(element.get("id", ""), element.get("name", ""), kind, element, scope)

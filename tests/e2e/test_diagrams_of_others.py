@@ -1,0 +1,27 @@
+"""Diagrams as people draw them elsewhere run through the whole stack."""
+
+from __future__ import annotations
+
+from tests.support.api import Api
+
+
+def test_every_kind_of_external_element_runs(api: Api) -> None:
+    answer = api.start("external-events")
+    assert answer.status == 200, answer.body
+    assert answer.body["result"] == {"total": 3, "sent": True, "told": "mail"}
+
+
+def test_both_processes_of_a_file_in_another_encoding_run(api: Api) -> None:
+    buyer, seller = api.start("pool-buyer"), api.start("pool-seller")
+    assert (buyer.status, seller.status) == (200, 200), (buyer.body, seller.body)
+    assert buyer.body["result"] == {"element": "bestellung-prüfen"}
+    assert seller.body["result"] == {"process": "pool-seller"}
+
+
+def test_diagram_in_another_encoding_is_deployed_as_it_is_and_shown_as_text(api: Api) -> None:
+    health = api.get("/health/ready").body
+    assert "pool-buyer" not in str(health)
+    begun = api.start("pool-buyer").body["correlationId"]
+    shown = api.get(f"/monitor/{begun}/trail?diagram=").body
+    assert 'name="Käufer"' in shown["xml"]
+    assert shown["elements"]["bestellung-prüfen"]["state"] == "done"
