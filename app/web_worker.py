@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 #: seconds that a closing connection stays open for reading, so that the client can read the last answer
 LINGER_S = 2.0
-#: bytes that are read and discarded in this time
-LINGER_BYTES = 65_536
+#: most bytes that are read and discarded in this time: a client that sends a large body reads no answer before its end
+LINGER_BYTES = 16 * 1024 * 1024
 
 
 class TimedUnreader(SocketUnreader):  # type: ignore[misc]
@@ -156,7 +156,7 @@ def _linger(sock: socket.socket) -> None:
         deadline, left = time.monotonic() + LINGER_S, LINGER_BYTES
         while left > 0 and (remaining := deadline - time.monotonic()) > 0:
             sock.settimeout(remaining)
-            found = sock.recv(4096)
+            found = sock.recv(65_536)
             if not found:
                 break
             left -= len(found)

@@ -200,6 +200,15 @@ def test_stranger_whose_body_dribbles_in_gets_one_answer(web: Stack) -> None:
         assert client.rest() == b""
 
 
+def test_client_that_sends_a_body_beyond_the_limit_to_its_end_reads_the_413(web: Stack) -> None:
+    # More than the buffers of both sockets hold: the client can write it only if the server reads it.
+    size = 12_000_000
+    with Client(web.url) as client:
+        client.send(_head(size) + b" " * size)
+        status, body = client.answer()
+        assert (status, json.loads(body)["type"]) == (413, "/problems/body-too-large")
+
+
 def test_slow_but_steady_request_is_answered(web: Stack) -> None:
     body = b'{"processKey": "nobody"}'
     with Client(web.url) as client:
