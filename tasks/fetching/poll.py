@@ -55,6 +55,6 @@ def _engine_answers() -> bool:
     try:
         runtime().engine.version()
     except BridgeError as error:
-        log.info("engine unavailable: %s", error)
+        log.info("nothing fetched: %s", error)
         return False
     return True
