@@ -84,8 +84,15 @@ class VariableError(BridgeError):
 class DefinitionError(BridgeError):
     """The declaration or the BPMN file of a process is invalid.
 
-    :mod:`camunda_bridge.definition` and :mod:`camunda_bridge.bpmn` raise it. Facade and workers then don't start, and
-    `flask process check` prints it.
+    :mod:`camunda_bridge.definition`, :mod:`camunda_bridge.steps` and :mod:`camunda_bridge.bpmn` raise it. The package
+    is left out, all others run; `flask process check` prints it, `/health/ready` and the log of each worker show it.
+    """
+
+
+class NotDeployed(DefinitionError):
+    """The engine has no version of a process.
+
+    :mod:`camunda_bridge.deployed` raises it; `flask process check --engine` prints it.
     """
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError
 
 from camunda_bridge.context import StepContext, recording_calls
-from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BusinessRuleError, VariableError
+from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import (
     MAX_STRING,
     Typed,

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from camunda_bridge.definition import ProcessDefinition, StepDefinition, StepOwner, WorkerDefinition
+from camunda_bridge.bpmn import Diagram
+from camunda_bridge.definition import ProcessDefinition, WorkerDefinition
+from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.engine.locked_task import Topic
-from camunda_bridge.errors import DefinitionError
+from camunda_bridge.errors import DefinitionError, EngineUnavailable
+from camunda_bridge.steps import StepDefinition, StepOwner
+
+#: stands for the topics and calls of a process whose diagram cannot be read now: an expression may give any
+_ANYTHING = "${…}"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFault:
+    """A package of processes that could not be loaded, or only in part.
+
+    Attributes:
+        module: the module that declares its processes.
+        path: the file of the fault; None if there is none.
+        line: the line in that file, from 1; None if the fault is not in one line.
+        reason: what is wrong.
+    """
+
+    module: str
+    path: Path | None
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f" ({self.path}" + (f", line {self.line})" if self.line else ")")
+        return f"{self.module}{place}: {self.reason}"
 
 
 class Registry:
-    """The processes and workers of this installation, and their steps by topic."""
+    """The processes and workers of this installation, and their steps by topic.
 
-    def __init__(self) -> None:
+    Args:
+        deployed: reads the diagrams of processes that others deploy.
+    """
+
+    def __init__(self, deployed: DeployedDiagrams | None = None) -> None:
+        self.deployed = deployed
         self.processes: dict[str, ProcessDefinition] = {}
         #: workers that belong to no process, by key
         self.workers: dict[str, WorkerDefinition] = {}
@@ -23,23 +55,29 @@ class Registry:
         #: steps for which the code declares a limit, by topic
         self.limited: dict[str, StepDefinition] = {}
         self._called: set[str] | None = None
+        #: the versions of the processes that others deploy, by which families and calls were determined
+        self._seen: dict[str, list[str] | None] = {}
+        #: what could not be loaded; see :mod:`camunda_bridge.loading`
+        self.faults: list[PackageFault] = []
+        self._modules: dict[str, str] = {}
 
-    def add(self, owner: StepOwner) -> None:
-        """Add a declared process or worker.
+    def add(self, owner: StepOwner, module: str = "") -> None:
+        """Add a declared process or worker. `module`: the module that declares it, for messages.
 
         Raises:
-            DefinitionError: another one has the same key, or a step with the same topic.
+            DefinitionError: another one has the same key, or a step with the same topic. Nothing is added then.
         """
         same_key = self.processes.get(owner.key) or self.workers.get(owner.key)
         if same_key is not None and same_key is not owner:
-            raise DefinitionError(f"{_described(owner)} is declared twice, the other is {_described(same_key)}")
+            raise DefinitionError(f"{_described(owner)} is declared twice, the other is {self._described(same_key)}")
         for topic in owner.steps:
             other = self._steps.get(topic, (owner,))[0]
             if other is not owner:
                 raise DefinitionError(
-                    f"topic {topic!r} has a step in {_described(other)} and one in {_described(owner)}; keep one of "
-                    "them, in a worker if several processes use it"
+                    f"topic {topic!r} has a step in {self._described(other)} and one in {_described(owner)}; keep one "
+                    "of them, in a worker if several processes use it"
                 )
+        self._modules[owner.key] = module
         if isinstance(owner, ProcessDefinition):
             self.processes[owner.key] = owner
         elif isinstance(owner, WorkerDefinition):
@@ -81,11 +119,26 @@ class Registry:
         """Every topic that has a handler."""
         return [owner.topic(step) for owner, step in self._steps.values()]
 
+    def diagrams(self, process: ProcessDefinition) -> list[Diagram]:
+        """The diagram in the file of a process, or those of each version that runs if others deploy it; newest first.
+
+        Raises:
+            DefinitionError: a file is missing or invalid, or the engine doesn't have the process.
+            EngineUnavailable: the engine does not answer.
+        """
+        if process.file is not None:
+            return [process.diagram()]
+        if self.deployed is None:
+            raise DefinitionError(f"process {process.key!r}: only the engine has its file")
+        return [self.deployed.diagram(version) for version in self.deployed.versions(process.key)]
+
     def family_topics(self, key: str) -> tuple[Topic, ...]:
         """The topics of a process and of the processes that it calls: a next step of an instance has one of them.
 
-        Of a process that is not declared here, those of the workers: it may use any of them.
+        Of a process that is not declared here, those of the workers: it may use any of them. The same holds for a
+        process whose diagram cannot be read now.
         """
+        self._forget_old_versions()
         if key not in self._families:
             members = sorted(self._family(key, set()))
             own = [
@@ -97,7 +150,7 @@ class Registry:
         return self._families[key]
 
     def _shared_topics(self, members: list[str]) -> Iterator[Topic]:
-        used = set().union(*(self.processes[member].diagram().topics.values() for member in members))
+        used = {topic for member in members for topic in self._topics(self.processes[member])}
         # An expression may give any topic.
         is_any = not members or any("{" in topic for topic in used)
         for worker in self.workers.values():
@@ -105,8 +158,9 @@ class Registry:
 
     def is_called(self, key: str) -> bool:
         """True when a call activity of a registered process may start `key`."""
+        self._forget_old_versions()
         if self._called is None:
-            called = set().union(*(process.diagram().calls for process in self))
+            called = {name for process in self for name in self._calls(process)}
             # A call activity whose process is an expression may start any process.
             self._called = set(self.processes) if any("{" in name for name in called) else called
         return key in self._called
@@ -115,48 +169,56 @@ class Registry:
         if key in seen or key not in self.processes:
             return seen
         seen.add(key)
-        for called in self.processes[key].diagram().calls:
+        for called in self._calls(self.processes[key]):
             self._family(called, seen)
         return seen
 
+    def _topics(self, process: ProcessDefinition) -> set[str]:
+        try:
+            return {topic for diagram in self.diagrams(process) for topic in diagram.topics.values()}
+        except (DefinitionError, EngineUnavailable):
+            return {_ANYTHING}
+
+    def _calls(self, process: ProcessDefinition) -> set[str]:
+        try:
+            return {called for diagram in self.diagrams(process) for called in diagram.calls}
+        except (DefinitionError, EngineUnavailable):
+            return {_ANYTHING}
+
+    def _forget_old_versions(self) -> None:
+        now = {process.key: self._versions(process.key) for process in self if process.file is None}
+        if now != self._seen:
+            self._seen, self._called = now, None
+            self._families.clear()
+
+    def _versions(self, key: str) -> list[str] | None:
+        try:
+            return [version.id for version in self.deployed.versions(key)] if self.deployed is not None else None
+        except (DefinitionError, EngineUnavailable):
+            return None
+
     def unhandled_topics(self) -> dict[str, list[str]]:
-        """Process key -> topics of its BPMN file without a handler. Workers don't fetch tasks of these topics."""
-        missing = {process.key: sorted(set(process.diagram().topics.values()) - set(self._steps)) for process in self}
+        """Process key -> topics of its BPMN file without a handler. Workers don't fetch tasks of these topics.
+
+        Processes whose file is missing or invalid, or that others deploy, are left out.
+        """
+        files = [process for process in self if process.file is not None and not self.fault_of(process)]
+        missing = {process.key: sorted(set(process.diagram().topics.values()) - set(self._steps)) for process in files}
         return {key: topics for key, topics in missing.items() if topics}
 
-
-#: the registry of this installation, filled by :func:`load_processes`
-registry = Registry()
-
-
-def load_processes(packages: Iterable[str], into: Registry = registry) -> Registry:
-    """Import every sub-package of `packages`, and register the processes and workers of their ``steps`` modules.
-
-    Raises:
-        DefinitionError: a package is missing, or a sub-package declares nothing.
-    """
-    for package_name in packages:
+    @staticmethod
+    def fault_of(process: ProcessDefinition) -> str:
+        """What is wrong with the BPMN file of a process; empty if it is valid, or if others deploy the process."""
         try:
-            package = importlib.import_module(package_name)
-        except ModuleNotFoundError as error:
-            raise DefinitionError(f"PROCESSES names {package_name!r}, which cannot be imported: {error}") from None
-        if not hasattr(package, "__path__"):
-            raise DefinitionError(f"PROCESSES names {package_name!r}, which is a module; it must be a package")
-        for item in pkgutil.iter_modules(package.__path__):
-            if not item.ispkg:
-                continue
-            try:
-                steps = importlib.import_module(f"{package_name}.{item.name}.steps")
-            except ModuleNotFoundError as error:
-                raise DefinitionError(f"{package_name}.{item.name}.steps cannot be imported: {error}") from error
-            found = [value for value in vars(steps).values() if isinstance(value, StepOwner)]
-            if not found:
-                raise DefinitionError(
-                    f"{steps.__name__} declares no process and no worker; call define_process or define_worker in it"
-                )
-            for owner in found:
-                into.add(owner)
-    return into
+            if process.file is not None:
+                process.diagram()
+        except DefinitionError as error:
+            return str(error)
+        return ""
+
+    def _described(self, owner: StepOwner) -> str:
+        module = self._modules.get(owner.key)
+        return _described(owner) + (f" of {module}" if module else "")
 
 
 def _described(owner: StepOwner) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -136,8 +136,8 @@ class Child:
             time.sleep(CHECK_EVERY_S)
         return True
 
-    def finish(self, timeout_s: float) -> None:
-        """Start the process and wait until it ends with code 0, for commands that end by themselves.
+    def finish(self, timeout_s: float, *, good_codes: Container[int | None] = (0,)) -> None:
+        """Start the process and wait until it ends with a good code, for commands that end by themselves.
 
         Raises:
             ChildError: it could not be started, did not end within `timeout_s` seconds, or ended with another code.
@@ -148,7 +148,7 @@ class Child:
                 raise self.failure(f"took longer than {timeout_s:.0f} s")
         finally:
             self.kill()
-        if self.returncode != 0:
+        if self.returncode not in good_codes:
             raise self.failure(f"ended with exit code {self.returncode}")
 
     def signal(self, number: signal.Signals) -> None:

@@ -56,7 +56,7 @@ def main() -> int:
         for fault in faults(load().processes):
             # No reason to stop: an unfinished process must not keep the others from running.
             console.print_line(f"check: {fault}")
-        stack = Stack(options.folder, isolated=False, engine_on_disk=True, report=console.report)
+        stack = Stack(options.folder, isolated=False, engine_on_disk=True, lenient=True, report=console.report)
     except SettingsError as error:
         return console.failed(f"settings: {error}", 2)
     except ChildError as error:

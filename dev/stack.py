@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -47,6 +47,7 @@ class Stack:
         isolated: with free ports and without the user's environment, for tests; otherwise with the user's own.
         engine_on_disk: the engine's data survive its process.
         broker_on_disk: the broker's data survive its process.
+        lenient: go on if a package or a BPMN file is invalid; the report says what was left out.
         report: called with the progress.
     """
 
@@ -59,6 +60,7 @@ class Stack:
         isolated: bool = True,
         engine_on_disk: bool = False,
         broker_on_disk: bool = False,
+        lenient: bool = False,
         report: Report = lambda name, state, seconds: None,
     ) -> None:
         self.folder = folder.absolute()
@@ -67,6 +69,7 @@ class Stack:
         )
         self._wanted = set(parts)
         self._isolated = isolated
+        self._lenient = lenient
         self._report = report
         self._started_at: dict[str, float] = {}
         self._parts: dict[str, Child] = {}
@@ -123,8 +126,15 @@ class Stack:
         others = [name for name in wanted if name not in LOCAL_PARTS]
         self.start_parts(others, wait=False)
         if "engine" in wanted or "engine" not in self.environment.local:
-            self.run("deploy", ["flask", "process", "deploy"])
+            self._deploy()
         self.wait_ready(others)
+
+    def _deploy(self) -> None:
+        # With exit code 1 it has left out what is invalid, and deployed all the rest.
+        text = self.run("deploy", ["flask", "process", "deploy"], good_codes=(0, 1) if self._lenient else (0,))
+        for line in text.splitlines():
+            if line.startswith("Error: "):
+                self._report("deploy", line, 0.0)
 
     def start_parts(self, names: Iterable[str], *, wait: bool = True) -> None:
         """Start parts, and wait until they serve."""
@@ -158,16 +168,23 @@ class Stack:
                 said_at = time.monotonic()
             time.sleep(0.05)
 
-    def run(self, name: str, command: Sequence[str], timeout_s: float = COMMAND_S) -> str:
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        timeout_s: float = COMMAND_S,
+        *,
+        good_codes: Container[int | None] = (0,),
+    ) -> str:
         """Run a command in the stack's environment to its good end; what it printed.
 
         Raises:
-            ChildError: it ended with another code than 0 or took longer than `timeout_s` seconds.
+            ChildError: it ended with another code or took longer than `timeout_s` seconds.
         """
         begun = time.monotonic()
         self._report(name, "running", 0.0)
         child = self._child(name, command)
-        child.finish(timeout_s)
+        child.finish(timeout_s, good_codes=good_codes)
         self._report(name, "done", time.monotonic() - begun)
         return child.log_text()
 

@@ -12,7 +12,16 @@ from camunda_bridge.errors import VariableError
 from camunda_bridge.variables import to_engine
 from tasks.processes import registry
 
-__all__ = ["MAX_NAME", "RESERVED_VARIABLE", "ProcessDefinition", "all_processes", "check_variables", "find_process"]
+__all__ = [
+    "MAX_NAME",
+    "RESERVED_VARIABLE",
+    "ProcessDefinition",
+    "all_processes",
+    "check_variables",
+    "find_process",
+    "package_faults",
+    "unhandled_topics",
+]
 
 #: longest name of a variable, in characters; the engine's column holds 255
 MAX_NAME = 200
@@ -28,6 +37,20 @@ def find_process(key: str) -> ProcessDefinition | None:
 def all_processes() -> list[ProcessDefinition]:
     """All registered processes, sorted by key."""
     return sorted(registry, key=lambda process: process.key)
+
+
+def unhandled_topics() -> dict[str, list[str]]:
+    """Process key -> topics of its BPMN file without a handler; a process without a valid file is left out."""
+    return registry.unhandled_topics()
+
+
+def package_faults() -> list[str]:
+    """One line for each package that could not be loaded, and for each BPMN file that is missing or invalid.
+
+    The lines name modules and files, without folders.
+    """
+    unreadable = [fault for process in registry if (fault := registry.fault_of(process))]
+    return [*(f"{fault.module}: {fault.reason}" for fault in registry.faults), *unreadable]
 
 
 def check_variables(process: ProcessDefinition, variables: dict[str, Any]) -> None:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from camunda_bridge.check import Finding, check
+from camunda_bridge.check import Finding, check_deployed, check_files
+from camunda_bridge.deployed import DeployedDiagrams
+from camunda_bridge.errors import EngineUnavailable
+from service.errors import CheckError
 from tasks.processes import registry
+from tasks.runtime import runtime
 
 __all__ = ["Finding", "check_all"]
 
 
-def check_all() -> list[Finding]:
-    """All differences between diagrams and code, also those that a diagram excuses. Reads only files."""
-    return check(registry, registry.shared)
+def check_all(*, in_engine: bool = False) -> list[Finding]:
+    """All differences between diagrams and code, also those that a diagram excuses.
+
+    Args:
+        in_engine: take the diagrams of the versions that run in the engine. Otherwise only files are read.
+
+    Raises:
+        CheckError: the engine is unavailable.
+    """
+    if not in_engine:
+        return check_files(registry)
+    try:
+        return check_deployed(registry, DeployedDiagrams(lambda: runtime().engine))
+    except EngineUnavailable as error:
+        raise CheckError(f"the engine is unavailable: {error}") from error

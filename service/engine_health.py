@@ -12,7 +12,6 @@ from cachetools.keys import hashkey
 
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
-from camunda_bridge.errors import DefinitionError
 from camunda_bridge.history_level import history_level
 from tasks.processes import registry
 
@@ -62,7 +61,7 @@ class EngineContents:
             "/process-definition", keysIn=",".join(processes), latestVersion="true", withoutTenantId="true"
         )
         different = {
-            item["key"]: item["version"] for item in found if not self._is_same(item["id"], processes[item["key"]])
+            item["key"]: item["version"] for item in found if self._differs(item["id"], processes[item["key"]])
         }
         return Deployments(sorted(set(processes) - {item["key"] for item in found}), different)
 
@@ -97,21 +96,16 @@ class EngineContents:
         self._level = found or self._level
         return self._level
 
-    def _is_same(self, definition_id: str, process: ProcessDefinition) -> bool:
+    def _differs(self, definition_id: str, process: ProcessDefinition) -> bool:
+        if process.file is None or registry.fault_of(process):
+            return False
         if definition_id not in self._same:
             self._same[definition_id] = self.engine().definition_file(definition_id) == process.content()
-        return self._same[definition_id]
+        return not self._same[definition_id]
 
     def _is_ours(self, topic: str) -> bool:
         """True if a task of the topic is of a process here: other systems may use the engine with their own topics."""
-        if any(topic in topics for topics in _unhandled().values()):
+        if any(topic in topics for topics in registry.unhandled_topics().values()):
             return True
         tasks = self.engine().session.get("/external-task", topicName=topic, notLocked="true", maxResults=1)
         return any(task["processDefinitionKey"] in {process.key for process in registry} for task in tasks)
-
-
-def _unhandled() -> dict[str, list[str]]:
-    try:
-        return {key: list(topics) for key, topics in registry.unhandled_topics().items()}
-    except DefinitionError:
-        return {}

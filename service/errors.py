@@ -57,6 +57,13 @@ class PartUnhealthy(ServiceError):
         self.facts = facts or {}
 
 
+class CheckError(ServiceError):
+    """The engine did not answer while its diagrams were checked.
+
+    :mod:`service.checking` raises it; `flask process check --engine` prints it.
+    """
+
+
 class DeployError(ServiceError):
     """A BPMN file could not be deployed, or the deployed ones cannot be listed.
 

@@ -18,6 +18,7 @@ from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.history_level import MISSING
 from camunda_bridge.session import EngineSession
+from service.catalogue import package_faults
 from service.engine_health import EngineContents
 from service.errors import PartUnhealthy
 from store.errors import DatabaseUnavailable
@@ -107,6 +108,7 @@ class Health:
             "workers": self._workers,
             "beat": self._beat,
             "history": self._history,
+            "processes": self._processes,
         }
         parts = self._run(checks)
         if parts["engine"].up:
@@ -199,6 +201,13 @@ class Health:
                 since=since,
             )
         return Part(True, facts={"level": level} if level else {})
+
+    @staticmethod
+    def _processes() -> Part:
+        faults = [shown_text(fault) for fault in package_faults()]
+        if faults:
+            raise PartUnhealthy("; ".join(faults), facts={"faults": faults})
+        return Part(True, facts={"faults": faults})
 
     def _deployments(self) -> Part:
         found = self._contents.deployments()

@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 
 from camunda_bridge.context import StepContext
-from camunda_bridge.definition import StepDefinition
 from camunda_bridge.executor import BusinessError, Completed, Outcome, execute
+from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import from_document
 from service.errors import ReplayError
 from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow

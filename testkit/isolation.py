@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from lxml import etree
 
-from camunda_bridge.bpmn import BPMN, ENGINES, parse_xml
+from camunda_bridge.bpmn import BPMN, ENGINES, Diagram, parse_xml, read_diagram
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.deployed import DeployedDiagrams
 
 _TOPIC = frozenset(namespace + "topic" for namespace in ENGINES)
 
@@ -33,10 +34,25 @@ class Deployments:
         Raises:
             EngineRefused: the engine refused the file; the message names the place of the error.
         """
-        content = self._isolated(process.content(), {member.key for member in family})
+        content = self._isolated(self._content(process), {member.key for member in family})
         if content not in self._done:
             name = self._done[content] = self.key(process.key)
-            self.engine.deploy(name, {process.bpmn_path.name: content})
+            file = f"{process.key}.bpmn" if process.file is None else process.file.name
+            self.engine.deploy(name, {file: content})
+
+    def diagram(self, process: ProcessDefinition) -> Diagram:
+        """The diagram of a process: from its file, or if others deploy it, from its newest version in the engine.
+
+        Raises:
+            DefinitionError: the file is missing or invalid, or the engine has no version.
+        """
+        return process.diagram() if process.file is not None else read_diagram(self._content(process), process.key)
+
+    def _content(self, process: ProcessDefinition) -> bytes:
+        if process.file is not None:
+            return process.content()
+        newest = DeployedDiagrams(lambda: self.engine).versions(process.key)[0]
+        return self.engine.definition_file(newest.id)
 
     def _isolated(self, content: bytes, called: set[str]) -> bytes:
         """A file with the suffix at its processes, at its topics, and at the calls of these and of `called`."""

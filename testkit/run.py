@@ -11,11 +11,12 @@ from uuid import uuid4
 from marshmallow import RAISE
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.definition import ProcessDefinition, StepDefinition, WorkerDefinition
+from camunda_bridge.definition import ProcessDefinition, WorkerDefinition
 from camunda_bridge.endings import end_of
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import EngineUnavailable, NotFound
 from camunda_bridge.executor import Execution, Failed
+from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import from_engine, outgoing, to_engine
 from testkit.isolation import Deployments
 from testkit.worker import Phase, Worker
@@ -73,7 +74,7 @@ class ProcessRun:
         self.result: dict[str, Any] | None = None
         self.error: dict[str, Any] | None = None
         self._engine = deployments.engine
-        self._calls = any(member.diagram().calls for member in family.values())
+        self._calls = any(deployments.diagram(member).calls for member in family.values())
         self._worker = Worker(deployments, family, workers, replace or {}, self._record)
         self._answer: tuple[str, dict[str, Any]] | None = None
         about = ExecutionContext(

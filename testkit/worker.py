@@ -13,13 +13,14 @@ from camunda_bridge.bpmn import Diagram
 from camunda_bridge.catching import is_caught
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext, StepContext
-from camunda_bridge.definition import ProcessDefinition, StepDefinition, StepOwner, WorkerDefinition
+from camunda_bridge.definition import ProcessDefinition, WorkerDefinition
 from camunda_bridge.element import element_of
 from camunda_bridge.engine.locked_task import LockedTask, Topic
 from camunda_bridge.errors import EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed, execute
 from camunda_bridge.locks import new_token
 from camunda_bridge.signature import Signature
+from camunda_bridge.steps import StepDefinition, StepOwner
 from camunda_bridge.task_fate import Fate, fate_of
 from testkit.isolation import Deployments
 
@@ -50,7 +51,7 @@ class Worker:
     ) -> None:
         self._deployments = deployments
         self._engine = deployments.engine
-        self._diagrams: dict[str, Diagram] = {key: process.diagram() for key, process in family.items()}
+        self._diagrams: dict[str, Diagram] = {key: deployments.diagram(process) for key, process in family.items()}
         owners: list[StepOwner] = [*family.values(), *workers]
         self._steps = {topic: step for owner in owners for topic, step in owner.steps.items()}
         self._topics = [

@@ -11,8 +11,8 @@ from flask_smorest import Blueprint
 from app.responses.answers import answer
 from app.schemas.health import LiveAnswer, ReadyAnswer
 from app.services import services
+from service.catalogue import unhandled_topics
 from service.health import Part, moment
-from tasks.topics.unhandled import unhandled_topics
 
 blp = Blueprint("health", __name__, url_prefix="/health", description="Liveness and readiness")
 

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import NoReturn
 from uuid import UUID
 
 import click
 
-from service.catalogue import all_processes
+from app.client.exit_codes import ExitCode
+from service.catalogue import all_processes, package_faults, unhandled_topics
 from service.checking import check_all
 from service.deploy import Deployed, definitions, deploy_all
-from service.errors import DeployError, ReplayError, ScaffoldError
+from service.errors import CheckError, DeployError, ReplayError, ScaffoldError, ServiceError
 from service.replay import Recorded
 from service.scaffold import write_process
 from store.errors import DatabaseUnavailable
-from tasks.topics.unhandled import unhandled_topics
 
 
 @click.command("check")
 @click.argument("keys", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
-def check(keys: tuple[str, ...], as_json: bool) -> None:
+@click.option("--engine", "in_engine", is_flag=True, help="Take the diagrams of the versions that run in the engine.")
+def check(keys: tuple[str, ...], as_json: bool, in_engine: bool) -> None:
     """Compare the BPMN files with the code, for the processes KEYS or for all.
 
-    Needs no engine, broker or database. The exit code is 1 if there is a fault.
+    Needs no engine, broker or database. A process that others deploy has no file: check it with --engine, which takes
+    the newest version of each process, and every version with running instances. The exit code is 1 if there is a
+    fault.
     """
     _refuse_unknown(keys)
-    found = [finding for finding in check_all() if not keys or finding.process in keys]
+    try:
+        # A package that could not be loaded has no key.
+        found = [finding for finding in check_all(in_engine=in_engine) if not keys or finding.process in ("", *keys)]
+    except CheckError as error:
+        _exit_unavailable(error)
     faults = [finding for finding in found if finding.excuse is None]
     excused = [finding for finding in found if finding.excuse is not None]
     if as_json:
@@ -36,7 +44,7 @@ def check(keys: tuple[str, ...], as_json: bool) -> None:
     else:
         for finding in faults + excused:
             click.echo(str(finding))
-        count = len(keys or all_processes())
+        count = len([process for process in all_processes() if in_engine or process.file is not None])
         click.echo(f"{count} processes, {len(faults)} faults, {len(excused)} excused", err=True)
     if faults:
         sys.exit(1)
@@ -59,17 +67,22 @@ def new(key: str, package: str) -> None:
 
 @click.command("deploy")
 def deploy() -> None:
-    """Deploy the BPMN files that have changed to the engine."""
+    """Deploy the BPMN files that have changed to the engine.
+
+    A package or file that is invalid does not keep the others from being deployed; the exit code is 1 then. It is 7 if
+    the engine is unavailable.
+    """
     try:
         before = {item.key: item for item in definitions()}
         done = deploy_all()
         after = {item.key: item for item in definitions()}
     except DeployError as error:
-        raise click.ClickException(str(error)) from None
-    for key, news in done.items():
+        _exit_unavailable(error)
+    for key, news in done.new.items():
         click.echo(_change(before[key], after[key]) if news else f"{key}: unchanged, version {after[key].version}")
     for key, topics in unhandled_topics().items():
         click.echo(f"{key}: no handler for {', '.join(topics)}, the tasks of these topics are not fetched", err=True)
+    _exit_with(done.faults)
 
 
 @click.command("definitions")
@@ -78,11 +91,12 @@ def list_definitions() -> None:
     try:
         found = definitions()
     except DeployError as error:
-        raise click.ClickException(str(error)) from None
+        _exit_unavailable(error)
     width = max([len("process"), *(len(item.key) for item in found)])
     click.echo(f"{'process':<{width}}  version  file        running")
     for item in found:
-        click.echo(f"{item.key:<{width}}  {item.version or '-':>7}  {_state(item):<10}  {item.running:>7}")
+        click.echo(f"{item.key:<{width}}  {item.version or '-':>7}  {item.file:<10}  {item.running:>7}")
+    _exit_with(package_faults())
 
 
 @click.command("replay")
@@ -114,10 +128,16 @@ def _change(before: Deployed, after: Deployed) -> str:
     return f"{after.key}: deployed version {after.version}" + (f", before {before.version}" if before.version else "")
 
 
-def _state(item: Deployed) -> str:
-    if not item.version:
-        return "missing"
-    return "changed" if item.changed else "deployed"
+def _exit_unavailable(error: ServiceError) -> NoReturn:
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(ExitCode.UNAVAILABLE)
+
+
+def _exit_with(faults: list[str]) -> None:
+    for fault in faults:
+        click.echo(f"Error: {fault}", err=True)
+    if faults:
+        sys.exit(1)
 
 
 def _refuse_unknown(keys: tuple[str, ...]) -> None:

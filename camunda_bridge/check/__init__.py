@@ -1,4 +1,4 @@
-"""Checks that diagrams agree with the code of their steps; needs no engine, broker or database.
+"""Checks that diagrams agree with the code of their steps; needs no engine, broker or database for files.
 
     for finding in check(registry):
         print(finding)
@@ -11,14 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from camunda_bridge.bpmn import Node
+from camunda_bridge.bpmn import Diagram, Node
 from camunda_bridge.check import rules, variable_rules
 from camunda_bridge.check.error_rule import uncaught_errors
-from camunda_bridge.check.findings import BPMN_UNREADABLE, CODES, EXCEPTION_UNUSED, Finding
-from camunda_bridge.check.subject import Subject, Subjects
-from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.check.findings import (
+    BPMN_UNREADABLE,
+    CODES,
+    EXCEPTION_UNUSED,
+    NOT_DEPLOYED,
+    PACKAGE_NOT_LOADED,
+    Finding,
+    shown_path,
+)
+from camunda_bridge.check.subject import Diagrams, Subject, Subjects
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.deployed import DeployedDiagrams
+from camunda_bridge.errors import DefinitionError, NotDeployed
+from camunda_bridge.registry import PackageFault, Registry
+from camunda_bridge.steps import StepDefinition
 
-__all__ = ["CODES", "Finding", "check"]
+__all__ = ["CODES", "Finding", "check", "check_deployed", "check_files"]
 
 _RULES = (
     rules.topics,
@@ -33,26 +45,44 @@ _RULES = (
 EXCUSE = "ignore:"
 
 
-def check(processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition] | None = None) -> list[Finding]:
+def check_files(registry: Registry) -> list[Finding]:
+    """What is wrong with the packages and BPMN files of an installation; processes that others deploy are left out."""
+    with_file = [process for process in registry if process.file is not None]
+    return [*map(_not_loaded, registry.faults), *check(with_file, registry.shared)]
+
+
+def check_deployed(registry: Registry, deployed: DeployedDiagrams) -> list[Finding]:
+    """What is wrong between the code of an installation and the versions that run in the engine.
+
+    Raises:
+        EngineUnavailable: the engine does not answer.
+    """
+
+    def diagrams(process: ProcessDefinition) -> Iterator[tuple[str, Diagram]]:
+        for version in deployed.versions(process.key):
+            yield f"{process.key} version {version.number} in the engine", deployed.diagram(version)
+
+    return [*map(_not_loaded, registry.faults), *check(registry, registry.shared, diagrams)]
+
+
+def _in_file(process: ProcessDefinition) -> list[tuple[str, Diagram]]:
+    return [(shown_path(process.bpmn_path), process.diagram())]
+
+
+def check(
+    processes: Iterable[ProcessDefinition],
+    shared: Mapping[str, StepDefinition] | None = None,
+    diagrams: Diagrams = _in_file,
+) -> list[Finding]:
     """The findings: where diagrams and code don't agree. A finding that the diagram excuses has the reason with it.
 
     Args:
         processes: all processes of the installation, because a process is checked together with those that call it.
         shared: the steps of workers, by topic; a diagram that uses one is checked against it.
+        diagrams: finds the diagrams of a process; by default the one in its file.
     """
-    subjects = Subjects(processes, shared or {})
-    findings = [
-        Finding(
-            process.bpmn_path,
-            process.key,
-            process.key,
-            process.process_name if process.process_name != process.key else "",
-            BPMN_UNREADABLE,
-            message,
-            "the file must have an executable process whose id is the key given to define_process",
-        )
-        for process, message in subjects.faults
-    ]
+    subjects = Subjects(processes, shared or {}, diagrams)
+    findings = [_unreadable(process, error) for process, error in subjects.faults]
     for subject in subjects.good:
         findings += _excused(
             subject, [_finding(subject, *found) for rule in _RULES for found in rule(subject, subjects)]
@@ -60,9 +90,30 @@ def check(processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefin
     return findings
 
 
+def _not_loaded(fault: PackageFault) -> Finding:
+    return Finding(
+        shown_path(fault.path) if fault.path is not None else fault.module,
+        "",
+        str(fault.line or 1),
+        fault.module,
+        PACKAGE_NOT_LOADED,
+        fault.reason,
+        "correct it and start again; all other packages run",
+    )
+
+
+def _unreadable(process: ProcessDefinition, error: DefinitionError) -> Finding:
+    code, hint = BPMN_UNREADABLE, "the file must have an executable process whose id is the key given to define_process"
+    if isinstance(error, NotDeployed):
+        code, hint = NOT_DEPLOYED, "deploy it, or correct the key given to define_process"
+    place = process.key if process.file is None else shown_path(process.file)
+    name = process.process_name if process.process_name != process.key else ""
+    return Finding(place, process.key, process.key, name, code, str(error), hint)
+
+
 def _finding(subject: Subject, node: Node, code: str, message: str, hint: str) -> Finding:
     name = " ".join(node.name.split())
-    return Finding(subject.process.bpmn_path, subject.process.key, node.id, name, code, message, hint)
+    return Finding(subject.place, subject.process.key, node.id, name, code, message, hint)
 
 
 def _excused(subject: Subject, findings: list[Finding]) -> Iterator[Finding]:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from camunda_bridge.bpmn import BPMN, Diagram, Node
 from camunda_bridge.check.knowledge import ANYTHING, NOTHING, Known, all_of, of_start, of_step, one_of
-from camunda_bridge.definition import ERROR_VARIABLES, ProcessDefinition, StepDefinition
+from camunda_bridge.definition import ProcessDefinition
+from camunda_bridge.steps import ERROR_VARIABLES, StepDefinition
 
 #: finds a process and its diagram by the key of the process; None for a process that isn't in this installation
 Find = Callable[[str], tuple[ProcessDefinition, Diagram] | None]

@@ -8,7 +8,7 @@ from camunda_bridge.bpmn import Diagram, Node
 from camunda_bridge.check.findings import ERROR_NOT_CAUGHT
 from camunda_bridge.check.source import raised_codes
 from camunda_bridge.check.subject import Subject, Subjects
-from camunda_bridge.definition import StepDefinition
+from camunda_bridge.steps import StepDefinition
 
 
 def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, str, str, str]]:

@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-#: the BPMN file is missing, isn't BPMN, or holds another process
+#: a package that could not be loaded
+PACKAGE_NOT_LOADED = "PACKAGE_NOT_LOADED"
+#: a process of which the engine has no version
+NOT_DEPLOYED = "NOT_DEPLOYED"
+#: the BPMN file is missing, isn't BPMN, or doesn't have the process
 BPMN_UNREADABLE = "BPMN_UNREADABLE"
 #: an external task whose topic no step handles, so that no worker runs it
 TOPIC_WITHOUT_HANDLER = "TOPIC_WITHOUT_HANDLER"
@@ -30,6 +34,8 @@ JAVA_OBJECT = "JAVA_OBJECT"
 EXCEPTION_UNUSED = "EXCEPTION_UNUSED"
 
 CODES = (
+    PACKAGE_NOT_LOADED,
+    NOT_DEPLOYED,
     BPMN_UNREADABLE,
     TOPIC_WITHOUT_HANDLER,
     HANDLER_WITHOUT_TOPIC,
@@ -49,9 +55,9 @@ class Finding:
     """One place where the diagram and the code don't agree.
 
     Attributes:
-        path: the BPMN file.
-        process: key of the process.
-        element: id of the element; that of the process when no other element fits.
+        path: the file, or the version in the engine, as text.
+        process: key of the process; empty when its package could not be loaded.
+        element: id of the element; that of the process when no other element fits; the line of a file that isn't BPMN.
         name: name of the element in the diagram; empty when it has none.
         code: one of :data:`CODES`.
         message: what is wrong, with the values.
@@ -59,7 +65,7 @@ class Finding:
         excuse: the reason in the diagram why the finding may stay; None when it isn't excused.
     """
 
-    path: Path
+    path: str
     process: str
     element: str
     name: str
@@ -71,7 +77,7 @@ class Finding:
     def __str__(self) -> str:
         called = f"{self.name!r} " if self.name else ""
         why = f"excused: {self.excuse}" if self.excuse else self.hint
-        return f"{_shown(self.path)}:{self.element}: {self.code} {called}{self.message} ({why})"
+        return f"{self.path}:{self.element}: {self.code} {called}{self.message} ({why})"
 
     def excused(self, reason: str) -> Finding:
         """A copy of the finding that is excused for this reason."""
@@ -79,10 +85,10 @@ class Finding:
 
     def document(self) -> dict[str, Any]:
         """The finding as a JSON object."""
-        return {**asdict(self), "path": _shown(self.path)}
+        return asdict(self)
 
 
-def _shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """The path relative to the working folder if it is below it, so that terminals make a link of it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import Schema, missing
 
 from camunda_bridge.check.source import returned_fields
-from camunda_bridge.definition import StepDefinition
+from camunda_bridge.steps import StepDefinition
 
 
 @dataclass(frozen=True, slots=True)

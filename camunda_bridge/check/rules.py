@@ -36,6 +36,8 @@ def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
                 else f'declare a step with topic="{topic}", in a worker if several processes use it'
             )
             yield node, TOPIC_WITHOUT_HANDLER, f"has the topic {topic!r}, which no step handles", how
+    if not others.is_newest(subject):
+        return
     used |= {node.topic or "" for other in others.good for node in other.diagram.steps}
     for topic, step in subject.process.steps.items():
         if topic not in used:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from camunda_bridge.bpmn import Diagram, Node
-from camunda_bridge.definition import ProcessDefinition, StepDefinition
+from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import DefinitionError
+from camunda_bridge.steps import StepDefinition
+
+#: finds the diagrams of a process, newest first, each with its place in words
+Diagrams = Callable[[ProcessDefinition], Iterable[tuple[str, Diagram]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One process whose BPMN file can be read."""
+    """One diagram of a process. `place`: its file, or its version in the engine."""
 
     process: ProcessDefinition
+    place: str
     diagram: Diagram
     #: the steps that handle tasks of this process, by topic: its own and those of workers
     steps: Mapping[str, StepDefinition]
-
-    @classmethod
-    def of(cls, process: ProcessDefinition, shared: Mapping[str, StepDefinition]) -> Subject:
-        """Read the file of a process.
-
-        Raises:
-            DefinitionError: the file is missing, isn't BPMN, or doesn't have the process.
-        """
-        return cls(process, process.diagram(), {**shared, **process.steps})
 
     def calls_to(self, key: str) -> list[Node]:
         """The call activities that always start process `key`."""
@@ -38,20 +34,27 @@ class Subject:
 
 
 class Subjects:
-    """All processes of an installation: `good` has those with a valid file, `faults` the others and the errors."""
+    """All processes of an installation: `good` has their diagrams, `faults` the processes without a valid one."""
 
-    def __init__(self, processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition]) -> None:
+    def __init__(
+        self, processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition], diagrams: Diagrams
+    ) -> None:
         self.shared = shared
         self.good: list[Subject] = []
-        self.faults: list[tuple[ProcessDefinition, str]] = []
+        self.faults: list[tuple[ProcessDefinition, DefinitionError]] = []
         for process in processes:
             try:
-                self.good.append(Subject.of(process, shared))
+                steps = {**shared, **process.steps}
+                self.good += [Subject(process, place, diagram, steps) for place, diagram in diagrams(process)]
             except DefinitionError as error:
-                self.faults.append((process, str(error)))
+                self.faults.append((process, error))
+
+    def is_newest(self, subject: Subject) -> bool:
+        """True for the newest diagram of a process."""
+        return next(other for other in self.good if other.process is subject.process) is subject
 
     def find(self, key: str) -> tuple[ProcessDefinition, Diagram] | None:
-        """A process and its diagram; None when the installation doesn't have it, or its file is invalid."""
+        """A process and its newest diagram; None when the installation doesn't have it, or its file is invalid."""
         for subject in self.good:
             if subject.process.key == key:
                 return subject.process, subject.diagram

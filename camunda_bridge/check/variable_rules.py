@@ -12,8 +12,8 @@ from camunda_bridge.check.findings import JAVA_OBJECT, VARIABLE_NAME_REFUSED
 from camunda_bridge.check.rules import Found
 from camunda_bridge.check.source import returned_fields
 from camunda_bridge.check.subject import Subject, Subjects
-from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import VariableError
+from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import outgoing
 
 #: an expression whose result is a Joda time: `dateTime()` of the engine without a conversion to a date; the engine

@@ -11,10 +11,10 @@ from typing import Any
 
 from camunda_bridge.contents import task_values
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.definition import StepDefinition, StepOwner
 from camunda_bridge.engine.locked_task import LockedTask
 from camunda_bridge.errors import LockLost
 from camunda_bridge.executor import Execution
+from camunda_bridge.steps import StepDefinition, StepOwner
 from camunda_bridge.variables import Values, input_types, json_form
 from store.errors import DatabaseUnavailable
 from store.event_rows import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress

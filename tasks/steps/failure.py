@@ -6,9 +6,9 @@ import logging
 import uuid
 
 from camunda_bridge.context import ExecutionContext
-from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, EngineRefused
 from camunda_bridge.executor import Failed
+from camunda_bridge.steps import StepDefinition
 from store.event_rows import COMPLETING, FAILED, Progress
 from store.process_rows import ProcessRow
 from store.retrying import retrying

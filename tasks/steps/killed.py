@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
-from camunda_bridge.definition import StepDefinition
 from camunda_bridge.errors import BridgeError, VariableError
 from camunda_bridge.executor import Failed
+from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import from_engine, input_types
 from store.errors import DatabaseUnavailable
 from tasks import app

@@ -22,9 +22,9 @@ from tasks.broker.publish import send_killed
 from tasks.broker.start_throttle import StartThrottle
 from tasks.broker.worker_capacity import forget_worker, note_consumed_queues, runs_steps, send_heartbeat
 from tasks.errors import BrokerUnavailable
+from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.steps.middleware.time_limit import SIGNAL_NAME
-from tasks.topics.unhandled import unhandled_topics
 from tasks.worker.shutdown import grace_expired, step_requests, watch
 from telemetry import log_context, tracing
 from telemetry.logs.configuring import configure_logging
@@ -155,7 +155,9 @@ class Queues(bootsteps.StartStopStep):
         watch(worker)
         # This opens no connection: the parent process must not use the database.
         log.info("database: %s", runtime().database.described)
-        for key, topics in unhandled_topics().items():
+        for fault in registry.faults:
+            log.error("package of processes not loaded, all others run: %s", fault)
+        for key, topics in registry.unhandled_topics().items():
             log.warning("process %s: no handler for %s, these topics are not fetched", key, topics)
 
 

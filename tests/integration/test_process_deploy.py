@@ -29,63 +29,114 @@ def key(engine: Engine) -> Iterator[str]:
 def test_only_changed_files_are_deployed_and_versions_are_listed(
     key: str, engine: Engine, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / f"made_{uuid4().hex[:8]}"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    folder = write_process(key, package.name, ())
+    package = made(tmp_path, monkeypatch)
+    folder = write_process(key, package, ())
 
-    def flask(command: str) -> str:
-        more = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PROCESSES": package.name}
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "app", "process", command],
-            cwd=ROOT,
-            env={**os.environ, **more, "CAMUNDA_BASE_URL": engine_url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def output(command: str) -> str:
+        done = flask(tmp_path, package, engine_url, command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert flask("definitions").splitlines()[1].split() == [key, "-", "missing", "0"]
-    assert flask("deploy") == f"{key}: deployed version 1\n"
-    assert flask("deploy") == f"{key}: unchanged, version 1\n"
+    assert output("definitions").splitlines()[1].split() == [key, "-", "missing", "0"]
+    assert output("deploy") == f"{key}: deployed version 1\n"
+    assert output("deploy") == f"{key}: unchanged, version 1\n"
     engine.start(key, key, {})
-    assert flask("definitions").splitlines()[1].split() == [key, "1", "deployed", "1"]
+    assert output("definitions").splitlines()[1].split() == [key, "1", "deployed", "1"]
     (bpmn,) = folder.glob("*.bpmn")
     bpmn.write_text(bpmn.read_text().replace("1.0.0", "1.0.1"))
-    assert flask("definitions").splitlines()[1].split() == [key, "1", "changed", "1"]
-    assert flask("deploy") == f"{key}: deployed version 2, before 1\n"
+    assert output("definitions").splitlines()[1].split() == [key, "1", "changed", "1"]
+    assert output("deploy") == f"{key}: deployed version 2, before 1\n"
 
 
 @pytest.mark.parametrize(
-    ("command", "content"), [("deploy", b"<broken"), ("deploy", None), ("definitions", b"\xff\xfe\xfa")]
+    ("content", "reason"),
+    [
+        (b"<broken", "the file is not XML"),
+        (None, "No such file or directory"),
+        (b"\xff\xfe\xfa", "the file is not XML"),
+        (b'<?xml version="1.0" encoding="KLINGON"?><a/>', "the file is not XML: Unsupported encoding: KLINGON"),
+    ],
 )
-def test_file_that_is_no_bpmn_is_named_before_any_request_to_the_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, content: bytes | None
+def test_invalid_file_is_named_and_the_others_are_deployed(
+    key: str,
+    engine_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes | None,
+    reason: str,
 ) -> None:
-    package = tmp_path / f"made_{uuid4().hex[:8]}"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    write_process("a-good-one", package.name, ())
-    bpmn = write_process("broken", package.name, ()) / "broken.bpmn"
+    package = made(tmp_path, monkeypatch)
+    write_process(key, package, ())
+    bpmn = write_process("broken", package, ()) / "broken.bpmn"
     bpmn.unlink()
     if content is not None:
         bpmn.write_bytes(content)
-    more = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PROCESSES": package.name}
 
-    done = subprocess.run(
+    done = flask(tmp_path, package, engine_url, "deploy")
+    assert (done.returncode, done.stdout) == (1, f"{key}: deployed version 1\n")
+    assert done.stderr.startswith(f"Error: process 'broken': broken.bpmn: {reason}"), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+    done = flask(tmp_path, package, engine_url, "definitions")
+    assert done.returncode == 1
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [
+        ["broken", "-", "missing", "0"],
+        [key, "1", "deployed", "0"],
+    ]
+    assert reason in done.stderr
+
+
+def test_package_that_cannot_be_imported_is_named_and_the_others_are_deployed(
+    key: str, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = made(tmp_path, monkeypatch)
+    write_process(key, package, ())
+    (write_process("broken", package, ()) / "steps.py").write_text("import no_such_client")
+
+    done = flask(tmp_path, package, engine_url, "deploy")
+    assert (done.returncode, done.stdout) == (1, f"{key}: deployed version 1\n")
+    assert done.stderr == f"Error: {package}.broken.steps: ModuleNotFoundError: No module named 'no_such_client'\n"
+
+
+def test_file_that_the_engine_refuses_is_named_and_the_others_are_deployed(
+    key: str, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = made(tmp_path, monkeypatch)
+    bpmn = write_process("a-broken-one", package, ()) / "a_broken_one.bpmn"
+    bpmn.write_text(bpmn.read_text().replace('targetRef="', 'targetRef="nowhere-', 1))
+    write_process(key, package, ())
+
+    done = flask(tmp_path, package, engine_url, "deploy")
+    assert (done.returncode, done.stdout) == (1, f"{key}: deployed version 1\n")
+    assert done.stderr.startswith(f"Error: {bpmn}: engine answered 400 ParseException"), done.stderr
+
+
+def test_unavailable_engine_has_an_exit_code_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = made(tmp_path, monkeypatch)
+    write_process("a-good-one", package, ())
+    done = flask(tmp_path, package, "http://127.0.0.1:1/engine-rest", "deploy")
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "\nError: no connection to 127.0.0.1:1" in done.stderr, done.stderr
+
+
+def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make an empty package that can be imported. Returns its name."""
+    package = folder / f"made_{uuid4().hex[:8]}"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(folder)
+    return package.name
+
+
+def flask(folder: Path, package: str, engine_url: str, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a `flask process` command for the processes of one package."""
+    more = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "PROCESSES": package, "CAMUNDA_BASE_URL": engine_url}
+    return subprocess.run(
         [sys.executable, "-m", "flask", "--app", "app", "process", command],
         cwd=ROOT,
-        env={**os.environ, **more, "CAMUNDA_BASE_URL": "http://127.0.0.1:1/engine-rest"},
+        env={**os.environ, **more},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: {bpmn}: "), done.stderr

@@ -14,7 +14,8 @@ from marshmallow import Schema, fields
 from camunda_bridge.context import CONTEXT_VARIABLE, StepContext
 from camunda_bridge.definition import ProcessDefinition, define_process
 from camunda_bridge.errors import DefinitionError
-from camunda_bridge.registry import Registry, load_processes
+from camunda_bridge.loading import load_processes
+from camunda_bridge.registry import Registry
 
 BPMN = (
     '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" '
@@ -252,30 +253,61 @@ def test_every_sub_package_is_a_process(packages: Path) -> None:
 def test_same_key_in_two_packages_is_refused(packages: Path) -> None:
     add_package(packages / "mine_b", "one", STEPS.format(key="same"))
     add_package(packages / "yours_b", "two", STEPS.format(key="same"))
-    with pytest.raises(DefinitionError, match="'same' is declared twice"):
-        load_processes(["mine_b", "yours_b"], Registry())
+    registry = load_processes(["mine_b", "yours_b"], Registry())
+    assert list(registry.processes) == ["same"]
+    [fault] = registry.faults
+    assert str(fault) == (
+        f"yours_b.two.steps ({packages}/yours_b/two/steps.py): process 'same' is declared twice, "
+        "the other is process 'same' of mine_b.one.steps"
+    )
 
 
 def test_missing_package_is_named() -> None:
-    with pytest.raises(DefinitionError, match="PROCESSES names 'no_such_package'"):
-        load_processes(["no_such_package"], Registry())
+    [fault] = load_processes(["no_such_package"], Registry()).faults
+    assert "PROCESSES names 'no_such_package', which cannot be imported" in str(fault)
 
 
 def test_module_that_is_no_package_is_named() -> None:
-    with pytest.raises(DefinitionError, match="PROCESSES names 'textwrap'"):
-        load_processes(["textwrap"], Registry())
+    [fault] = load_processes(["textwrap"], Registry()).faults
+    assert "PROCESSES names 'textwrap', which is a module; it must be a package" in str(fault)
 
 
 def test_sub_package_without_steps_is_named(packages: Path) -> None:
     add_package(packages / "mine_c", "one", None)
-    with pytest.raises(DefinitionError, match=r"mine_c\.one\.steps"):
-        load_processes(["mine_c"], Registry())
+    [fault] = load_processes(["mine_c"], Registry()).faults
+    assert str(fault) == (
+        f"mine_c.one.steps ({packages}/mine_c/one/steps.py): ModuleNotFoundError: No module named 'mine_c.one.steps'"
+    )
 
 
 def test_sub_package_that_declares_no_process_is_named(packages: Path) -> None:
     add_package(packages / "mine_d", "one", "x = 1")
-    with pytest.raises(DefinitionError, match=r"mine_d\.one\.steps declares no process"):
-        load_processes(["mine_d"], Registry())
+    [fault] = load_processes(["mine_d"], Registry()).faults
+    assert str(fault).startswith(f"mine_d.one.steps ({packages}/mine_d/one/steps.py): declares no process")
+
+
+@pytest.mark.parametrize(
+    ("steps", "line", "reason"),
+    [
+        ("\nimport no_such_module_at_all", 2, "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("\n\nx = (", 3, "SyntaxError: '(' was never closed"),
+        ("def f():\n    return 1 / 0\nf()", 2, "ZeroDivisionError: division by zero"),
+        (
+            "from camunda_bridge import define_process\np = define_process('a')\np.step('b', retries=-1)",
+            3,
+            "step 'b': retries and retry_base_s must not be negative",
+        ),
+    ],
+)
+def test_package_that_fails_is_named_with_its_line_and_the_others_are_loaded(
+    packages: Path, steps: str, line: int, reason: str
+) -> None:
+    add_package(packages / "mine_e", "bad", steps)
+    add_package(packages / "mine_e", "good", STEPS.format(key="good"))
+    registry = load_processes(["mine_e"], Registry())
+    assert list(registry.processes) == ["good"]
+    [fault] = registry.faults
+    assert str(fault) == f"mine_e.bad.steps ({packages}/mine_e/bad/steps.py, line {line}): {reason}"
 
 
 def test_example_process_is_declared_as_its_bpmn_file_is() -> None:

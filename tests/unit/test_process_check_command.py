@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+NOT_LOADED = "tests.unit.check.fixtures.not_loaded.steps"
+
 
 def check(packages: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0", "CAMUNDA_BASE_URL": "http://127.0.0.1:1/engine-rest"}
@@ -38,6 +40,7 @@ def test_faults_have_exit_code_1_and_a_json_document() -> None:
     document = json.loads(done.stdout)
     assert document["excused"] == []
     assert [(it["path"], it["element"], it["name"], it["code"]) for it in document["faults"]] == [
+        ("tests/unit/check/fixtures/not_loaded/steps.py", "9", NOT_LOADED, "PACKAGE_NOT_LOADED"),
         ("tests/unit/check/fixtures/response_early/response_early.bpmn", "answer", "Answer", "RESPONSE_NOT_LAST"),
         ("tests/unit/check/fixtures/topic_unhandled/topic_unhandled.bpmn", "ship", "Ship", "TOPIC_WITHOUT_HANDLER"),
     ]
