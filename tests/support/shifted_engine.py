@@ -38,6 +38,8 @@ class ShiftedEngine:
                     connection.close()
                 self.send_response(answer.status)
                 self.send_header("Content-Type", answer.getheader("Content-Type") or "application/json")
+                if disposition := answer.getheader("Content-Disposition"):
+                    self.send_header("Content-Disposition", disposition)
                 if answer.status != 204:
                     self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
