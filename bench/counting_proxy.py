@@ -98,10 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.proxy.count(self.command, self.path)
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kept = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        status, content_type, answer = self._client.forward(self.command, self.path, content, kept)
+        status, headers, answer = self._client.forward(self.command, self.path, content, kept)
         self.send_response(status)
-        if content_type:
-            self.send_header("Content-Type", content_type)
+        for name in ("Content-Type", "Content-Disposition"):
+            if value := headers.get(name):
+                self.send_header(name, value)
         if status != 204:
             self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

@@ -7,6 +7,7 @@ import http.client
 import json
 import select
 import socket
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,12 +79,12 @@ class JsonClient:
             raise CallFailed(answer.status, content.decode("utf-8", "replace"))
         return content
 
-    def forward(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        """Forward a request. Returns status, content type and content of the answer."""
+    def forward(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, Message, bytes]:
+        """Forward a request. Returns status, headers and content of the answer."""
         self._connect()
         self._connection.request(method, path, content or None, headers)
         answer = self._connection.getresponse()
-        return answer.status, answer.headers.get("Content-Type", ""), answer.read()
+        return answer.status, answer.headers, answer.read()
 
     def get(self, path: str) -> Any:
         """GET `path`. Returns the answer's JSON."""

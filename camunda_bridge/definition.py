@@ -24,6 +24,7 @@ from marshmallow import Schema
 from camunda_bridge.bpmn import Diagram, read_diagram
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.hooks import After, Before, Hooks, OnError
+from camunda_bridge.package import BPMN_SUFFIXES
 from camunda_bridge.steps import IDENTIFIERS, StepDefinition, StepOwner
 
 
@@ -120,10 +121,12 @@ def define_process(
         before, after, on_error: functions that run around the handler of every step; see :class:`Hooks`.
 
     Raises:
-        DefinitionError: both `bpmn` and `deployed` are given.
+        DefinitionError: both `bpmn` and `deployed` are given, or the engine would not recognise the file by its name.
     """
     if deployed and bpmn:
         raise DefinitionError(f"process {key!r}: give either bpmn or deployed=True, but not both")
+    if bpmn and not bpmn.endswith(BPMN_SUFFIXES):
+        raise DefinitionError(f"process {key!r}: the name {bpmn!r} must end with {' or '.join(BPMN_SUFFIXES)}")
     caller = Path(inspect.stack()[1].filename).parent
     return ProcessDefinition(
         key=key,

@@ -11,6 +11,7 @@ from camunda_bridge.definition import ProcessDefinition, WorkerDefinition
 from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.engine.locked_task import Topic
 from camunda_bridge.errors import DefinitionError, EngineUnavailable
+from camunda_bridge.package import Package
 from camunda_bridge.steps import StepDefinition, StepOwner
 
 #: stands for the topics and calls of a process whose diagram cannot be read now: an expression may give any
@@ -208,13 +209,15 @@ class Registry:
 
     @staticmethod
     def fault_of(process: ProcessDefinition) -> str:
-        """What is wrong with the BPMN file of a process; empty if it is valid, or if others deploy the process."""
+        """What is wrong with the files of a process; empty if they are valid, or if others deploy the process."""
+        if process.file is None:
+            return ""
         try:
-            if process.file is not None:
-                process.diagram()
+            process.diagram()
         except DefinitionError as error:
             return str(error)
-        return ""
+        fault = Package(process.file.parent).fault()
+        return fault and f"process {process.key!r}: {fault}"
 
     def _described(self, owner: StepOwner) -> str:
         module = self._modules.get(owner.key)

@@ -13,6 +13,7 @@ from cachetools.keys import hashkey
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.history_level import history_level
+from camunda_bridge.package import Package
 from tasks.processes import registry
 
 #: seconds for which a check of the deployed diagrams stays valid
@@ -29,7 +30,7 @@ MAX_TOPICS = 20
 
 @dataclass(frozen=True, slots=True)
 class Deployments:
-    """Keys of processes that the engine lacks, and versions of processes whose diagram differs from the file here."""
+    """Keys of processes that the engine lacks, and versions of processes whose diagram differs from the files here."""
 
     missing: list[str]
     different: dict[str, int]
@@ -44,7 +45,7 @@ class EngineContents:
     _history: Answers = field(default_factory=lambda: TTLCache(1, HISTORY_LIFETIME_S))
     _level: str | None = None
     _waiting: Answers = field(default_factory=lambda: TTLCache(1, WAITING_LIFETIME_S))
-    #: definition id -> whether its diagram is that of the file; neither changes while this process runs
+    #: deployment id -> whether its files are those here; neither change while this process runs
     _same: dict[str, bool] = field(default_factory=dict)
 
     @cachedmethod(attrgetter("_deployments"))
@@ -57,13 +58,11 @@ class EngineContents:
         processes = {process.key: process for process in registry}
         if not processes:
             return Deployments([], {})
-        found = self.engine().session.get(
-            "/process-definition", keysIn=",".join(processes), latestVersion="true", withoutTenantId="true"
-        )
+        found = self.engine().newest_definitions(processes)
         different = {
-            item["key"]: item["version"] for item in found if self._differs(item["id"], processes[item["key"]])
+            key: item["version"] for key, item in found.items() if self._differs(item["deploymentId"], processes[key])
         }
-        return Deployments(sorted(set(processes) - {item["key"] for item in found}), different)
+        return Deployments(sorted(set(processes) - set(found)), different)
 
     @cachedmethod(attrgetter("_waiting"))
     def waiting(self) -> dict[str, int]:
@@ -96,12 +95,13 @@ class EngineContents:
         self._level = found or self._level
         return self._level
 
-    def _differs(self, definition_id: str, process: ProcessDefinition) -> bool:
+    def _differs(self, deployment_id: str, process: ProcessDefinition) -> bool:
         if process.file is None or registry.fault_of(process):
             return False
-        if definition_id not in self._same:
-            self._same[definition_id] = self.engine().definition_file(definition_id) == process.content()
-        return not self._same[definition_id]
+        if deployment_id not in self._same:
+            files = self.engine().deployment_files(deployment_id)
+            self._same[deployment_id] = files == Package(process.file.parent).files
+        return not self._same[deployment_id]
 
     def _is_ours(self, topic: str) -> bool:
         """True if a task of the topic is of a process here: other systems may use the engine with their own topics."""

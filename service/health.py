@@ -216,7 +216,7 @@ class Health:
             raise PartUnhealthy("not deployed: " + ", ".join(found.missing), facts=facts)
         # Instances of any version go on, so this is reported and no fault.
         texts = [
-            f"{key}: version {version} differs from the file here" for key, version in sorted(found.different.items())
+            f"{key}: version {version} differs from the files here" for key, version in sorted(found.different.items())
         ]
         return Part(True, "; ".join(texts), facts=facts)
 

@@ -1,4 +1,4 @@
-"""Isolates the deployments of a test run: process keys and topics get a suffix, so that no other worker fetches tasks.
+"""Isolates the deployments of a test run: their names get a suffix, so that no other worker fetches the tasks.
 
 An engine that is reused may have other workers, for example those of `make run`, and may have the same process
 deployed. Activity ids don't change.
@@ -6,39 +6,39 @@ deployed. Activity ids don't change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import uuid4
 
-from lxml import etree
-
-from camunda_bridge.bpmn import BPMN, ENGINES, Diagram, parse_xml, read_diagram
+from camunda_bridge.bpmn import Diagram, read_diagram
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
-from camunda_bridge.deployed import DeployedDiagrams
-
-_TOPIC = frozenset(namespace + "topic" for namespace in ENGINES)
+from camunda_bridge.errors import NotDeployed
+from camunda_bridge.package import Package
+from testkit.renaming import renamed
 
 
 class Deployments:
-    """The deployments of one test run on an engine; each file is deployed once."""
+    """The deployments of one test run on an engine; each package is deployed once."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.suffix = f"-test-{uuid4().hex[:8]}"
-        #: the deployed files, and the names of their deployments
-        self._done: dict[bytes, str] = {}
+        #: names of deployments, by their files
+        self._done: dict[tuple[tuple[str, bytes], ...], str] = {}
 
     def deploy(self, process: ProcessDefinition, family: Iterable[ProcessDefinition]) -> None:
-        """Deploy a process, with the suffix of this test run also in its calls to processes of `family`.
+        """Deploy the package of a process, with the suffix also in its calls to processes of `family`.
 
         Raises:
-            EngineRefused: the engine refused the file; the message names the place of the error.
+            DefinitionError: a file is missing or invalid, or the engine has no version of a process that others deploy.
+            EngineRefused: the engine refused a file; the message names the place of the error.
         """
-        content = self._isolated(self._content(process), {member.key for member in family})
+        files = renamed(self._files(process), self.suffix, {member.key for member in family})
+        content = tuple(sorted(files.items()))
         if content not in self._done:
             name = self._done[content] = self.key(process.key)
-            file = f"{process.key}.bpmn" if process.file is None else process.file.name
-            self.engine.deploy(name, {file: content})
+            self.engine.deploy(name, files)
 
     def diagram(self, process: ProcessDefinition) -> Diagram:
         """The diagram of a process: from its file, or if others deploy it, from its newest version in the engine.
@@ -46,29 +46,22 @@ class Deployments:
         Raises:
             DefinitionError: the file is missing or invalid, or the engine has no version.
         """
-        return process.diagram() if process.file is not None else read_diagram(self._content(process), process.key)
-
-    def _content(self, process: ProcessDefinition) -> bytes:
         if process.file is not None:
-            return process.content()
-        newest = DeployedDiagrams(lambda: self.engine).versions(process.key)[0]
-        return self.engine.definition_file(newest.id)
+            return process.diagram()
+        newest = self._newest(process)
+        return read_diagram(self.engine.definition_file(newest["id"]), process.key)
 
-    def _isolated(self, content: bytes, called: set[str]) -> bytes:
-        """A file with the suffix at its processes, at its topics, and at the calls of these and of `called`."""
-        root = parse_xml(content)
-        own = {process.get("id", "") for process in root.iter(BPMN + "process")}
-        for element in root.iter():
-            for name, value in element.attrib.items():
-                if (
-                    (name == "id" and element.tag == BPMN + "process")
-                    or (name in ("bpmnElement", "processRef") and value in own)
-                    # When the key is an expression, the engine appends the text after it in the attribute.
-                    or (name == "calledElement" and (value in called | own or "{" in value))
-                    or name in _TOPIC
-                ):
-                    element.set(name, self.key(value))
-        return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    def _files(self, process: ProcessDefinition) -> Mapping[str, bytes]:
+        if process.file is None:
+            return self.engine.deployment_files(self._newest(process)["deploymentId"])
+        process.diagram()
+        return Package(process.file.parent).files
+
+    def _newest(self, process: ProcessDefinition) -> dict[str, Any]:
+        found = self.engine.newest_definitions([process.key])
+        if process.key not in found:
+            raise NotDeployed(f"process {process.key!r}: the engine has no version of it")
+        return found[process.key]
 
     def key(self, key: str) -> str:
         """A process key or a topic with the suffix of this test run."""

@@ -151,11 +151,7 @@ def read_diagram(content: bytes | str, key: str | None = None) -> Diagram:
     raise DefinitionError(f"the file has no process {key!r}; the ids of its processes: {others}")
 
 
-def process_ids(content: bytes | str) -> list[str]:
-    """The ids of the executable processes of a BPMN file: what the engine makes definitions of.
-
-    Raises:
-        DefinitionError: the file isn't XML.
-    """
-    processes = parse_xml(content).iter(BPMN + "process")
+def process_ids(root: etree._Element) -> list[str]:
+    """The ids of the executable processes of a BPMN file: what the engine makes definitions of."""
+    processes = root.iter(BPMN + "process")
     return [process.get("id", "") for process in processes if process.get("isExecutable") == "true"]

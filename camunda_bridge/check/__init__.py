@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from camunda_bridge.bpmn import Diagram, Node
-from camunda_bridge.check import rules, variable_rules
+from camunda_bridge.bpmn import Node
+from camunda_bridge.check import deployment_rules, rules, variable_rules
 from camunda_bridge.check.error_rule import uncaught_errors
 from camunda_bridge.check.findings import (
     BPMN_UNREADABLE,
@@ -23,10 +23,11 @@ from camunda_bridge.check.findings import (
     Finding,
     shown_path,
 )
-from camunda_bridge.check.subject import Diagrams, Subject, Subjects
+from camunda_bridge.check.subject import Source, Sources, Subject, Subjects
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.errors import DefinitionError, NotDeployed
+from camunda_bridge.package import Package
 from camunda_bridge.registry import PackageFault, Registry
 from camunda_bridge.steps import StepDefinition
 
@@ -37,6 +38,9 @@ _RULES = (
     uncaught_errors,
     rules.responses,
     rules.business_keys,
+    deployment_rules.bindings,
+    deployment_rules.decisions,
+    deployment_rules.files,
     rules.fields,
     variable_rules.names,
     variable_rules.java_objects,
@@ -58,30 +62,34 @@ def check_deployed(registry: Registry, deployed: DeployedDiagrams) -> list[Findi
         EngineUnavailable: the engine does not answer.
     """
 
-    def diagrams(process: ProcessDefinition) -> Iterator[tuple[str, Diagram]]:
+    def sources(process: ProcessDefinition) -> Iterator[Source]:
         for version in deployed.versions(process.key):
-            yield f"{process.key} version {version.number} in the engine", deployed.diagram(version)
+            place = f"{process.key} version {version.number} in the engine"
+            yield Source(place, deployed.diagram(version), package=None)
 
-    return [*map(_not_loaded, registry.faults), *check(registry, registry.shared, diagrams)]
+    return [*map(_not_loaded, registry.faults), *check(registry, registry.shared, sources)]
 
 
-def _in_file(process: ProcessDefinition) -> list[tuple[str, Diagram]]:
-    return [(shown_path(process.bpmn_path), process.diagram())]
+def _in_file(process: ProcessDefinition) -> list[Source]:
+    package, diagram = Package(process.bpmn_path.parent), process.diagram()
+    if fault := package.fault():
+        raise DefinitionError(fault)
+    return [Source(shown_path(process.bpmn_path), diagram, package)]
 
 
 def check(
     processes: Iterable[ProcessDefinition],
     shared: Mapping[str, StepDefinition] | None = None,
-    diagrams: Diagrams = _in_file,
+    sources: Sources = _in_file,
 ) -> list[Finding]:
     """The findings: where diagrams and code don't agree. A finding that the diagram excuses has the reason with it.
 
     Args:
         processes: all processes of the installation, because a process is checked together with those that call it.
         shared: the steps of workers, by topic; a diagram that uses one is checked against it.
-        diagrams: finds the diagrams of a process; by default the one in its file.
+        sources: finds the diagrams of a process; by default the one in its file.
     """
-    subjects = Subjects(processes, shared or {}, diagrams)
+    subjects = Subjects(processes, shared or {}, sources)
     findings = [_unreadable(process, error) for process, error in subjects.faults]
     for subject in subjects.good:
         findings += _excused(

@@ -22,6 +22,12 @@ ERROR_NOT_CAUGHT = "ERROR_NOT_CAUGHT"
 RESPONSE_NOT_LAST = "RESPONSE_NOT_LAST"
 #: a call activity without the business key: steps of the called process wait for the poll and have no correlation id
 BUSINESS_KEY_NOT_PASSED = "BUSINESS_KEY_NOT_PASSED"
+#: a call or a decision that is bound to its deployment, but is not in the package
+NOT_IN_DEPLOYMENT = "NOT_IN_DEPLOYMENT"
+#: a business rule task whose decision is in no package
+DECISION_NOT_FOUND = "DECISION_NOT_FOUND"
+#: a file that a diagram names with `deployment:`, but that is not in the package
+FILE_NOT_FOUND = "FILE_NOT_FOUND"
 #: a required field that neither the start nor an earlier step sets
 FIELD_NOT_PROVIDED = "FIELD_NOT_PROVIDED"
 #: a required field that is optional where it is set
@@ -42,6 +48,9 @@ CODES = (
     ERROR_NOT_CAUGHT,
     RESPONSE_NOT_LAST,
     BUSINESS_KEY_NOT_PASSED,
+    NOT_IN_DEPLOYMENT,
+    DECISION_NOT_FOUND,
+    FILE_NOT_FOUND,
     FIELD_NOT_PROVIDED,
     FIELD_MAY_BE_MISSING,
     VARIABLE_NAME_REFUSED,

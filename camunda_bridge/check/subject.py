@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from camunda_bridge.bpmn import Diagram, Node
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import DefinitionError
+from camunda_bridge.package import Package
 from camunda_bridge.steps import StepDefinition
 
-#: finds the diagrams of a process, newest first, each with its place in words
-Diagrams = Callable[[ProcessDefinition], Iterable[tuple[str, Diagram]]]
+
+class Source(NamedTuple):
+    """A diagram, its place in words, and the package of its file; None for a diagram in the engine."""
+
+    place: str
+    diagram: Diagram
+    package: Package | None
+
+
+#: finds the diagrams of a process, newest first
+Sources = Callable[[ProcessDefinition], Iterable[Source]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,7 @@ class Subject:
     process: ProcessDefinition
     place: str
     diagram: Diagram
+    package: Package | None
     #: the steps that handle tasks of this process, by topic: its own and those of workers
     steps: Mapping[str, StepDefinition]
 
@@ -37,7 +49,7 @@ class Subjects:
     """All processes of an installation: `good` has their diagrams, `faults` the processes without a valid one."""
 
     def __init__(
-        self, processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition], diagrams: Diagrams
+        self, processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition], sources: Sources
     ) -> None:
         self.shared = shared
         self.good: list[Subject] = []
@@ -45,7 +57,7 @@ class Subjects:
         for process in processes:
             try:
                 steps = {**shared, **process.steps}
-                self.good += [Subject(process, place, diagram, steps) for place, diagram in diagrams(process)]
+                self.good += [Subject(process, *source, steps) for source in sources(process)]
             except DefinitionError as error:
                 self.faults.append((process, error))
 

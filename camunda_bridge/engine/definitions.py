@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from camunda_bridge.engine.base import EngineApi
@@ -11,6 +11,11 @@ from camunda_bridge.engine.base import EngineApi
 #: the engine's id of a definition: key, version and a generated id, or that alone if the id would be longer than 64
 #: characters
 _ID = re.compile(r"(?P<key>[^:]+):(?P<version>\d+):[^:]+")
+#: `source` of the deployments that are made from here
+SOURCE = "celery-camunda"
+#: keys in the address of one request: a servlet container accepts about 8 KB
+KEYS_AT_ONCE = 50
+NO_TENANT = {"withoutTenantId": "true"}
 #: the encoding that an XML declaration names
 _ENCODING = re.compile(r"""\A\ufeff?<\?xml\b[^>]*\bencoding=["']([^"']+)["']""")
 
@@ -25,17 +30,55 @@ class Definition(NamedTuple):
 class Definitions(EngineApi):
     """Requests for deployments and process definitions."""
 
-    def deploy(self, name: str, files: Mapping[str, bytes]) -> list[str]:
-        """Deploy `files` unless the newest deployment `name` holds the same files; returns ids of new definitions."""
+    def deploy(self, name: str, files: Mapping[str, bytes], *, anew: bool = False) -> list[str]:
+        """Deploy `files` unless the newest deployment `name` holds the same files; returns ids of new definitions.
+
+        `anew`: deploy them in any case.
+        """
         form: dict[str, Any] = {
             "deployment-name": name,
-            "deployment-source": "celery-camunda",
-            "enable-duplicate-filtering": "true",
-            "deploy-changed-only": "true",
+            "deployment-source": SOURCE,
+            "enable-duplicate-filtering": "false" if anew else "true",
+            # All files or none: what is bound to its deployment needs the others in the same one.
+            "deploy-changed-only": "false",
             **{file: (file, content) for file, content in files.items()},
         }
         answer = self.session.request("POST", f"{self._url}/deployment/create", files=form).json()
         return list(answer.get("deployedProcessDefinitions") or {})
+
+    def newest_definitions(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The newest definition of each process that the engine has, by key, as the engine describes it."""
+        found: dict[str, dict[str, Any]] = {}
+        wanted = list(keys)
+        for start in range(0, len(wanted), KEYS_AT_ONCE):
+            some = ",".join(wanted[start : start + KEYS_AT_ONCE])
+            items = self.session.get("/process-definition", keysIn=some, latestVersion="true", **NO_TENANT)
+            found |= {item["key"]: item for item in items}
+        return found
+
+    def newest_deployment(self, keys: set[str]) -> str | None:
+        """The id of the deployment that has the newest version of every one of these processes; None if none has."""
+        newest = self.newest_definitions(sorted(keys))
+        deployments = {item["deploymentId"] for item in newest.values()}
+        return deployments.pop() if len(deployments) == 1 and set(newest) == keys else None
+
+    def deployment(self, deployment_id: str) -> dict[str, Any]:
+        """A deployment, as the engine describes it.
+
+        Raises:
+            NotFound: the engine has no such deployment.
+        """
+        found: dict[str, Any] = self.session.get(f"/deployment/{deployment_id}")
+        return found
+
+    def deployment_files(self, deployment_id: str) -> dict[str, bytes]:
+        """The files of a deployment, by name.
+
+        Raises:
+            NotFound: the engine has no such deployment.
+        """
+        path = f"/deployment/{deployment_id}/resources"
+        return {file["name"]: self.session.download(f"{path}/{file['id']}/data") for file in self.session.get(path)}
 
     def definition(self, definition_id: str) -> Definition:
         """Key and version of a definition. The engine is asked only if its id does not show them.

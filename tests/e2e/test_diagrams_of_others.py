@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.api import Api
 
 
@@ -16,6 +18,13 @@ def test_both_processes_of_a_file_in_another_encoding_run(api: Api) -> None:
     assert (buyer.status, seller.status) == (200, 200), (buyer.body, seller.body)
     assert buyer.body["result"] == {"element": "bestellung-prüfen"}
     assert seller.body["result"] == {"process": "pool-seller"}
+
+
+@pytest.mark.parametrize(("amount", "discount"), [(200, 10), (50, 0)])
+def test_decision_and_called_process_of_the_same_package_run(api: Api, amount: int, discount: int) -> None:
+    answer = api.start("bundle", {"amount": amount})
+    assert answer.status == 200, answer.body
+    assert answer.body["result"] == {"discount": discount, "worked": True}
 
 
 def test_diagram_in_another_encoding_is_deployed_as_it_is_and_shown_as_text(api: Api) -> None:

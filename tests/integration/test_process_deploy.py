@@ -108,7 +108,9 @@ def test_file_that_the_engine_refuses_is_named_and_the_others_are_deployed(
 
     done = flask(tmp_path, package, engine_url, "deploy")
     assert (done.returncode, done.stdout) == (1, f"{key}: deployed version 1\n")
-    assert done.stderr.startswith(f"Error: {bpmn}: engine answered 400 ParseException"), done.stderr
+    assert done.stderr.startswith(f"Error: {bpmn.parent}: engine answered 400 ParseException"), done.stderr
+    assert "resource a_broken_one.bpmn | line " in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
 
 
 def test_unavailable_engine_has_an_exit_code_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +119,67 @@ def test_unavailable_engine_has_an_exit_code_of_its_own(tmp_path: Path, monkeypa
     done = flask(tmp_path, package, "http://127.0.0.1:1/engine-rest", "deploy")
     assert (done.returncode, done.stdout) == (7, "")
     assert "\nError: no connection to 127.0.0.1:1" in done.stderr, done.stderr
+
+
+def test_package_is_one_deployment_with_all_its_files(
+    key: str, engine: Engine, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = made(tmp_path, monkeypatch)
+    folder = write_process(key, package, ())
+    bpmn = next(folder.glob("*.bpmn"))
+    (folder / "rules.dmn").write_text(DMN.format(key=key, value=1))
+    (folder / "forms").mkdir()
+    (folder / "forms" / "begin.html").write_text("<form/>")
+    (folder / "forms" / "unused.html").write_text("<form/>")
+    bpmn.write_text(bpmn.read_text().replace("<bpmn:startEvent", f"<bpmn:startEvent {FORM}", 1))
+    done = flask(tmp_path, package, engine_url, "deploy")
+    assert done.stdout == f"{key}: deployed version 1\n", done.stderr
+
+    newest = engine.newest_definitions([key])[key]
+    files = engine.deployment_files(newest["deploymentId"])
+    assert set(files) == {bpmn.name, "rules.dmn", "forms/begin.html"}
+    assert files[bpmn.name] == bpmn.read_bytes()
+
+    (folder / "rules.dmn").write_text(DMN.format(key=key, value=2))
+    assert flask(tmp_path, package, engine_url, "definitions").stdout.splitlines()[1].split()[2] == "changed"
+    assert flask(tmp_path, package, engine_url, "deploy").stdout == f"{key}: deployed version 2, before 1\n"
+    assert flask(tmp_path, package, engine_url, "deploy").stdout == f"{key}: unchanged, version 2\n"
+
+
+@pytest.mark.parametrize("name", ["theirs", "ours"])
+def test_deployment_by_hand_is_a_change_and_is_replaced(
+    key: str, engine: Engine, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    package = made(tmp_path, monkeypatch)
+    bpmn = next(write_process(key, package, ()).glob("*.bpmn"))
+    assert flask(tmp_path, package, engine_url, "deploy").stdout == f"{key}: deployed version 1\n"
+
+    name = key if name == "ours" else f"{key}-by-hand"
+    content = bpmn.read_bytes().replace(b"1.0.0", b"1.0.1")
+    engine.session.request(
+        "POST",
+        f"{engine.session.base_url}/deployment/create",
+        files={"deployment-name": name, "a": (bpmn.name, content)},
+    )
+    try:
+        shown = flask(tmp_path, package, engine_url, "definitions").stdout
+        assert shown.splitlines()[1].split() == [key, "2", "changed", "0"]
+        assert flask(tmp_path, package, engine_url, "deploy").stdout == f"{key}: deployed version 3, before 2\n"
+        shown = flask(tmp_path, package, engine_url, "definitions").stdout
+        assert shown.splitlines()[1].split() == [key, "3", "deployed", "0"]
+        assert flask(tmp_path, package, engine_url, "deploy").stdout == f"{key}: unchanged, version 3\n"
+    finally:
+        delete_deployments(engine, f"{key}-by-hand")
+
+
+FORM = 'camunda:formKey="embedded:deployment:forms/begin.html"'
+DMN = """<?xml version="1.0" encoding="UTF-8"?>
+<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="d" name="d" namespace="test"
+    xmlns:camunda="http://camunda.org/schema/1.0/dmn">
+  <decision id="{key}-rules" name="Rules" camunda:historyTimeToLive="P1D"><variable id="v" name="v"/>
+    <literalExpression id="e"><text>{value}</text></literalExpression></decision>
+</definitions>
+"""
 
 
 def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:

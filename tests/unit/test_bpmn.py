@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from camunda_bridge.bpmn import Diagram, process_ids, read_diagram
+from camunda_bridge.bpmn import Diagram, parse_xml, process_ids, read_diagram
 from camunda_bridge.errors import DefinitionError
 from tests.contract.bpmn import call, external
 from tests.contract.bpmn import on_error as drawn_on_error
@@ -311,7 +311,7 @@ def test_process_must_be_named_unless_the_file_has_exactly_one(body: str, count:
 def test_process_with_the_key_is_read_among_several() -> None:
     assert read_diagram(TWO, "p").topics == {"one": "p.one"}
     assert read_diagram(TWO, "q").topics == {"two": "p.two"}
-    assert process_ids(TWO) == ["p", "q"]
+    assert process_ids(parse_xml(TWO)) == ["p", "q"]
 
 
 def test_process_that_is_not_there_is_refused_with_the_ids_of_the_others() -> None:

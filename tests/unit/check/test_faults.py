@@ -31,6 +31,11 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ("work", "JAVA_OBJECT", "times"),
         ("work", "JAVA_OBJECT", "node"),
     ],
+    "deployed-alone": [
+        ("call", "NOT_IN_DEPLOYMENT", "key-not-passed"),
+        ("decide", "DECISION_NOT_FOUND", "discounts"),
+        ("script", "FILE_NOT_FOUND", "scripts/sum.groovy"),
+    ],
     "no-bpmn": [("no-bpmn", "BPMN_UNREADABLE", "process_1a2b3c")],
     "exception-idle": [
         ("bill", "BUSINESS_KEY_NOT_PASSED", "billing"),

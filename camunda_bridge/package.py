@@ -1,0 +1,109 @@
+"""The folder of a process with everything in it: one deployment.
+
+A deployment has the BPMN, DMN and form files of the folder and of the folders in it, and every other file that a
+diagram names with `deployment:`, such as a script or an HTML form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lxml import etree
+
+from camunda_bridge.bpmn import parse_xml, process_ids
+from camunda_bridge.errors import DefinitionError
+
+#: ends of the names by which the engine recognises files: BpmnDeployer, DecisionDefinitionDeployer,
+#: CamundaFormDefinitionDeployer
+BPMN_SUFFIXES = (".bpmn", ".bpmn20.xml")
+DMN_SUFFIXES = (".dmn", ".dmn11.xml")
+FORM_SUFFIXES = (".form",)
+#: a name of a file in an attribute of a diagram: `deployment://a.js`, `embedded:deployment:a.html`
+_REFERENCE = re.compile(r"\bdeployment:(?://)?(?P<path>[^\s:$#{}]+)\Z")
+
+
+@dataclass(frozen=True)
+class Package:
+    """The files of a folder. `folder`: that of the BPMN files."""
+
+    folder: Path
+
+    def fault(self) -> str:
+        """What is wrong with a file that is deployed; empty if nothing is."""
+        try:
+            _ = self.files, self.process_keys, self.decision_keys
+        except DefinitionError as error:
+            return str(error)
+        return ""
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The files of its deployment: path from the folder, with `/`, and content.
+
+        Raises:
+            DefinitionError: a file cannot be read, or a diagram isn't XML.
+        """
+        named = [*self._found(BPMN_SUFFIXES + DMN_SUFFIXES + FORM_SUFFIXES)]
+        found = {name: self._read(name) for name in named}
+        for name in sorted(self.references):
+            if name not in found and (self.folder / name).is_file():
+                found[name] = self._read(name)
+        return found
+
+    @cached_property
+    def process_keys(self) -> set[str]:
+        """The keys of the executable processes of its BPMN files: the engine makes definitions of all of them.
+
+        Raises:
+            DefinitionError: a BPMN file cannot be read, or isn't XML.
+        """
+        roots = [self._parsed(name) for name in self._found(BPMN_SUFFIXES)]
+        return {key for root in roots for key in process_ids(root)}
+
+    @cached_property
+    def decision_keys(self) -> set[str]:
+        """The keys of the decisions of its DMN files.
+
+        Raises:
+            DefinitionError: a DMN file cannot be read, or isn't XML.
+        """
+        roots = [self._parsed(name) for name in self._found(DMN_SUFFIXES)]
+        return {item.get("id", "") for root in roots for item in root.iter("{*}decision")}
+
+    @cached_property
+    def references(self) -> set[str]:
+        """The files that its diagrams name with `deployment:`.
+
+        Raises:
+            DefinitionError: a BPMN file cannot be read, or isn't XML.
+        """
+        roots = [self._parsed(name) for name in self._found(BPMN_SUFFIXES)]
+        return {name for root in roots for element in root.iter() for name in references_of(element)}
+
+    def _found(self, suffixes: tuple[str, ...]) -> Iterator[str]:
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            if name.endswith(suffixes) and path.is_file() and not any(part.startswith(".") for part in name.split("/")):
+                yield name
+
+    def _parsed(self, name: str) -> etree._Element:
+        try:
+            return parse_xml(self._read(name))
+        except DefinitionError as error:
+            raise DefinitionError(f"{name}: {error}") from None
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise DefinitionError(f"{name}: {error.strerror}") from None
+
+
+def references_of(element: etree._Element) -> list[str]:
+    """The files that the attributes of an element name with `deployment:`."""
+    found = [_REFERENCE.search(str(value)) for value in element.attrib.values()]
+    return [match["path"] for match in found if match is not None]
