@@ -204,7 +204,9 @@ class Registry:
         Processes whose file is missing or invalid, or that others deploy, are left out.
         """
         files = [process for process in self if process.file is not None and not self.fault_of(process)]
-        missing = {process.key: sorted(set(process.diagram().topics.values()) - set(self._steps)) for process in files}
+        # An expression may give any topic.
+        used = {p.key: {topic for topic in p.diagram().topics.values() if "{" not in topic} for p in files}
+        missing = {key: sorted(topics - set(self._steps)) for key, topics in used.items()}
         return {key: topics for key, topics in missing.items() if topics}
 
     @staticmethod

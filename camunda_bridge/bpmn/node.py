@@ -34,7 +34,7 @@ class Node:
             compensation event its handler.
         boundary: the boundary events of this node.
         attached_to: the node to which a boundary event belongs.
-        has_conditions: True when an outgoing flow has a condition.
+        unconditional: those of `outgoing` whose flow has no condition and is not the default flow.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Node:
     incoming: list[Node] = field(default_factory=list)
     boundary: list[Node] = field(default_factory=list)
     attached_to: Node | None = None
-    has_conditions: bool = False
+    unconditional: list[Node] = field(default_factory=list)
 
     def attribute(self, name: str) -> str | None:
         """An attribute in the namespace of the engine, such as `asyncAfter`."""
@@ -129,11 +129,14 @@ class Node:
         return any(self.xml.find(f"{BPMN}{kind}EventDefinition") is not None for kind in kinds)
 
     @property
-    def forks(self) -> bool:
-        """True when a token takes every outgoing flow at the same time."""
-        if self.kind in GATEWAYS:
-            return self.kind == "parallelGateway"
-        return not self.has_conditions
+    def always_taken(self) -> list[Node]:
+        """Those of `outgoing` to which a token goes each time it leaves this node.
+
+        A parallel gateway ignores conditions; an exclusive, event-based or complex gateway chooses one flow.
+        """
+        if self.kind in GATEWAYS - {"parallelGateway", "inclusiveGateway"}:
+            return self.outgoing if len(self.outgoing) == 1 else []
+        return self.outgoing if self.kind == "parallelGateway" else self.unconditional
 
     @property
     def is_async_before(self) -> bool:
@@ -189,7 +192,9 @@ def tree_of(process: etree._Element) -> Node:
         source, target = nodes.get(flow.get("sourceRef", "")), nodes.get(flow.get("targetRef", ""))
         if source is not None and target is not None:
             _join(source, target)
-            source.has_conditions |= flow.find(BPMN + "conditionExpression") is not None
+            has_condition = flow.find(BPMN + "conditionExpression") is not None
+            if not has_condition and flow.get("id") != source.xml.get("default"):
+                source.unconditional.append(target)
     for node in nodes.values():
         attached_to = nodes.get(node.xml.get("attachedToRef", ""))
         if node.kind == "boundaryEvent" and attached_to is not None:

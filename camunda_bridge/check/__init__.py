@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from camunda_bridge.bpmn import Node
 from camunda_bridge.check import deployment_rules, rules, variable_rules
-from camunda_bridge.check.error_rule import uncaught_errors
+from camunda_bridge.check.error_rule import uncaught_ends, uncaught_errors
 from camunda_bridge.check.findings import (
     BPMN_UNREADABLE,
     CODES,
@@ -36,6 +36,7 @@ __all__ = ["CODES", "Finding", "check", "check_deployed", "check_files"]
 _RULES = (
     rules.topics,
     uncaught_errors,
+    uncaught_ends,
     rules.responses,
     rules.business_keys,
     deployment_rules.bindings,

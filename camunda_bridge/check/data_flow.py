@@ -51,11 +51,13 @@ class DataFlow:
         self._calling = calling | {process.key}
         self._gives: dict[Node, Known] = {}
         self._after: dict[Node, Known] = {}
+        #: whether a token passes a node each time its scope runs, unless an error interrupts it
+        self._inevitable: dict[Node, bool] = {}
         # Nodes inside a scope come before the scope itself.
         for node in reversed(diagram.nodes):
             if node.children:
                 self._solve_after(node)
-                self._gives[node] = self._of_scope(node)
+                self._gives[node] = _outside(node, self._of_scope(node))
         self._solve_after(diagram.root)
         self._before = self._solve_before()
 
@@ -99,8 +101,7 @@ class DataFlow:
             for sub in scope.event_subprocesses
             if any(start.is_interrupting for start in sub.starts)
         ]
-        found = one_of([normal, *instead])
-        return found if scope.kind == "process" else found.and_also(_mapped_out(scope))
+        return one_of([normal, *instead])
 
     # -- before: with the flow of tokens
 
@@ -116,14 +117,23 @@ class DataFlow:
             return reached.and_also(self._given(node.attached_to)) if node.is_compensation else reached
         if not node.incoming:
             return so_far[node.scope].and_also(_local(node.scope))
-        ways = [so_far[source].and_also(self._given(source)) for source in node.incoming]
-        return all_of(ways) if node.kind == "parallelGateway" else one_of(ways)
+        ways = {source: so_far[source].and_also(self._given(source)) for source in node.incoming}
+        if node.kind == "parallelGateway":
+            return all_of(ways.values())
+        # An inclusive gateway waits for every token that can come: also for those that come each time.
+        each_time = [ways[source] for source in ways if node.kind == "inclusiveGateway" and self._comes(source)]
+        return all_of([one_of(ways.values()), *each_time])
+
+    def _comes(self, node: Node) -> bool:
+        if node not in self._inevitable:
+            self._inevitable[node] = node.scope is not None and self._is_inevitable(node, node.scope)
+        return self._inevitable[node]
 
     # -- the variables that one node sets
 
     def _given(self, node: Node) -> Known:
         if node not in self._gives:
-            self._gives[node] = self._own(node).and_also(_mapped_out(node))
+            self._gives[node] = _outside(node, self._own(node))
         return self._gives[node]
 
     def _own(self, node: Node) -> Known:
@@ -162,7 +172,8 @@ def _onwards(node: Node, given: Known, so_far: dict[Node, Known]) -> Known:
     ways = [so_far[target] for target in node.outgoing if not target.is_compensation]
     if not ways:
         return given
-    return given.and_also(all_of(ways) if node.forks else one_of(ways))
+    each_time = [so_far[target] for target in node.always_taken if not target.is_compensation]
+    return given.and_also(all_of(each_time) if each_time else one_of(ways))
 
 
 def _solve(nodes: Iterable[Node], compute: Callable[[Node, dict[Node, Known]], Known]) -> dict[Node, Known]:
@@ -178,6 +189,21 @@ def _solve(nodes: Iterable[Node], compute: Callable[[Node, dict[Node, Known]], K
                 found[node] = now
                 changed = True
     return found
+
+
+def _outside(node: Node, inside: Known) -> Known:
+    """What a node sets for the nodes behind it. `inside`: what it sets itself, in its own scope."""
+    # A variable that is local to the node vanishes with it, whoever sets it.
+    found = inside.without(_local(node).certain).and_also(_mapped_out(node))
+    return found.perhaps() if _may_run_no_time(node) else found
+
+
+def _may_run_no_time(node: Node) -> bool:
+    """True for a multi-instance activity whose collection or number may be empty or 0."""
+    if node.multi_instance is None:
+        return False
+    number = (node.multi_instance.findtext(BPMN + "loopCardinality") or "").strip()
+    return not (number.isdecimal() and int(number) > 0)
 
 
 def _local(node: Node) -> Known:

@@ -1,4 +1,4 @@
-"""Checks that an event catches each error code of each step, in the process of the step or in those that call it."""
+"""Checks that an event catches each error code of steps and called processes, in their process or in a caller."""
 
 from __future__ import annotations
 
@@ -32,6 +32,26 @@ def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, 
                 f"may end in the error {code!r} ({origin}), which no event {escaped}catches",
                 "add an error boundary event with this code, or one without a code, here or around it",
             )
+
+
+def uncaught_ends(subject: Subject, others: Subjects) -> Iterator[tuple[Node, str, str, str]]:
+    """A finding for each call activity whose called process may end in an error that no event catches."""
+    for node in subject.diagram.call_activities:
+        for called in others.good:
+            if called.process.key != node.called_element:
+                continue
+            for end, code in called.diagram.error_ends.items():
+                if called.diagram.catches(end, code) or subject.diagram.catches(node.id, code):
+                    continue
+                escaped = _escapes(subject.diagram, code, others, {subject.process.key})
+                if escaped is not None:
+                    yield (
+                        node,
+                        ERROR_NOT_CAUGHT,
+                        f"may end in the error {code!r} (thrown by the end event {end!r} of "
+                        f"{called.process.key!r}), which no event {escaped}catches",
+                        "add an error boundary event with this code, or one without a code, here or around it",
+                    )
 
 
 def _codes(step: StepDefinition) -> dict[str, str]:

@@ -36,6 +36,14 @@ class Known:
         """What is known when both places were passed."""
         return Known(self.certain | other.certain, self.possible | other.possible, self.is_open or other.is_open)
 
+    def without(self, names: frozenset[str]) -> Known:
+        """The same without these variables."""
+        return Known(self.certain - names, self.possible - names, self.is_open)
+
+    def perhaps(self) -> Known:
+        """What is known when the place may have been passed, or not."""
+        return Known(frozenset(), self.possible, self.is_open)
+
     def or_else(self, other: Known) -> Known:
         """What is known when one of two places was passed. An open one may set all variables of the other."""
         certain = _both(self.certain, self.is_open, other.certain, other.is_open)

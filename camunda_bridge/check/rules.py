@@ -28,7 +28,8 @@ def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
     for node in subject.diagram.steps:
         topic = node.topic or ""
         used.add(topic)
-        if topic not in handled:
+        # An expression may give any topic.
+        if topic not in handled and "{" not in topic:
             prefix = f"{subject.process.key}."
             how = (
                 f'declare it with @process.step("{topic.removeprefix(prefix)}"), or correct the topic'
@@ -39,8 +40,9 @@ def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
     if not others.is_newest(subject):
         return
     used |= {node.topic or "" for other in others.good for node in other.diagram.steps}
+    may_be_any = any("{" in topic for topic in used)
     for topic, step in subject.process.steps.items():
-        if topic not in used:
+        if topic not in used and not may_be_any:
             yield (
                 subject.diagram.root,
                 HANDLER_WITHOUT_TOPIC,
@@ -150,7 +152,8 @@ def _next_wait(node: Node) -> Node | None:
 def _beside(node: Node) -> Node | None:
     """A node at which an instance waits on a parallel branch; None when there is none."""
     for fork in node.scope.children if node.scope is not None else ():
-        if len(fork.outgoing) < 2 or not (fork.forks or fork.kind == "inclusiveGateway"):
+        # Of two flows with conditions, an inclusive gateway or an activity may take both.
+        if len(fork.outgoing) < 2 or fork.kind in ("exclusiveGateway", "eventBasedGateway"):
             continue
         ways = [list(_ways(target)) for target in fork.outgoing]
         if any(node in way for way in ways):

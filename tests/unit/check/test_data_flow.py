@@ -29,7 +29,9 @@ def test_field_given_on_every_branch_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "missing"), [("and", []), ("xor", [("c", "x"), ("c", "y")]), ("or", [("c", "x"), ("c", "y")])]
+    # Without conditions, an inclusive gateway takes all its flows: tests/contract/test_data_flow.py.
+    ("kind", "missing"),
+    [("and", []), ("xor", [("c", "x"), ("c", "y")]), ("or", [])],
 )
 def test_parallel_branches_that_are_joined_have_all_run(
     tmp_path: Path, kind: str, missing: list[tuple[str, str]]
@@ -41,6 +43,84 @@ def test_parallel_branches_that_are_joined_have_all_run(
         "split > b > join",
     )
     assert faults(drawing) == missing
+
+
+IF = '<sequenceFlow id="if-{to}" sourceRef="{source}" targetRef="{to}"><conditionExpression>x</conditionExpression></sequenceFlow>'
+
+
+def only_if(source: str, to: str) -> str:
+    """A sequence flow with a condition."""
+    return IF.replace("{source}", source).replace("{to}", to)
+
+
+def test_branch_of_an_inclusive_gateway_that_always_runs_has_run_behind_the_join(tmp_path: Path) -> None:
+    drawing = Drawing(tmp_path, start="id").step("a", gives="x").step("b", gives="y").step("c", "x y")
+    drawing.draw(
+        "start:s or:split task:a task:b or:join task:c end:e",
+        "s > split > a > join > c > e",
+        "b > join",
+        xml=only_if("split", "b"),
+    )
+    assert faults(drawing) == [("c", "y")]
+
+
+def test_activity_takes_every_flow_without_a_condition(tmp_path: Path) -> None:
+    drawing = Drawing(tmp_path, start="id").step("a").step("b", gives="x").step("c").step("d", "x")
+    drawing.draw(
+        "start:s task:a task:b task:c or:join task:d end:e",
+        "s > a > b > join > d > e",
+        "c > join",
+        xml=only_if("a", "c"),
+    )
+    assert faults(drawing) == []
+
+
+WITH_INPUT = (
+    '<serviceTask id="a" camunda:type="external" camunda:topic="{key}.a"><extensionElements><camunda:inputOutput>'
+    '<camunda:inputParameter name="x">${id}</camunda:inputParameter>{out}'
+    "</camunda:inputOutput></extensionElements>{loop}</serviceTask>"
+)
+
+
+@pytest.mark.parametrize(
+    ("out", "missing"),
+    [("", [("b", "x")]), ('<camunda:outputParameter name="x">${x}</camunda:outputParameter>', [])],
+)
+def test_variable_that_an_input_mapping_made_local_is_not_there_behind_the_step(
+    tmp_path: Path, out: str, missing: list[tuple[str, str]]
+) -> None:
+    drawing = Drawing(tmp_path, start="id").step("a", "x", "x y").step("b", "x y")
+    drawing.draw("start:s task:b end:e", "s > a > b > e", xml=WITH_INPUT.replace("{out}", out).replace("{loop}", ""))
+    assert faults(drawing) == missing
+
+
+def test_variable_that_was_there_before_an_input_mapping_is_there_behind_it(tmp_path: Path) -> None:
+    drawing = Drawing(tmp_path, start="id x").step("a", "x", "x").step("b", "x")
+    drawing.draw("start:s task:b end:e", "s > a > b > e", xml=WITH_INPUT.replace("{out}", "").replace("{loop}", ""))
+    assert faults(drawing) == []
+
+
+@pytest.mark.parametrize(
+    ("loop", "missing"),
+    [
+        ('camunda:collection="items"/>', [("b", "y")]),
+        ("><loopCardinality>0</loopCardinality></multiInstanceLoopCharacteristics>", [("b", "y")]),
+        ("><loopCardinality>${count}</loopCardinality></multiInstanceLoopCharacteristics>", [("b", "y")]),
+        ("><loopCardinality>3</loopCardinality></multiInstanceLoopCharacteristics>", []),
+    ],
+)
+def test_step_for_each_item_may_run_no_time(tmp_path: Path, loop: str, missing: list[tuple[str, str]]) -> None:
+    drawing = Drawing(tmp_path, start="id").step("a", gives="y").step("b", "y")
+    xml = WITH_INPUT.replace("{out}", "").replace("{loop}", f"<multiInstanceLoopCharacteristics {loop}")
+    drawing.draw("start:s task:b end:e", "s > a > b > e", xml=xml)
+    assert faults(drawing) == missing
+
+
+def test_sub_process_for_each_item_may_run_no_time(tmp_path: Path) -> None:
+    inside = TASK % ("a", "a") + '<multiInstanceLoopCharacteristics camunda:collection="items"/>'
+    drawing = Drawing(tmp_path, start="id").step("a", gives="p").step("after", "p")
+    drawing.draw("start:s end:z", "s > sub > after > z", "is > a > ie", xml=SUB.replace("{inside}", inside))
+    assert faults(drawing) == [("after", "p")]
 
 
 def test_branch_does_not_get_what_the_branch_beside_it_gives(tmp_path: Path) -> None:

@@ -175,3 +175,36 @@ def test_error_that_the_diagram_makes_of_an_outcome_has_to_be_caught(tmp_path: P
     caught = '<boundaryEvent id="caught" attachedToRef="a"><errorEventDefinition errorRef="e"/></boundaryEvent>'
     drawing.draw("start:s end:e end:f", "s > a > e", "caught > f", xml=task + caught)
     assert faults(drawing, of="ERROR") == []
+
+
+def test_topic_that_is_an_expression_is_no_fault_and_may_be_that_of_any_step(tmp_path: Path) -> None:
+    drawing = Drawing(tmp_path, start="id").step("a").step("b")
+    expression = '<serviceTask id="any" camunda:type="external" camunda:topic="${where}"/>'
+    drawing.draw("start:s task:a end:e", "s > a > any > e", xml=expression)
+    assert faults(drawing, of="") == []
+
+
+@pytest.mark.parametrize(
+    ("caught", "found"), [(False, [("call", "E")]), (True, [])], ids=["nothing-catches-it", "the-caller-catches-it"]
+)
+def test_error_end_of_a_called_process_is_caught_where_it_is_called(
+    tmp_path: Path, caught: bool, found: list[tuple[str, str]]
+) -> None:
+    bad = '<endEvent id="bad"><errorEventDefinition errorRef="e"/></endEvent>'
+    called = Drawing(tmp_path, "callee", start="id").draw("start:s", "s > bad", xml=bad)
+    caller = Drawing(tmp_path, "caller", start="id")
+    catch = "catch:call:oops end:f" if caught else ""
+    flows = ["s > call > e", "oops > f"] if caught else ["s > call > e"]
+    caller.draw(f"start:s end:e {catch}", *flows, xml=CALL % ALL)
+    assert faults(caller, called, of="ERROR") == found
+
+
+def test_error_end_that_its_own_process_catches_is_no_fault_of_the_caller(tmp_path: Path) -> None:
+    bad = (
+        '<endEvent id="bad"><errorEventDefinition errorRef="e"/></endEvent><subProcess id="h" triggeredByEvent="true">'
+        '<startEvent id="hs"><errorEventDefinition/></startEvent><endEvent id="he"/></subProcess>'
+    )
+    called = Drawing(tmp_path, "callee", start="id").draw("start:s", "s > bad", "hs > he", xml=bad)
+    caller = Drawing(tmp_path, "caller", start="id")
+    caller.draw("start:s end:e", "s > call > e", xml=CALL % ALL)
+    assert faults(caller, called, of="ERROR") == []
