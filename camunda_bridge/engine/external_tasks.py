@@ -18,6 +18,7 @@ from camunda_bridge.variables import MAX_STRING, Typed
 
 #: how long an unlocked task stays locked, in milliseconds
 UNLOCK_MS = 1
+_OLDEST_FIRST = {"sortBy": "createTime", "sortOrder": "asc"}
 
 
 class _FetchAndLock(pycamunda.externaltask.FetchAndLock):
@@ -45,15 +46,15 @@ class ExternalTasks(EngineApi):
         max_tasks: int,
         business_key: str | None = None,
     ) -> list[LockedTask]:
-        """Lock external tasks that are ready, oldest first; doesn't wait for new ones.
+        """Lock ready external tasks, by `camunda:taskPriority`, then the oldest first; doesn't wait for new ones.
 
         Args:
             lock_duration_ms: duration of the locks, in milliseconds.
             business_key: fetches only tasks of instances with this business key; None for all instances.
         """
-        request = _FetchAndLock(self._url, worker_id=token, max_tasks=max_tasks)
+        request = _FetchAndLock(self._url, worker_id=token, max_tasks=max_tasks, use_priority=True)
         request.session = self.session
-        request.sorting = [{"sortBy": "createTime", "sortOrder": "asc"}]
+        request.sorting = [_OLDEST_FIRST]
         for topic in topics:
             entry: dict[str, Any] = {
                 "topicName": topic.name,
@@ -74,20 +75,22 @@ class ExternalTasks(EngineApi):
     ) -> list[LockedTask]:
         """Lock ready tasks of one process instance, without those of called instances.
 
-        It lists the tasks of the instance, locks each, and reads the variables. These are more requests than the one
-        of :meth:`fetch_and_lock`, but their cost doesn't grow with the number of tasks that other instances have in the
-        same topics. Use it only for a flat process (:attr:`Bpmn.is_flat`), because the tasks get the variables of the
-        process instance.
+        It lists the tasks of the instance in the order of :meth:`fetch_and_lock`, locks each, and reads the variables.
+        These are more requests, but their cost doesn't grow with the number of tasks that other instances have in the
+        same topics. Use it only for a flat process (:attr:`Diagram.is_flat`), because the tasks get the variables of
+        the process instance.
         """
         wanted = {topic.name: topic.variables for topic in topics}
         keys = {topic.name: topic.process_keys for topic in topics}
-        ready = self.session.get(
-            "/external-task",
-            processInstanceId=instance_id,
-            active="true",
-            notLocked="true",
-            withRetriesLeft="true",
-            maxResults=PAGE,
+        ready = self.session.post(
+            f"/external-task?maxResults={PAGE}",
+            {
+                "processInstanceId": instance_id,
+                "active": True,
+                "notLocked": True,
+                "withRetriesLeft": True,
+                "sorting": [{"sortBy": "taskPriority", "sortOrder": "desc"}, _OLDEST_FIRST],
+            },
         )
         locked: list[dict[str, Any]] = []
         for task in ready:

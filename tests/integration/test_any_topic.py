@@ -20,7 +20,7 @@ from tasks.fetching.fetch import fetch
 from tasks.fetching.follow import follow
 from tasks.processes import registry
 from tasks.steps import run as step_module
-from tests.contract.bpmn import external, process
+from tests.contract.bpmn import Part, external, process
 from tests.integration.step_bench import Bench
 from tests.integration.test_topic_limits import message
 
@@ -185,3 +185,21 @@ def test_failure_of_a_workers_step_elsewhere_is_an_incident_of_the_engine_alone(
     (incident,) = bench.engine.incidents_of(started.id)
     assert "catches the error 'VALIDATION_ERROR'" in incident["incidentMessage"]
     assert mail == []
+
+
+def test_free_slot_gets_the_step_of_highest_priority(bench: Bench) -> None:
+    fork = '<parallelGateway id="fork"/>' + "".join(
+        f'<serviceTask id="{name}" camunda:type="external" camunda:topic="{{key}}.{name}" camunda:taskPriority="{number}"/>'
+        f'<sequenceFlow id="to-{name}" sourceRef="fork" targetRef="{name}"/>'
+        for name, number in {"bulk": 0, "urgent": 1000}.items()
+    )
+    for name in ("bulk", "urgent"):
+        bench.definition.step(name)(lambda given: {})
+    bench.deploy({}, external("late"), a=Part("fork", fork))
+    bench.engine.start(bench.key, bench.key, to_engine({}))
+    send_heartbeat(bench.runtime.redis, "worker", 1, 1)
+
+    assert follow(bench.key, bench.key, own_slots=1).enqueued == 1
+    assert StepMessage.load(message(bench)).task.activity_id == "urgent"
+    assert follow(bench.key, bench.key, own_slots=1).enqueued == 1
+    assert StepMessage.load(message(bench)).task.activity_id == "bulk"

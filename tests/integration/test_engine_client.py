@@ -19,7 +19,7 @@ from camunda_bridge.locks import new_token
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import File, Raw, from_engine, to_engine
 from testkit.isolation import delete_deployments
-from tests.contract.bpmn import boundary, external, on_error, process, subprocess
+from tests.contract.bpmn import Part, boundary, external, on_error, process, subprocess
 from tests.integration.step_bench import held_by
 
 #: length of the tests' locks, in milliseconds
@@ -315,3 +315,28 @@ def test_error_in_an_event_subprocess_is_caught_where_the_bpmn_file_says_so(
 def was_caught(engine: Engine, task: LockedTask) -> bool:
     activities = engine.activities(task.process_instance_id)
     return any(item["activityType"] in ("boundaryError", "errorStartEvent") for item in activities)
+
+
+URGENT = '<parallelGateway id="fork"/>' + "".join(
+    f'<serviceTask id="{name}" camunda:type="external" camunda:topic="{{key}}.{name}" camunda:taskPriority="{number}"/>'
+    f'<sequenceFlow id="to-{name}" sourceRef="fork" targetRef="{name}"/>'
+    for name, number in {"low": "-5", "computed": "${40 + 2}", "urgent": "1000"}.items()
+)
+
+
+@pytest.mark.parametrize("of_one_instance", [False, True])
+def test_task_of_higher_priority_is_locked_first_and_then_the_oldest(
+    engine: Engine, key: str, of_one_instance: bool
+) -> None:
+    deploy(engine, key, Part("fork", URGENT), external("plain"))
+    instance = engine.start(key, key, {}).id
+    topics = [Topic(f"{key}.{name}") for name in ("plain", "low", "computed", "urgent")]
+
+    def next_task(token: str) -> str:
+        lock: dict[str, Any] = {"token": token, "lock_duration_ms": 60_000, "max_tasks": 1}
+        [task] = (
+            engine.lock_ready(instance, topics, **lock) if of_one_instance else engine.fetch_and_lock(topics, **lock)
+        )
+        return task.activity_id
+
+    assert [next_task(f"t{n}") for n in range(4)] == ["urgent", "computed", "plain", "low"]
