@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from marshmallow import Schema
 
@@ -18,6 +18,8 @@ from settings.reading import RATE
 
 Handler = Callable[..., Any]
 Outcome = Literal["ok", "error"]
+#: where the output of a step goes: to the variables of the process, or to those of the step's own element
+VariableScope = Literal["process", "local"]
 
 #: identifiers: fields that name a business object; they are stored with every event and process row
 IDENTIFIERS = ("customerId", "userId", "orderId", "accountId")
@@ -35,6 +37,7 @@ class StepDefinition:
     """One step: its handler and its options.
 
     Attributes:
+        scope: where the output goes. Only the output mappings of the step's element see a ``local`` output.
         outcome: marks a response step: the last step of its process. Its output is the result (ok) or the error.
         retry_strategy: how many retries the step has, and the pauses between them.
         hooks: the functions around the handler: those of the process and those of the step.
@@ -52,6 +55,7 @@ class StepDefinition:
     input_schema: Schema | None = None
     output_schema: Schema | None = None
     call: Call = _no_call
+    scope: VariableScope = "process"
     outcome: Outcome | None = None
     retry_strategy: RetryStrategy = DEFAULT_RETRY
     hooks: Hooks = NO_HOOKS
@@ -119,6 +123,7 @@ class StepOwner:
         order: int = 0,
         input_schema: type[Schema] | None = None,
         output_schema: type[Schema] | None = None,
+        scope: VariableScope = "process",
         outcome: Outcome | None = None,
         retries: int | None = None,
         retry_base_s: float | None = None,
@@ -148,6 +153,8 @@ class StepOwner:
         Raises:
             DefinitionError: the step is declared twice, or an option is out of range.
         """
+        if scope not in get_args(VariableScope):
+            raise DefinitionError(f"step {name!r}: scope must be 'process' or 'local', not {scope!r}")
         if outcome is not None and not self.has_result:
             raise DefinitionError(f"step {name!r}: a response step belongs to a process, not to worker {self.key!r}")
         strategy = _retry_strategy(name, retries, retry_base_s, retry_strategy)
@@ -171,6 +178,7 @@ class StepOwner:
                 order=order,
                 input_schema=input_schema() if input_schema else signature.schema,
                 output_schema=output_schema() if output_schema else None,
+                scope=scope,
                 outcome=outcome,
                 retry_strategy=strategy,
                 hooks=Hooks.of(before, after, on_error).within(self.hooks),

@@ -118,7 +118,7 @@ class Worker:
         outcome = done.outcome
         try:
             if isinstance(outcome, Completed):
-                self._engine.complete(task.id, token, outcome.variables)
+                self._engine.complete(task.id, token, outcome.variables, local=step.scope == "local")
                 return done, "completed" if self._is_completed(task, token) else "bpmn-error"
             if isinstance(outcome, BusinessError):
                 if is_caught(self._engine, self.diagram_of, task, outcome.code):

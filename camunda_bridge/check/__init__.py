@@ -45,6 +45,7 @@ _RULES = (
     rules.fields,
     variable_rules.names,
     variable_rules.java_objects,
+    variable_rules.shared_variables,
 )
 #: prefix of the name of an extension property that excuses a finding
 EXCUSE = "ignore:"

@@ -63,7 +63,7 @@ class DataFlow:
 
     def at(self, node: Node) -> Known:
         """The variables that a node can read when it is reached, including its own input mappings."""
-        return self._before[node].and_also(_local(node))
+        return self._before[node].and_also(Known.of(local_names(node)))
 
     def result(self) -> Known:
         """The variables that the process sets, without those of its start."""
@@ -116,7 +116,7 @@ class DataFlow:
             # A compensated activity has completed, so its variables are set.
             return reached.and_also(self._given(node.attached_to)) if node.is_compensation else reached
         if not node.incoming:
-            return so_far[node.scope].and_also(_local(node.scope))
+            return so_far[node.scope].and_also(Known.of(local_names(node.scope)))
         ways = {source: so_far[source].and_also(self._given(source)) for source in node.incoming}
         if node.kind == "parallelGateway":
             return all_of(ways.values())
@@ -142,7 +142,10 @@ class DataFlow:
         if node.topic:
             step = self._steps.get(node.topic)
             # For a topic of another process or without a handler there are other findings.
-            return ANYTHING if step is None else of_step(step)
+            if step is None:
+                return ANYTHING
+            # Only output mappings see local variables.
+            return NOTHING if step.scope == "local" else of_step(step)
         if node.kind == "callActivity":
             return self._called(node)
         if node.has_event("error"):
@@ -194,7 +197,7 @@ def _solve(nodes: Iterable[Node], compute: Callable[[Node, dict[Node, Known]], K
 def _outside(node: Node, inside: Known) -> Known:
     """What a node sets for the nodes behind it. `inside`: what it sets itself, in its own scope."""
     # A variable that is local to the node vanishes with it, whoever sets it.
-    found = inside.without(_local(node).certain).and_also(_mapped_out(node))
+    found = inside.without(frozenset(local_names(node))).and_also(_mapped_out(node))
     return found.perhaps() if _may_run_no_time(node) else found
 
 
@@ -206,13 +209,13 @@ def _may_run_no_time(node: Node) -> bool:
     return not (number.isdecimal() and int(number) > 0)
 
 
-def _local(node: Node) -> Known:
-    """The variables that only this node and the nodes inside it can read."""
+def local_names(node: Node) -> set[str]:
+    """The names of the variables that only this node and the nodes inside it can read."""
     names = {item.get("name", "") for item in node.extensions("inputParameter")}
     if (loop := node.multi_instance) is not None:
         names |= {"loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances"}
-        names |= {value for key, value in loop.attrib.items() if key.endswith("}elementVariable")}
-    return Known.of(names)
+        names |= {str(value) for key, value in loop.attrib.items() if str(key).endswith("}elementVariable")}
+    return names
 
 
 def _mapped_out(node: Node) -> Known:

@@ -34,6 +34,8 @@ FIELD_NOT_PROVIDED = "FIELD_NOT_PROVIDED"
 FIELD_MAY_BE_MISSING = "FIELD_MAY_BE_MISSING"
 #: a variable name that is reserved, or that the engine can't store
 VARIABLE_NAME_REFUSED = "VARIABLE_NAME_REFUSED"
+#: a step within a parallel multi-instance that writes variables which its siblings write too
+SHARED_VARIABLE = "SHARED_VARIABLE"
 #: a Java object that no step can read
 JAVA_OBJECT = "JAVA_OBJECT"
 #: an ignore property in the diagram that excuses no finding, or gives no reason
@@ -54,6 +56,7 @@ CODES = (
     FIELD_NOT_PROVIDED,
     FIELD_MAY_BE_MISSING,
     VARIABLE_NAME_REFUSED,
+    SHARED_VARIABLE,
     JAVA_OBJECT,
     EXCEPTION_UNUSED,
 )

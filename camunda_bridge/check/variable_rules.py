@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from camunda_bridge.bpmn import ENGINES
-from camunda_bridge.check.findings import JAVA_OBJECT, VARIABLE_NAME_REFUSED
+from camunda_bridge.bpmn import ENGINES, Node
+from camunda_bridge.check.data_flow import local_names
+from camunda_bridge.check.findings import JAVA_OBJECT, SHARED_VARIABLE, VARIABLE_NAME_REFUSED
 from camunda_bridge.check.rules import Found
 from camunda_bridge.check.source import returned_fields
 from camunda_bridge.check.subject import Subject, Subjects
@@ -60,6 +61,41 @@ def java_objects(subject: Subject, _: Subjects) -> Iterator[Found]:
                 yield node, JAVA_OBJECT, f"sets {item.get('name', '')!r} to {why[0]}", why[1]
         if (name := node.result_variable) and (why := _result_of(node.implemented_by("expression") or "", False)):
             yield node, JAVA_OBJECT, f"sets {name!r} to {why[0]}", why[1]
+
+
+def shared_variables(subject: Subject, _: Subjects) -> Iterator[Found]:
+    """A step within a parallel multi-instance must not write variables outside of its own instance."""
+    for node in subject.diagram.steps:
+        step = subject.steps.get(node.topic or "")
+        around = _parallel_scope(node)
+        if step is None or around is None:
+            continue
+        output = set() if step.scope == "local" else set(_output_names(step)) - local_names(node)
+        names = output | {item.get("name", "") for item in node.extensions("outputParameter")}
+        inner = node
+        while inner is not around and inner.scope is not None:
+            inner = inner.scope
+            names -= local_names(inner)
+        if names:
+            several = ", ".join(repr(name) for name in sorted(names))
+            where = "runs in parallel for several items" if around is node else f"is within the parallel {around.id!r}"
+            yield (
+                node,
+                SHARED_VARIABLE,
+                f"writes {several}, but {where}: every other item writes the same variables",
+                'keep them local to an item: with scope="local", or with an input mapping of the multi-instance '
+                "sub-process; return a result under a name of its own for each item",
+            )
+
+
+def _parallel_scope(node: Node) -> Node | None:
+    """The innermost parallel multi-instance that a node is, or is in; None if there is none."""
+    inner: Node | None = node
+    while inner is not None:
+        if inner.multi_instance is not None and inner.multi_instance.get("isSequential") != "true":
+            return inner
+        inner = inner.scope
+    return None
 
 
 def _output_names(step: StepDefinition) -> list[str]:

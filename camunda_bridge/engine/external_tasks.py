@@ -119,14 +119,19 @@ class ExternalTasks(EngineApi):
             return False
         return True
 
-    def complete(self, task_id: str, token: str, variables: Mapping[str, Typed]) -> None:
+    def complete(self, task_id: str, token: str, variables: Mapping[str, Typed], *, local: bool = False) -> None:
         """Complete a task.
+
+        `local`: the variables belong to the task's own activity, where its output mappings see them.
 
         Raises:
             LockLost: another token holds the task, or it no longer exists.
         """
         request = pycamunda.externaltask.Complete(self._url, id_=task_id, worker_id=token)
-        request.variables = dict(variables)
+        if local:
+            request.local_variables = dict(variables)
+        else:
+            request.variables = dict(variables)
         self._about_lock(request)
 
     def bpmn_error(self, task_id: str, token: str, code: str, message: str, variables: Mapping[str, Typed]) -> None:

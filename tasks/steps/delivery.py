@@ -95,9 +95,12 @@ def _complete(attempt: Attempt, outcome: Completed, execution: Execution) -> Res
     attempt.write(execution, progress)
     crash_point("step: outcome written, not reported")
     may_become_error = _may_become_error(attempt)
+    is_local = attempt.step.scope == "local"
     try:
         report_outcome(
-            lambda: runtime().engine.complete(attempt.task.id, attempt.message.token, outcome.variables),
+            lambda: runtime().engine.complete(
+                attempt.task.id, attempt.message.token, outcome.variables, local=is_local
+            ),
             was_accepted=lambda end: end.fate is Fate.COMPLETED or (may_become_error and _was_error(attempt, end)),
             attempt=attempt.key,
         )

@@ -43,3 +43,26 @@ def test_multi_instance_task_with_an_empty_collection_runs_no_time(engine: Engin
     engine.deploy(process(engine.key, external("a", loop), external("b")))
     engine.start("k")
     assert [task["activityId"] for task in engine.fetch("a", "b")] == ["b"]
+
+
+def test_local_variables_of_a_completion_are_seen_by_output_mappings_alone(engine: Engine) -> None:
+    mapped = (
+        '<extensionElements><camunda:inputOutput><camunda:outputParameter name="out">${x}</camunda:outputParameter>'
+        "</camunda:inputOutput></extensionElements>"
+    )
+    engine.deploy(process(engine.key, external("a", mapped), external("b")))
+    engine.start("k")
+    task = engine.fetch_one("a")
+    body = {"workerId": "w1", "localVariables": {"x": {"value": 1}, "y": {"value": 2}}}
+    engine.post(f"/external-task/{task['id']}/complete", 204, **body)
+    assert {name: value["value"] for name, value in engine.fetch_one("b")["variables"].items()} == {"out": 1}
+
+
+def test_output_mapping_of_a_multi_instance_is_refused(engine: Engine) -> None:
+    inside = (
+        '<extensionElements><camunda:inputOutput><camunda:outputParameter name="x">1</camunda:outputParameter>'
+        '</camunda:inputOutput></extensionElements><multiInstanceLoopCharacteristics camunda:collection="items"/>'
+    )
+    files = {"file": ("a.bpmn", process(engine.key, external("a", inside)))}
+    refused = engine.refused("POST", "/deployment/create", data={"deployment-name": engine.key}, files=files)
+    assert "outputParameter not allowed for multi-instance constructs" in refused[2]

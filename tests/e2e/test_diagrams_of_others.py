@@ -27,6 +27,13 @@ def test_decision_and_called_process_of_the_same_package_run(api: Api, amount: i
     assert answer.body["result"] == {"discount": discount, "worked": True}
 
 
+def test_twenty_items_in_parallel_each_have_their_own_results(api: Api) -> None:
+    items = [str(number) for number in range(20)]
+    answer = api.start("priced", {"items": items})
+    assert answer.status == 200, answer.body
+    assert answer.body["result"] == {"prices": {item: int(item) * 10 for item in items}, "leaked": []}
+
+
 def test_diagram_in_another_encoding_is_deployed_as_it_is_and_shown_as_text(api: Api) -> None:
     health = api.get("/health/ready").body
     assert "pool-buyer" not in str(health)

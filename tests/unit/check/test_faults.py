@@ -36,6 +36,10 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ("decide", "DECISION_NOT_FOUND", "discounts"),
         ("script", "FILE_NOT_FOUND", "scripts/sum.groovy"),
     ],
+    "variable-shared": [
+        ("price", "SHARED_VARIABLE", "writes 'price',"),
+        ("label", "SHARED_VARIABLE", "writes 'all', 'tag',"),
+    ],
     "no-bpmn": [("no-bpmn", "BPMN_UNREADABLE", "process_1a2b3c")],
     "exception-idle": [
         ("bill", "BUSINESS_KEY_NOT_PASSED", "billing"),
