@@ -57,6 +57,20 @@ class PartUnhealthy(ServiceError):
         self.facts = facts or {}
 
 
+class AdoptionUnavailable(ServiceError):
+    """The engine did not answer while a process was read from it.
+
+    :func:`service.adoption.adopt_deployed` raises it; `flask process adopt` prints it.
+    """
+
+
+class NotReadable(ServiceError):
+    """A diagram does something that is not read here: a call in an expression, a script, a called process.
+
+    :mod:`service.adoption` raises it; a test of the written package then checks the steps until there.
+    """
+
+
 class CheckError(ServiceError):
     """The engine did not answer while its diagrams were checked.
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -46,24 +46,40 @@ def write_process(key: str, package: str, taken: Collection[str]) -> Path:
         raise ScaffoldError(f"{key!r} cannot be the key of a process: {name} is a keyword of Python; use another key")
     if key in taken:
         raise ScaffoldError(f"there is a process {key!r} already; use another key")
-    parent = _folder_of(package)
+    title = key.replace("-", " ").capitalize()
+    words = {"key": key, "name": name, "title": title, "package": package}
+    files: dict[str, str | bytes] = {}
+    for template in sorted(TEMPLATES.rglob("*.tmpl")):
+        target = Template(str(template.relative_to(TEMPLATES)).removesuffix(".tmpl")).substitute(words)
+        files[target] = Template(template.read_text()).substitute(words)
+    return write_folder(folder_of(package), name, files)
+
+
+def write_folder(parent: Path, name: str, files: Mapping[str, str | bytes]) -> Path:
+    """Write a package: the whole folder or nothing.
+
+    Args:
+        parent: the folder that gets it.
+        files: content of each file, by its path in the folder.
+
+    Raises:
+        ScaffoldError: the folder or a module of that name exists, or the folder cannot be written.
+    """
     folder = parent / name
     for there in (folder, parent / f"{name}.py"):
         # The new package would hide a module of this name.
         if there.exists() or there.is_symlink():
             raise ScaffoldError(f"{there} exists already; nothing was written")
-    title = key.replace("-", " ").capitalize()
-    words = {"key": key, "name": name, "title": title, "package": package}
     # With a dot, so that no program imports it before it is complete.
     try:
         draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
     except OSError as error:
         raise ScaffoldError(f"{folder} cannot be written: {error}") from error
     try:
-        for template in sorted(TEMPLATES.rglob("*.tmpl")):
-            target = draft / Template(str(template.relative_to(TEMPLATES)).removesuffix(".tmpl")).substitute(words)
+        for path, content in files.items():
+            target = draft / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(Template(template.read_text()).substitute(words))
+            target.write_bytes(content if isinstance(content, bytes) else content.encode())
         draft.chmod(0o777 & ~_umask())
         # If the folder was created in between, renaming fails, unless that folder is empty.
         draft.rename(folder)
@@ -74,7 +90,12 @@ def write_process(key: str, package: str, taken: Collection[str]) -> Path:
     return folder
 
 
-def _folder_of(package: str) -> Path:
+def folder_of(package: str) -> Path:
+    """The folder of a package.
+
+    Raises:
+        ScaffoldError: there is no such package.
+    """
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
 
 import click
 
 from app.client.exit_codes import ExitCode
+from service.adoption import adopt_deployed, adopt_file
 from service.catalogue import all_processes, package_faults, unhandled_topics
 from service.checking import check_all
 from service.deploy import Deployed, definitions, deploy_all
-from service.errors import CheckError, DeployError, ReplayError, ScaffoldError, ServiceError
+from service.errors import AdoptionUnavailable, CheckError, DeployError, ReplayError, ScaffoldError, ServiceError
 from service.replay import Recorded
 from service.scaffold import write_process
 from store.errors import DatabaseUnavailable
@@ -63,6 +65,34 @@ def new(key: str, package: str) -> None:
     except ScaffoldError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{folder}\nNext: pytest {folder}; flask process check {key}; make run")
+
+
+@click.command("adopt")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option("--from-engine", "key", help="Key of a process in the engine, instead of a file.")
+@click.option("--package", default="processes", show_default=True, help="Package that gets the new process.")
+def adopt(file: Path | None, key: str | None, package: str) -> None:
+    """Write a package for a process that exists: from the BPMN FILE, or from the engine.
+
+    The package has the diagram with the decisions, scripts and forms that it uses, a handler for each topic, schemas
+    with the variables that the diagram shows, and a test of each way with results in place of the handlers. The diagram
+    stays as it is. Overwrites no file.
+    """
+    if (file is None) == (key is None):
+        raise click.UsageError("give either a FILE or --from-engine KEY")
+    taken = {process.key for process in all_processes()}
+    try:
+        done = adopt_file(file, package, taken) if file is not None else adopt_deployed(key or "", package, taken)
+    except ScaffoldError as error:
+        raise click.ClickException(str(error)) from None
+    except AdoptionUnavailable as error:
+        _exit_unavailable(error)
+    click.echo(done.folder)
+    for process, steps in done.steps.items():
+        click.echo(f"{process}: {len(steps)} steps: {', '.join(steps) or 'none'}")
+    if done.shared:
+        click.echo(f"run by workers of this installation: {', '.join(done.shared)}")
+    click.echo(f"{done.ways} tests\nNext: pytest {done.folder}; flask process check; write the handlers")
 
 
 @click.command("deploy")
@@ -149,4 +179,4 @@ def _refuse_unknown(keys: tuple[str, ...]) -> None:
             )
 
 
-COMMANDS: tuple[click.Command, ...] = (check, new, deploy, list_definitions, replay)
+COMMANDS: tuple[click.Command, ...] = (check, new, adopt, deploy, list_definitions, replay)

@@ -120,6 +120,15 @@ class Diagram:
     def _caught(self) -> dict[str, set[str | None]]:
         return {node.id: error_events.caught_around(node, self._codes) for node in self.nodes}
 
+    def caught_codes(self, activity_id: str) -> list[str]:
+        """The error codes that events of this process catch when this activity throws them; "" for any code."""
+        return sorted(code or "" for code in self._caught.get(activity_id, set()))
+
+    def catches_at(self, event: Node, code: str) -> bool:
+        """True when an error event catches an error `code` that reaches it."""
+        caught = error_events.codes_of(event, self._codes)
+        return None in caught or code in caught
+
     def catches(self, activity_id: str, code: str) -> bool:
         """True when an event of this process catches an error `code` that this activity throws."""
         caught = self._caught.get(activity_id, set())

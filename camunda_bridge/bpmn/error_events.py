@@ -24,14 +24,14 @@ def caught_around(node: Node, codes: Codes) -> set[str | None]:
     inner = node
     while (scope := inner.scope) is not None:
         for event in inner.boundary:
-            caught |= _codes_of(event, codes)
+            caught |= codes_of(event, codes)
         # An event sub-process with an error start event catches errors that are thrown anywhere in its scope, except
         # those that it throws itself. It does catch those of a process that it calls.
         for handler in scope.event_subprocesses:
             if handler is not inner or node.kind == "callActivity":
                 for start in handler.children:
                     if start.kind == "startEvent":
-                        caught |= _codes_of(start, codes)
+                        caught |= codes_of(start, codes)
         inner = scope
     return caught
 
@@ -51,7 +51,8 @@ def thrown_by_expressions(node: Node, codes: Codes) -> list[str]:
     return [_code(definition, codes) or "" for definition in extensions(node.implementation, "errorEventDefinition")]
 
 
-def _codes_of(event: Node, codes: Codes) -> set[str | None]:
+def codes_of(event: Node, codes: Codes) -> set[str | None]:
+    """The codes that an event catches; None stands for any code."""
     # An event without an error reference, or whose error has no code, catches every code.
     return {_code(definition, codes) for definition in event.xml.findall(BPMN + "errorEventDefinition")}
 

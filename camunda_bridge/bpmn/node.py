@@ -23,6 +23,23 @@ _SERVICE_TASKS = frozenset({"serviceTask", "sendTask", "businessRuleTask"})
 _THROWING = frozenset({"intermediateThrowEvent", "endEvent"})
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A sequence flow that leaves a node.
+
+    Attributes:
+        id: its id.
+        target: the node where it leads.
+        condition: the text of its condition; None without one.
+        is_default: True if it is taken when no condition is true.
+    """
+
+    id: str
+    target: Node
+    condition: str | None
+    is_default: bool
+
+
 @dataclass(eq=False)
 class Node:
     """A flow node; the process itself is the outermost node.
@@ -34,7 +51,7 @@ class Node:
             compensation event its handler.
         boundary: the boundary events of this node.
         attached_to: the node to which a boundary event belongs.
-        unconditional: those of `outgoing` whose flow has no condition and is not the default flow.
+        ways: the sequence flows that leave this node.
     """
 
     id: str
@@ -47,7 +64,7 @@ class Node:
     incoming: list[Node] = field(default_factory=list)
     boundary: list[Node] = field(default_factory=list)
     attached_to: Node | None = None
-    unconditional: list[Node] = field(default_factory=list)
+    ways: list[Way] = field(default_factory=list)
 
     def attribute(self, name: str) -> str | None:
         """An attribute in the namespace of the engine, such as `asyncAfter`."""
@@ -136,7 +153,9 @@ class Node:
         """
         if self.kind in GATEWAYS - {"parallelGateway", "inclusiveGateway"}:
             return self.outgoing if len(self.outgoing) == 1 else []
-        return self.outgoing if self.kind == "parallelGateway" else self.unconditional
+        if self.kind == "parallelGateway":
+            return self.outgoing
+        return [way.target for way in self.ways if way.condition is None and not way.is_default]
 
     @property
     def is_async_before(self) -> bool:
@@ -192,9 +211,10 @@ def tree_of(process: etree._Element) -> Node:
         source, target = nodes.get(flow.get("sourceRef", "")), nodes.get(flow.get("targetRef", ""))
         if source is not None and target is not None:
             _join(source, target)
-            has_condition = flow.find(BPMN + "conditionExpression") is not None
-            if not has_condition and flow.get("id") != source.xml.get("default"):
-                source.unconditional.append(target)
+            condition = flow.find(BPMN + "conditionExpression")
+            text = None if condition is None else condition.text or ""
+            flow_id = flow.get("id", "")
+            source.ways.append(Way(flow_id, target, text, is_default=flow_id == source.xml.get("default")))
     for node in nodes.values():
         attached_to = nodes.get(node.xml.get("attachedToRef", ""))
         if node.kind == "boundaryEvent" and attached_to is not None:

@@ -56,8 +56,8 @@ def test_step_without_a_log_in_the_engine_is_reported_by_ready(bench: Bench, mon
     message = bench.start()
     complete = bench.engine.complete
 
-    def unanswered(*given: Any) -> None:
-        complete(*given)
+    def unanswered(*given: Any, **named: Any) -> None:
+        complete(*given, **named)
         raise EngineRefused("not now", status=400)
 
     with monkeypatch.context() as patch:

@@ -29,7 +29,7 @@ def kept(bench: Bench) -> list[Any]:
         return list(connection.execute(sa.select(event_log.c.kept_outcome).order_by(event_log.c.seq)).scalars())
 
 
-def away(*_: Any) -> None:
+def away(*_: Any, **__: Any) -> None:
     raise EngineRefused("ExternalTask with id 't' is suspended.", status=400)
 
 

@@ -103,7 +103,7 @@ def test_events_show_every_value_in_one_form(bench: Bench) -> None:
 def test_outcome_that_is_delivered_later_has_the_types_that_the_handler_returned(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise EngineRefused("ExternalTask with id 't' is suspended.", status=400)
 
     bench.deploy(OUTPUT, external("b"))
