@@ -39,7 +39,7 @@ DESCRIPTIONS: dict[str, Description] = {
         "Correct the line that the message names; all other packages run.",
     ),
     NOT_DEPLOYED: Description(
-        "The engine has no version of a process that others deploy.",
+        "The engine has no version of a process.",
         "Deploy the process, or correct the key that is given to define_process.",
     ),
     BPMN_UNREADABLE: Description(
