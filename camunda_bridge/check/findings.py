@@ -135,7 +135,8 @@ class Finding:
     excuse: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.code} {self.text}"
+        # The text of an exception may have several lines.
+        return " ".join(f"{self.place}: {self.code} {self.text}".splitlines())
 
     @property
     def place(self) -> str:

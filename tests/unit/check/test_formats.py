@@ -50,6 +50,10 @@ def test_text_is_place_code_element_name_message_and_hint() -> None:
     ]
 
 
+def test_text_of_a_finding_is_one_line() -> None:
+    assert str(FAULT) == ("processes/my orders/50%.bpmn:12: JAVA_OBJECT pay 'Pay, now: 100%' sets 'a' to b (mend it)")
+
+
 @pytest.mark.parametrize("form", ["text", "github"])
 def test_no_finding_is_no_output(form: str) -> None:
     assert report([], form) == ""
