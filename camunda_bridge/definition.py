@@ -72,7 +72,7 @@ class ProcessDefinition(StepOwner):
         try:
             return read_diagram(content, self.key)
         except DefinitionError as error:
-            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}") from None
+            raise DefinitionError(f"process {self.key!r}: {self.bpmn_path.name}: {error}", line=error.line) from None
 
 
 @dataclass(slots=True)

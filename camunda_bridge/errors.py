@@ -86,7 +86,14 @@ class DefinitionError(BridgeError):
 
     :mod:`camunda_bridge.definition`, :mod:`camunda_bridge.steps` and :mod:`camunda_bridge.bpmn` raise it. The package
     is left out, all others run; `flask process check` prints it, `/health/ready` and the log of each worker show it.
+
+    Args:
+        line: the line of the file that is wrong; None if it is not one line.
     """
+
+    def __init__(self, message: str | None = None, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class NotDeployed(DefinitionError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from camunda_bridge.check import Finding, check_deployed, check_files
+from camunda_bridge.check.formats import FORMATS, report
 from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.errors import EngineUnavailable
 from service.errors import CheckError
 from tasks.processes import registry
 from tasks.runtime import runtime
 
-__all__ = ["Finding", "check_all"]
+__all__ = ["FORMATS", "Finding", "check_all", "report"]
 
 
 def check_all(*, in_engine: bool = False) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +12,7 @@ import click
 from app.client.exit_codes import ExitCode
 from service.adoption import adopt_deployed, adopt_file
 from service.catalogue import all_processes, package_faults, unhandled_topics
-from service.checking import check_all
+from service.checking import FORMATS, check_all, report
 from service.deploy import Deployed, definitions, deploy_all
 from service.errors import AdoptionUnavailable, CheckError, DeployError, ReplayError, ScaffoldError, ServiceError
 from service.replay import Recorded
@@ -23,15 +22,21 @@ from store.errors import DatabaseUnavailable
 
 @click.command("check")
 @click.argument("keys", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="The form of the output.  [default: text]")
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 @click.option("--engine", "in_engine", is_flag=True, help="Take the diagrams of the versions that run in the engine.")
-def check(keys: tuple[str, ...], as_json: bool, in_engine: bool) -> None:
+def check(keys: tuple[str, ...], form: str | None, as_json: bool, in_engine: bool) -> None:
     """Compare the BPMN files with the code, for the processes KEYS or for all.
 
     Needs no engine, broker or database. A process that others deploy has no file: check it with --engine, which takes
     the newest version of each process, and every version with running instances. The exit code is 1 if there is a
     fault.
+
+    The format github makes annotations in a GitHub workflow; editors and code scanning read sarif.
     """
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json is short for --format json, so it cannot go with --format {form}")
+    form = "json" if as_json else form or "text"
     _refuse_unknown(keys)
     try:
         # A package that could not be loaded has no key.
@@ -39,15 +44,11 @@ def check(keys: tuple[str, ...], as_json: bool, in_engine: bool) -> None:
     except CheckError as error:
         _exit_unavailable(error)
     faults = [finding for finding in found if finding.excuse is None]
-    excused = [finding for finding in found if finding.excuse is not None]
-    if as_json:
-        documents = {"faults": faults, "excused": excused}
-        click.echo(json.dumps({name: [it.document() for it in items] for name, items in documents.items()}, indent=2))
-    else:
-        for finding in faults + excused:
-            click.echo(str(finding))
+    if output := report(found, form):
+        click.echo(output)
+    if form in ("text", "github"):
         count = len([process for process in all_processes() if in_engine or process.file is not None])
-        click.echo(f"{count} processes, {len(faults)} faults, {len(excused)} excused", err=True)
+        click.echo(f"{count} processes, {len(faults)} faults, {len(found) - len(faults)} excused", err=True)
     if faults:
         sys.exit(1)
 

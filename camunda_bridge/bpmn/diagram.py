@@ -12,7 +12,7 @@ from lxml import etree
 from camunda_bridge.bpmn import continuations, error_events
 from camunda_bridge.bpmn.node import Node, tree_of
 from camunda_bridge.bpmn.sequence_flows import Flow, flows_of
-from camunda_bridge.bpmn.xml import BPMN, ENGINES, parse_xml
+from camunda_bridge.bpmn.xml import BPMN, ENGINES, parse_xml, start_lines
 from camunda_bridge.errors import DefinitionError
 
 #: elements by which an activity may have variables that its process instance doesn't have
@@ -25,16 +25,21 @@ _LOCAL_SCOPES = frozenset(
 class Diagram:
     """One process of a BPMN file: its nodes, and what workers, checks and monitor need to know of them.
 
+    Args:
+        process: the element of the process.
+        content: the file.
+
     Attributes:
         root: the process itself, as the outermost node.
         nodes: every node of the process, in the order of the file.
     """
 
-    def __init__(self, process: etree._Element) -> None:
+    def __init__(self, process: etree._Element, content: bytes | str) -> None:
         self.root = tree_of(process)
         self.nodes = list(self.root.walk())
         self._by_id = {node.id: node for node in self.nodes}
         self._codes = error_events.declared_codes(process.getroottree().getroot())
+        self._content = content
 
     @property
     def key(self) -> str:
@@ -96,6 +101,17 @@ class Diagram:
         """The sequence flows, grouped by their sources."""
         return list(flows_of(self.root, self._by_id))
 
+    def line(self, node: Node) -> int:
+        """The line of the file on which the element of a node begins."""
+        return self._lines.get(node) or node.xml.sourceline or 1
+
+    @cached_property
+    def _lines(self) -> dict[Node, int]:
+        nodes = {node.xml: node for node in (self.root, *self.nodes)}
+        elements = self.root.xml.getroottree().getroot().iter("*")
+        placed = zip(elements, start_lines(self._content), strict=False)
+        return {nodes[element]: line for element, line in placed if element in nodes}
+
     def kind(self, activity_id: str) -> str:
         """The name of a node's BPMN element, such as `serviceTask`; empty when there is no such node."""
         node = self._by_id.get(activity_id)
@@ -150,10 +166,10 @@ def read_diagram(content: bytes | str, key: str | None = None) -> Diagram:
     if key is None:
         if len(executable) != 1:
             raise DefinitionError(f"the file has {len(executable)} executable processes; the key must say which one")
-        return Diagram(executable[0])
+        return Diagram(executable[0], content)
     found = next((process for process in executable if process.get("id") == key), None)
     if found is not None:
-        return Diagram(found)
+        return Diagram(found, content)
     if any(process.get("id") == key for process in processes):
         raise DefinitionError(f'process {key!r} is not executable; set isExecutable="true", else the engine ignores it')
     others = ", ".join(repr(process.get("id", "")) for process in processes) or "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from xml.parsers import expat
 
 from lxml import etree
 
@@ -35,10 +36,28 @@ def parse_xml(content: bytes | str) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        raise DefinitionError(f"the file is not XML: {error}") from None
+        raise DefinitionError(f"the file is not XML: {error}", line=error.lineno) from None
     if root.getroottree().docinfo.doctype:
         raise DefinitionError("the file has a document type declaration (<!DOCTYPE>), which the engine refuses")
     return root
+
+
+def start_lines(content: bytes | str) -> list[int]:
+    """The line on which each element begins, in the order of the document; empty if expat doesn't know its encoding.
+
+    libxml2 keeps only the line on which the start tag ends, and guesses beyond line 65,535.
+
+    Args:
+        content: what :func:`parse_xml` has parsed, so that it has no entities.
+    """
+    found: list[int] = []
+    parser = expat.ParserCreate("utf-8" if isinstance(content, str) else None)
+    parser.StartElementHandler = lambda *_: found.append(parser.CurrentLineNumber)
+    try:
+        parser.Parse(content.encode() if isinstance(content, str) else content, True)
+    except (expat.ExpatError, LookupError, ValueError):
+        return []
+    return found
 
 
 def engine_attribute(element: etree._Element, name: str) -> str | None:

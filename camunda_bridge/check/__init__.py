@@ -103,12 +103,14 @@ def check(
 def _not_loaded(fault: PackageFault) -> Finding:
     return Finding(
         shown_path(fault.path) if fault.path is not None else fault.module,
+        fault.line or 1,
         "",
-        str(fault.line or 1),
+        "",
         fault.module,
         PACKAGE_NOT_LOADED,
         fault.reason,
         "correct it and start again; all other packages run",
+        is_file=fault.path is not None,
     )
 
 
@@ -118,12 +120,15 @@ def _unreadable(process: ProcessDefinition, error: DefinitionError) -> Finding:
         code, hint = NOT_DEPLOYED, "deploy it, or correct the key given to define_process"
     place = process.key if process.file is None else shown_path(process.file)
     name = process.process_name if process.process_name != process.key else ""
-    return Finding(place, process.key, process.key, name, code, str(error), hint)
+    return Finding(
+        place, error.line or 1, process.key, process.key, name, code, str(error), hint, is_file=process.file is not None
+    )
 
 
 def _finding(subject: Subject, node: Node, code: str, message: str, hint: str) -> Finding:
     name = " ".join(node.name.split())
-    return Finding(subject.place, subject.process.key, node.id, name, code, message, hint)
+    line, is_file = subject.diagram.line(node), subject.package is not None
+    return Finding(subject.place, line, subject.process.key, node.id, name, code, message, hint, is_file)
 
 
 def _excused(subject: Subject, findings: list[Finding]) -> Iterator[Finding]:

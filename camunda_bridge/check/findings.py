@@ -4,62 +4,106 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-#: a package that could not be loaded
 PACKAGE_NOT_LOADED = "PACKAGE_NOT_LOADED"
-#: a process of which the engine has no version
 NOT_DEPLOYED = "NOT_DEPLOYED"
-#: the BPMN file is missing, isn't BPMN, or doesn't have the process
 BPMN_UNREADABLE = "BPMN_UNREADABLE"
-#: an external task whose topic no step handles, so that no worker runs it
 TOPIC_WITHOUT_HANDLER = "TOPIC_WITHOUT_HANDLER"
-#: a step whose topic no external task has
 HANDLER_WITHOUT_TOPIC = "HANDLER_WITHOUT_TOPIC"
-#: a business error that opens an incident, because no event catches its code
 ERROR_NOT_CAUGHT = "ERROR_NOT_CAUGHT"
-#: a response step after which the process goes on, although the client has its answer
 RESPONSE_NOT_LAST = "RESPONSE_NOT_LAST"
-#: a call activity without the business key: steps of the called process wait for the poll and have no correlation id
 BUSINESS_KEY_NOT_PASSED = "BUSINESS_KEY_NOT_PASSED"
-#: a call or a decision that is bound to its deployment, but is not in the package
 NOT_IN_DEPLOYMENT = "NOT_IN_DEPLOYMENT"
-#: a business rule task whose decision is in no package
 DECISION_NOT_FOUND = "DECISION_NOT_FOUND"
-#: a file that a diagram names with `deployment:`, but that is not in the package
 FILE_NOT_FOUND = "FILE_NOT_FOUND"
-#: a required field that neither the start nor an earlier step sets
 FIELD_NOT_PROVIDED = "FIELD_NOT_PROVIDED"
-#: a required field that is optional where it is set
 FIELD_MAY_BE_MISSING = "FIELD_MAY_BE_MISSING"
-#: a variable name that is reserved, or that the engine can't store
 VARIABLE_NAME_REFUSED = "VARIABLE_NAME_REFUSED"
-#: a step within a parallel multi-instance that writes variables which its siblings write too
 SHARED_VARIABLE = "SHARED_VARIABLE"
-#: a Java object that no step can read
 JAVA_OBJECT = "JAVA_OBJECT"
-#: an ignore property in the diagram that excuses no finding, or gives no reason
 EXCEPTION_UNUSED = "EXCEPTION_UNUSED"
 
-CODES = (
-    PACKAGE_NOT_LOADED,
-    NOT_DEPLOYED,
-    BPMN_UNREADABLE,
-    TOPIC_WITHOUT_HANDLER,
-    HANDLER_WITHOUT_TOPIC,
-    ERROR_NOT_CAUGHT,
-    RESPONSE_NOT_LAST,
-    BUSINESS_KEY_NOT_PASSED,
-    NOT_IN_DEPLOYMENT,
-    DECISION_NOT_FOUND,
-    FILE_NOT_FOUND,
-    FIELD_NOT_PROVIDED,
-    FIELD_MAY_BE_MISSING,
-    VARIABLE_NAME_REFUSED,
-    SHARED_VARIABLE,
-    JAVA_OBJECT,
-    EXCEPTION_UNUSED,
-)
+
+class Description(NamedTuple):
+    """What a code means. `wrong`: what is wrong, in one sentence; `fix`: how to fix it, in one sentence."""
+
+    wrong: str
+    fix: str
+
+
+#: the codes, in the order in which pages and reports list them; docs/reference/check.md repeats the first sentence
+DESCRIPTIONS: dict[str, Description] = {
+    PACKAGE_NOT_LOADED: Description(
+        "A package of processes cannot be loaded.",
+        "Correct the line that the message names; all other packages run.",
+    ),
+    NOT_DEPLOYED: Description(
+        "The engine has no version of a process.",
+        "Deploy the process, or correct the key that is given to define_process.",
+    ),
+    BPMN_UNREADABLE: Description(
+        "The BPMN file is missing, is not BPMN, or does not have the process.",
+        "Give define_process the id of an executable process of the file.",
+    ),
+    TOPIC_WITHOUT_HANDLER: Description(
+        "No step handles the topic of an external task.",
+        "Declare a step for the topic, or correct the topic in the diagram.",
+    ),
+    HANDLER_WITHOUT_TOPIC: Description(
+        "No external task has the topic of a step.",
+        "Add the task to the diagram, correct its topic, or remove the step.",
+    ),
+    ERROR_NOT_CAUGHT: Description(
+        "No event catches a business error that a step or a called process may end in.",
+        "Add an error boundary event to the element or to a scope around it.",
+    ),
+    RESPONSE_NOT_LAST: Description(
+        "The process goes on after its response step.",
+        "Move the response step to the end, or remove outcome from it.",
+    ),
+    BUSINESS_KEY_NOT_PASSED: Description(
+        "A call activity does not pass on the business key.",
+        "Add the business key to the in mappings of the call activity.",
+    ),
+    NOT_IN_DEPLOYMENT: Description(
+        "A process or a decision that is bound to the deployment is not in the package.",
+        "Put its file into the folder, or remove the binding.",
+    ),
+    DECISION_NOT_FOUND: Description(
+        "No DMN file has the decision of a business rule task.",
+        "Put the DMN file into the folder, or correct the key of the decision.",
+    ),
+    FILE_NOT_FOUND: Description(
+        "The package does not have a script or a form that the diagram names.",
+        "Put the file into the folder, or correct its name.",
+    ),
+    FIELD_NOT_PROVIDED: Description(
+        "A step or a called process requires a field that nothing always sets before it.",
+        "Set the field in the start schema or in an earlier step, map it, or make it optional.",
+    ),
+    FIELD_MAY_BE_MISSING: Description(
+        "A step or a called process requires a field that is only sometimes set before it.",
+        "Make the field required where it is set, or give it a default where it is read.",
+    ),
+    VARIABLE_NAME_REFUSED: Description(
+        "A variable has a name that is reserved, or that the engine cannot store.",
+        "Use another name for the variable.",
+    ),
+    SHARED_VARIABLE: Description(
+        "The items of a parallel multi-instance write the same variable.",
+        'Keep the variable local to its item, for example with scope="local".',
+    ),
+    JAVA_OBJECT: Description(
+        "A variable holds a Java object that no step can read.",
+        "Convert the value in the expression: a time with toDate(), a JSON node with stringValue().",
+    ),
+    EXCEPTION_UNUSED: Description(
+        "An ignore property excuses no finding, or gives no reason.",
+        "Remove the property, or write the reason into its value.",
+    ),
+}
+CODES = tuple(DESCRIPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +112,43 @@ class Finding:
 
     Attributes:
         path: the file, or the version in the engine, as text.
+        line: the line on which the element begins; 1 when no line fits.
         process: key of the process; empty when its package could not be loaded.
-        element: id of the element; that of the process when no other element fits; the line of a file that isn't BPMN.
-        name: name of the element in the diagram; empty when it has none.
+        element: id of the element; that of the process when no other element fits; empty for a Python file.
+        name: name of the element in the diagram; empty when it has none. The module, for a Python file.
         code: one of :data:`CODES`.
         message: what is wrong, with the values.
         hint: how to fix it.
+        is_file: True when `path` is a file.
         excuse: the reason in the diagram why the finding may stay; None when it isn't excused.
     """
 
     path: str
+    line: int
     process: str
     element: str
     name: str
     code: str
     message: str
     hint: str
+    is_file: bool = True
     excuse: str | None = None
 
     def __str__(self) -> str:
-        called = f"{self.name!r} " if self.name else ""
+        # The text of an exception may have several lines.
+        return " ".join(f"{self.place}: {self.code} {self.text}".splitlines())
+
+    @property
+    def place(self) -> str:
+        """File and line, in the form that terminals and editors make a link of."""
+        return f"{self.path}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """The finding without its place and code."""
         why = f"excused: {self.excuse}" if self.excuse else self.hint
-        return f"{self.path}:{self.element}: {self.code} {called}{self.message} ({why})"
+        named = [self.element, repr(self.name) if self.name else ""]
+        return " ".join([*filter(None, named), self.message, f"({why})"])
 
     def excused(self, reason: str) -> Finding:
         """A copy of the finding that is excused for this reason."""

@@ -130,10 +130,12 @@ def test_check_of_the_engine_names_version_and_element(engine: Engine, key: str)
     found = registered(engine, legacy(key, "kept"), absent)
 
     faults = check_deployed(found, DeployedDiagrams(lambda: engine))
-    assert [(it.path, it.element, it.code) for it in faults] == [
-        (absent.key, absent.key, "NOT_DEPLOYED"),
-        (f"{key} version 1 in the engine", "gone", "TOPIC_WITHOUT_HANDLER"),
+    assert [(it.path, it.element, it.code, it.is_file) for it in faults] == [
+        (absent.key, absent.key, "NOT_DEPLOYED", False),
+        (f"{key} version 1 in the engine", "gone", "TOPIC_WITHOUT_HANDLER", False),
     ]
+    lines = process(key, external("gone")).splitlines()
+    assert 'id="gone"' in lines[faults[1].line - 1]
     assert check_files(found) == []
 
 

@@ -62,7 +62,9 @@ def test_fault_is_found_at_its_element(findings: list[Finding], key: str) -> Non
         assert repr(named) in finding.message or named in finding.message
         file = Path(finding.path)
         assert file == Path("tests/unit/check/fixtures", file.stem, file.name)
-        assert str(finding).startswith(f"{file}:{element}: {code} ")
+        assert str(finding).startswith(f"{file}:{finding.line}: {code} {element} ")
+        # A file without the process has no line of it.
+        assert code == "BPMN_UNREADABLE" or f'id="{element}"' in file.read_text().splitlines()[finding.line - 1]
         assert finding.hint
 
 
@@ -83,7 +85,7 @@ def test_package_that_cannot_be_loaded_is_found_at_its_line(findings: list[Findi
 
 def test_element_is_called_by_its_name(findings: list[Finding]) -> None:
     (billed,) = [finding for finding in findings if finding.process == "key-not-passed"]
-    assert "'Bill it' starts 'billing'" in str(billed)
+    assert ": BUSINESS_KEY_NOT_PASSED bill 'Bill it' starts 'billing'" in str(billed)
 
 
 def test_shipped_processes_have_no_fault() -> None:
