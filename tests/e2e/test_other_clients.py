@@ -21,7 +21,7 @@ from tests.support.other_clients import KINDS, OtherClient
 
 #: the topic of tests/processes/mailer
 SHARED = "send-mail"
-#: instances that come while the other client completes nothing, and those that come while both complete tasks
+#: instances that come while the other client ends nothing, and those that come while both end tasks
 BEFORE, LATER = 20, 20
 
 ClientOf = Callable[..., OtherClient]
@@ -70,10 +70,10 @@ def ended(engine: Engine, instances: dict[str, str]) -> dict[str, dict[str, Any]
     return {instance["businessKey"]: instance for instance in found if instance["endTime"]}
 
 
-def completed(client: OtherClient) -> list[str]:
-    """The business keys of the tasks that a client ran, once it has said that it completed each that it took."""
-    eventually(lambda: sorted(client.completed) == sorted(client.taken), what="a client that completed what it took")
-    return client.completed
+def run_by(client: OtherClient) -> list[str]:
+    """The business keys of the tasks that a client ran, once it has said that it ended each that it took."""
+    eventually(lambda: sorted(client.ended) == sorted(client.taken), what="a client that ended what it took")
+    return client.ended
 
 
 def logged(api: Api, traceability_id: str, field: str) -> list[Any]:
@@ -106,11 +106,25 @@ def test_step_of_another_client_and_one_of_ours_make_one_process(api: Api, clien
         "validUntil": "2026-01-03T03:04:05.000Z",
     }
     assert logged(api, answer.body["traceabilityId"], "stepName") == ["respond"]
-    assert completed(client) == [answer.body["correlationId"]]
+    assert run_by(client) == [answer.body["correlationId"]]
     assert client.errors == []
     assert health(api) == before
     ready = api.get("/health/ready").body
     assert (ready["status"], ready["topicsWithoutHandler"]["relay"]) == ("ready", ["make-offer"])
+
+
+def test_failure_that_another_client_reports_is_an_incident_of_the_process(api: Api, client_of: ClientOf) -> None:
+    client = client_of("make-offer")
+    client.release()
+
+    answer = api.start("relay", {"amount": -1, "tags": [], "from": "2026-01-02T03:04:05.000+00:00"})
+
+    assert (answer.status, answer.body["type"].split("/")[-1]) == (500, "process-error")
+    assert "no such amount" in str(answer.body), answer.body
+    correlation_id = answer.body["correlationId"]
+    assert run_by(client) == [correlation_id]
+    assert api.call("POST", f"/api/process/{correlation_id}/cancel").status == 200
+    assert client.errors == []
 
 
 def test_process_of_others_has_their_step_and_one_of_our_workers(
@@ -130,7 +144,7 @@ def test_process_of_others_has_their_step_and_one_of_our_workers(
     assert left["mailed"]["value"] == f"ada@example.org for {key}.mail"
     assert (left["validUntil"]["type"], left["validUntil"]["value"][:10]) == ("Date", "2026-01-03")
     assert logged(api, instance.id, "metadata") == [{"processKey": key, "element": "mail"}]
-    assert completed(client) == [key]
+    assert run_by(client) == [key]
     assert client.errors == []
 
 
@@ -144,14 +158,14 @@ def test_each_task_of_a_shared_topic_is_run_by_one_of_two_clients(
     eventually(lambda: len(client.taken) == client.holds or instances.update(start_all(engine, key, 1)))
     # So it runs some of them, and it is our workers that end the first ones.
     eventually(lambda: ended(engine, instances), what="an instance that our workers ended")
-    assert client.completed == []
+    assert client.ended == []
     client.release()
     instances |= start_all(engine, key, LATER)
 
     eventually(lambda: len(ended(engine, instances)) == len(instances), 60, "instances that have all ended")
 
     assert {instance["state"] for instance in ended(engine, instances).values()} == {"COMPLETED"}
-    theirs = completed(client)
+    theirs = run_by(client)
     assert len(set(theirs)) == len(theirs)
     for business_key, instance_id in instances.items():
         variables = engine.historic_variables(instance_id)

@@ -37,7 +37,7 @@ KINDS = {
 
 
 class OtherClient:
-    """One client that polls topics of an engine. It completes what it took from `release` on.
+    """One client that polls topics of an engine. It ends what it took from `release` on.
 
     Args:
         kind: a key of `KINDS`.
@@ -71,7 +71,7 @@ class OtherClient:
         self._child.wait_ready(READY_S)
 
     def release(self) -> None:
-        """Let it complete the tasks that it took, and those that it takes."""
+        """Let it end the tasks that it took, and those that it takes."""
         self._go.touch()
 
     def stop(self) -> None:
@@ -84,9 +84,9 @@ class OtherClient:
         return self._said("took")
 
     @property
-    def completed(self) -> list[str]:
-        """The business keys of the tasks whose completion the engine accepted."""
-        return self._said("completed")
+    def ended(self) -> list[str]:
+        """The business keys of the tasks whose outcome the engine accepted."""
+        return self._said("ended")
 
     @property
     def errors(self) -> list[str]:

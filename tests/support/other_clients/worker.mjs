@@ -1,5 +1,5 @@
 // The JavaScript client as a worker of its own: it sends mails, and makes offers.
-// It takes tasks at once, and completes them as soon as the file GO exists.
+// It takes tasks at once, and ends them as soon as the file GO exists.
 
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,6 +22,10 @@ const handlers = {
 
   async "make-offer"({ task, taskService }) {
     const { amount, tags, from } = task.variables.getAll();
+    if (amount < 0) {
+      await taskService.handleFailure(task, { errorMessage: "no such amount", retries: 0, retryTimeout: 0 });
+      return;
+    }
     const variables = new Variables()
       .set("offer", { price: amount * 2, tags })
       .set("validUntil", new Date(new Date(from).getTime() + 86_400_000));
@@ -36,7 +40,7 @@ for (const topic of process.env.TOPICS.split(",")) {
       await sleep(20);
     }
     await handlers[topic]({ task, taskService });
-    console.log(`completed ${task.businessKey}`);
+    console.log(`ended ${task.businessKey}`);
   });
 }
 

@@ -1,6 +1,6 @@
 """The Python client as a worker of its own: it sends mails, and makes offers.
 
-It takes a task at once, and completes it as soon as the file GO exists. It runs in an environment of its own.
+It takes a task at once, and ends it as soon as the file GO exists. It runs in an environment of its own.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def send_mail(task: ExternalTask) -> TaskResult:
 
 def make_offer(task: ExternalTask) -> TaskResult:
     """Make an offer; this client has Json and Date variables as texts."""
+    if task.get_variable("amount") < 0:
+        return task.failure("no such amount", "", max_retries=0, retry_timeout=0)
     offer = {"price": task.get_variable("amount") * 2, "tags": json.loads(task.get_variable("tags"))}
     until = datetime.fromisoformat(task.get_variable("from")) + timedelta(days=1)
     return task.complete(
@@ -66,7 +68,7 @@ class Worker(ExternalTaskWorker):
 
     def _execute_task(self, task: ExternalTask, action: object) -> None:
         super()._execute_task(task, action)
-        print("completed", task.get_business_key(), flush=True)
+        print("ended", task.get_business_key(), flush=True)
 
 
 Worker(os.environ["WORKER_ID"], os.environ["ENGINE_URL"], CONFIG).subscribe(os.environ["TOPICS"].split(","), handle)
