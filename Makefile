@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo docs test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-chaos bench-store clean setup setup-dev setup-test setup-browser setup-docs setup-engine
+.PHONY: help run demo docs test test-unit test-chaos test-operaton lint fmt db-upgrade db-sql bench bench-quick bench-waiting bench-chaos bench-store clean setup setup-dev setup-test setup-browser setup-node setup-docs setup-engine
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ docs: setup-docs ## build the documentation into site/; any warning is a fault
 
 # What starts nothing, or an engine at most, runs in two processes; what ends whole stacks or shares one, in one, and in
 # this order: the shared stack would take part in what the others do on the same engine.
-test: setup-test setup-browser setup-docs ## the whole test suite; ARGS="..." goes to pytest
+test: setup-test setup-browser setup-node setup-docs ## the whole test suite; ARGS="..." goes to pytest
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
@@ -91,6 +91,9 @@ setup-test:
 
 setup-browser:
 	@dev/bootstrap.sh browser
+
+setup-node:
+	@dev/bootstrap.sh node
 
 setup-docs:
 	@dev/bootstrap.sh docs

@@ -36,11 +36,11 @@ def node_folder() -> Path:
         raise ToolMissing("the JavaScript contestants need Node 18 or newer and npm (apt-get install nodejs npm)")
     folder = RUN / "js"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "server.mjs"):
+    for name in ("package.json", "package-lock.json", "server.mjs"):
         shutil.copyfile(HERE / "js" / name, folder / name)
     _install(
-        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)],
-        of=HERE / "js" / "package.json",
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)],
+        of=HERE / "js" / "package-lock.json",
         stamp=folder / "installed.sha256",
     )
     return folder
@@ -54,6 +54,16 @@ def python_program() -> Path:
         ToolMissing: the installation failed.
     """
     return _environment("venv", HERE / "requirements.txt")
+
+
+@cache
+def client_python() -> Path:
+    """The Python of an environment with the Python client alone, made if necessary.
+
+    Raises:
+        ToolMissing: the installation failed.
+    """
+    return _environment("python-client", HERE / "python" / "requirements.txt")
 
 
 @cache

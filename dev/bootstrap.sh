@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the Makefile's targets need: .venv with the requirements of this checkout, a JDK and Maven.
-#   dev/bootstrap.sh [dev] [java | engine] [clocks] [browser] [docs]
+#   dev/bootstrap.sh [dev] [java | engine] [clocks] [browser] [node] [docs]
 #     dev     the packages of tests and linters too
 #     java    a JDK and Maven for the local engine
 #     engine  the same, unless CAMUNDA_BASE_URL is set to another engine
 #     clocks  libfaketime, for the tests that run workers with wrong clocks
 #     browser chromium and its driver, for the tests of the documentation's page
+#     node    Node with npm, for the tests beside the JavaScript client
 #     docs    MkDocs, and Mermaid's script, which npm downloads
 # When everything is installed, it ends within a fraction of a second and changes nothing.
 set -euo pipefail
@@ -128,6 +129,10 @@ fi
 
 if wants browser && ! { command -v chromium && command -v chromedriver; } >/dev/null; then
     apt_install chromium chromium-driver
+fi
+
+if wants node && ! { command -v node && command -v npm; } >/dev/null; then
+    apt_install nodejs npm
 fi
 
 if wants docs; then

@@ -99,6 +99,7 @@ def test_processes_of_tests_have_only_faults_that_they_excuse() -> None:
         ("caller", "BUSINESS_KEY_NOT_PASSED"),
         ("mixed", "RESPONSE_NOT_LAST"),
         ("probe", "ERROR_NOT_CAUGHT"),
+        ("relay", "TOPIC_WITHOUT_HANDLER"),
         ("patient", "ERROR_NOT_CAUGHT"),
     }
     assert "excused: " in str(found[0])

@@ -1,0 +1,1 @@
+"""A process whose first step is another client's."""
