@@ -137,6 +137,22 @@ class Node:
         return self.xml.get("isForCompensation") == "true" or self.has_event("compensate")
 
     @property
+    def scopes(self) -> Iterator[Node]:
+        """The scopes around the node, from the innermost to the process."""
+        around = self.scope
+        while around is not None:
+            yield around
+            around = around.scope
+
+    @property
+    def parallel_scope(self) -> Node | None:
+        """The innermost parallel multi-instance that this node is, or is in; None if there is none."""
+        for node in (self, *self.scopes):
+            if node.multi_instance is not None and node.multi_instance.get("isSequential") != "true":
+                return node
+        return None
+
+    @property
     def multi_instance(self) -> etree._Element | None:
         """The loop characteristics of a multi-instance node; None for other nodes."""
         return self.xml.find(BPMN + "multiInstanceLoopCharacteristics")

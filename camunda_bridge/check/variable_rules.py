@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from camunda_bridge.bpmn import ENGINES, Node
+from camunda_bridge.bpmn import ENGINES
 from camunda_bridge.check.data_flow import local_names
 from camunda_bridge.check.findings import JAVA_OBJECT, SHARED_VARIABLE, VARIABLE_NAME_REFUSED
 from camunda_bridge.check.rules import Found
@@ -67,7 +67,7 @@ def shared_variables(subject: Subject, _: Subjects) -> Iterator[Found]:
     """A step within a parallel multi-instance must not write variables outside of its own instance."""
     for node in subject.diagram.steps:
         step = subject.steps.get(node.topic or "")
-        around = _parallel_scope(node)
+        around = node.parallel_scope
         if step is None or around is None:
             continue
         output = set() if step.scope == "local" else set(_output_names(step)) - local_names(node)
@@ -86,16 +86,6 @@ def shared_variables(subject: Subject, _: Subjects) -> Iterator[Found]:
                 'keep them local to an item: with scope="local", or with an input mapping of the multi-instance '
                 "sub-process; return a result under a name of its own for each item",
             )
-
-
-def _parallel_scope(node: Node) -> Node | None:
-    """The innermost parallel multi-instance that a node is, or is in; None if there is none."""
-    inner: Node | None = node
-    while inner is not None:
-        if inner.multi_instance is not None and inner.multi_instance.get("isSequential") != "true":
-            return inner
-        inner = inner.scope
-    return None
 
 
 def _output_names(step: StepDefinition) -> list[str]:

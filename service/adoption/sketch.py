@@ -28,6 +28,8 @@ class StepSketch:
         inputs: names and kinds of the variables that its input mappings make.
         outputs: names and kinds of the variables that something behind it reads, and nothing else sets.
         codes: error codes that events catch when it throws them; "" for an event that catches every code.
+        is_local: True when its outputs must stay local to the task: its own mappings alone read them, and it runs for
+            several items at the same time.
     """
 
     name: str
@@ -37,6 +39,7 @@ class StepSketch:
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     codes: dict[str, None] = field(default_factory=dict)
+    is_local: bool = False
 
 
 @dataclass
@@ -86,8 +89,12 @@ def sketch(diagram: Diagram, file: str, *, shared: set[str]) -> ProcessSketch:
                 own = [name for name in names(text) if name not in step.inputs and name not in ERROR_VARIABLES]
                 step.outputs |= {name: _kind_in_mapping(text, name) for name in own if name not in step.outputs}
             step.codes |= dict.fromkeys(diagram.caught_codes(node.id))
+    mapped = {step.topic: set(step.outputs) for step in found.steps}
     for node, name, kind in _uses(diagram):
         _provide(found, node, name, kind)
+    for step in found.steps:
+        is_parallel = all(node.parallel_scope is not None for node in step.elements)
+        step.is_local = is_parallel and bool(step.outputs) and set(step.outputs) == mapped[step.topic]
     return found
 
 
@@ -179,7 +186,11 @@ def _provide(process: ProcessSketch, node: Node, name: str, kind: str) -> None:
             continue
         seen.add(before)
         step = process.step_at(before)
-        if step is not None:
+        around = before.parallel_scope
+        if around is not None and around is not node and around not in node.scopes:
+            # What is done for several items at the same time can't set one variable for what comes after.
+            waiting += _before(around)
+        elif step is not None:
             step.outputs.setdefault(name, kind)
         elif before.kind == "process":
             process.start.setdefault(name, kind)

@@ -99,6 +99,8 @@ def _step(step: StepSketch, process: ProcessSketch, variable: str) -> str:
             notes.append(f"Add {schema} when an event catches {INVALID_INPUT}.")
     if step.outputs:
         options.append(f"output_schema=schemas.{_class(step.function)}Output")
+    if step.is_local:
+        options.append('scope="local"')
     elements = ", ".join(f"`{node.id}`" for node in step.elements)
     title = next((" ".join(node.name.split()) for node in step.elements if node.name), step.name)
     lines = [f'"""{_sentence(title)}', "", f"Elements: {elements}."]
