@@ -35,7 +35,7 @@ class Package:
     def fault(self) -> str:
         """What is wrong with a file that is deployed; empty if nothing is."""
         try:
-            _ = self.files, self.process_keys, self.decision_keys
+            _ = self.files, self.processes, self.decisions
         except DefinitionError as error:
             return str(error)
         return ""
@@ -55,24 +55,25 @@ class Package:
         return found
 
     @cached_property
-    def process_keys(self) -> set[str]:
-        """The keys of the executable processes of its BPMN files: the engine makes definitions of all of them.
+    def processes(self) -> dict[str, str | None]:
+        """The executable processes of its BPMN files, with their version tags: the engine makes definitions of them.
 
         Raises:
             DefinitionError: a BPMN file cannot be read, or isn't XML.
         """
         roots = [self._parsed(name) for name in self._found(BPMN_SUFFIXES)]
-        return {key for root in roots for key in process_ids(root)}
+        keys = {key for root in roots for key in process_ids(root)}
+        return {key: tag for root in roots for key, tag in _tags(root, "process") if key in keys}
 
     @cached_property
-    def decision_keys(self) -> set[str]:
-        """The keys of the decisions of its DMN files.
+    def decisions(self) -> dict[str, str | None]:
+        """The decisions of its DMN files: keys and version tags.
 
         Raises:
             DefinitionError: a DMN file cannot be read, or isn't XML.
         """
         roots = [self._parsed(name) for name in self._found(DMN_SUFFIXES)]
-        return {item.get("id", "") for root in roots for item in root.iter("{*}decision")}
+        return {key: tag for root in roots for key, tag in _tags(root, "decision")}
 
     @cached_property
     def references(self) -> set[str]:
@@ -101,6 +102,13 @@ class Package:
             return (self.folder / name).read_bytes()
         except OSError as error:
             raise DefinitionError(f"{name}: {error.strerror}") from None
+
+
+def _tags(root: etree._Element, name: str) -> Iterator[tuple[str, str | None]]:
+    for item in root.iter(f"{{*}}{name}"):
+        # DMN has namespaces of its own for the attributes of an engine.
+        tags = [str(value) for key, value in item.attrib.items() if str(key).endswith("}versionTag")]
+        yield item.get("id", ""), next(iter(tags), None)
 
 
 def references_of(element: etree._Element) -> list[str]:

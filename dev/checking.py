@@ -9,7 +9,7 @@ from camunda_bridge.loading import load_processes
 from camunda_bridge.registry import Registry
 
 
-def faults(packages: Iterable[str]) -> Iterator[str]:
-    """One line for each fault of the processes in `packages`."""
-    found = check_files(load_processes(packages, Registry()))
+def faults(packages: Iterable[str], languages: Iterable[str]) -> Iterator[str]:
+    """One line for each fault of the processes in `packages`. `languages`: the scripting languages of the engine."""
+    found = check_files(load_processes(packages, Registry()), languages)
     yield from (str(finding) for finding in found if finding.excuse is None)

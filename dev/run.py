@@ -53,7 +53,8 @@ def main() -> int:
     try:
         # Every process reads the settings when it starts. Checked here first, a bad one is reported only once.
         os.chdir(ROOT)
-        for fault in faults(load().processes):
+        settings = load()
+        for fault in faults(settings.processes, settings.camunda_script_languages):
             # No reason to stop: an unfinished process must not keep the others from running.
             console.print_line(f"check: {fault}")
         stack = Stack(options.folder, isolated=False, engine_on_disk=True, lenient=True, report=console.report)

@@ -7,6 +7,7 @@ from camunda_bridge.check.formats import FORMATS, report
 from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.errors import EngineUnavailable
 from service.errors import CheckError
+from settings import load
 from tasks.processes import registry
 from tasks.runtime import runtime
 
@@ -22,9 +23,10 @@ def check_all(*, in_engine: bool = False) -> list[Finding]:
     Raises:
         CheckError: the engine is unavailable.
     """
+    languages = load().camunda_script_languages
     if not in_engine:
-        return check_files(registry)
+        return check_files(registry, languages)
     try:
-        return check_deployed(registry, DeployedDiagrams(lambda: runtime().engine))
+        return check_deployed(registry, DeployedDiagrams(lambda: runtime().engine), languages)
     except EngineUnavailable as error:
         raise CheckError(f"the engine is unavailable: {error}") from error

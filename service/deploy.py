@@ -68,7 +68,7 @@ def _packages() -> list[tuple[Package, list[ProcessDefinition]]]:
 
 def _deploy(package: Package, name: str) -> list[Definition]:
     engine = runtime().engine
-    newest = engine.newest_deployment(package.process_keys)
+    newest = engine.newest_deployment(set(package.processes))
     if newest is not None and engine.deployment_files(newest) == package.files:
         return []
     # If somebody else deployed last, the engine would compare with the last deployment from here, and do nothing.
@@ -112,7 +112,7 @@ def definitions() -> list[Deployed]:
 
 def _is_same(package: Package) -> bool:
     engine = runtime().engine
-    newest = engine.newest_deployment(package.process_keys)
+    newest = engine.newest_deployment(set(package.processes))
     return newest is not None and engine.deployment_files(newest) == package.files
 
 

@@ -53,6 +53,12 @@ class Parts:
     camunda_connect_timeout_ms: int = setting(
         "int", 2_000, "Longest wait for a connection to the engine, in milliseconds.", least=50, most=60_000
     )
+    camunda_script_languages: list[str] = setting(
+        "list",
+        ("groovy", "javascript"),
+        "Scripting languages of the engine, comma separated, for `flask process check`. The engines' own distributions "
+        "have these two.",
+    )
     processes: list[str] = setting(
         "list", ("processes",), "Packages with the processes, comma separated; each sub-package is one process."
     )

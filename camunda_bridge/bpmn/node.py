@@ -32,12 +32,14 @@ class Way:
         target: the node where it leads.
         condition: the text of its condition; None without one.
         is_default: True if it is taken when no condition is true.
+        xml: its element.
     """
 
     id: str
     target: Node
     condition: str | None
     is_default: bool
+    xml: etree._Element
 
 
 @dataclass(eq=False)
@@ -230,7 +232,7 @@ def tree_of(process: etree._Element) -> Node:
             condition = flow.find(BPMN + "conditionExpression")
             text = None if condition is None else condition.text or ""
             flow_id = flow.get("id", "")
-            source.ways.append(Way(flow_id, target, text, is_default=flow_id == source.xml.get("default")))
+            source.ways.append(Way(flow_id, target, text, flow_id == source.xml.get("default"), flow))
     for node in nodes.values():
         attached_to = nodes.get(node.xml.get("attachedToRef", ""))
         if node.kind == "boundaryEvent" and attached_to is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from camunda_bridge.bpmn import Node
-from camunda_bridge.check import deployment_rules, rules, variable_rules
+from camunda_bridge.check import deployment_rules, expression_rules, rules, variable_rules
 from camunda_bridge.check.error_rule import uncaught_ends, uncaught_errors
 from camunda_bridge.check.findings import (
     BPMN_UNREADABLE,
@@ -33,6 +33,8 @@ from camunda_bridge.steps import StepDefinition
 
 __all__ = ["CODES", "Finding", "check", "check_deployed", "check_files"]
 
+#: the scripting languages of Camunda's and Operaton's distributions
+LANGUAGES = ("groovy", "javascript")
 _RULES = (
     rules.topics,
     uncaught_errors,
@@ -40,9 +42,11 @@ _RULES = (
     rules.responses,
     rules.business_keys,
     deployment_rules.bindings,
-    deployment_rules.decisions,
+    deployment_rules.called,
     deployment_rules.files,
+    expression_rules.languages,
     rules.fields,
+    expression_rules.variables,
     variable_rules.names,
     variable_rules.java_objects,
     variable_rules.shared_variables,
@@ -51,14 +55,28 @@ _RULES = (
 EXCUSE = "ignore:"
 
 
-def check_files(registry: Registry) -> list[Finding]:
-    """What is wrong with the packages and BPMN files of an installation; processes that others deploy are left out."""
+def check_files(registry: Registry, languages: Iterable[str] = LANGUAGES) -> list[Finding]:
+    """What is wrong with the packages and BPMN files of an installation; processes that others deploy are left out.
+
+    Args:
+        registry: the processes and workers.
+        languages: the scripting languages of the engine.
+    """
     with_file = [process for process in registry if process.file is not None]
-    return [*map(_not_loaded, registry.faults), *check(with_file, registry.shared)]
+    elsewhere = [process.key for process in registry if process.file is None]
+    found = check(with_file, registry.shared, languages=languages, elsewhere=elsewhere)
+    return [*map(_not_loaded, registry.faults), *found]
 
 
-def check_deployed(registry: Registry, deployed: DeployedDiagrams) -> list[Finding]:
+def check_deployed(
+    registry: Registry, deployed: DeployedDiagrams, languages: Iterable[str] = LANGUAGES
+) -> list[Finding]:
     """What is wrong between the code of an installation and the versions that run in the engine.
+
+    Args:
+        registry: the processes and workers.
+        deployed: finds the diagrams.
+        languages: the scripting languages of the engine.
 
     Raises:
         EngineUnavailable: the engine does not answer.
@@ -69,7 +87,7 @@ def check_deployed(registry: Registry, deployed: DeployedDiagrams) -> list[Findi
             place = f"{process.key} version {version.number} in the engine"
             yield Source(place, deployed.diagram(version), package=None)
 
-    return [*map(_not_loaded, registry.faults), *check(registry, registry.shared, sources)]
+    return [*map(_not_loaded, registry.faults), *check(registry, registry.shared, sources, languages=languages)]
 
 
 def _in_file(process: ProcessDefinition) -> list[Source]:
@@ -83,6 +101,9 @@ def check(
     processes: Iterable[ProcessDefinition],
     shared: Mapping[str, StepDefinition] | None = None,
     sources: Sources = _in_file,
+    *,
+    languages: Iterable[str] = LANGUAGES,
+    elsewhere: Iterable[str] = (),
 ) -> list[Finding]:
     """The findings: where diagrams and code don't agree. A finding that the diagram excuses has the reason with it.
 
@@ -90,8 +111,10 @@ def check(
         processes: all processes of the installation, because a process is checked together with those that call it.
         shared: the steps of workers, by topic; a diagram that uses one is checked against it.
         sources: finds the diagrams of a process; by default the one in its file.
+        languages: the scripting languages of the engine.
+        elsewhere: keys of processes of the installation that others deploy.
     """
-    subjects = Subjects(processes, shared or {}, sources)
+    subjects = Subjects(processes, shared or {}, sources, languages, elsewhere)
     findings = [_unreadable(process, error) for process, error in subjects.faults]
     for subject in subjects.good:
         findings += _excused(

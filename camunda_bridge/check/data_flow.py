@@ -61,9 +61,25 @@ class DataFlow:
         self._solve_after(diagram.root)
         self._before = self._solve_before()
 
+    def before(self, node: Node) -> Known:
+        """The variables that are set when a node is reached, without its own input mappings."""
+        return self._before[node]
+
     def at(self, node: Node) -> Known:
         """The variables that a node can read when it is reached, including its own input mappings."""
         return self._before[node].and_also(Known.of(local_names(node)))
+
+    def done(self, node: Node) -> Known:
+        """The variables that a node can read when its work is done, without its own output mappings."""
+        if node.scope is None or node.kind == "callActivity":
+            return ANYTHING
+        step = self._steps.get(node.topic or "")
+        own = self._of_scope(node) if node.children else of_step(step) if step is not None else self._own(node)
+        return self.at(node).and_also(own)
+
+    def behind(self, node: Node) -> Known:
+        """The variables that are set when a token leaves a node."""
+        return self._before[node].and_also(self._given(node))
 
     def result(self) -> Known:
         """The variables that the process sets, without those of its start."""
@@ -148,7 +164,7 @@ class DataFlow:
             return NOTHING if step.scope == "local" else of_step(step)
         if node.kind == "callActivity":
             return self._called(node)
-        if node.has_event("error"):
+        if node.has_event("error", "escalation"):
             return _of_error(node)
         if node.kind in ("userTask", "receiveTask") or node.has_event("message", "signal", "conditional"):
             # A message, signal or user may set any variables here. An end or throw event sets none.
@@ -211,11 +227,15 @@ def _may_run_no_time(node: Node) -> bool:
 
 def local_names(node: Node) -> set[str]:
     """The names of the variables that only this node and the nodes inside it can read."""
-    names = {item.get("name", "") for item in node.extensions("inputParameter")}
-    if (loop := node.multi_instance) is not None:
-        names |= {"loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances"}
-        names |= {str(value) for key, value in loop.attrib.items() if str(key).endswith("}elementVariable")}
-    return names
+    return {item.get("name", "") for item in node.extensions("inputParameter")} | names_of_loop(node)
+
+
+def names_of_loop(node: Node) -> set[str]:
+    """The names of the variables that each instance of a multi-instance has from the beginning."""
+    if (loop := node.multi_instance) is None:
+        return set()
+    names = {"loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances"}
+    return names | {str(value) for key, value in loop.attrib.items() if str(key).endswith("}elementVariable")}
 
 
 def _mapped_out(node: Node) -> Known:
@@ -223,15 +243,16 @@ def _mapped_out(node: Node) -> Known:
 
 
 def _of_error(node: Node) -> Known:
-    """The variables after an event that catches an error: those of the event, and the four that the worker sets."""
-    if node.kind == "endEvent":
+    """The variables after an event that catches an error or an escalation: those of the event, and of an error the four
+    that the worker sets."""
+    if node.kind in ("endEvent", "intermediateThrowEvent"):
         return NOTHING
-    names = set(ERROR_VARIABLES)
-    for definition in node.xml.findall(BPMN + "errorEventDefinition"):
+    names = set(ERROR_VARIABLES) if node.has_event("error") else set()
+    for definition in node.xml.iterchildren(BPMN + "errorEventDefinition", BPMN + "escalationEventDefinition"):
         names |= {
-            value
+            str(value)
             for key, value in definition.attrib.items()
-            if key.endswith(("}errorCodeVariable", "}errorMessageVariable"))
+            if str(key).endswith(("}errorCodeVariable", "}errorMessageVariable", "}escalationCodeVariable"))
         }
     return Known.of(names)
 

@@ -15,8 +15,10 @@ ERROR_NOT_CAUGHT = "ERROR_NOT_CAUGHT"
 RESPONSE_NOT_LAST = "RESPONSE_NOT_LAST"
 BUSINESS_KEY_NOT_PASSED = "BUSINESS_KEY_NOT_PASSED"
 NOT_IN_DEPLOYMENT = "NOT_IN_DEPLOYMENT"
+PROCESS_NOT_FOUND = "PROCESS_NOT_FOUND"
 DECISION_NOT_FOUND = "DECISION_NOT_FOUND"
 FILE_NOT_FOUND = "FILE_NOT_FOUND"
+SCRIPT_LANGUAGE_UNKNOWN = "SCRIPT_LANGUAGE_UNKNOWN"
 FIELD_NOT_PROVIDED = "FIELD_NOT_PROVIDED"
 FIELD_MAY_BE_MISSING = "FIELD_MAY_BE_MISSING"
 VARIABLE_NAME_REFUSED = "VARIABLE_NAME_REFUSED"
@@ -70,6 +72,10 @@ DESCRIPTIONS: dict[str, Description] = {
         "A process or a decision that is bound to the deployment is not in the package.",
         "Put its file into the folder, or remove the binding.",
     ),
+    PROCESS_NOT_FOUND: Description(
+        "No BPMN file has the process that a call activity starts.",
+        "Put its BPMN file into a package, or declare the process with deployed=True.",
+    ),
     DECISION_NOT_FOUND: Description(
         "No DMN file has the decision of a business rule task.",
         "Put the DMN file into the folder, or correct the key of the decision.",
@@ -78,12 +84,16 @@ DESCRIPTIONS: dict[str, Description] = {
         "The package does not have a script or a form that the diagram names.",
         "Put the file into the folder, or correct its name.",
     ),
+    SCRIPT_LANGUAGE_UNKNOWN: Description(
+        "A script is in a language that the engine does not have.",
+        "Use a language of the engine, or name the language in CAMUNDA_SCRIPT_LANGUAGES.",
+    ),
     FIELD_NOT_PROVIDED: Description(
-        "A step or a called process requires a field that nothing always sets before it.",
-        "Set the field in the start schema or in an earlier step, map it, or make it optional.",
+        "A step, a called process or an expression needs a variable that nothing always sets before it.",
+        "Set the variable in the start schema or in an earlier step, map it, or make it optional.",
     ),
     FIELD_MAY_BE_MISSING: Description(
-        "A step or a called process requires a field that is only sometimes set before it.",
+        "A step, a called process or an expression needs a variable that is only sometimes set before it.",
         "Make the field required where it is set, or give it a default where it is read.",
     ),
     VARIABLE_NAME_REFUSED: Description(

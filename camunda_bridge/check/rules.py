@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from camunda_bridge.bpmn import Node
-from camunda_bridge.check.data_flow import DataFlow
 from camunda_bridge.check.findings import (
     BUSINESS_KEY_NOT_PASSED,
     FIELD_MAY_BE_MISSING,
@@ -14,7 +13,7 @@ from camunda_bridge.check.findings import (
     RESPONSE_NOT_LAST,
     TOPIC_WITHOUT_HANDLER,
 )
-from camunda_bridge.check.knowledge import required_fields
+from camunda_bridge.check.knowledge import Known, required_fields
 from camunda_bridge.check.subject import Subject, Subjects
 
 Found = tuple[Node, str, str, str]
@@ -81,11 +80,14 @@ def business_keys(subject: Subject, others: Subjects) -> Iterator[Found]:
 
 def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
     """The required fields of a step or of a called process must be set whenever the step or the call is reached."""
-    flow = DataFlow(subject.process, subject.diagram, others.find, others.shared)
+    flow = others.flow(subject)
     for node in subject.diagram.steps:
         step = subject.steps.get(node.topic or "")
         if step is not None and step.input_schema is not None:
-            yield from _missing(node, required_fields(step.input_schema), flow, "its input schema requires")
+            needed = required_fields(step.input_schema)
+            yield from not_provided(
+                node, needed, flow.at(node), "its input schema requires", always=flow.always_runs(node)
+            )
     for node in subject.diagram.call_activities:
         found = others.find(node.called_element or "")
         schema = found[0].start_schema if found else None
@@ -95,7 +97,9 @@ def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
         targets = {mapping.get("target") for mapping in passed}
         needed = [name for name in required_fields(schema) if name not in targets]
         if any(mapping.get("variables") == "all" for mapping in passed):
-            yield from _missing(node, needed, flow, "the called process requires")
+            yield from not_provided(
+                node, needed, flow.at(node), "the called process requires", always=flow.always_runs(node)
+            )
         else:
             for name in needed:
                 yield (
@@ -106,8 +110,15 @@ def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
                 )
 
 
-def _missing(node: Node, names: list[str], flow: DataFlow, who: str) -> Iterator[Found]:
-    known = flow.at(node)
+def not_provided(node: Node, names: Iterable[str], known: Known, who: str, *, always: bool) -> Iterator[Found]:
+    """A finding for each variable that a node needs and that nothing, or only a part of the paths, sets.
+
+    Args:
+        known: the variables that are set there.
+        who: what needs the variables, as the end of a sentence: "its input schema requires".
+        always: True when every instance passes the node. Behind a condition only what nothing sets is found, because
+            the condition may ask whether a variable is set.
+    """
     if known.is_open:
         return
     for name in names:
@@ -118,12 +129,11 @@ def _missing(node: Node, names: list[str], flow: DataFlow, who: str) -> Iterator
                 f"needs {name!r}, which {who}, but neither the start nor a step that always runs before it sets it",
                 "add it to the start schema or to the output of an earlier step, map it, or make it optional here",
             )
-        elif name not in known.certain and flow.always_runs(node):
-            # After a gateway with a condition there is no finding: the condition may check that the variable is set.
+        elif name not in known.certain and always:
             yield (
                 node,
                 FIELD_MAY_BE_MISSING,
-                f"needs {name!r}, which {who}, but it is optional where it is set",
+                f"needs {name!r}, which {who}, but it is only sometimes set before",
                 "add required=True to the field where it is set, or a load_default to the field here",
             )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from camunda_bridge.bpmn import Diagram, Node
+from camunda_bridge.check.data_flow import DataFlow
 from camunda_bridge.definition import ProcessDefinition
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.package import Package
@@ -25,7 +26,7 @@ class Source(NamedTuple):
 Sources = Callable[[ProcessDefinition], Iterable[Source]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Subject:
     """One diagram of a process. `place`: its file, or its version in the engine."""
 
@@ -49,9 +50,18 @@ class Subjects:
     """All processes of an installation: `good` has their diagrams, `faults` the processes without a valid one."""
 
     def __init__(
-        self, processes: Iterable[ProcessDefinition], shared: Mapping[str, StepDefinition], sources: Sources
+        self,
+        processes: Iterable[ProcessDefinition],
+        shared: Mapping[str, StepDefinition],
+        sources: Sources,
+        languages: Iterable[str],
+        elsewhere: Iterable[str],
     ) -> None:
+        #: keys of processes that others deploy, without a diagram here
+        self.elsewhere = frozenset(elsewhere)
         self.shared = shared
+        #: the scripting languages of the engine
+        self.languages = frozenset(language.lower() for language in languages)
         self.good: list[Subject] = []
         self.faults: list[tuple[ProcessDefinition, DefinitionError]] = []
         for process in processes:
@@ -60,6 +70,13 @@ class Subjects:
                 self.good += [Subject(process, *source, steps) for source in sources(process)]
             except DefinitionError as error:
                 self.faults.append((process, error))
+        self._flows: dict[Subject, DataFlow] = {}
+
+    def flow(self, subject: Subject) -> DataFlow:
+        """The data flow of a diagram."""
+        if subject not in self._flows:
+            self._flows[subject] = DataFlow(subject.process, subject.diagram, self.find, self.shared)
+        return self._flows[subject]
 
     def is_newest(self, subject: Subject) -> bool:
         """True for the newest diagram of a process."""

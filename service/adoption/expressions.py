@@ -1,4 +1,4 @@
-"""Reads the expressions of a diagram (JUEL, the engine's expression language): names of variables, and conditions.
+"""Evaluates the conditions of a diagram (JUEL, the engine's expression language).
 
 https://docs.camunda.org/manual/7.24/user-guide/process-engine/expression-language/
 """
@@ -11,18 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from camunda_bridge.bpmn.expressions import EXPRESSION, TEXT
 from service.errors import NotReadable
 
-_EXPRESSION = re.compile(r"[$#]\{(.*?)\}", re.DOTALL)
-_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)(?!\s*\()(?!\w)")
-_GET_VARIABLE = re.compile(r"""\b(?:get|has)Variable(?:Local)?\(\s*["']([^"']+)["']\s*\)""")
-#: words of the language, and objects that the engine gives to every expression
-_NO_VARIABLES = frozenset(
-    {"true", "false", "null", "empty", "and", "or", "not", "eq", "ne", "lt", "gt", "le", "ge", "div", "mod"}
-    | {"execution", "task", "externalTask", "connector", "authenticatedUserId", "authenticatedGroupIds"}
-    | {"loopCounter", "nrOfInstances", "nrOfActiveInstances", "nrOfCompletedInstances", "instanceof"}
-)
 _WORDS = (
     (re.compile(r"&&"), " and "),
     (re.compile(r"\|\|"), " or "),
@@ -45,15 +36,6 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.LtE: operator.le,
     ast.GtE: operator.ge,
 }
-
-
-def names(text: str) -> list[str]:
-    """The variables that the expressions of a text read, each once."""
-    found: dict[str, None] = {}
-    for inner in _EXPRESSION.findall(text):
-        found |= dict.fromkeys(_GET_VARIABLE.findall(inner))
-        found |= dict.fromkeys(name for name in _NAME.findall(_TEXT.sub("''", inner)) if name not in _NO_VARIABLES)
-    return list(found)
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> bool:
@@ -97,12 +79,12 @@ def _near(constant: Any) -> list[Any]:
 
 
 def _tree(text: str) -> ast.expr:
-    match = _EXPRESSION.fullmatch(text.strip())
+    match = EXPRESSION.fullmatch(text.strip())
     if match is None:
         raise NotReadable(text)
     source = match[1]
-    texts = _TEXT.findall(source)
-    source = _TEXT.sub("\0", source)
+    texts = TEXT.findall(source)
+    source = TEXT.sub("\0", source)
     for pattern, word in _WORDS:
         source = pattern.sub(word, source)
     for one in texts:

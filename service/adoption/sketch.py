@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from camunda_bridge.bpmn import Diagram, Node, extensions
+from camunda_bridge.bpmn.expressions import names
 from camunda_bridge.steps import ERROR_VARIABLES
-from service.adoption.expressions import names
 
 #: kinds of values, by the types of form fields
 _FORM_KINDS = {"string": "String", "enum": "String", "long": "Integer", "boolean": "Boolean", "date": "String"}

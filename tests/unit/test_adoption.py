@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from camunda_bridge.bpmn import read_diagram
-from service.adoption.expressions import candidates, evaluate, names
+from camunda_bridge.bpmn.expressions import names
+from service.adoption.expressions import candidates, evaluate
 from service.adoption.sketch import ProcessSketch, sketch
 from service.adoption.trials import trials
 from service.errors import NotReadable

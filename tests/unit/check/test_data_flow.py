@@ -110,7 +110,7 @@ def test_variable_that_was_there_before_an_input_mapping_is_there_behind_it(tmp_
     ],
 )
 def test_step_for_each_item_may_run_no_time(tmp_path: Path, loop: str, missing: list[tuple[str, str]]) -> None:
-    drawing = Drawing(tmp_path, start="id").step("a", gives="y").step("b", "y")
+    drawing = Drawing(tmp_path, start="id items count").step("a", gives="y").step("b", "y")
     xml = WITH_INPUT.replace("{out}", "").replace("{loop}", f"<multiInstanceLoopCharacteristics {loop}")
     drawing.draw("start:s task:b end:e", "s > a > b > e", xml=xml)
     assert faults(drawing) == missing
@@ -118,7 +118,7 @@ def test_step_for_each_item_may_run_no_time(tmp_path: Path, loop: str, missing: 
 
 def test_sub_process_for_each_item_may_run_no_time(tmp_path: Path) -> None:
     inside = TASK % ("a", "a") + '<multiInstanceLoopCharacteristics camunda:collection="items"/>'
-    drawing = Drawing(tmp_path, start="id").step("a", gives="p").step("after", "p")
+    drawing = Drawing(tmp_path, start="id items count").step("a", gives="p").step("after", "p")
     drawing.draw("start:s end:z", "s > sub > after > z", "is > a > ie", xml=SUB.replace("{inside}", inside))
     assert faults(drawing) == [("after", "p")]
 

@@ -36,6 +36,13 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
         ("decide", "DECISION_NOT_FOUND", "discounts"),
         ("script", "FILE_NOT_FOUND", "scripts/sum.groovy"),
     ],
+    "not-here": [
+        ("absent", "PROCESS_NOT_FOUND", "nobody-has-it"),
+        ("tagged", "PROCESS_NOT_FOUND", "the version tag '9'"),
+        ("decide", "DECISION_NOT_FOUND", "the version tag '9'"),
+        ("count", "SCRIPT_LANGUAGE_UNKNOWN", "Python"),
+        ("sum", "SCRIPT_LANGUAGE_UNKNOWN", "ruby"),
+    ],
     "variable-shared": [
         ("price", "SHARED_VARIABLE", "writes 'price',"),
         ("label", "SHARED_VARIABLE", "writes 'all', 'tag',"),
