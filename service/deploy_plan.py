@@ -34,6 +34,7 @@ class ProcessPlan:
         change: `added`: the engine does not have it yet. `removed`: its package no longer has it; its versions stay.
             `changed`: it gets a new version. `unchanged`: it gets none.
         version: its newest version in the engine; 0 without one.
+        file: its file, by its path in the package; in the newest deployment if the package no longer has it.
         elements: the elements that differ from the newest version.
         other: what else differs in its file, by :func:`other_parts`.
         is_file_changed: False if other files of its package are the reason for the new version.
@@ -45,6 +46,7 @@ class ProcessPlan:
     key: str
     change: Literal["added", "removed", "changed", "unchanged"]
     version: int
+    file: str
     elements: tuple[ElementChange, ...] = ()
     other: tuple[str, ...] = ()
     is_file_changed: bool = False
@@ -113,6 +115,7 @@ def _package_plan(package: Package, here: set[str], deployed: DeployedDiagrams) 
             diagram,
             newest.get(key),
             deployed,
+            file=file,
             is_changed=is_changed,
             is_file_changed=key not in newest or before.get(newest[key]["resource"]) != after[file],
         )
@@ -123,7 +126,8 @@ def _package_plan(package: Package, here: set[str], deployed: DeployedDiagrams) 
     for key, item in runtime().engine.newest_definitions(sorted(gone)).items():
         if item["deploymentId"] in deployments:
             running = tuple(running_versions(deployed, key, None))
-            processes.append(ProcessPlan(key, "removed", item["version"], is_file_changed=True, running=running))
+            version, file = item["version"], item["resource"]
+            processes.append(ProcessPlan(key, "removed", version, file, is_file_changed=True, running=running))
     return PackagePlan(package.folder.name, tuple(_file_changes(before, after)), tuple(processes), is_changed)
 
 
@@ -133,12 +137,13 @@ def _process_plan(
     newest: Mapping[str, Any] | None,
     deployed: DeployedDiagrams,
     *,
+    file: str,
     is_changed: bool,
     is_file_changed: bool,
 ) -> ProcessPlan:
     unhandled = tuple(UnhandledStep(node.id, node.topic or "", 0) for node in unhandled_steps(new))
     if newest is None:
-        return ProcessPlan(key, "added", 0, tuple(compare(None, new)), (), True, unhandled)
+        return ProcessPlan(key, "added", 0, file, tuple(compare(None, new)), (), True, unhandled)
     running = tuple(running_versions(deployed, key, new))
     elements, other, fault = tuple[ElementChange, ...](), tuple[str, ...](), ""
     if is_file_changed:
@@ -148,7 +153,8 @@ def _process_plan(
         except DefinitionError as error:
             fault = f"version {newest['version']} cannot be compared: {error}"
     change: Literal["changed", "unchanged"] = "changed" if is_changed else "unchanged"
-    return ProcessPlan(key, change, newest["version"], elements, other, is_file_changed, unhandled, running, fault)
+    version = newest["version"]
+    return ProcessPlan(key, change, version, file, elements, other, is_file_changed, unhandled, running, fault)
 
 
 def _files(newest: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:

@@ -121,8 +121,12 @@ def _with_element(step: UnhandledStep) -> str:
 
 
 def _file_lines(package: PackagePlan) -> Iterator[str]:
+    shown = {process.file for process in package.processes}
+    is_new = all(process.change == "added" for process in package.processes)
     for file in package.files:
-        yield f"{_MARKS[file.change]} {file.name}"
+        # The elements of a process say more than the name of its file.
+        if file.name not in shown or (file.change != "changed" and not is_new):
+            yield f"{_MARKS[file.change]} {file.name}"
 
 
 def _fact_lines(begin: str, fact: Difference) -> Iterator[str]:
