@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.scaffold import write_process
 from testkit.isolation import delete_deployments
 from tests.contract.bpmn import Part, external, process, timer
 from tests.integration.test_process_deploy import DMN, flask, made
+from tests.support.doc_blocks import blocks_of
 
 REFUSED = "a step has no handler; with --strict nothing is deployed"
 EXCUSED = (
@@ -280,6 +282,29 @@ def test_options_of_the_dry_run_are_refused_without_it(package: Package, option:
 def test_unavailable_engine_has_an_exit_code_of_its_own(package: Package) -> None:
     out, err = replace(package, engine_url="http://127.0.0.1:1/engine-rest").run("--dry-run", "--json", code=7)
     assert (out, "Error: no connection to 127.0.0.1:1" in err) == ("", True), err
+
+
+def test_example_of_the_guide_is_what_the_command_prints(package: Package) -> None:
+    key, name = package.key, package.folder.name
+    shown = next(block for block in blocks_of("docs/guides/creating-a-process.md") if "prices.dmn" in block.text)
+    # The package as `flask process new` writes it.
+    other = f"{key}-new"
+    new = replace(package, key=other, folder=write_process(other, package.name, ()))
+    shutil.rmtree(package.folder)
+    try:
+        new.run()
+        new.start(2)
+        diagram, steps = new.bpmn.read_text(), new.folder / "steps.py"
+        for attribute in ("id", "attachedToRef", "sourceRef", "targetRef"):
+            diagram = diagram.replace(f'{attribute}="do-work"', f'{attribute}="rent"')
+        new.bpmn.write_text(diagram.replace(f'topic="{other}.do-work"', f'topic="{other}.rent"'))
+        steps.write_text(steps.read_text().replace('"do-work"', '"rent"'))
+        (new.folder / "prices.dmn").write_text(DMN.format(key=other, value=1))
+
+        out, _ = new.run("--dry-run")
+        assert out.replace(other, "rent-bike").replace(f"{name}_new", "rent_bike") == f"{shown.text.strip()}\n"
+    finally:
+        delete_deployments(package.engine, other)
 
 
 def test_layout_white_space_and_other_parts_are_told_from_elements(package: Package) -> None:
