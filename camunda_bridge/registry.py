@@ -116,6 +116,14 @@ class Registry:
         """The process or worker, and the step, of a topic; None when no step has this topic."""
         return self._steps.get(topic)
 
+    def handles(self, topic: str, process_key: str) -> bool:
+        """True when workers fetch the tasks of this topic in this process."""
+        if (found := self.find(topic)) is None:
+            return False
+        owner, step = found
+        keys = owner.process_keys(step)
+        return keys is None or process_key in keys
+
     def topics(self) -> list[Topic]:
         """Every topic that has a handler."""
         return [owner.topic(step) for owner, step in self._steps.values()]
@@ -206,7 +214,9 @@ class Registry:
         files = [process for process in self if process.file is not None and not self.fault_of(process)]
         # An expression may give any topic.
         used = {p.key: {topic for topic in p.diagram().topics.values() if "{" not in topic} for p in files}
-        missing = {key: sorted(topics - set(self._steps)) for key, topics in used.items()}
+        missing = {
+            key: sorted(topic for topic in topics if not self.handles(topic, key)) for key, topics in used.items()
+        }
         return {key: topics for key, topics in missing.items() if topics}
 
     @staticmethod

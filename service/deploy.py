@@ -39,7 +39,7 @@ def deploy_all() -> Deployment:
         DeployError: the engine is unavailable.
     """
     done = Deployment(faults=package_faults())
-    for package, processes in _packages():
+    for package, processes in valid_packages():
         try:
             new = _deploy(package, processes[0].key)
         except EngineUnavailable as error:
@@ -53,7 +53,7 @@ def deploy_all() -> Deployment:
     return done
 
 
-def _packages() -> list[tuple[Package, list[ProcessDefinition]]]:
+def valid_packages() -> list[tuple[Package, list[ProcessDefinition]]]:
     """The packages whose files are all valid, each with its processes."""
     by_folder: dict[Path, list[ProcessDefinition]] = {}
     for process in registry:
@@ -100,7 +100,7 @@ def definitions() -> list[Deployed]:
         DeployError: the engine is unavailable.
     """
     try:
-        same = {process.key for package, processes in _packages() if _is_same(package) for process in processes}
+        same = {process.key for package, processes in valid_packages() if _is_same(package) for process in processes}
         newest = runtime().engine.newest_definitions(process.key for process in registry)
         return [
             _deployed(process, newest.get(process.key), is_same=process.key in same)

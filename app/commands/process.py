@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NoReturn
 from uuid import UUID
 
 import click
 
-from app.client.exit_codes import ExitCode
+from app.commands.deploy import deploy
+from app.commands.exits import exit_unavailable, exit_with
 from service.adoption import adopt_deployed, adopt_file
-from service.catalogue import all_processes, package_faults, unhandled_topics
+from service.catalogue import all_processes, package_faults
 from service.checking import FORMATS, check_all, report
-from service.deploy import Deployed, definitions, deploy_all
-from service.errors import AdoptionUnavailable, CheckError, DeployError, ReplayError, ScaffoldError, ServiceError
+from service.deploy import definitions
+from service.errors import AdoptionUnavailable, CheckError, DeployError, ReplayError, ScaffoldError
 from service.replay import Recorded
 from service.scaffold import write_process
 from store.errors import DatabaseUnavailable
@@ -42,7 +42,7 @@ def check(keys: tuple[str, ...], form: str | None, as_json: bool, in_engine: boo
         # A package that could not be loaded has no key.
         found = [finding for finding in check_all(in_engine=in_engine) if not keys or finding.process in ("", *keys)]
     except CheckError as error:
-        _exit_unavailable(error)
+        exit_unavailable(error)
     faults = [finding for finding in found if finding.excuse is None]
     if output := report(found, form):
         click.echo(output)
@@ -87,7 +87,7 @@ def adopt(file: Path | None, key: str | None, package: str) -> None:
     except ScaffoldError as error:
         raise click.ClickException(str(error)) from None
     except AdoptionUnavailable as error:
-        _exit_unavailable(error)
+        exit_unavailable(error)
     click.echo(done.folder)
     for process, steps in done.steps.items():
         click.echo(f"{process}: {len(steps)} steps: {', '.join(steps) or 'none'}")
@@ -96,38 +96,18 @@ def adopt(file: Path | None, key: str | None, package: str) -> None:
     click.echo(f"{done.ways} tests\nNext: pytest {done.folder}; flask process check; write the handlers")
 
 
-@click.command("deploy")
-def deploy() -> None:
-    """Deploy the BPMN files that have changed to the engine.
-
-    A package or file that is invalid does not keep the others from being deployed; the exit code is 1 then. It is 7 if
-    the engine is unavailable.
-    """
-    try:
-        before = {item.key: item for item in definitions()}
-        done = deploy_all()
-        after = {item.key: item for item in definitions()}
-    except DeployError as error:
-        _exit_unavailable(error)
-    for key, news in done.new.items():
-        click.echo(_change(before[key], after[key]) if news else f"{key}: unchanged, version {after[key].version}")
-    for key, topics in unhandled_topics().items():
-        click.echo(f"{key}: no handler for {', '.join(topics)}, the tasks of these topics are not fetched", err=True)
-    _exit_with(done.faults)
-
-
 @click.command("definitions")
 def list_definitions() -> None:
     """List the registered processes: version in the engine, state of the BPMN file here, running instances."""
     try:
         found = definitions()
     except DeployError as error:
-        _exit_unavailable(error)
+        exit_unavailable(error)
     width = max([len("process"), *(len(item.key) for item in found)])
     click.echo(f"{'process':<{width}}  version  file        running")
     for item in found:
         click.echo(f"{item.key:<{width}}  {item.version or '-':>7}  {item.file:<10}  {item.running:>7}")
-    _exit_with(package_faults())
+    exit_with(package_faults())
 
 
 @click.command("replay")
@@ -153,22 +133,6 @@ def replay(execution_id: UUID, yes: bool) -> None:
     except (ReplayError, DatabaseUnavailable) as error:
         raise click.ClickException(str(error)) from None
     click.echo("\n".join(difference) if difference else "the same outcome as recorded")
-
-
-def _change(before: Deployed, after: Deployed) -> str:
-    return f"{after.key}: deployed version {after.version}" + (f", before {before.version}" if before.version else "")
-
-
-def _exit_unavailable(error: ServiceError) -> NoReturn:
-    click.echo(f"Error: {error}", err=True)
-    sys.exit(ExitCode.UNAVAILABLE)
-
-
-def _exit_with(faults: list[str]) -> None:
-    for fault in faults:
-        click.echo(f"Error: {fault}", err=True)
-    if faults:
-        sys.exit(1)
 
 
 def _refuse_unknown(keys: tuple[str, ...]) -> None:

@@ -91,6 +91,15 @@ class Definitions(EngineApi):
         found = self.session.get(f"/process-definition/{definition_id}")
         return Definition(found["key"], int(found["version"]))
 
+    def instances_at(self, definition_id: str) -> dict[str, int]:
+        """Element id -> number of running activity instances at it, for each element with any.
+
+        Raises:
+            NotFound: the engine has no such definition.
+        """
+        found = self.session.get(f"/process-definition/{definition_id}/statistics")
+        return {item["id"]: item["instances"] for item in found if item["instances"]}
+
     def definition_file(self, definition_id: str) -> bytes:
         """The BPMN file of a definition, as it was deployed.
 

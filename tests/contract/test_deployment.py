@@ -1,8 +1,8 @@
-"""Facts about deployments: the multipart form, duplicate filtering, and the refusal of an invalid file."""
+"""Facts about deployments: the form, duplicate filtering, the refusal of an invalid file, statistics of versions."""
 
 from __future__ import annotations
 
-from tests.contract.bpmn import external, process
+from tests.contract.bpmn import external, process, subprocess
 from tests.contract.engine import Engine
 
 
@@ -78,3 +78,42 @@ def test_the_definition_gives_back_its_xml(engine: Engine) -> None:
 def test_an_unknown_definition_answers_404(engine: Engine) -> None:
     assert engine.refused("GET", "/process-definition/nope/xml")[0] == 404
     assert engine.refused("GET", f"/process-definition/key/{engine.key}")[0] == 404
+
+
+def test_statistics_count_the_instances_of_each_version_and_at_each_element_of_it(engine: Engine) -> None:
+    three = "<multiInstanceLoopCharacteristics><loopCardinality>3</loopCardinality></multiInstanceLoopCharacteristics>"
+    engine.deploy(process(engine.key, external("old")))
+    engine.start()
+    engine.start()
+    engine.deploy(process(engine.key, subprocess("sub", external("many", three)), external("next")))
+    engine.start()
+    found = {
+        item["definition"]["version"]: (item["id"], item["instances"])
+        for item in engine.get("/process-definition/statistics")
+        if item["definition"]["key"] == engine.key
+    }
+    assert {version: instances for version, (_, instances) in found.items()} == {1: 2, 2: 1}
+    at = {version: engine.get(f"/process-definition/{id_}/statistics") for version, (id_, _) in found.items()}
+    assert [(item["id"], item["instances"]) for item in at[1]] == [("old", 2)]
+    # The sub-process and the body of the multi-instance are not counted beside what is in them.
+    assert [(item["id"], item["instances"]) for item in at[2]] == [("many", 3)]
+
+
+def test_exclusive_gateway_takes_the_first_flow_of_the_file_whose_condition_is_true(engine: Engine) -> None:
+    for first, second in (("a", "b"), ("b", "a")):
+        engine.deploy(CHOICE.format(key=engine.key, first=first, second=second))
+        instance = engine.start()
+        assert engine.activities(instance).keys() & {"a", "b"} == {first}
+
+
+CHOICE = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="contract"
+    xmlns:camunda="http://camunda.org/schema/1.0/bpmn" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <process id="{key}" isExecutable="true" camunda:historyTimeToLive="P1D">
+    <startEvent id="start"/><exclusiveGateway id="which"/><endEvent id="a"/><endEvent id="b"/>
+    <sequenceFlow id="to-which" sourceRef="start" targetRef="which"/>
+    <sequenceFlow id="to-{first}" sourceRef="which" targetRef="{first}">
+      <conditionExpression xsi:type="tFormalExpression">${{true}}</conditionExpression></sequenceFlow>
+    <sequenceFlow id="to-{second}" sourceRef="which" targetRef="{second}">
+      <conditionExpression xsi:type="tFormalExpression">${{true}}</conditionExpression></sequenceFlow>
+  </process></definitions>
+"""

@@ -191,11 +191,11 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return package.name
 
 
-def flask(folder: Path, package: str, engine_url: str, command: str) -> subprocess.CompletedProcess[str]:
+def flask(folder: Path, package: str, engine_url: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a `flask process` command for the processes of one package."""
     more = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "PROCESSES": package, "CAMUNDA_BASE_URL": engine_url}
     return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "process", command],
+        [sys.executable, "-m", "flask", "--app", "app", "process", *command],
         cwd=ROOT,
         env={**os.environ, **more},
         capture_output=True,

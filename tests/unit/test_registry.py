@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from camunda_bridge.definition import ProcessDefinition, define_worker
+from camunda_bridge.definition import ProcessDefinition, define_process, define_worker
 from camunda_bridge.errors import DefinitionError
 from camunda_bridge.registry import Registry
 from tests.unit.test_definition import declare, handler
@@ -64,3 +64,26 @@ def test_process_leads_to_the_topics_of_workers_that_its_diagram_has(tmp_path: P
 def test_worker_has_no_response_step() -> None:
     with pytest.raises(DefinitionError, match="a response step belongs to a process, not to worker 'mail'"):
         define_worker("mail").step("send-email", outcome="ok")
+
+
+def test_topic_is_handled_in_the_processes_whose_tasks_are_fetched() -> None:
+    order = define_process("order")
+    order.step("pay")(lambda given: {})
+    order.step("print", topic="print-label")(lambda given: {})
+    mail = define_worker("mail")
+    mail.step("send")(lambda given: {})
+    registry = Registry()
+    registry.add(order)
+    registry.add(mail)
+    found = {
+        (topic, key): registry.handles(topic, key)
+        for topic in ("order.pay", "print-label", "send", "nobody")
+        for key in ("order", "claim")
+    }
+    assert {place for place, handled in found.items() if handled} == {
+        ("order.pay", "order"),
+        ("order.pay", "claim"),
+        ("print-label", "order"),
+        ("send", "order"),
+        ("send", "claim"),
+    }
