@@ -95,7 +95,7 @@ def plan_all() -> Plan:
         DeployError: the engine is unavailable.
     """
     packages = [package for package, _ in valid_packages()]
-    here = {key for package in packages for key in package.process_keys}
+    here = {key for package in packages for key in set(package.processes)}
     deployed = DeployedDiagrams(lambda: runtime().engine)
     try:
         plans = tuple(_package_plan(package, here, deployed) for package in packages)
@@ -105,10 +105,10 @@ def plan_all() -> Plan:
 
 
 def _package_plan(package: Package, here: set[str], deployed: DeployedDiagrams) -> PackagePlan:
-    newest = runtime().engine.newest_definitions(sorted(package.process_keys))
+    newest = runtime().engine.newest_definitions(sorted(set(package.processes)))
     deployments = {item["deploymentId"] for item in newest.values()}
     before, after = _files(newest.values()), package.files
-    is_changed = len(deployments) != 1 or set(newest) != package.process_keys or before != after
+    is_changed = len(deployments) != 1 or set(newest) != set(package.processes) or before != after
     processes = [
         _process_plan(
             key,
