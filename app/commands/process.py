@@ -1,8 +1,9 @@
-"""`flask process check`, `new`, `deploy`, `definitions` and `replay`: the commands for authors of processes."""
+"""`flask process check`, `new`, `adopt`, `templates`, `deploy`, `definitions`, `replay`: for authors of processes."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
@@ -14,7 +15,16 @@ from service.adoption import adopt_deployed, adopt_file
 from service.catalogue import all_processes, package_faults, unhandled_topics
 from service.checking import FORMATS, check_all, report
 from service.deploy import Deployed, definitions, deploy_all
-from service.errors import AdoptionUnavailable, CheckError, DeployError, ReplayError, ScaffoldError, ServiceError
+from service.element_templates import FOLDER, compare, owner_keys
+from service.errors import (
+    AdoptionUnavailable,
+    CheckError,
+    DeployError,
+    ReplayError,
+    ScaffoldError,
+    ServiceError,
+    TemplatesError,
+)
 from service.replay import Recorded
 from service.scaffold import write_process
 from store.errors import DatabaseUnavailable
@@ -37,7 +47,7 @@ def check(keys: tuple[str, ...], form: str | None, as_json: bool, in_engine: boo
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json is short for --format json, so it cannot go with --format {form}")
     form = "json" if as_json else form or "text"
-    _refuse_unknown(keys)
+    _refuse_unknown(keys, [process.key for process in all_processes()])
     try:
         # A package that could not be loaded has no key.
         found = [finding for finding in check_all(in_engine=in_engine) if not keys or finding.process in ("", *keys)]
@@ -94,6 +104,36 @@ def adopt(file: Path | None, key: str | None, package: str) -> None:
     if done.shared:
         click.echo(f"run by workers of this installation: {', '.join(done.shared)}")
     click.echo(f"{done.ways} tests\nNext: pytest {done.folder}; flask process check; write the handlers")
+
+
+@click.command("templates")
+@click.argument("keys", nargs=-1)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, show_default=True, help="The folder."
+)
+@click.option("--all-outputs", is_flag=True, help="Map every output, so that each can get another name.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; the exit code is 1 if a file would change.")
+def templates(keys: tuple[str, ...], out: Path, all_outputs: bool, only_check: bool) -> None:
+    """Write an element template for each step, of the processes and workers KEYS or of all.
+
+    The Camunda Modeler finds the default folder from every diagram in or below the current folder. A template whose
+    step has changed gets a new version, and the file of a step that is gone is removed. Commit the folder, because the
+    older versions in it are needed for updates. Needs no engine, broker or database.
+    """
+    _refuse_unknown(keys, owner_keys())
+    done = compare(out, keys, all_outputs=all_outputs)
+    changes = [file for file in done.files if file.state != "unchanged"]
+    for file in changes:
+        click.echo(f"{file.path}: {file.state}" + (f", version {file.version}" if file.version else ""))
+        if not only_check:
+            try:
+                file.write()
+            except TemplatesError as error:
+                raise click.ClickException(str(error)) from None
+    click.echo(f"{len(done.files)} templates, {len(changes)} {'differ' if only_check else 'written'}", err=True)
+    _exit_with(done.faults)
+    if only_check and changes:
+        sys.exit(1)
 
 
 @click.command("deploy")
@@ -171,8 +211,7 @@ def _exit_with(faults: list[str]) -> None:
         sys.exit(1)
 
 
-def _refuse_unknown(keys: tuple[str, ...]) -> None:
-    known = [process.key for process in all_processes()]
+def _refuse_unknown(keys: tuple[str, ...], known: Collection[str]) -> None:
     for key in keys:
         if key not in known:
             raise click.BadParameter(
@@ -180,4 +219,4 @@ def _refuse_unknown(keys: tuple[str, ...]) -> None:
             )
 
 
-COMMANDS: tuple[click.Command, ...] = (check, new, adopt, deploy, list_definitions, replay)
+COMMANDS: tuple[click.Command, ...] = (check, new, adopt, templates, deploy, list_definitions, replay)

@@ -1,0 +1,102 @@
+"""Expressions of the engine (JUEL) for input and output mappings."""
+
+from __future__ import annotations
+
+import math
+import re
+
+#: an int that the engine reads as a Long
+MAX_LONG = 2**63 - 1
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+#: words of the language, and names of the engine's own objects
+_RESERVED = frozenset(
+    [
+        "and",
+        "or",
+        "not",
+        "eq",
+        "ne",
+        "lt",
+        "gt",
+        "le",
+        "ge",
+        "div",
+        "mod",
+        "empty",
+        "instanceof",
+        "true",
+        "false",
+        "null",
+        "execution",
+        "task",
+        "externalTask",
+        "caseExecution",
+        "authenticatedUserId",
+    ]
+)
+
+
+class NotExpressible(Exception):
+    """No expression gives this value."""
+
+
+def variable(name: str) -> str:
+    """The variable of a name. The engine refuses to go on if there is none.
+
+    A file becomes bytes in it; :func:`typed` keeps it.
+    """
+    return f"${{{_read(name)}}}"
+
+
+def variable_or_null(name: str) -> str:
+    """The variable of a name, or null."""
+    return f"${{execution.getVariable({_text(name)})}}"
+
+
+def variable_or(name: str, default: object) -> str:
+    """The variable of a name, or a default: text, number, boolean or None.
+
+    Raises:
+        NotExpressible: the default is something else.
+    """
+    return f"${{execution.hasVariable({_text(name)}) ? {_read(name)} : {_constant(default)}}}"
+
+
+def typed(name: str) -> str:
+    """The variable of a name as the engine stores it, or null. The engine reads no file or Java object for it."""
+    return f"${{execution.getVariableTyped({_text(name)}, false)}}"
+
+
+def literal(value: object) -> str:
+    """The text of a mapping that gives a constant. Text stands for itself; everything else keeps its type.
+
+    Raises:
+        NotExpressible: the value is no text, number, boolean or None.
+    """
+    # The engine strips the text of a mapping, takes an empty one as null, and evaluates what has a brace after $ or #.
+    if isinstance(value, str) and value and value == value.strip() and "${" not in value and "#{" not in value:
+        return value
+    return f"${{{_constant(value)}}}"
+
+
+def _read(name: str) -> str:
+    is_plain = _IDENTIFIER.match(name) and name not in _RESERVED
+    return name if is_plain else f"execution.getVariable({_text(name)})"
+
+
+def _constant(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _text(value)
+    if (isinstance(value, int) and abs(value) <= MAX_LONG) or (isinstance(value, float) and math.isfinite(value)):
+        return repr(value)
+    raise NotExpressible(repr(value))
+
+
+def _text(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
