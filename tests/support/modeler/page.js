@@ -1,0 +1,93 @@
+// What the tests do in the editor; each function ends when the editor has done it.
+
+const PATIENCE_MS = 10_000;
+let modeler;
+
+const get = (name) => modeler.get(name);
+const element = (id) => get("elementRegistry").get(id);
+
+// Open a diagram with the templates of a folder. Returns what the editor finds wrong with the templates.
+async function open(xml, templates) {
+  modeler?.destroy();
+  modeler = new BpmnModeler({ container: "#canvas", propertiesPanel: { parent: "#panel" } });
+  await modeler.importXML(xml);
+  const errors = [];
+  modeler.on("elementTemplates.errors", (event) => errors.push(...event.errors.map((error) => error.message)));
+  get("elementTemplatesLoader").setTemplates(templates);
+  return errors;
+}
+
+async function save() {
+  return (await modeler.saveXML({ format: true })).xml;
+}
+
+// Apply the newest version of a template, or update the element to it.
+function apply(id, template) {
+  get("elementTemplates").applyTemplate(element(id), get("elementTemplates").getLatest(template)[0]);
+}
+
+// What the panel shows: text, list or area of each entry by its label, and the titles of its groups.
+async function panel(id) {
+  await select(id);
+  const entries = {};
+  for (const label of document.querySelectorAll("#panel .bio-properties-panel-entry label")) {
+    const field = label.htmlFor && document.getElementById(label.htmlFor);
+    if (field) entries[label.textContent] = field.type === "checkbox" ? field.checked : field.value;
+  }
+  const titles = (kind) => [...document.querySelectorAll(`#panel ${kind}`)].map((title) => title.textContent);
+  return {
+    entries,
+    groups: titles(".bio-properties-panel-group-header-title"),
+    items: titles(".bio-properties-panel-collapsible-entry-header-title"),
+    text: document.querySelector("#panel").textContent,
+  };
+}
+
+// Type or choose a value in the panel.
+async function fill(id, label, value) {
+  await select(id);
+  const labels = [...document.querySelectorAll("#panel .bio-properties-panel-entry label")];
+  const field = document.getElementById(labels.find((found) => found.textContent === label).htmlFor);
+  const kind = Object.getPrototypeOf(field);
+  Object.getOwnPropertyDescriptor(kind, "value").set.call(field, value);
+  field.dispatchEvent(new Event(field.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
+  const written = async () => (await save()).includes(escaped(value));
+  await until(written, `${label} is written`);
+}
+
+// Attach an error boundary event that refers to an error of the diagram, with an end event behind it.
+function onError(id, code, name) {
+  const event = get("modeling").createShape(
+    { type: "bpmn:BoundaryEvent", eventDefinitionType: "bpmn:ErrorEventDefinition" },
+    { x: element(id).x + 50, y: element(id).y + 80 },
+    element(id),
+    { attach: true },
+  );
+  const errors = get("canvas").getRootElement().businessObject.$parent.rootElements;
+  get("modeling").updateModdleProperties(event, event.businessObject.eventDefinitions[0], {
+    errorRef: errors.find((found) => found.$type === "bpmn:Error" && found.errorCode === code),
+  });
+  const end = get("modeling").appendShape(event, { type: "bpmn:EndEvent" });
+  get("modeling").updateProperties(event, { id: `${name}-caught` });
+  get("modeling").updateProperties(end, { id: name });
+}
+
+async function select(id) {
+  get("selection").select(element(id));
+  const shown = () => document.querySelector("#panel .bio-properties-panel-entry [name=id]")?.value === id;
+  await until(shown, `the panel shows ${id}`);
+}
+
+async function until(holds, what) {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
+    await new Promise(requestAnimationFrame);
+  }
+}
+
+function escaped(value) {
+  const text = document.createElement("i");
+  text.textContent = value;
+  return text.innerHTML;
+}
