@@ -47,7 +47,7 @@ def check(keys: tuple[str, ...], form: str | None, as_json: bool, in_engine: boo
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json is short for --format json, so it cannot go with --format {form}")
     form = "json" if as_json else form or "text"
-    _refuse_unknown(keys, [process.key for process in all_processes()])
+    _refuse_unknown(keys, "process", [process.key for process in all_processes()])
     try:
         # A package that could not be loaded has no key.
         found = [finding for finding in check_all(in_engine=in_engine) if not keys or finding.process in ("", *keys)]
@@ -120,7 +120,7 @@ def templates(keys: tuple[str, ...], out: Path, all_outputs: bool, only_check: b
     step has changed gets a new version, and the file of a step that is gone is removed. Commit the folder, because the
     older versions in it are needed for updates. Needs no engine, broker or database.
     """
-    _refuse_unknown(keys, owner_keys())
+    _refuse_unknown(keys, "process or worker", owner_keys())
     done = compare(out, keys, all_outputs=all_outputs)
     changes = [file for file in done.files if file.state != "unchanged"]
     for file in changes:
@@ -211,11 +211,11 @@ def _exit_with(faults: list[str]) -> None:
         sys.exit(1)
 
 
-def _refuse_unknown(keys: tuple[str, ...], known: Collection[str]) -> None:
+def _refuse_unknown(keys: tuple[str, ...], what: str, known: Collection[str]) -> None:
     for key in keys:
         if key not in known:
             raise click.BadParameter(
-                f"no process has the key {key!r}; the keys are: {', '.join(known) or 'none'}", param_hint="KEYS"
+                f"no {what} has the key {key!r}; the keys are: {', '.join(known) or 'none'}", param_hint="KEYS"
             )
 
 

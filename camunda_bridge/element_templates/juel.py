@@ -10,30 +10,9 @@ MAX_LONG = 2**63 - 1
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 #: words of the language, and names of the engine's own objects
-_RESERVED = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "eq",
-        "ne",
-        "lt",
-        "gt",
-        "le",
-        "ge",
-        "div",
-        "mod",
-        "empty",
-        "instanceof",
-        "true",
-        "false",
-        "null",
-        "execution",
-        "task",
-        "externalTask",
-        "caseExecution",
-        "authenticatedUserId",
-    ]
+_RESERVED = re.compile(
+    r"(and|or|not|eq|ne|lt|gt|le|ge|div|mod|empty|instanceof|true|false|null"
+    r"|execution|task|externalTask|caseExecution|authenticatedUserId)\Z"
 )
 
 
@@ -81,7 +60,7 @@ def literal(value: object) -> str:
 
 
 def _read(name: str) -> str:
-    is_plain = _IDENTIFIER.match(name) and name not in _RESERVED
+    is_plain = _IDENTIFIER.match(name) and not _RESERVED.match(name)
     return name if is_plain else f"execution.getVariable({_text(name)})"
 
 

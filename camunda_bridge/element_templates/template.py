@@ -23,7 +23,7 @@ Json = dict[str, Any]
 #: the schema of the format; an editor completes and checks a file with it
 SCHEMA = "https://unpkg.com/@camunda/element-templates-json-schema/resources/schema.json"
 #: groups of the properties panel, in order
-_GROUPS = {"task": "Task", "input": "Input"}
+_GROUPS = {"task": "Task", "input": "Input of the step"}
 
 
 def template_of(owner: StepOwner, step: StepDefinition, *, all_outputs: bool = False) -> Json:
