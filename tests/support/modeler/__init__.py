@@ -85,6 +85,10 @@ class Modeler:
         """Type or choose a value in the properties panel."""
         self._call("fill", element, label, value)
 
+    def rename_output(self, element: str, output: str, name: str) -> None:
+        """Assign an output to a variable of another name, in the properties panel."""
+        self._call("renameOutput", element, output, name)
+
     def on_error(self, element: str, code: str, name: str) -> None:
         """Attach an error boundary event for an error of the diagram; `name`: id of the end event behind it."""
         self._call("onError", element, code, name)

@@ -26,13 +26,13 @@ function apply(id, template) {
   get("elementTemplates").applyTemplate(element(id), get("elementTemplates").getLatest(template)[0]);
 }
 
-// What the panel shows: text, list or area of each entry by its label, and the titles of its groups.
+// What the panel shows: the value of each entry by its label, of the first one with that label, and the titles of its groups.
 async function panel(id) {
   await select(id);
   const entries = {};
   for (const label of document.querySelectorAll("#panel .bio-properties-panel-entry label")) {
     const field = label.htmlFor && document.getElementById(label.htmlFor);
-    if (field) entries[label.textContent] = field.type === "checkbox" ? field.checked : field.value;
+    if (field) entries[label.textContent] ??= field.type === "checkbox" ? field.checked : field.value;
   }
   const titles = (kind) => [...document.querySelectorAll(`#panel ${kind}`)].map((title) => title.textContent);
   return {
@@ -48,11 +48,24 @@ async function fill(id, label, value) {
   await select(id);
   const labels = [...document.querySelectorAll("#panel .bio-properties-panel-entry label")];
   const field = document.getElementById(labels.find((found) => found.textContent === label).htmlFor);
-  const kind = Object.getPrototypeOf(field);
-  Object.getOwnPropertyDescriptor(kind, "value").set.call(field, value);
-  field.dispatchEvent(new Event(field.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
-  const written = async () => (await save()).includes(escaped(value));
-  await until(written, `${label} is written`);
+  await type(field, value);
+}
+
+async function type(field, value) {
+  const before = await save();
+  field.value = value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  await until(async () => (await save()) !== before, `${value} is in the diagram`);
+}
+
+// Type the name of the variable that an output is assigned to.
+async function renameOutput(id, output, name) {
+  const { extensionElements } = element(id).businessObject;
+  const { outputParameters } = extensionElements.values.find((found) => found.$type === "camunda:InputOutput");
+  const index = outputParameters.findIndex((found) => found.name === output);
+  await select(id);
+  const entry = `[data-entry-id="${id}-outputParameter-${index}-assign-to-process-variable"] input`;
+  await type(document.querySelector(entry), name);
 }
 
 // Attach an error boundary event that refers to an error of the diagram, with an end event behind it.
@@ -84,10 +97,4 @@ async function until(holds, what) {
     if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
     await new Promise(requestAnimationFrame);
   }
-}
-
-function escaped(value) {
-  const text = document.createElement("i");
-  text.textContent = value;
-  return text.innerHTML;
 }
