@@ -65,6 +65,11 @@ class DataFlow:
         """The variables that a node can read when it is reached, including its own input mappings."""
         return self._before[node].and_also(Known.of(local_names(node)))
 
+    def before_mappings(self, node: Node) -> Known:
+        """The variables that the first input mapping of a node can read."""
+        mapped = {item.get("name", "") for item in node.extensions("inputParameter")}
+        return self._before[node].and_also(Known.of(local_names(node) - mapped))
+
     def result(self) -> Known:
         """The variables that the process sets, without those of its start."""
         return self._of_scope(self._diagram.root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from camunda_bridge.bpmn import Node
@@ -18,6 +19,11 @@ from camunda_bridge.check.knowledge import required_fields
 from camunda_bridge.check.subject import Subject, Subjects
 
 Found = tuple[Node, str, str, str]
+
+#: a mapping that is one variable
+_VARIABLE = re.compile(r"\s*[$#]\{\s*([A-Za-z_]\w*)\s*\}\s*\Z")
+#: what the engine knows by these names without a variable
+_OF_ENGINE = frozenset({"true", "false", "null", "execution", "externalTask", "authenticatedUserId"})
 
 
 def topics(subject: Subject, others: Subjects) -> Iterator[Found]:
@@ -83,6 +89,7 @@ def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
     """The required fields of a step or of a called process must be set whenever the step or the call is reached."""
     flow = DataFlow(subject.process, subject.diagram, others.find, others.shared)
     for node in subject.diagram.steps:
+        yield from _unknown_sources(node, flow)
         step = subject.steps.get(node.topic or "")
         if step is not None and step.input_schema is not None:
             yield from _missing(node, required_fields(step.input_schema), flow, "its input schema requires")
@@ -104,6 +111,23 @@ def fields(subject: Subject, others: Subjects) -> Iterator[Found]:
                     f"does not pass {name!r} on, which the called process requires",
                     f'add <camunda:in source="{name}" target="{name}" />',
                 )
+
+
+def _unknown_sources(node: Node, flow: DataFlow) -> Iterator[Found]:
+    """A finding for each input mapping whose variable is never set: the engine refuses to enter the step."""
+    known = flow.before_mappings(node)
+    names = set(known.possible | _OF_ENGINE)
+    for item in node.extensions("inputParameter"):
+        source = _VARIABLE.match(item.text or "")
+        if source is not None and source[1] not in names and not known.is_open:
+            yield (
+                node,
+                FIELD_NOT_PROVIDED,
+                f"maps {item.get('name', '')!r} from the variable {source[1]!r}, but neither the start nor a step that "
+                "always runs before it sets it",
+                "add it to the start schema or to the output of an earlier step, or map another value",
+            )
+        names.add(item.get("name", ""))
 
 
 def _missing(node: Node, names: list[str], flow: DataFlow, who: str) -> Iterator[Found]:
