@@ -41,10 +41,10 @@ def kind_of(item: AnyField) -> str:
     return next((words for kind, words in _KINDS if isinstance(item, kind)), "Any value")
 
 
-def described(item: AnyField) -> str:
+def described(item: AnyField, *, is_required: bool) -> str:
     """What is known of a field, in sentences: its description, its kind and limits, and its default."""
     known = [str(item.metadata.get("description", "")), ", ".join([kind_of(item), *_limits(item)])]
-    if not item.required:
+    if not is_required:
         known.append(f"Optional{_default_in_words(item)}")
     elif item.allow_none:
         known.append("May be null")
@@ -62,37 +62,33 @@ def is_long(item: AnyField) -> bool:
 def choices_of(item: AnyField) -> list[tuple[str, str]] | None:
     """Label and text of the mapping for each value that the field accepts; None if these are not a few."""
     if isinstance(item, fields.Boolean):
-        return [("true", juel.literal(True)), ("false", juel.literal(False))]
-    if isinstance(item, fields.Enum):
-        values: list[Any] = [member.value if item.by_value else member.name for member in item.enum]
+        values: list[Any] = [True, False]
         labels: list[str] = []
+    elif isinstance(item, fields.Enum):
+        values = [member.value if item.by_value else member.name for member in item.enum]
+        labels = []
     else:
         found = next(iter(_validators(item, validate.OneOf)), None)
         if found is None:
             return None
         values, labels = list(found.choices), [str(label) for label in found.labels]
     labels += [_shown(value) for value in values[len(labels) :]]
-    try:
-        return [(label, juel.literal(value)) for label, value in zip(labels, values, strict=False)]
-    except juel.NotExpressible:
-        return None
+    choices = [(label, text) for label, value in zip(labels, values, strict=False) if (text := juel.literal(value))]
+    return choices if len(choices) == len(values) else None
 
 
-def initial_mapping(name: str, item: AnyField) -> str | None:
+def initial_mapping(name: str, item: AnyField, *, is_required: bool) -> str | None:
     """The text of a mapping with which the step gets what it would get without one: the variable of that name.
 
     None if no mapping does that: without the variable, the field must be missing.
     """
     is_any = kind_of(item) == "Any value" and choices_of(item) is None
-    if item.required:
+    if is_required:
         return juel.typed(name) if is_any else juel.variable(name)
     default = _default(item)
     if default is None or (default is missing and item.allow_none):
         return juel.typed(name) if is_any else juel.variable_or_null(name)
-    try:
-        return juel.variable_or(name, default)
-    except juel.NotExpressible:
-        return None
+    return juel.variable_or(name, default)
 
 
 def _limits(item: AnyField) -> Iterator[str]:

@@ -16,10 +16,6 @@ _RESERVED = re.compile(
 )
 
 
-class NotExpressible(Exception):
-    """No expression gives this value."""
-
-
 def variable(name: str) -> str:
     """The variable of a name. The engine refuses to go on if there is none.
 
@@ -33,13 +29,10 @@ def variable_or_null(name: str) -> str:
     return f"${{execution.getVariable({_text(name)})}}"
 
 
-def variable_or(name: str, default: object) -> str:
-    """The variable of a name, or a default: text, number, boolean or None.
-
-    Raises:
-        NotExpressible: the default is something else.
-    """
-    return f"${{execution.hasVariable({_text(name)}) ? {_read(name)} : {_constant(default)}}}"
+def variable_or(name: str, default: object) -> str | None:
+    """The variable of a name, or a default: text, number, boolean or None. None if the default is something else."""
+    constant = _constant(default)
+    return None if constant is None else f"${{execution.hasVariable({_text(name)}) ? {_read(name)} : {constant}}}"
 
 
 def typed(name: str) -> str:
@@ -47,16 +40,16 @@ def typed(name: str) -> str:
     return f"${{execution.getVariableTyped({_text(name)}, false)}}"
 
 
-def literal(value: object) -> str:
+def literal(value: object) -> str | None:
     """The text of a mapping that gives a constant. Text stands for itself; everything else keeps its type.
 
-    Raises:
-        NotExpressible: the value is no text, number, boolean or None.
+    None if the value is no text, number, boolean or None.
     """
     # The engine strips the text of a mapping, takes an empty one as null, and evaluates what has a brace after $ or #.
     if isinstance(value, str) and value and value == value.strip() and "${" not in value and "#{" not in value:
         return value
-    return f"${{{_constant(value)}}}"
+    constant = _constant(value)
+    return None if constant is None else f"${{{constant}}}"
 
 
 def _read(name: str) -> str:
@@ -64,7 +57,7 @@ def _read(name: str) -> str:
     return name if is_plain else f"execution.getVariable({_text(name)})"
 
 
-def _constant(value: object) -> str:
+def _constant(value: object) -> str | None:
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -73,7 +66,7 @@ def _constant(value: object) -> str:
         return _text(value)
     if (isinstance(value, int) and abs(value) <= MAX_LONG) or (isinstance(value, float) and math.isfinite(value)):
         return repr(value)
-    raise NotExpressible(repr(value))
+    return None
 
 
 def _text(value: str) -> str:

@@ -93,13 +93,14 @@ def _inputs(step: StepDefinition) -> Iterator[tuple[str, Json]]:
         return
     required = set(required_fields(schema))
     for name, item in _fields(step):
-        mapping = initial_mapping(name, item)
+        is_required = name in required
+        mapping = initial_mapping(name, item, is_required=is_required)
         if mapping is not None:
-            yield name, _input(name, item, mapping, is_required=name in required)
+            yield name, _input(name, item, mapping, is_required=is_required)
 
 
 def _input(name: str, item: AnyField, mapping: str, *, is_required: bool) -> Json:
-    found: Json = {"label": name, "description": described(item), "group": "input"}
+    found: Json = {"label": name, "description": described(item, is_required=is_required), "group": "input"}
     choices = choices_of(item)
     if choices is not None:
         found["type"] = "Dropdown"
@@ -121,7 +122,8 @@ def _outputs(step: StepDefinition, inputs: set[str], *, all_outputs: bool) -> It
     The engine writes a variable of the same name as an input to that input, which ends with the task.
     """
     schema = step.output_schema
-    kinds = {item.data_key or name: described(item) for name, item in schema.fields.items()} if schema else {}
+    items = schema.fields.items() if schema is not None else ()
+    kinds = {item.data_key or name: described(item, is_required=item.required) for name, item in items}
     for name in output_names(step):
         if all_outputs or step.scope == "local" or name in inputs:
             # Without a type, the Modeler shows it under Outputs, with a switch and the name of the variable. The engine
@@ -165,7 +167,7 @@ def _description(step: StepDefinition, inputs: set[str], codes: list[str]) -> st
 
 def _outputs_in_words(step: StepDefinition) -> list[str]:
     schema = step.output_schema
-    items = {item.data_key or name: item for name, item in schema.fields.items()} if schema else {}
+    items = {item.data_key or name: item for name, item in schema.fields.items()} if schema is not None else {}
     return [f"{name} ({kind_of(items[name]).lower()})" if name in items else name for name in output_names(step)]
 
 
