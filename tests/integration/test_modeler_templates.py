@@ -14,7 +14,7 @@ import pytest
 from lxml import etree
 from marshmallow import Schema, fields, validate
 
-from camunda_bridge import BusinessRuleError, define_worker
+from camunda_bridge import BusinessRuleError, File, define_worker
 from camunda_bridge.check import check
 from camunda_bridge.definition import ProcessDefinition, WorkerDefinition
 from camunda_bridge.element_templates import template_of
@@ -232,8 +232,6 @@ def test_an_output_gets_another_name(editor: Modeler, run_process: Run, tmp_path
 
 
 def test_files_and_values_of_any_type_reach_the_step(editor: Modeler, run_process: Run, tmp_path: Path) -> None:
-    from camunda_bridge import File
-
     worker = define_worker("files")
 
     @worker.step("read")
@@ -246,6 +244,16 @@ def test_files_and_values_of_any_type_reach_the_step(editor: Modeler, run_proces
     editor.fill("work", "size", "${2}")
     run = run_process(drawn(editor, tmp_path), {"document": File("a.txt", b"hi")}, workers=[worker])
     assert run.variables["seen"] == ["a.txt", "hi", "b", 2]
+
+
+def test_applying_a_template_replaces_name_and_mappings(editor: Modeler) -> None:
+    mapped = '<camunda:inputOutput><camunda:inputParameter name="old">1</camunda:inputParameter></camunda:inputOutput>'
+    before = f'<task id="work" name="Mine"><extensionElements>{mapped}</extensionElements></task>'
+    assert editor.open(DRAWN.replace('<task id="work"/>', before), templates(payments())) == []
+    editor.apply("work", "celery-camunda:charge-card")
+    saved = editor.save()
+    assert 'name="old"' not in saved
+    assert 'name="Mine"' not in saved
 
 
 def test_the_element_names_its_template(charging: Modeler) -> None:

@@ -68,21 +68,20 @@ async function renameOutput(id, output, name) {
   await type(document.querySelector(entry), name);
 }
 
-// Attach an error boundary event that refers to an error of the diagram, with an end event behind it.
-function onError(id, code, name) {
+// Attach an error boundary event, choose an error of the diagram in the panel, and add an end event behind it.
+async function onError(id, code, name) {
   const event = get("modeling").createShape(
     { type: "bpmn:BoundaryEvent", eventDefinitionType: "bpmn:ErrorEventDefinition" },
     { x: element(id).x + 50, y: element(id).y + 80 },
     element(id),
     { attach: true },
   );
-  const errors = get("canvas").getRootElement().businessObject.$parent.rootElements;
-  get("modeling").updateModdleProperties(event, event.businessObject.eventDefinitions[0], {
-    errorRef: errors.find((found) => found.$type === "bpmn:Error" && found.errorCode === code),
-  });
   const end = get("modeling").appendShape(event, { type: "bpmn:EndEvent" });
   get("modeling").updateProperties(event, { id: `${name}-caught` });
   get("modeling").updateProperties(end, { id: name });
+  const errors = get("canvas").getRootElement().businessObject.$parent.rootElements;
+  const { id: error } = errors.find((found) => found.$type === "bpmn:Error" && found.errorCode === code);
+  await fill(`${name}-caught`, "Global error reference", error);
 }
 
 async function select(id) {
