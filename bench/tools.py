@@ -32,15 +32,30 @@ def node_folder() -> Path:
     Raises:
         ToolMissing: there is no Node 18 or no npm, or the installation failed.
     """
+    folder = node_packages(HERE / "js", "js")
+    shutil.copyfile(HERE / "js" / "server.mjs", folder / "server.mjs")
+    return folder
+
+
+def node_packages(source: Path, name: str) -> Path:
+    """A folder with the Node packages of a lock file, installed if necessary.
+
+    Args:
+        source: the folder with `package.json` and `package-lock.json`.
+        name: names the folder.
+
+    Raises:
+        ToolMissing: there is no Node 18 or no npm, or the installation failed.
+    """
     if not shutil.which("node") or not shutil.which("npm"):
-        raise ToolMissing("the JavaScript contestants need Node 18 or newer and npm (apt-get install nodejs npm)")
-    folder = RUN / "js"
+        raise ToolMissing(f"the packages of {source} need Node 18 or newer and npm (apt-get install nodejs npm)")
+    folder = RUN / name
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "server.mjs"):
-        shutil.copyfile(HERE / "js" / name, folder / name)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copyfile(source / file, folder / file)
     _install(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)],
-        of=HERE / "js" / "package-lock.json",
+        of=source / "package-lock.json",
         stamp=folder / "installed.sha256",
     )
     return folder

@@ -99,6 +99,13 @@ class ScaffoldError(ServiceError):
     """
 
 
+class TemplatesError(ServiceError):
+    """An element template cannot be written.
+
+    :mod:`service.element_templates` raises it; `flask process templates` prints it and ends with exit code 1.
+    """
+
+
 def as_answer(error: BridgeError, known: str) -> OperationUnavailable | OperationRefused:
     """The service's exception for one of the bridge.
 

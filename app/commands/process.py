@@ -1,8 +1,9 @@
-"""`flask process check`, `new`, `deploy`, `definitions` and `replay`: the commands for authors of processes."""
+"""`flask process check`, `new`, `adopt`, `templates`, `deploy`, `definitions`, `replay`: for authors of processes."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,15 @@ from service.adoption import adopt_deployed, adopt_file
 from service.catalogue import all_processes, package_faults
 from service.checking import FORMATS, check_all, report
 from service.deploy import definitions
-from service.errors import AdoptionUnavailable, CheckError, DeployError, ReplayError, ScaffoldError
+from service.element_templates import FOLDER, compare, owner_keys
+from service.errors import (
+    AdoptionUnavailable,
+    CheckError,
+    DeployError,
+    ReplayError,
+    ScaffoldError,
+    TemplatesError,
+)
 from service.replay import Recorded
 from service.scaffold import write_process
 from store.errors import DatabaseUnavailable
@@ -37,7 +46,7 @@ def check(keys: tuple[str, ...], form: str | None, as_json: bool, in_engine: boo
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json is short for --format json, so it cannot go with --format {form}")
     form = "json" if as_json else form or "text"
-    _refuse_unknown(keys)
+    _refuse_unknown(keys, "process", [process.key for process in all_processes()])
     try:
         # A package that could not be loaded has no key.
         found = [finding for finding in check_all(in_engine=in_engine) if not keys or finding.process in ("", *keys)]
@@ -96,6 +105,36 @@ def adopt(file: Path | None, key: str | None, package: str) -> None:
     click.echo(f"{done.ways} tests\nNext: pytest {done.folder}; flask process check; write the handlers")
 
 
+@click.command("templates")
+@click.argument("keys", nargs=-1)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, show_default=True, help="The folder."
+)
+@click.option("--all-outputs", is_flag=True, help="Map every output, so that each can get another name.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; the exit code is 1 if a file would change.")
+def templates(keys: tuple[str, ...], out: Path, all_outputs: bool, only_check: bool) -> None:
+    """Write an element template for each step, of the processes and workers KEYS or of all.
+
+    The Camunda Modeler finds the default folder from every diagram in or below the current folder. A template whose
+    step has changed gets a new version, and the file of a step that is gone is removed. Commit the folder, because the
+    older versions in it are needed for updates. Needs no engine, broker or database.
+    """
+    _refuse_unknown(keys, "process or worker", owner_keys())
+    done = compare(out, keys, all_outputs=all_outputs)
+    changes = [file for file in done.files if file.state != "unchanged"]
+    for file in changes:
+        click.echo(f"{file.path}: {file.state}" + (f", version {file.version}" if file.version else ""))
+        if not only_check:
+            try:
+                file.write()
+            except TemplatesError as error:
+                raise click.ClickException(str(error)) from None
+    click.echo(f"{len(done.files)} templates, {len(changes)} {'differ' if only_check else 'written'}", err=True)
+    exit_with(done.faults)
+    if only_check and changes:
+        sys.exit(1)
+
+
 @click.command("definitions")
 def list_definitions() -> None:
     """List the registered processes: version in the engine, state of the BPMN file here, running instances."""
@@ -135,13 +174,12 @@ def replay(execution_id: UUID, yes: bool) -> None:
     click.echo("\n".join(difference) if difference else "the same outcome as recorded")
 
 
-def _refuse_unknown(keys: tuple[str, ...]) -> None:
-    known = [process.key for process in all_processes()]
+def _refuse_unknown(keys: tuple[str, ...], what: str, known: Collection[str]) -> None:
     for key in keys:
         if key not in known:
             raise click.BadParameter(
-                f"no process has the key {key!r}; the keys are: {', '.join(known) or 'none'}", param_hint="KEYS"
+                f"no {what} has the key {key!r}; the keys are: {', '.join(known) or 'none'}", param_hint="KEYS"
             )
 
 
-COMMANDS: tuple[click.Command, ...] = (check, new, adopt, deploy, list_definitions, replay)
+COMMANDS: tuple[click.Command, ...] = (check, new, adopt, templates, deploy, list_definitions, replay)

@@ -12,6 +12,10 @@ from camunda_bridge.bpmn.xml import BPMN
 #: id of an `<error>` -> its code
 Codes = Mapping[str, str | None]
 
+#: the expression of a `camunda:errorEventDefinition` that throws nothing: it only declares the error of a step, whose
+#: worker throws it; the element templates have it
+NEVER = "${false}"
+
 
 def declared_codes(definitions: etree._Element) -> dict[str, str | None]:
     """The codes of the errors that a file declares, by the ids of the errors."""
@@ -45,10 +49,11 @@ def thrown_at_end(node: Node, codes: Codes) -> str | None:
 
 
 def thrown_by_expressions(node: Node, codes: Codes) -> list[str]:
-    """The codes of the `camunda:errorEventDefinition`s of an external task, in order."""
+    """The codes that the `camunda:errorEventDefinition`s of an external task may throw, in order."""
     if not node.is_external:
         return []
-    return [_code(definition, codes) or "" for definition in extensions(node.implementation, "errorEventDefinition")]
+    definitions = extensions(node.implementation, "errorEventDefinition")
+    return [_code(found, codes) or "" for found in definitions if found.get("expression") != NEVER]
 
 
 def codes_of(event: Node, codes: Codes) -> set[str | None]:

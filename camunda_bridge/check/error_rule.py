@@ -11,6 +11,18 @@ from camunda_bridge.check.subject import Subject, Subjects
 from camunda_bridge.steps import StepDefinition
 
 
+def codes_of(step: StepDefinition) -> dict[str, str]:
+    """The error codes in which a step may end, and what raises each: its handler, a hook, or an invalid input."""
+    found = dict.fromkeys(step.error_codes, "declared by the step")
+    for hook in step.hooks:
+        found |= dict.fromkeys(raised_codes(hook), "raised by one of its hooks")
+    found |= dict.fromkeys(raised_codes(step.handler), "raised by its handler")
+    # Invalid input of an error response step is a bug, which shall open an incident: nothing has to catch it.
+    if step.input_schema is not None and step.outcome != "error":
+        found.setdefault(step.invalid_input_code, "its input fails its schema")
+    return found
+
+
 def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, str, str, str]]:
     """A finding for each error code of a step that no event catches."""
     for node in subject.diagram.steps:
@@ -20,7 +32,7 @@ def uncaught_errors(subject: Subject, others: Subjects) -> Iterator[tuple[Node, 
         thrown = dict.fromkeys(
             subject.diagram.error_definitions.get(node.id, ()), "thrown by its error event definition"
         )
-        for code, origin in sorted({**_codes(step), **thrown}.items()):
+        for code, origin in sorted({**codes_of(step), **thrown}.items()):
             if subject.diagram.catches(node.id, code):
                 continue
             escaped = _escapes(subject.diagram, code, others, {subject.process.key})
@@ -52,18 +64,6 @@ def uncaught_ends(subject: Subject, others: Subjects) -> Iterator[tuple[Node, st
                         f"{called.process.key!r}), which no event {escaped}catches",
                         "add an error boundary event with this code, or one without a code, here or around it",
                     )
-
-
-def _codes(step: StepDefinition) -> dict[str, str]:
-    """Error code of a step -> what raises it."""
-    found = dict.fromkeys(step.error_codes, "declared by the step")
-    for hook in step.hooks:
-        found |= dict.fromkeys(raised_codes(hook), "raised by one of its hooks")
-    found |= dict.fromkeys(raised_codes(step.handler), "raised by its handler")
-    # Invalid input of an error response step is a bug, which shall open an incident: nothing has to catch it.
-    if step.input_schema is not None and step.outcome != "error":
-        found.setdefault(step.invalid_input_code, "its input fails its schema")
-    return found
 
 
 def _escapes(diagram: Diagram, code: str, others: Subjects, seen: set[str]) -> str | None:

@@ -99,6 +99,14 @@ def of_step(step: StepDefinition) -> Known:
     return Known.of([name for name, item in dumped.items() if item.required or _has_default(item)], dumped)
 
 
+def output_names(step: StepDefinition) -> list[str]:
+    """The names of the variables that a step may set: those of its schema, or without one those in its source."""
+    schema = step.output_schema
+    if schema is None:
+        return sorted(returned_fields(step.handler)[0])
+    return [_name(name, item) for name, item in schema.fields.items() if not item.load_only]
+
+
 def required_fields(schema: Schema) -> list[str]:
     """The names of the fields that an input of the schema must have."""
     partial = schema.partial

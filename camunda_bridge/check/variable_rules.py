@@ -10,11 +10,10 @@ from lxml import etree
 from camunda_bridge.bpmn import ENGINES
 from camunda_bridge.check.data_flow import local_names
 from camunda_bridge.check.findings import JAVA_OBJECT, SHARED_VARIABLE, VARIABLE_NAME_REFUSED
+from camunda_bridge.check.knowledge import output_names
 from camunda_bridge.check.rules import Found
-from camunda_bridge.check.source import returned_fields
 from camunda_bridge.check.subject import Subject, Subjects
 from camunda_bridge.errors import VariableError
-from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import outgoing
 
 #: an expression whose result is a Joda time: `dateTime()` of the engine without a conversion to a date; the engine
@@ -32,7 +31,7 @@ def names(subject: Subject, _: Subjects) -> Iterator[Found]:
     """Steps, starts and mappings must not set a variable whose name is reserved, or that the engine can't store."""
     topics = {node.topic: node for node in reversed(subject.diagram.steps)}
     for topic, step in subject.process.steps.items():
-        for name in _output_names(step):
+        for name in output_names(step):
             if why := _refused(name):
                 yield (
                     topics.get(topic, subject.diagram.root),
@@ -70,7 +69,7 @@ def shared_variables(subject: Subject, _: Subjects) -> Iterator[Found]:
         around = node.parallel_scope
         if step is None or around is None:
             continue
-        output = set() if step.scope == "local" else set(_output_names(step)) - local_names(node)
+        output = set() if step.scope == "local" else set(output_names(step)) - local_names(node)
         names = output | {item.get("name", "") for item in node.extensions("outputParameter")}
         inner = node
         while inner is not around and inner.scope is not None:
@@ -86,12 +85,6 @@ def shared_variables(subject: Subject, _: Subjects) -> Iterator[Found]:
                 'keep them local to an item: with scope="local", or with an input mapping of the multi-instance '
                 "sub-process; return a result under a name of its own for each item",
             )
-
-
-def _output_names(step: StepDefinition) -> list[str]:
-    if step.output_schema is None:
-        return sorted(returned_fields(step.handler)[0])
-    return [item.data_key or name for name, item in step.output_schema.fields.items() if not item.load_only]
 
 
 def _refused(name: str) -> str:

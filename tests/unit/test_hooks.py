@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from marshmallow import Schema, fields
 
-from camunda_bridge.check.error_rule import _codes
+from camunda_bridge.check.error_rule import codes_of
 from camunda_bridge.context import StepContext
 from camunda_bridge.definition import define_process
 from camunda_bridge.errors import BusinessRuleError
@@ -103,4 +103,4 @@ def test_business_error_of_before_keeps_the_handler_from_running(seen: list[str]
     assert isinstance(outcome, BusinessError)
     assert seen == []
     (step,) = process.steps.values()
-    assert _codes(step)["UNKNOWN_TENANT"] == "raised by one of its hooks"
+    assert codes_of(step)["UNKNOWN_TENANT"] == "raised by one of its hooks"

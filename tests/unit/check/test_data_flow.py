@@ -94,6 +94,26 @@ def test_variable_that_an_input_mapping_made_local_is_not_there_behind_the_step(
     assert faults(drawing) == missing
 
 
+@pytest.mark.parametrize(
+    ("mapping", "missing"),
+    [
+        ("${nothing}", [("a", "nothing")]),
+        ("${id}", []),
+        ("${execution.getVariable('nothing')}", []),
+        ("${null}", []),
+        ("${w}", []),
+    ],
+)
+def test_variable_of_an_input_mapping_is_set_before_the_step(
+    tmp_path: Path, mapping: str, missing: list[tuple[str, str]]
+) -> None:
+    drawing = Drawing(tmp_path, start="id").step("a", "x", "y")
+    earlier = '<camunda:inputParameter name="w">1</camunda:inputParameter><camunda:inputParameter name="x">'
+    xml = WITH_INPUT.replace('<camunda:inputParameter name="x">${id}', earlier + mapping)
+    drawing.draw("start:s end:e", "s > a > e", xml=xml.replace("{out}", "").replace("{loop}", ""))
+    assert faults(drawing) == missing
+
+
 def test_variable_that_was_there_before_an_input_mapping_is_there_behind_it(tmp_path: Path) -> None:
     drawing = Drawing(tmp_path, start="id x").step("a", "x", "x").step("b", "x")
     drawing.draw("start:s task:b end:e", "s > a > b > e", xml=WITH_INPUT.replace("{out}", "").replace("{loop}", ""))
