@@ -132,6 +132,17 @@ def test_variables_come_from_a_file_or_standard_input(
     assert [row.variables["userId"] for row in facade.rows()] == ["user-1", "user-1"]
 
 
+def test_idempotency_key_is_another_name_of_the_correlation_id(facade: Facade, flask: Callable[..., Result]) -> None:
+    call = ("start", "onboard-user", "--variables", json.dumps(USER), "--wait", "0")
+
+    for option in ("--idempotency-key", "--correlation-id"):
+        assert flask(*call, option, "order-1").exit_code == ExitCode.PENDING
+    assert [row.correlation_id for row in facade.rows()] == ["order-1"]
+    wrong = flask(*call, "--idempotency-key", "no good key")
+    assert wrong.exit_code == ExitCode.USAGE
+    assert "correlationId" in wrong.stderr
+
+
 def test_wait_may_be_longer_than_the_server_waits(facade: Facade, flask: Callable[..., Result]) -> None:
     accept(facade)
     row = facade.rows()[0]
