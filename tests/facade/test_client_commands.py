@@ -409,6 +409,20 @@ def test_late_answer_is_awaited_by_every_command(
     assert len(asked) == len(set(asked)), "no request was sent twice"
 
 
+@pytest.mark.parametrize("command", ["retry-all", "cancel-all"])
+def test_page_of_many_processes_may_take_longer_than_an_ordinary_answer(
+    slow: ScriptedServer, flask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(api_module, "ANSWER_S", SLOW_S / 4)
+    slow.answer = late
+
+    found = flask(command, "--yes", url=slow.url)
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert "12 done" in found.stderr
+    assert len(slow.seen) == 1
+
+
 def test_start_polls_on_when_the_server_waits_shorter_than_the_command(
     slow: ScriptedServer, flask: Callable[..., Result]
 ) -> None:
