@@ -10,10 +10,12 @@ import marshmallow as ma
 from webargs.flaskparser import FlaskParser
 
 from app.responses.problem import Problem
-from app.responses.problem_types import INVALID_FIELDS, INVALID_JSON, NOT_JSON
+from app.responses.problem_types import INVALID_FIELDS, INVALID_IDEMPOTENCY_KEY, INVALID_JSON, NOT_JSON
 
 #: levels of nested arrays and objects; Python's JSON module handles about twice as many before it hits RecursionError
 MAX_DEPTH = 500
+#: header of a start, see :class:`app.schemas.starts.StartHeaders`
+IDEMPOTENCY_KEY = "Idempotency-Key"
 _TOO_DEEP = f"the document is nested more than {MAX_DEPTH} levels deep"
 
 
@@ -61,7 +63,9 @@ class StrictParser(FlaskParser):
 
         webargs nests the messages below the location (json, query, headers); the answer leaves the location out.
         """
-        (errors,) = error.messages_dict.values()
+        ((location, errors),) = error.messages_dict.items()
+        if location == "headers" and (wrong := errors.get(IDEMPOTENCY_KEY)):
+            raise Problem(INVALID_IDEMPOTENCY_KEY, f"{IDEMPOTENCY_KEY}: {' '.join(wrong)}", errors=errors)
         raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=errors)
 
 

@@ -12,6 +12,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# seconds without a line of progress after which one says that the work goes on
+PROGRESS_S=${PROGRESS_S:-10}
+
 say() { printf '%s\n' "$*" >&2; }
 give_up() { say "$@"; exit 1; }
 
@@ -30,9 +33,9 @@ apt_install() {
     fi
     say "installing $* (apt-get)"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get install --yes --quiet --no-install-recommends "$@" >/dev/null 2>&1 || {
-        apt-get update --quiet >/dev/null
-        apt-get install --yes --quiet --no-install-recommends "$@" >/dev/null
+    apt-get install --yes --quiet --no-install-recommends "$@" 2>/dev/null | show_progress "$*" || {
+        apt-get update --quiet | show_progress "package lists" &&
+            apt-get install --yes --quiet --no-install-recommends "$@" | show_progress "$*"
     } || give_up "could not install $*. Try:  apt-get update && apt-get install --yes $*"
 }
 
@@ -59,16 +62,29 @@ make_venv() {
     "$python" -m venv .venv
 }
 
-# show_packages FILE: reads pip's output; prints a line for every fifth package found, and one when pip installs them.
-show_packages() {
-    local line found=0
-    while IFS= read -r line; do
+# show_progress WHAT: reads the output of pip or apt-get; prints a line for every fifth package that pip has found, for
+# each stage, and while nothing happens.
+show_progress() {
+    local line status found=0 began=$SECONDS patience=()
+    # The bash of macOS is older, and cannot tell the end of the time from the end of the output.
+    if ((BASH_VERSINFO[0] >= 4)); then patience=(-t "$PROGRESS_S"); fi
+    while true; do
+        status=0
+        IFS= read -r ${patience[@]+"${patience[@]}"} line || status=$?
+        # A status above 128 means that the time is over.
+        if ((status > 128)); then
+            say "  $1: still at work after $((SECONDS - began)) s"
+            continue
+        elif ((status > 0)); then
+            return 0
+        fi
         case $line in
             Collecting\ *)
                 found=$((found + 1))
                 if ((found % 5 == 0)); then say "  $1: $found packages found"; fi
                 ;;
             Installing\ collected\ packages*) say "  $1: installing the $found packages" ;;
+            Need\ to\ get\ * | Setting\ up\ openjdk* | Setting\ up\ maven\ *) say "  $line" ;;
         esac
     done
 }
@@ -79,7 +95,7 @@ install_requirements() {
     now=$(cat "$@" | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
     if [[ -f $stamp && $(<"$stamp") == "$now" ]]; then return; fi
     say "installing $1 (about a minute the first time)"
-    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --requirement "$1" | show_packages "$1"
+    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --requirement "$1" | show_progress "$1"
     printf '%s' "$now" >"$stamp"
 }
 

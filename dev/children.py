@@ -15,6 +15,8 @@ from dev.guard import guard
 
 #: seconds between two checks while waiting
 CHECK_EVERY_S = 0.05
+#: seconds between two reports about a process that is waited for
+REPORT_EVERY_S = 5.0
 #: seconds that a process may take to end after SIGKILL
 KILL_S = 10.0
 #: lines of its log that the error about a failed child shows
@@ -136,16 +138,31 @@ class Child:
             time.sleep(CHECK_EVERY_S)
         return True
 
-    def finish(self, timeout_s: float, *, good_codes: Container[int | None] = (0,)) -> None:
+    def finish(
+        self,
+        timeout_s: float,
+        *,
+        good_codes: Container[int | None] = (0,),
+        waiting: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         """Start the process and wait until it ends with a good code, for commands that end by themselves.
+
+        Args:
+            timeout_s: how long it may take, in seconds.
+            good_codes: its good exit codes.
+            waiting: called every :data:`REPORT_EVERY_S` while it runs, with the seconds since its start.
 
         Raises:
             ChildError: it could not be started, did not end within `timeout_s` seconds, or ended with another code.
         """
         self.start()
+        begun = time.monotonic()
         try:
-            if not self.wait(timeout_s):
-                raise self.failure(f"took longer than {timeout_s:.0f} s")
+            while not self.wait(min(REPORT_EVERY_S, max(0.0, begun + timeout_s - time.monotonic()))):
+                taken = time.monotonic() - begun
+                if taken >= timeout_s:
+                    raise self.failure(f"took longer than {timeout_s:.0f} s")
+                waiting(taken)
         finally:
             self.kill()
         if self.returncode not in good_codes:

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
@@ -97,8 +97,11 @@ class LocalEngine:
         sources = [PROJECT / "pom.xml", *(path for path in (PROJECT / "src").rglob("*") if path.is_file())]
         return max(path.stat().st_mtime for path in sources) > self.jar.stat().st_mtime
 
-    def build(self) -> None:
+    def build(self, report: Callable[[str, float], None] = lambda state, seconds: None) -> None:
         """Build the jar if it is missing or older than its sources; one process builds, the others wait for it.
+
+        Args:
+            report: called with the state of the build and the seconds since it began, every few seconds.
 
         Raises:
             ChildError: JDK or Maven are missing or too old, or the build failed.
@@ -108,7 +111,7 @@ class LocalEngine:
             return
         with _build_lock():
             if self.needs_build():
-                _build(self.kind)
+                _build(self.kind, report)
 
     def start(self) -> None:
         """Start the engine, which serves about 8 seconds later: see `wait_ready`.
@@ -181,14 +184,25 @@ def _java_program(name: str) -> str:
     return name
 
 
-def _build(kind: EngineKind) -> None:
+def _build(kind: EngineKind, report: Callable[[str, float], None]) -> None:
     if shutil.which("mvn") is None:
         raise ChildError("building the local engine needs Maven (Debian, Ubuntu: apt-get install maven)")
-    command = ["mvn", "--quiet", "--batch-mode", "--activate-profiles", kind]
+    command = ["mvn", "--batch-mode", "--activate-profiles", kind]
     command += ["--file", str(PROJECT / "pom.xml"), "package"]
-    Child("engine build", command, log=LOGS / "engine-build.log", cwd=PROJECT).finish(BUILD_S)
+    child = Child("engine build", command, log=LOGS / "engine-build.log", cwd=PROJECT)
+
+    def waiting(seconds: float) -> None:
+        done = downloads(child.log_text())
+        report(f"building, {done} files downloaded" if done else "building", seconds)
+
+    child.finish(BUILD_S, waiting=waiting)
     # Maven does not write an unchanged jar. Its time must be newer than that of its sources, or it is built again.
     os.utime(JARS[kind])
+
+
+def downloads(text: str) -> int:
+    """The number of files that Maven has downloaded, from its output."""
+    return len(re.findall(r"^(?:\[INFO\] )?Downloaded from ", text, re.MULTILINE))
 
 
 @contextmanager

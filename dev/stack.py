@@ -19,7 +19,7 @@ from typing import Self
 
 from dev import environment, procfile, roles
 from dev.broker import Broker
-from dev.children import Child, stop_all
+from dev.children import REPORT_EVERY_S, Child, stop_all
 from dev.environment import LOCAL_PARTS, ROOT
 from dev.local_engine import LocalEngine
 from dev.ports import free_port
@@ -117,7 +117,7 @@ class Stack:
         if self.engine is not None and "engine" in wanted:
             if self.engine.needs_build():
                 self._report("engine", "building (the first time takes about a minute)", 0.0)
-            self.engine.build()
+            self.engine.build(lambda state, seconds: self._report("engine", state, seconds))
         local = [name for name in wanted if name in LOCAL_PARTS]
         self.start_parts(local, wait=False)
         self.run("migrate", [sys.executable, "-m", "store.migrate"])
@@ -162,9 +162,9 @@ class Stack:
             for name in waiting:
                 if time.monotonic() > deadline:
                     raise self._parts[name].failure(f"was not ready within {timeout_s:.0f} s")
-                if time.monotonic() - said_at > 5.0:
+                if time.monotonic() - said_at > REPORT_EVERY_S:
                     self._report(name, "waiting", self._age(name))
-            if time.monotonic() - said_at > 5.0:
+            if time.monotonic() - said_at > REPORT_EVERY_S:
                 said_at = time.monotonic()
             time.sleep(0.05)
 
@@ -184,7 +184,7 @@ class Stack:
         begun = time.monotonic()
         self._report(name, "running", 0.0)
         child = self._child(name, command)
-        child.finish(timeout_s, good_codes=good_codes)
+        child.finish(timeout_s, good_codes=good_codes, waiting=lambda seconds: self._report(name, "running", seconds))
         self._report(name, "done", time.monotonic() - begun)
         return child.log_text()
 

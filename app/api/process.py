@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.openapi.spec import LOCATION, REPLAYED
 from app.operations.ending import cancel, complete, retry, send_message
-from app.parsing import StrictParser
+from app.parsing import IDEMPOTENCY_KEY, StrictParser
 from app.responses import cursors
 from app.responses.answers import answer
 from app.responses.problem import Problem
-from app.responses.problem_types import UNKNOWN_CORRELATION_ID
+from app.responses.problem_types import INVALID_IDEMPOTENCY_KEY, UNKNOWN_CORRELATION_ID
 from app.schemas.problems import ProblemAnswer
 from app.schemas.processes import CancelRequest, CompleteRequest, ListQuery, MessageRequest, PageAnswer, StatusAnswer
 from app.schemas.starts import PendingAnswer, StartAnswer, StartHeaders, StartRequest
@@ -35,6 +35,9 @@ class Start(MethodView):
     @blp.arguments(StartHeaders, location="headers")
     @blp.response(200, StartAnswer, headers=REPLAYED)
     @blp.alt_response(202, schema=PendingAnswer, description="Accepted; poll Location", headers=REPLAYED | LOCATION)
+    @blp.alt_response(
+        400, schema=ProblemAnswer, description="The body is not valid JSON, or the Idempotency-Key cannot be used"
+    )
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this key")
     @blp.alt_response(
         409, schema=ProblemAnswer, description="Another start has the correlation id, or the process was cancelled"
@@ -145,6 +148,9 @@ class Message(MethodView):
     @requires("process:admin")
     @blp.arguments(MessageRequest)
     @blp.response(200, StatusAnswer)
+    @blp.alt_response(
+        400, schema=ProblemAnswer, description="The body is not valid JSON, or the request has an Idempotency-Key"
+    )
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(
         409,
@@ -154,7 +160,12 @@ class Message(MethodView):
     @blp.alt_response(422, schema=ProblemAnswer, description="Some fields are invalid")
     @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable")
     def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
-        """Deliver a message, with variables, to a process that waits for it"""
+        """Deliver a message, with variables, to a process that waits for it
+
+        A message is not idempotent, so a request with an `Idempotency-Key` is refused.
+        """
+        if IDEMPOTENCY_KEY in request.headers:
+            raise Problem(INVALID_IDEMPOTENCY_KEY, f"{IDEMPOTENCY_KEY}: a message does not support it")
         return status_document(send_message(find(correlation_id), body["messageName"], body["variables"]))
 
 

@@ -78,13 +78,19 @@ class ApiClient:
         """
         return self._call("GET", path, query=query, wait_s=wait_s)
 
-    def post(self, *path: str, body: dict[str, Any], wait_s: int = 0) -> Reply:
+    def post(self, *path: str, body: dict[str, Any], wait_s: int = 0, work_s: float = 0.0) -> Reply:
         """Send a POST below `/api/process`; see :meth:`get`.
+
+        Args:
+            path: parts of the path.
+            body: the body.
+            wait_s: see :meth:`get`.
+            work_s: how long the server may work on the request, in seconds, beyond the time of an ordinary answer.
 
         Raises:
             ApiUnreachable: no answer came.
         """
-        return self._call("POST", path, body=body, wait_s=wait_s)
+        return self._call("POST", path, body=body, wait_s=wait_s, work_s=work_s)
 
     def delete(self, *path: str) -> Reply:
         """Send a DELETE below `/api/process`.
@@ -144,6 +150,7 @@ class ApiClient:
         body: dict[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         wait_s: int = 0,
+        work_s: float = 0.0,
     ) -> Reply:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = self._url(path) + (f"?{urlencode(given)}" if given else "")
@@ -153,7 +160,7 @@ class ApiClient:
         if body is not None:
             content = json.dumps(body, ensure_ascii=False).encode()
             headers["Content-Type"] = "application/json"
-        timeout = urllib3.Timeout(connect=CONNECT_S, read=waits + ANSWER_S)
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=waits + work_s + ANSWER_S)
         try:
             response = self._pool.request(method, url, body=content, headers=headers, timeout=timeout)
         except urllib3.exceptions.HTTPError as error:

@@ -12,6 +12,10 @@ from app.client.exit_codes import ExitCode
 
 Command = Callable[..., None]
 
+#: seconds that the server may work on one page, beyond an ordinary answer: the time after which it begins no further
+#: process, and a slow engine's calls for the last one
+PAGE_S = 60.0
+
 
 def _filtered(command: Command) -> Command:
     for option in reversed(
@@ -69,7 +73,7 @@ def _run(caller: Caller, what: str, named: dict[str, Any], *, dry_run: bool, yes
 
 def _pages(caller: Caller, what: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     while True:
-        reply = caller.api.post("bulk", what, body=body)
+        reply = caller.api.post("bulk", what, body=body, work_s=PAGE_S)
         if reply.is_problem:
             caller.end_with(reply)
         yield reply.body

@@ -112,7 +112,12 @@ def _variables(_: click.Context, __: click.Parameter, text: str) -> dict[str, An
 @click.command("start")
 @click.argument("process_key", metavar="KEY")
 @click.option("--variables", default="{}", callback=_variables, help="JSON, @file, or @- for standard input.")
-@click.option("--correlation-id", help="Makes the start idempotent; default: a new one.")
+@click.option(
+    "--correlation-id",
+    "--idempotency-key",
+    "correlation_id",
+    help="Makes the start idempotent; default: a new one.",
+)
 @click.option("--wait", "wait_s", default=25, type=click.IntRange(0), help="Seconds to wait for the end (25).")
 @click.option("--watch", "watches", is_flag=True, help="Print its events, as `watch` does, instead of waiting.")
 @calls_the_api

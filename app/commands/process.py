@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import UUID
 
@@ -74,7 +75,7 @@ def new(key: str, package: str) -> None:
         folder = write_process(key, package, {process.key for process in all_processes()})
     except ScaffoldError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{folder}\nNext: pytest {folder}; flask process check {key}; make run")
+    click.echo(f"{folder}\nNext: {_tests_of(folder)}; flask process check {key}; make run")
 
 
 @click.command("adopt")
@@ -102,7 +103,7 @@ def adopt(file: Path | None, key: str | None, package: str) -> None:
         click.echo(f"{process}: {len(steps)} steps: {', '.join(steps) or 'none'}")
     if done.shared:
         click.echo(f"run by workers of this installation: {', '.join(done.shared)}")
-    click.echo(f"{done.ways} tests\nNext: pytest {done.folder}; flask process check; write the handlers")
+    click.echo(f"{done.ways} tests\nNext: {_tests_of(done.folder)}; flask process check; write the handlers")
 
 
 @click.command("templates")
@@ -172,6 +173,11 @@ def replay(execution_id: UUID, yes: bool) -> None:
     except (ReplayError, DatabaseUnavailable) as error:
         raise click.ClickException(str(error)) from None
     click.echo("\n".join(difference) if difference else "the same outcome as recorded")
+
+
+def _tests_of(folder: Path) -> str:
+    """The command that runs the tests of a package. `make run` installs no pytest, `make setup-dev` does."""
+    return f"{'' if find_spec('pytest') else 'make setup-dev; '}pytest {folder}"
 
 
 def _refuse_unknown(keys: tuple[str, ...], what: str, known: Collection[str]) -> None:

@@ -41,6 +41,17 @@ _RETRY_AFTER = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+#: headers of every counted answer, see :mod:`app.security.rate_limits`
+_RATE_LIMIT = {
+    "RateLimit-Policy": {
+        "description": "The quota `q` and its window `w` in seconds (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string", "pattern": r'^"default";q=\d+;w=\d+$', "example": '"default";q=600;w=60'},
+    },
+    "RateLimit": {
+        "description": "How much of the quota remains (`r`), and for how many seconds (`t`).",
+        "schema": {"type": "string", "pattern": r'^"default";r=\d+;t=\d+$', "example": '"default";r=599;t=58'},
+    },
+}
 _PREFERENCE_APPLIED = {
     "Preference-Applied": {
         "description": "The preference that the server applied (RFC 7240).",
@@ -213,6 +224,8 @@ def _add_problems(path: str, operation: Document, settings: Settings) -> None:
             response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}}
             if status in ("429", "503"):
                 response.setdefault("headers", {}).update(_RETRY_AFTER)
+        if path.startswith(_PREFIX) and settings.rate_limit:
+            response.setdefault("headers", {}).update(_RATE_LIMIT)
     operation["responses"] = dict(sorted(responses.items()))
 
 

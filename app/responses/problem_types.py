@@ -67,8 +67,18 @@ CORRELATION_ID_CONFLICT = ProblemType(
     "correlation-id-conflict",
     409,
     "The correlation id belongs to another start",
-    "An earlier start has the same correlation id, but another process, other variables or another `callbackUrl`.",
+    "An earlier start has the same correlation id, but another process, other variables or another `callbackUrl`. Or "
+    "the request has an `Idempotency-Key` that differs from its `correlationId`.",
     "For a new process, choose another correlation id. To join the first start, send exactly the same content.",
+)
+INVALID_IDEMPOTENCY_KEY = ProblemType(
+    "invalid-idempotency-key",
+    400,
+    "The Idempotency-Key cannot be used",
+    "The header `Idempotency-Key` cannot be a correlation id: it is empty, too long, a reserved word, or has other "
+    "characters. Or the call does not support the header.",
+    "Send 1 to 200 of the characters `A-Z a-z 0-9 . _ : ~ -`, with or without quotes around them, such as a UUID. "
+    "`detail` has the reason. Nothing was started or sent.",
 )
 ALREADY_ENDED = ProblemType(
     "already-ended",

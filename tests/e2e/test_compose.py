@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from app.security.api_keys import new_entry
 from app.security.auth import SCOPES
@@ -24,6 +25,7 @@ from dev.children import Child, stop_all
 from dev.environment import ROOT
 from dev.ports import LOOPBACK, free_port
 from tests.support.api import Api, eventually
+from tests.support.doc_blocks import blocks_of
 from tests.support.facade import USER
 
 #: services of compose.yaml that run servers of other projects
@@ -51,6 +53,18 @@ class Image:
             *sources, target = line.split()
             for source in sources:
                 self._copy(ROOT / source, folder / (f"{target}/{source}" if len(sources) > 1 else target))
+        self.contents = self.files()
+
+    def loads_settings(self, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Load the settings of this environment, as each service does first."""
+        command = [sys.executable, "-c", "import settings; settings.load()"]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def files(self) -> set[str]:
+        """The paths of all its files."""
+        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
 
     @staticmethod
     def _copy(source: Path, target: Path) -> None:
@@ -155,11 +169,14 @@ class Composed:
             f"{LOOPBACK}:5555", f"{LOOPBACK}:{self.flower_port}"
         )
 
+    def composed_environment(self, name: str, given: Mapping[str, str]) -> dict[str, str]:
+        """The environment of the service's container: that of the image, and that of compose.yaml."""
+        told = {key: interpolated(str(text), given) for key, text in self.services[name]["environment"].items()}
+        return {**self.image.environment, **told, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+
     def _environment(self, name: str) -> dict[str, str]:
-        told = {key: interpolated(str(text), self.given) for key, text in self.services[name]["environment"].items()}
         ports = {"WEB_PORT": self.web_port, "FLOWER_PORT": self.flower_port, "METRICS_PORT": self._metrics_ports[name]}
-        path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-        return {**self.image.environment, **told, **self._addresses, **_texts(ports), "PATH": path}
+        return {**self.composed_environment(name, self.given), **self._addresses, **_texts(ports)}
 
     def _child(self, name: str, command: list[str]) -> Child:
         return Child(
@@ -194,6 +211,51 @@ def test_a_process_runs_only_for_a_client_with_the_key(composed: Composed) -> No
     answer = api.start("onboard-user", USER, **{"x-api-key": composed.key})
 
     assert (answer.status, answer.body["status"]) == (200, "ok"), answer.body
+
+
+def test_no_service_writes_beside_the_folders_that_compose_makes_writable(composed: Composed) -> None:
+    eventually(lambda: composed.is_healthy("worker"), timeout_s=60, what="the worker to be healthy")
+
+    for name in composed.children:
+        assert composed.services[name]["read_only"], name
+        assert composed.services[name]["tmpfs"] == ["/tmp"], name
+    assert composed.image.files() == composed.image.contents
+
+
+def documented_settings(folder: Path) -> dict[str, str]:
+    """The `.env` that the block of the guide to deploying writes."""
+    (block,) = [block for block in blocks_of("docs/guides/deploying.md") if "docker compose up" in block.text]
+    script = block.text[: block.text.index("docker compose up")]
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, timeout=60, check=True)
+    found = dotenv_values(folder / ".env", interpolate=False)
+    return {name: text or "" for name, text in found.items()}
+
+
+def test_documented_settings_are_complete_and_accepted_by_every_service(composed: Composed, tmp_path: Path) -> None:
+    given = documented_settings(tmp_path)
+
+    assert set(composed.required) <= set(given)
+    # Services with equal environments are checked once.
+    for environment in {tuple(composed.composed_environment(name, given).items()) for name in composed.children}:
+        done = composed.image.loads_settings(dict(environment))
+        assert done.returncode == 0, done.stderr
+
+
+def test_missing_setting_stops_a_service(composed: Composed) -> None:
+    """Without this, the other tests would not notice a setting that compose.yaml does not give."""
+    environment = composed.composed_environment("web", composed.given)
+    del environment["API_KEYS"]
+
+    done = composed.image.loads_settings(environment)
+
+    assert done.returncode != 0
+    assert "API_KEYS" in done.stderr
+
+
+def test_name_of_the_host_leads_to_the_host_in_every_container(composed: Composed) -> None:
+    # Only Docker Desktop defines the name; elsewhere the container needs the line.
+    for name in composed.children:
+        assert composed.services[name]["extra_hosts"] == ["host.docker.internal:host-gateway"], name
 
 
 def test_required_variables_are_listed_at_the_head_of_the_file(composed: Composed) -> None:

@@ -22,6 +22,25 @@ def test_second_start_with_same_correlation_id_joins_the_first(api: Api, correla
     assert second.headers["idempotency-replayed"] == "true"
 
 
+def test_posts_with_one_idempotency_key_run_the_process_once(api: Api) -> None:
+    key = str(uuid.uuid4())
+
+    with ThreadPoolExecutor(6) as pool:
+        started = [pool.submit(api.start, "probe", {"do": "nothing"}, **{"Idempotency-Key": key}) for _ in range(6)]
+        answers = [future.result() for future in started]
+
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.body["correlationId"] for answer in answers} == {key}
+    assert len({answer.body["processInstanceId"] for answer in answers}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    steps = [event["stepName"] for event in api.events(answers[0].body["traceabilityId"])]
+    assert len(steps) == len(set(steps)), "each step ran once"
+    other = api.start("probe", {"do": "nothing", "more": 1}, **{"Idempotency-Key": key})
+    assert (other.status, other.body["type"]) == (409, "/problems/correlation-id-conflict")
+    wrong = api.start("probe", {"do": "nothing"}, **{"Idempotency-Key": "no good key"})
+    assert (wrong.status, wrong.body["type"]) == (400, "/problems/invalid-idempotency-key")
+
+
 def test_joining_a_running_process_waits_for_its_result(api: Api, correlation_id: str, tmp_path: Path) -> None:
     go = tmp_path / "go"
     variables = {"do": "hold", "until": str(go), "seconds": 2.5}

@@ -15,6 +15,7 @@ import pytest
 from click.testing import Result
 from werkzeug.serving import make_server
 
+from app.client import api as api_module
 from app.client import following
 from app.client.api import ApiClient, StreamedEvent
 from app.client.errors import ApiUnreachable, DeadlineExceeded, StreamLost
@@ -130,6 +131,17 @@ def test_variables_come_from_a_file_or_standard_input(
     piped = flask("start", "onboard-user", "--variables", "@-", "--wait", "0", input=json.dumps(USER))
     assert piped.exit_code == ExitCode.PENDING
     assert [row.variables["userId"] for row in facade.rows()] == ["user-1", "user-1"]
+
+
+def test_idempotency_key_is_another_name_of_the_correlation_id(facade: Facade, flask: Callable[..., Result]) -> None:
+    call = ("start", "onboard-user", "--variables", json.dumps(USER), "--wait", "0")
+
+    for option in ("--idempotency-key", "--correlation-id"):
+        assert flask(*call, option, "order-1").exit_code == ExitCode.PENDING
+    assert [row.correlation_id for row in facade.rows()] == ["order-1"]
+    wrong = flask(*call, "--idempotency-key", "no good key")
+    assert wrong.exit_code == ExitCode.USAGE
+    assert "correlationId" in wrong.stderr
 
 
 def test_wait_may_be_longer_than_the_server_waits(facade: Facade, flask: Callable[..., Result]) -> None:
@@ -327,6 +339,105 @@ def test_time_to_watch_is_kept_on_a_stream_where_nothing_happens(
     assert found.exit_code == ExitCode.PENDING, found.output
     assert 0.9 < time.monotonic() - begun < 3
     assert found.stderr == "the process did not end within the given time\n"
+
+
+# -- a server that answers later than a connection may take
+
+
+#: seconds until each answer: more than a connection may take here
+SLOW_S = 0.5
+ENDED = b'{"correlationId": "order-1", "status": "ok", "data": {"n": 1}}'
+TWELVE = {
+    "done": 12, "refused": 0, "processes": [], "nextCursor": None, "stopped": None, "dryRun": False,
+}  # fmt: skip
+
+
+@pytest.fixture
+def slow(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    """A server whose every answer comes after :data:`SLOW_S`."""
+    monkeypatch.setattr(api_module, "CONNECT_S", SLOW_S / 4)
+    monkeypatch.setattr(api_module, "ANSWER_S", 30.0)
+    return server
+
+
+def late(handler: Handler) -> None:
+    """Answer each path as the API does, but late."""
+    time.sleep(SLOW_S)
+    path = handler.path.partition("?")[0]
+    if path.endswith("/events"):
+        streams(handler, *[b": keep-alive\n\n"] * 6, END, every_s=SLOW_S / 4)
+    elif "/bulk/" in path:
+        says(200, json.dumps(TWELVE).encode())(handler)
+    elif path.endswith("/status/all"):
+        says(200, b'{"processes": [], "nextCursor": null}')(handler)
+    elif path.endswith("/topics"):
+        says(200, b'{"topics": []}')(handler)
+    else:
+        says(200, ENDED)(handler)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["start", "onboard-user", "--wait", "12"], "ok"),
+        (["start", "onboard-user", "--watch"], "ok"),
+        (["status", "order-1", "--wait", "20"], "ok"),
+        (["status", "order-1"], "ok"),
+        (["watch", "order-1"], "ok"),
+        (["watch", "order-1", "--timeout", "30"], "ok"),
+        (["cancel", "order-1"], "ok"),
+        (["retry", "order-1"], "ok"),
+        (["list"], ""),
+        (["retry-all", "--yes"], "12 done"),
+        (["cancel-all", "--yes"], "12 done"),
+        (["topics"], ""),
+        (["export", "order-1"], "order-1"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_late_answer_is_awaited_by_every_command(
+    slow: ScriptedServer, flask: Callable[..., Result], command: list[str], shown: str
+) -> None:
+    slow.answer = late
+
+    found = flask(*command, url=slow.url)
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert shown in found.output
+    assert "stream lost" not in found.stderr
+    asked = [(seen.method, seen.path) for seen in slow.seen]
+    assert len(asked) == len(set(asked)), "no request was sent twice"
+
+
+@pytest.mark.parametrize("command", ["retry-all", "cancel-all"])
+def test_page_of_many_processes_may_take_longer_than_an_ordinary_answer(
+    slow: ScriptedServer, flask: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(api_module, "ANSWER_S", SLOW_S / 4)
+    slow.answer = late
+
+    found = flask(command, "--yes", url=slow.url)
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert "12 done" in found.stderr
+    assert len(slow.seen) == 1
+
+
+def test_start_polls_on_when_the_server_waits_shorter_than_the_command(
+    slow: ScriptedServer, flask: Callable[..., Result]
+) -> None:
+    pending = says(202, b'{"correlationId": "order-1", "status": "pending"}')
+
+    def pending_late(handler: Handler) -> None:
+        time.sleep(SLOW_S)
+        pending(handler)
+
+    slow.answer = in_turn(pending_late, pending_late, late)
+
+    found = flask("start", "onboard-user", "--correlation-id", "order-1", "--wait", "12", url=slow.url)
+
+    assert found.exit_code == ExitCode.OK, found.output
+    assert [seen.method for seen in slow.seen] == ["POST", "GET", "GET"]
 
 
 class Scripted(ApiClient):

@@ -188,6 +188,24 @@ def test_every_error_is_a_problem_and_every_answer_has_a_schema(facade: Facade) 
                 assert "Retry-After" in response["headers"], name
 
 
+def test_rate_limit_documents_its_headers_in_every_answer_that_is_counted(facade: Facade) -> None:
+    def documented() -> set[tuple[str, str]]:
+        return {
+            (path, status)
+            for path, _, operation in operations(facade.http.get("/openapi.json").json or {})
+            for status, response in operation["responses"].items()
+            if {"RateLimit", "RateLimit-Policy"} <= set(response.get("headers", {}))
+        }
+
+    assert documented() == set()
+    facade.change(rate_limit="2/hour")
+    paths = {path for path, _ in documented()}
+    assert ("/api/process/start", "202") in documented()
+    assert ("/api/process/start", "429") in documented()
+    assert paths
+    assert all(path.startswith("/api/") for path in paths)
+
+
 def test_what_can_wait_documents_prefer_and_where_to_poll(facade: Facade) -> None:
     start = (facade.http.get("/openapi.json").json or {})["paths"]["/api/process/start"]["post"]
 

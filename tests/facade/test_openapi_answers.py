@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -511,3 +512,5 @@ def check(document: dict[str, Any], response: dict[str, Any], answer: TestRespon
         Draft202012Validator(schema).validate(document_sent)
     for name, header in response.get("headers", {}).items():
         assert name in answer.headers or not header.get("required"), name
+        if name in answer.headers and (pattern := header["schema"].get("pattern")):
+            assert re.search(pattern, answer.headers[name]), (name, answer.headers[name])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dev import children
 from dev.children import Child, ChildError, stop_all
 from dev.environment import ROOT
 from dev.guard import WATCHDOG
@@ -120,6 +121,21 @@ def test_finish_runs_a_command_to_its_end(make: Callable[..., Child]) -> None:
     child = make([sys.executable, "-c", "print('done')"])
     child.finish(PATIENCE_S)
     assert child.log_text() == "done\n"
+
+
+def test_finish_reports_while_the_command_runs(make: Callable[..., Child], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "REPORT_EVERY_S", 0.05)
+    reports: list[float] = []
+    until_reported = make([sys.executable, "-c", "import sys, time\nwhile True: time.sleep(0.01)"])
+
+    def waiting(seconds: float) -> None:
+        reports.append(seconds)
+        if len(reports) == 3:
+            until_reported.signal(signal.SIGTERM)
+
+    until_reported.finish(PATIENCE_S, good_codes=(-signal.SIGTERM,), waiting=waiting)
+    assert len(reports) >= 3
+    assert reports == sorted(reports)
 
 
 def test_finish_refuses_a_bad_end_and_a_late_one(make: Callable[..., Child]) -> None:

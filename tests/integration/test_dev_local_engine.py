@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from dev import children, local_engine
 from dev.children import ChildError
 from dev.local_engine import LocalEngine
 from dev.ports import free_port
@@ -118,6 +120,43 @@ def complete(base_url: str, task: str) -> int:
     """Complete a task. Returns the status of the answer."""
     url = f"{base_url}/external-task/{task}/complete"
     return requests.post(url, json={"workerId": "test"}, timeout=20).status_code
+
+
+MAVEN = """#!/bin/sh
+echo '[INFO] Downloading from central: https://repo.example.org/a.pom'
+echo '[INFO] Downloaded from central: https://repo.example.org/a.pom (1.2 kB at 3 kB/s)'
+echo 'Downloaded from central: https://repo.example.org/b.jar (1.2 MB at 3 MB/s)'
+while [ ! -e "$GO_ON" ]; do sleep 0.05; done
+touch "$JAR"
+"""
+
+
+def test_build_reports_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jar, go_on = tmp_path / "local-engine.jar", tmp_path / "go on"
+    maven = tmp_path / "bin" / "mvn"
+    maven.parent.mkdir()
+    maven.write_text(MAVEN)
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{maven.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("JAR", str(jar))
+    monkeypatch.setenv("GO_ON", str(go_on))
+    monkeypatch.setitem(local_engine.JARS, "camunda", jar)
+    monkeypatch.setattr(local_engine, "BUILD_LOCK", tmp_path / "lock")
+    monkeypatch.setattr(local_engine, "LOGS", tmp_path)
+    monkeypatch.setattr(children, "REPORT_EVERY_S", 0.05)
+    reports: list[str] = []
+
+    def report(state: str, seconds: float) -> None:
+        assert seconds > 0
+        reports.append(state)
+        if state == "building, 2 files downloaded":
+            go_on.touch()
+
+    engine = LocalEngine(free_port())
+    engine.build(report)
+
+    assert reports[-1] == "building, 2 files downloaded"
+    assert not engine.needs_build()
 
 
 def test_error_about_missing_java_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -148,3 +149,43 @@ def test_closing_an_idle_connection_is_not_logged_and_nonsense_is(
         server.shutdown()
         thread.join(10)
     assert "Bad request" in capsys.readouterr().err
+
+
+REQUEST = b"POST /onboarding HTTP/1.1\r\nHost: stub\r\nContent-Length: %d\r\n\r\n"
+BODY = b'{"userId": "slow-100ms-gone"}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_whole"),
+    [
+        pytest.param(b"", False, id="nothing"),
+        pytest.param(REQUEST[:30], False, id="half a head"),
+        pytest.param(REQUEST % 1_000 + BODY, False, id="half a body"),
+        pytest.param(REQUEST % len(BODY) + BODY, True, id="a request"),
+        pytest.param((REQUEST % len(BODY) + BODY) * 2, True, id="two requests"),
+    ],
+)
+def test_caller_that_hangs_up_at_any_moment_is_not_logged(
+    sent: bytes, is_whole: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with PartnerStub(0) as server:
+        # The end of the block then waits for the threads of all connections.
+        server.daemon_threads = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        connection = socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+        connection.sendall(sent)
+        # Closing sends a reset, as the end of a killed process with unread data does.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        deadline = time.monotonic() + 10
+        while is_whole and not server.effects.stats():
+            assert time.monotonic() < deadline, "the stub reads the request"
+            time.sleep(0.001)
+        connection.close()
+        # The next call is answered after the stub has accepted the connection before.
+        caller = Caller(server.server_port)
+        caller.get("/health")
+        caller.pool.clear()
+        server.shutdown()
+        thread.join(10)
+    assert capsys.readouterr().err == ""

@@ -100,6 +100,7 @@ def test_run_serves_starts_dead_parts_again_and_leaves_nothing_behind(run: Calla
         f"http://{LOOPBACK}:{stack.ports['WEB_PORT']}/monitor",
         f"http://{LOOPBACK}:{stack.ports['FLOWER_PORT']}/",
     ):
+        assert f" {url.removesuffix('/')}\n" in stack.text(), "the banner shows it"
         with urllib.request.urlopen(url, timeout=10) as page:
             assert page.status == 200
 

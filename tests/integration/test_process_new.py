@@ -54,6 +54,19 @@ def test_written_process_passes_its_tests_and_the_check(package: Path, engine_ur
     assert "there is a process 'order-fulfilment' already" in again.stderr
 
 
+@pytest.mark.parametrize(("imported", "first"), [("", "pytest"), ("import sys; sys.modules['pytest'] = None", "make")])
+def test_command_says_how_to_get_pytest_if_it_is_missing(package: Path, imported: str, first: str) -> None:
+    # None in `sys.modules` is a module that cannot be imported, as after `make run` alone.
+    (package.parent / "sitecustomize.py").write_text(imported)
+
+    written = run(package, "flask", "--app", "app", "process", "new", "order", "--package", package.name)
+
+    folder = package / "order"
+    tests = {"pytest": f"pytest {folder}", "make": f"make setup-dev; pytest {folder}"}[first]
+    assert written.returncode == 0, written.stderr
+    assert written.stdout.splitlines() == [str(folder), f"Next: {tests}; flask process check order; make run"]
+
+
 @pytest.mark.parametrize(
     "key", ["", "Order", "order_fulfilment", "1st", "a--b", "a-", "../up", "a b", "class", "x" * 61]
 )

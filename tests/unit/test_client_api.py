@@ -77,6 +77,13 @@ def test_requested_wait_is_added_to_the_time_out(server: ScriptedServer, client:
     assert server.seen[0].headers["Prefer"] == "wait=1"
 
 
+def test_work_of_the_server_is_added_to_the_time_out(server: ScriptedServer, client: ApiClient) -> None:
+    server.answer = after(2.0, says(200, b'{"done": 12}'))
+    assert client.post("bulk", "retry", body={}, work_s=1.0).body == {"done": 12}
+    assert len(server.seen) == 1, "the request was not sent again"
+    assert server.seen[0].headers["Prefer"] == "respond-async"
+
+
 def test_answer_that_comes_in_pieces_is_read_to_its_end(server: ScriptedServer, client: ApiClient) -> None:
     server.answer = dripping
     assert client.get("status", "x").body == {"status": "ok"}

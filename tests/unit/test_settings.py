@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app.security.api_keys import new_entry
 from dev.environment import ROOT
 from settings import Settings, SettingsError, load
+from tests.support.doc_blocks import blocks_of
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,25 @@ def fault_of(**variables: str) -> str:
         with pytest.raises(SettingsError) as error:
             load()
     return str(error.value)
+
+
+def test_settings_that_the_readme_shows_for_production_are_all_that_production_needs(tmp_path: Path) -> None:
+    (block,) = [block for block in blocks_of("README.md") if "APP_ENV=production" in block.text]
+    _, entry = new_entry("portal", ["process:start"])
+    exports = block.text[: block.text.index("python -m")].replace("portal:…", entry)
+    script = f"{exports}\nexec {sys.executable} -c 'import settings; settings.load()'"
+
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_variables_each_setting_has_its_default() -> None:

@@ -1,0 +1,102 @@
+"""dev/bootstrap.sh says what it does while it installs; pip, apt-get and what they install are stubs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dev.environment import ROOT
+
+#: programs that the script uses, besides those that the tests replace
+PROGRAMS = ("bash", "cat", "dirname", "env", "sleep")
+PIP = f"""#!/usr/bin/env bash
+if [[ ${{2:-}} != pip ]]; then exec {sys.executable} "$@"; fi
+for number in 1 2 3 4 5 6 7; do echo "Collecting package-$number==1.0 (from -r requirements.txt)"; done
+sleep 1
+echo "Installing collected packages: package-1, package-2"
+exit "${{PIP_EXIT:-0}}"
+"""
+APT = """#!/usr/bin/env bash
+echo "$*" >>"$CALLS"
+if [[ $1 == install && ! -f $CALLS.updated ]]; then echo "E: Unable to locate package" >&2; exit 100; fi
+if [[ $1 == update ]]; then : >"$CALLS.updated"; exit 0; fi
+echo "Need to get 46.1 MB of archives."
+sleep 1
+"""
+
+
+class Checkout:
+    """A folder with the script and its requirements, where only stubs can be called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "dev").mkdir()
+        shutil.copy(ROOT / "dev" / "bootstrap.sh", folder / "dev")
+        (folder / "requirements.txt").write_text("package-1==1.0\n")
+        self._write(folder / ".venv" / "bin" / "python", PIP)
+        self._write(folder / "bin" / "apt-get", APT)
+        self._write(folder / "bin" / "id", "#!/usr/bin/env bash\necho 0\n")
+        for name in PROGRAMS:
+            (folder / "bin" / name).symlink_to(shutil.which(name) or name)
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        env = {"PATH": str(self.folder / "bin"), "CALLS": str(self.folder / "calls"), "PROGRESS_S": "0.2", **variables}
+        return subprocess.run(
+            [str(self.folder / "dev" / "bootstrap.sh"), *arguments],
+            env={**env, "LANG": os.environ.get("LANG", "C.UTF-8")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_installation_of_requirements_is_never_silent(checkout: Checkout) -> None:
+    done = checkout.run()
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[:2] == [
+        "installing requirements.txt (about a minute the first time)",
+        "  requirements.txt: 5 packages found",
+    ]
+    assert lines[-1] == "  requirements.txt: installing the 7 packages"
+    between = lines[2:-1]
+    assert between
+    assert all(line.startswith("  requirements.txt: still at work after ") for line in between)
+
+    again = checkout.run()
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_failed_installation_is_tried_again_by_the_next_call(checkout: Checkout) -> None:
+    assert checkout.run(PIP_EXIT="1").returncode == 1
+    assert "installing requirements.txt" in checkout.run().stderr
+
+
+def test_installation_of_programs_is_never_silent(checkout: Checkout) -> None:
+    done = checkout.run("node")
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    begun = lines.index("installing nodejs npm (apt-get)")
+    assert lines[begun + 1] == "  Need to get 46.1 MB of archives."
+    assert lines[begun + 2].startswith("  nodejs npm: still at work after ")
+    calls = (checkout.folder / "calls").read_text().splitlines()
+    assert [call.split()[0] for call in calls] == ["install", "update", "install"]
