@@ -23,6 +23,7 @@ from app.services import services
 from app.starts.start import preference
 from app.views import row_document, status_document
 from store.process_rows import PENDING, ProcessRow
+from telemetry import log_context
 
 blp = Blueprint("process", __name__, url_prefix="/api/process", description="Start processes and get their results")
 blp.ARGUMENTS_PARSER = StrictParser()
@@ -175,7 +176,9 @@ def find(correlation_id: str) -> ProcessRow:
     Raises:
         Problem: no process has this correlation id.
     """
+    log_context.bind(correlation_id=correlation_id)
     row = services().processes.by_correlation_id(correlation_id)
     if row is None:
         raise Problem(UNKNOWN_CORRELATION_ID, f"no process has the correlation id {correlation_id[:200]!r}")
+    log_context.bind(traceability_id=row.traceability_id)
     return row

@@ -104,6 +104,8 @@ class Starter:
         Raises:
             Problem: the start is refused, the process ended with an error, or the database is unavailable.
         """
+        # A refused start is logged with the id that its client sent.
+        log_context.bind(correlation_id=body.get("correlationId") or labels.get("idempotency_key"))
         new = self._new_process(body, labels)
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
         try:
