@@ -40,7 +40,7 @@ def event(found: StreamedEvent) -> str:
     if found.name == "ops":
         return f"{at}  {data.get('stepName')} by {data.get('actor')}: {data.get('result')}"
     line = f"{at}  {data.get('stepName')}  {_coloured(found.name)}"
-    if (data.get("attempt") or 1) > 1:
+    if (data.get("attempt") or 1) > 1 or (found.name == "failed" and data.get("attempt")):
         line += f", attempt {data['attempt']}"
     if data.get("executionTime") is not None:
         line += f", {data['executionTime']} ms"
@@ -68,10 +68,16 @@ def problem(reply: Reply) -> str:
 
 
 def _error(error: Any) -> str:
+    """An error: its code, the step and the attempt that failed, the message, the place in the code of the step."""
     if not isinstance(error, dict):
         return str(error)
-    code, message = error.get("code"), error.get("message")
-    return f"{code}: {message}" if code and message else str(message or code or as_json(error))
+    message = str(error.get("message") or "")
+    if step := error.get("step"):
+        number = f", attempt {error['attempt']}" if error.get("attempt") else ""
+        message = f"step {step}{number}: {message}"
+    code = error.get("code")
+    text = f"{code}: {message}" if code and message else str(message or code or as_json(error))
+    return f"{text} ({error['where']})" if error.get("where") else text
 
 
 def _coloured(word: str) -> str:
