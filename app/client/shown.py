@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app import standing_text
 from app.client.api import StreamedEvent
 from app.client.reply import Reply
 
@@ -21,10 +22,12 @@ def as_json(document: Any) -> str:
 
 
 def process(document: dict[str, Any]) -> str:
-    """A process: its status, its error and its result."""
+    """A process: its status, its error, where it stands and its result."""
     lines = [f"{document.get('correlationId')}: {_coloured(str(document.get('status')))}"]
     if error := document.get("error"):
         lines.append(f"  {_error(error)}")
+    if active := document.get("active"):
+        lines += [f"  {line}" for line in standing_text.lines(active)]
     result = document.get("result", document.get("data"))
     if result is not None:
         lines.append(json.dumps(result, ensure_ascii=False, indent=2))
