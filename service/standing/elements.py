@@ -14,7 +14,7 @@ from typing import Any
 
 from camunda_bridge.bpmn import Diagram
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import BridgeError, DefinitionError, EngineUnavailable, NotFound
+from camunda_bridge.errors import BridgeError, DefinitionError, EngineRefused, EngineUnavailable, NotFound
 from camunda_bridge.json_form import rfc3339
 from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import parse_date
@@ -77,8 +77,8 @@ def standing_of(row: ProcessRow) -> Standing:
     except NotFound:
         return Standing(note="the instance has ended in the engine; the status of the process follows")
     except BridgeError as error:
-        return Standing(look.elements, f"the engine gives no answer: {error}")
-    return Standing(look.elements, look.note)
+        look.notes.append(f"the engine gives no answer: {error}")
+    return Standing(look.elements, "; ".join(look.notes) or None)
 
 
 @lru_cache(maxsize=4)
@@ -90,33 +90,34 @@ class _Look:
     """One look at an instance and those that it called."""
 
     def __init__(self, row: ProcessRow) -> None:
-        self.elements: list[ActiveElement] = []
-        self.note: str | None = None
+        self.notes: list[str] = []
+        self._instances: list[_Instance] = []
         self._engine = _impatient(runtime().engine)
         self._until = time.monotonic() + DEADLINE_S
         self._workers = WorkerWaits(row.correlation_id)
-        self._seen: set[str] = set()
+
+    @property
+    def elements(self) -> list[ActiveElement]:
+        """What has been found so far."""
+        return [element for instance in self._instances for element in instance.elements.values()]
 
     def at(self, instance_id: str) -> None:
         """Add the elements of an instance, then those of the instances that it called."""
-        self._seen.add(instance_id)
         tree = self._ask().activity_tree(instance_id)
         definition_id = tree["processDefinitionId"]
         one = _Instance(instance_id, self._ask().definition(definition_id).key, self._diagram(definition_id))
+        self._instances.append(one)
         history = self._ask().unfinished_activities(instance_id)
         since = {item["id"]: item["startTime"] for item in history}
         one.began = {item["activityId"]: item["startTime"] for item in history}
         for leaf in _leaves(tree):
             one.enter(leaf, since.get(leaf["id"]))
-        self._add_subscriptions(one)
-        self._add_jobs(one, definition_id)
-        if one.has_kind("userTask"):
-            self._add_persons(one)
-        # Any element may be an external task if the diagram is not known.
-        if one.diagram is None or any(element in one.diagram.topics for element in one.elements):
-            for task in self._ask().external_tasks_of(instance_id):
-                one.host(task["activityId"]).waits_for.append(self._workers.wait_of(task))
-        self.elements += one.elements.values()
+        for add in (self._add_subscriptions, self._add_jobs, self._add_persons, self._add_workers):
+            try:
+                add(one, definition_id)
+            except EngineRefused as error:
+                # The login of this service lacks a permission, for example: what the other requests show is kept.
+                self.notes.append(str(error))
         for called_id, element in [
             (item["calledProcessInstanceId"], item["activityId"]) for item in history if item["calledProcessInstanceId"]
         ]:
@@ -124,10 +125,8 @@ class _Look:
 
     def _follow(self, caller: ActiveElement, called_id: str) -> None:
         caller.waits_for.append({"kind": "process", "processInstanceId": called_id})
-        if called_id in self._seen:
-            return
-        if len(self._seen) >= MOST_INSTANCES:
-            self.note = f"only {MOST_INSTANCES} of the called processes are shown"
+        if len(self._instances) >= MOST_INSTANCES:
+            self.notes[:] = [f"only {MOST_INSTANCES} instances are shown"]
             return
         try:
             self.at(called_id)
@@ -147,7 +146,7 @@ class _Look:
         except (DefinitionError, NotFound):
             return None
 
-    def _add_subscriptions(self, one: _Instance) -> None:
+    def _add_subscriptions(self, one: _Instance, _definition_id: str) -> None:
         names: set[str] | None = None
         for item in self._ask().event_subscriptions(one.id):
             if item["eventType"] == "compensate":
@@ -170,7 +169,15 @@ class _Look:
             host.since = host.since or as_rfc3339(job.get("createTime"))
             host.waits_for.append(_of_job(job, element, is_timer=kind.startswith("timer")))
 
-    def _add_persons(self, one: _Instance) -> None:
+    def _add_workers(self, one: _Instance, _definition_id: str) -> None:
+        # Any element may be an external task if the diagram is not known.
+        if one.diagram is None or any(element in one.diagram.topics for element in one.elements):
+            for task in self._ask().external_tasks_of(one.id):
+                one.host(task["activityId"]).waits_for.append(self._workers.wait_of(task))
+
+    def _add_persons(self, one: _Instance, _definition_id: str) -> None:
+        if not one.has_kind("userTask"):
+            return
         for place, task in enumerate(self._ask().user_tasks(one.id)):
             users, groups = self._ask().candidates(task["id"]) if place < MOST_TASKS else ([], [])
             one.host(task["taskDefinitionKey"]).waits_for.append(

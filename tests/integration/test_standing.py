@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from marshmallow import Schema, fields
 
+from camunda_bridge.client import Engine
+from camunda_bridge.errors import EngineRefused
 from service.standing import elements
 from store.event_rows import FAILED
 from store.process_rows import OK, Ending, ProcessRow
@@ -219,6 +221,22 @@ def test_instance_that_has_ended_is_said_to_have_ended(bench: Bench) -> None:
         [],
         "the instance has ended in the engine; the status of the process follows",
     )
+
+
+def test_request_that_the_engine_refuses_leaves_out_only_what_it_would_show(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = begin(bench, PERSON, event("approve", "overdue", HOUR))
+
+    def refuse(*_: object) -> None:
+        raise EngineRefused("engine answered 403: no permission to read tasks", status=403)
+
+    monkeypatch.setattr(Engine, "user_tasks", refuse)
+    found = elements.standing_of(row)
+    assert [(element.id, [wait["kind"] for wait in element.waits_for]) for element in found.elements] == [
+        ("approve", ["timer"])
+    ]
+    assert found.note == "engine answered 403: no permission to read tasks"
 
 
 def test_slow_engine_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
