@@ -73,9 +73,8 @@ class DeployedDiagrams:
     def _all_versions(self) -> dict[str, list[Version]]:
         # One request for all processes: it counts the running instances too.
         found: dict[str, list[Version]] = {}
-        for item in self.engine().session.get("/process-definition/statistics"):
+        for item in self.engine().statistics():
             definition = item["definition"]
             version = Version(item["id"], definition["key"], definition["version"], item["instances"])
-            if definition["tenantId"] is None:
-                found.setdefault(version.key, []).append(version)
+            found.setdefault(version.key, []).append(version)
         return found

@@ -17,7 +17,6 @@ import redis
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.history_level import MISSING
-from camunda_bridge.session import EngineSession
 from service.catalogue import package_faults
 from service.engine_health import EngineContents
 from service.errors import PartUnhealthy
@@ -169,8 +168,7 @@ class Health:
 
     def _engine_probe(self) -> Engine:
         if self._probe is None:
-            shared = self.runtime.engine.session
-            self._probe = Engine(EngineSession.like(shared, timeout_ms=ENGINE_TIMEOUT_MS))
+            self._probe = Engine.like(self.runtime.engine, timeout_ms=ENGINE_TIMEOUT_MS)
         return self._probe
 
     def _workers(self) -> Part:

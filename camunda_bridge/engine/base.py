@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from camunda_bridge.engine.tenant import Tenant
 from camunda_bridge.session import EngineSession
+
+#: what belongs to no tenant
+NO_TENANT = Tenant()
 
 #: most entries of a list in one request
 PAGE = 500
@@ -13,8 +17,12 @@ class EngineApi:
 
     Every method raises :class:`EngineUnavailable` when the engine doesn't answer, and :class:`Unauthorized` when it
     refuses the login.
+
+    Args:
+        tenant: the tenant to which deployments, starts and lists are bound.
     """
 
-    def __init__(self, session: EngineSession) -> None:
+    def __init__(self, session: EngineSession, tenant: Tenant = NO_TENANT) -> None:
         self.session = session
+        self.tenant = tenant
         self._url = session.base_url

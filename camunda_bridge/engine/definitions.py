@@ -15,7 +15,6 @@ _ID = re.compile(r"(?P<key>[^:]+):(?P<version>\d+):[^:]+")
 SOURCE = "celery-camunda"
 #: keys in the address of one request: a servlet container accepts about 8 KB
 KEYS_AT_ONCE = 50
-NO_TENANT = {"withoutTenantId": "true"}
 #: the encoding that an XML declaration names
 _ENCODING = re.compile(r"""\A\ufeff?<\?xml\b[^>]*\bencoding=["']([^"']+)["']""")
 
@@ -41,6 +40,7 @@ class Definitions(EngineApi):
             "enable-duplicate-filtering": "false" if anew else "true",
             # All files or none: what is bound to its deployment needs the others in the same one.
             "deploy-changed-only": "false",
+            **self.tenant.deployment_fields,
             **{file: (file, content) for file, content in files.items()},
         }
         answer = self.session.request("POST", f"{self._url}/deployment/create", files=form).json()
@@ -52,9 +52,15 @@ class Definitions(EngineApi):
         wanted = list(keys)
         for start in range(0, len(wanted), KEYS_AT_ONCE):
             some = ",".join(wanted[start : start + KEYS_AT_ONCE])
-            items = self.session.get("/process-definition", keysIn=some, latestVersion="true", **NO_TENANT)
+            items = self.session.get("/process-definition", keysIn=some, latestVersion="true", **self.tenant.query)
             found |= {item["key"]: item for item in items}
         return found
+
+    def statistics(self) -> list[dict[str, Any]]:
+        """Every definition, each as `definition`, with the number of its running `instances`, in one request."""
+        found = self.session.get("/process-definition/statistics")
+        # The engine has no filter for tenants here.
+        return [item for item in found if item["definition"]["tenantId"] == self.tenant.id]
 
     def newest_deployment(self, keys: set[str]) -> str | None:
         """The id of the deployment that has the newest version of every one of these processes; None if none has."""
