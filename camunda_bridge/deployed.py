@@ -12,7 +12,7 @@ from cachetools import LRUCache, TTLCache, cachedmethod
 
 from camunda_bridge.bpmn import Diagram, read_diagram
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import DefinitionError, NotDeployed
+from camunda_bridge.errors import DefinitionError, NotDeployed, PermissionMissing
 
 #: seconds for which the list of versions stays valid
 VERSIONS_LIFETIME_S = 30.0
@@ -52,6 +52,10 @@ class DeployedDiagrams:
         """
         found = self._all_versions().get(key)
         if not found:
+            try:
+                self.engine().require_permissions(key)
+            except PermissionMissing as error:
+                raise NotDeployed(f"process {key!r}: {error}") from None
             raise NotDeployed(f"process {key!r}: the engine has no version of it")
         newest, *older = sorted(found, key=lambda version: -version.number)
         return [newest, *(version for version in older if version.running)]

@@ -112,7 +112,12 @@ class Health:
         parts = self._run(checks)
         if parts["engine"].up:
             # While the engine is unavailable, it cannot answer these, and they are not reported as faults.
-            parts |= self._run({"deployments": self._deployments, "topics": self._topics})
+            contents = {
+                "deployments": self._deployments,
+                "topics": self._topics,
+                "permissions": self._permissions,
+            }
+            parts |= self._run(contents)
         return parts
 
     def _run(self, checks: dict[str, Callable[[], Part]]) -> dict[str, Part]:
@@ -225,6 +230,12 @@ class Health:
             texts = ", ".join(f"{topic} ({count})" for topic, count in waiting.items())
             raise PartUnhealthy(f"tasks wait for topics without a handler here: {texts}", facts=facts)
         return Part(True, facts=facts)
+
+    def _permissions(self) -> Part:
+        missing = self._contents.missing_permissions()
+        if missing:
+            raise PartUnhealthy("the engine's technical user lacks " + "; ".join(missing), facts={"missing": missing})
+        return Part(True, facts={"missing": missing})
 
 
 def moment(seconds: float) -> str:

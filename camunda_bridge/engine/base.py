@@ -15,8 +15,8 @@ PAGE = 500
 class EngineApi:
     """Base of a part of the engine's REST API.
 
-    Every method raises :class:`EngineUnavailable` when the engine doesn't answer, and :class:`Unauthorized` when it
-    refuses the login.
+    Every method raises :class:`EngineUnavailable` when the engine doesn't answer, :class:`Unauthorized` when it refuses
+    the login, and :class:`PermissionMissing` when the user lacks a permission.
 
     Args:
         tenant: the tenant to which deployments, starts and lists are bound.

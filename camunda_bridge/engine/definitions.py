@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from camunda_bridge.engine.base import EngineApi
+from camunda_bridge.engine.permissions import Permissions
 
 #: the engine's id of a definition: key, version and a generated id, or that alone if the id would be longer than 64
 #: characters
@@ -26,7 +26,7 @@ class Definition(NamedTuple):
     version: int
 
 
-class Definitions(EngineApi):
+class Definitions(Permissions):
     """Requests for deployments and process definitions."""
 
     def deploy(self, name: str, files: Mapping[str, bytes], *, anew: bool = False) -> list[str]:
@@ -47,13 +47,19 @@ class Definitions(EngineApi):
         return list(answer.get("deployedProcessDefinitions") or {})
 
     def newest_definitions(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The newest definition of each process that the engine has, by key, as the engine describes it."""
+        """The newest definition of each process that the engine has, by key, as the engine describes it.
+
+        Raises:
+            PermissionMissing: the engine may have one of the others, and hide it.
+        """
         found: dict[str, dict[str, Any]] = {}
         wanted = list(keys)
         for start in range(0, len(wanted), KEYS_AT_ONCE):
             some = ",".join(wanted[start : start + KEYS_AT_ONCE])
             items = self.session.get("/process-definition", keysIn=some, latestVersion="true", **self.tenant.query)
             found |= {item["key"]: item for item in items}
+        if hidden := set(wanted) - set(found):
+            self.require_permissions(*hidden)
         return found
 
     def statistics(self) -> list[dict[str, Any]]:

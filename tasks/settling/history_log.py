@@ -9,6 +9,7 @@ from typing import Any
 import redis
 
 from camunda_bridge.history_level import MISSING, history_level
+from tasks.processes import registry
 from tasks.runtime import KEY_PREFIX, Runtime
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,6 @@ def log_history_level(runtime: Runtime) -> str | None:
     """
     newest = runtime.events.newest_attempt()
     level = None if newest is None else history_level(runtime.engine, *newest)
-    if level in MISSING:
+    if level in MISSING and not runtime.engine.missing_permissions(registry.processes):
         log.warning("history level of the engine is %s, it must be full: %s", level, MISSING[level or ""])
     return level

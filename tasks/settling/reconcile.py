@@ -21,6 +21,7 @@ from tasks.beat.rounds import isolated_part, process_rows, query_all
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import send_start
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
+from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
 from tasks.settling.history_log import log_history_level
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=5)
 #: milliseconds between two readings of the engine's history level
 HISTORY_EVERY_MS = 600_000
+#: milliseconds between two checks of the permissions in the engine
+PERMISSIONS_EVERY_MS = 60_000
 #: starts sent again, and instances deleted, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -174,6 +177,8 @@ def _settle_lost(rows: list[ProcessRow]) -> None:
     running = set(query_all(lambda part: list(runtime().engine.running_instances(part)), ids)) if ids else set()
 
     def settle_row(row: ProcessRow) -> None:
+        # The engine may only hide the instance.
+        runtime().engine.require_permissions(row.process_key)
         if settle_answered(row, has_ended_well=True):
             count_repair("end_found")
             return
@@ -203,6 +208,13 @@ def check_history_level() -> None:
         log_history_level(runtime())
 
 
+def check_permissions() -> None:
+    """Log, once a minute, the permissions that the technical user lacks in the engine."""
+    if is_first_tick("permissions", PERMISSIONS_EVERY_MS):
+        for missing in runtime().engine.missing_permissions(registry.processes):
+            log.error("permission missing in the engine: %s; grant it to the technical user", missing)
+
+
 def forget_workers() -> None:
     """Delete heartbeats that have expired."""
     fields: Any = runtime().redis.hgetall(WORKERS_KEY)
@@ -221,6 +233,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     sweep_running,
     forget_workers,
     check_history_level,
+    check_permissions,
 )
 
 
