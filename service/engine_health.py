@@ -12,7 +12,7 @@ from cachetools.keys import hashkey
 
 from camunda_bridge.client import Engine
 from camunda_bridge.definition import ProcessDefinition
-from camunda_bridge.history_level import MISSING, history_level
+from camunda_bridge.history_level import history_level
 from camunda_bridge.package import Package
 from tasks.processes import registry
 
@@ -76,10 +76,6 @@ class EngineContents:
         tasks = {name: self.engine().waiting_tasks(name) for name in candidates}
         return {name: len(found) for name, found in tasks.items() if self._are_ours(name, found)}
 
-    def missing_permissions(self) -> list[str]:
-        """The permissions that the technical user lacks to run the processes here."""
-        return self.engine().missing_permissions(registry.processes)
-
     @cachedmethod(attrgetter("_history"), key=lambda _self, _newest_attempt: hashkey())
     def history_level(self, newest_attempt: Callable[[], tuple[str, str] | None]) -> str | None:
         """The engine's history level, by what it keeps of the attempt that began last; None if that shows no level.
@@ -89,9 +85,6 @@ class EngineContents:
         """
         newest = newest_attempt()
         found = None if newest is None else history_level(self.engine(), *newest)
-        if found in MISSING and self.missing_permissions():
-            # Then the engine may keep more than it shows.
-            found = None
         # A level that was found once stays valid until another one is found.
         self._level = found or self._level
         return self._level

@@ -20,7 +20,7 @@ from camunda_bridge.errors import BridgeError, PermissionMissing
 from camunda_bridge.session import EngineSession
 
 #: seconds for which it stays valid that the user has a permission, and that it lacks one or that this is unknown
-GRANTED_LIFETIME_S, LIFETIME_S = 60.0, 5.0
+GRANTED_LIFETIME_S, LIFETIME_S = 10.0, 5.0
 
 
 class Resource(NamedTuple):
@@ -77,8 +77,13 @@ class Permissions(EngineApi):
         self._unknown_until = 0.0
 
     def missing_permissions(self, keys: Iterable[str]) -> list[str]:
-        """The permissions that the user lacks to run the processes `keys`, each as a text; none if that is unknown."""
-        return self._missing([permission for permission in NEEDED if not permission.is_optional], keys)
+        """The permissions that the user lacks to run the processes `keys`, each as a text; none if that is unknown.
+
+        These are some requests for each process, unless the permissions are granted for all of them.
+        """
+        needed = [permission for permission in NEEDED if not permission.is_optional]
+        one_by_one = self._lacking(needed, ["*"])
+        return [_text(*each) for each in self._lacking([permission for permission, _ in one_by_one], keys)]
 
     def require_permissions(self, *keys: str) -> None:
         """Check that the engine hides nothing of the processes `keys`. If it cannot be checked, it counts as granted.
@@ -86,10 +91,11 @@ class Permissions(EngineApi):
         Raises:
             PermissionMissing: the user lacks a permission; the message names each.
         """
-        if missing := self._missing([permission for permission in NEEDED if permission.is_silent], keys):
-            raise PermissionMissing("the engine's technical user does not have " + ", ".join(missing), status=403)
+        if lacking := self._lacking([permission for permission in NEEDED if permission.is_silent], keys):
+            texts = ", ".join(_text(*each) for each in lacking)
+            raise PermissionMissing(f"the engine's technical user does not have {texts}", status=403)
 
-    def _missing(self, permissions: Iterable[Permission], keys: Iterable[str]) -> list[str]:
+    def _lacking(self, permissions: Iterable[Permission], keys: Iterable[str]) -> list[tuple[Permission, str]]:
         # Without a login there is no user, and the engine checks nothing.
         if not self.session.has_login or time.monotonic() < self._unknown_until:
             return []
@@ -99,7 +105,7 @@ class Permissions(EngineApi):
             for resource_id in (sorted(set(keys)) if permission.resource is PROCESS_DEFINITION else ["*"])
         ]
         try:
-            return [_text(*each) for each in wanted if not self._has(*each)]
+            return [each for each in wanted if not self._has(*each)]
         except BridgeError:
             # The engine is unavailable, knows no user, or a gateway refuses this request: then the next request shows
             # what is wrong.

@@ -21,11 +21,11 @@ from tasks.beat.rounds import isolated_part, process_rows, query_all
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import send_start
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
-from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
 from tasks.settling.history_log import log_history_level
 from tasks.settling.incidents import settle_incident
+from tasks.settling.missing_permissions import log_permissions
 from tasks.settling.open_attempts import resolve_attempts
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
 from tasks.settling.repairs import count_repair
@@ -40,7 +40,7 @@ OVERLAP = timedelta(minutes=5)
 #: milliseconds between two readings of the engine's history level
 HISTORY_EVERY_MS = 600_000
 #: milliseconds between two checks of the permissions in the engine
-PERMISSIONS_EVERY_MS = 60_000
+PERMISSIONS_EVERY_MS = 30_000
 #: starts sent again, and instances deleted, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -209,10 +209,9 @@ def check_history_level() -> None:
 
 
 def check_permissions() -> None:
-    """Log, once a minute, the permissions that the technical user lacks in the engine."""
+    """Log now and then the permissions that the technical user lacks in the engine, and keep them for health checks."""
     if is_first_tick("permissions", PERMISSIONS_EVERY_MS):
-        for missing in runtime().engine.missing_permissions(registry.processes):
-            log.error("permission missing in the engine: %s; grant it to the technical user", missing)
+        log_permissions(runtime())
 
 
 def forget_workers() -> None:

@@ -280,7 +280,7 @@ def test_ready_shows_which_part_is_down_and_since_when(observed: Observed) -> No
     # since its last tick, not since the first check
     assert last_tick <= away["parts"]["beat"]["since"] <= away["parts"]["workers"]["since"]
     assert observed.ready().body["parts"]["engine"]["since"] == away["parts"]["engine"]["since"]
-    assert not {"deployments", "topics", "permissions"} & set(away["parts"])
+    assert not {"deployments", "topics"} & set(away["parts"])
 
     world.redis.freeze()
     frozen = eventually(

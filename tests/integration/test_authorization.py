@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,9 +19,6 @@ from camunda_bridge.errors import NotDeployed, PermissionMissing, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.task_fate import Fate, fate_of
 from dev.broker import Broker
-from dev.local_engine import LocalEngine
-from dev.local_settings import LocalSettings
-from dev.ports import free_port
 from service.errors import OperationRefused
 from service.health import Health
 from service.messages import correlate_message
@@ -35,12 +31,13 @@ from store.process_rows import ERROR, PENDING, NewProcess, ProcessRow
 from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import send_heartbeat
 from tasks.settling import reconcile
+from tasks.settling.missing_permissions import log_permissions
 from tasks.starts.start import start_process
 from tests.contract.bpmn import boundary, call, expression, external, process, receive
 from tests.contract.engine import eventually
 from tests.integration.step_bench import Bench
 from tests.support.facade import Facade
-from tests.support.permissions import ADMIN, KEY, PASSWORD, Grant, Users, documented
+from tests.support.permissions import ADMIN, KEY, PASSWORD, Grant, Users, documented, guarded_engine
 
 LOCK_MS = 60_000
 OF_PROCESS = "ProcessDefinition"
@@ -51,9 +48,8 @@ SILENT = ("READ", "READ_INSTANCE", "UPDATE_INSTANCE", "READ_HISTORY")
 @pytest.fixture(scope="module")
 def users() -> Iterator[Users]:
     """The users of an engine that checks authorizations."""
-    kind = LocalSettings.load(os.environ).engine
-    with LocalEngine(free_port(), kind=kind, authorization=True).running() as engine:
-        yield Users(engine.base_url)
+    with guarded_engine() as users:
+        yield users
 
 
 @pytest.fixture(autouse=True)
@@ -437,11 +433,12 @@ def test_health_and_log_list_what_is_missing(guarded: Guarded, caplog: pytest.Lo
     guarded.revoke("UPDATE_INSTANCE")
     text = f"'UPDATE_INSTANCE' permission on resource '{guarded.key}' of type 'ProcessDefinition'"
 
-    part = Health(guarded.runtime).parts()["permissions"]
     reconcile.check_permissions()
+    part = Health(guarded.runtime).parts()["permissions"]
 
     assert not part.up
     assert text in part.facts["missing"]
     assert f"permission missing in the engine: {text}; grant it to the technical user" in caplog.text
     guarded.grant("UPDATE_INSTANCE")
+    log_permissions(guarded.runtime)
     assert text not in Health(guarded.runtime).parts()["permissions"].facts["missing"]

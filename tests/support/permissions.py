@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import requests
 
 from dev.environment import ROOT
+from dev.local_engine import LocalEngine
+from dev.local_settings import LocalSettings
+from dev.ports import free_port
 
 PAGE = ROOT / "docs" / "guides" / "security.md"
 #: stands for the key of a process in the table
@@ -85,3 +90,11 @@ class Users:
         answer = requests.request(method, self.base_url + path, json=body, auth=ADMIN, timeout=20)
         assert answer.ok, answer.text
         return answer
+
+
+@contextmanager
+def guarded_engine() -> Iterator[Users]:
+    """Run an engine that checks authorizations; Camunda or Operaton, as ENGINE says."""
+    kind = LocalSettings.load(os.environ).engine
+    with LocalEngine(free_port(), kind=kind, authorization=True).running() as engine:
+        yield Users(engine.base_url)
