@@ -15,7 +15,7 @@ from camunda_bridge.client import Engine
 from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.engine import permissions
 from camunda_bridge.engine.locked_task import LockedTask, Topic
-from camunda_bridge.errors import NotDeployed, PermissionMissing, Unauthorized
+from camunda_bridge.errors import EngineRefused, NotDeployed, PermissionMissing, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.task_fate import Fate, fate_of
 from dev.broker import Broker
@@ -64,9 +64,13 @@ def key() -> str:
     return f"guarded-{uuid.uuid4().hex[:12]}"
 
 
-def client(users: Users, user: str, password: str = PASSWORD) -> Engine:
+def client(users: Users, user: str, password: str = PASSWORD, tenant: str = "") -> Engine:
     settings = Settings(
-        camunda_base_url=users.base_url, camunda_auth="basic", camunda_username=user, camunda_password=password
+        camunda_base_url=users.base_url,
+        camunda_auth="basic",
+        camunda_username=user,
+        camunda_password=password,
+        camunda_tenant_id=tenant,
     )
     return Engine.from_settings(settings)
 
@@ -248,6 +252,28 @@ def test_a_process_that_the_engine_hides_does_not_count_as_not_deployed(users: U
     engine = client(users, users.add([]))
     with pytest.raises(NotDeployed, match="'READ' permission"):
         DeployedDiagrams(lambda: engine).versions(key)
+
+
+def test_the_user_of_a_tenant_must_be_its_member(users: Users, key: str) -> None:
+    tenant = f"tenant{uuid.uuid4().hex[:8]}"
+    user = users.add(documented(), key)
+    engine = client(users, user, tenant=tenant)
+    # The engine lets anybody deploy for a tenant.
+    engine.deploy(key, {"a.bpmn": process(key, external("a")).encode()})
+    assert engine.newest_definitions([key]) == {}
+    with pytest.raises(EngineRefused, match=tenant):
+        engine.start(key, key, {})
+
+    users.join(user, tenant)
+
+    assert key in engine.newest_definitions([key])
+    instance = engine.start(key, key, {})
+    task, token = fetch(engine, key)
+    assert (task.process_instance_id, task.tenant_id) == (instance.id, tenant)
+    engine.complete(task.id, token, {})
+    ended = engine.historic_instance(instance.id)
+    assert ended is not None
+    assert ended["state"] == "COMPLETED"
 
 
 def test_a_refused_login_is_no_missing_permission(users: Users, key: str) -> None:

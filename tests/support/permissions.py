@@ -68,6 +68,11 @@ class Users:
         """Take a permission on one resource from a user."""
         self._change(user, grant, lambda held: held - {grant.permission})
 
+    def join(self, user: str, tenant: str) -> None:
+        """Make a user a member of a new tenant."""
+        self._call("POST", "/tenant/create", {"id": tenant, "name": tenant})
+        self._call("PUT", f"/tenant/{tenant}/user-members/{user}")
+
     def _change(self, user: str, grant: Grant, change: Callable[[set[str]], set[str]]) -> None:
         at = (user, grant.resource, grant.id)
         known, held = self._granted.get(at, ("", set()))
