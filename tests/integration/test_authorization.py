@@ -15,7 +15,7 @@ from camunda_bridge.client import Engine
 from camunda_bridge.deployed import DeployedDiagrams
 from camunda_bridge.engine import permissions
 from camunda_bridge.engine.locked_task import LockedTask, Topic
-from camunda_bridge.errors import EngineRefused, NotDeployed, PermissionMissing, Unauthorized
+from camunda_bridge.errors import NotDeployed, NotFound, PermissionMissing, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.task_fate import Fate, fate_of
 from dev.broker import Broker
@@ -261,7 +261,7 @@ def test_the_user_of_a_tenant_must_be_its_member(users: Users, key: str) -> None
     # The engine lets anybody deploy for a tenant.
     engine.deploy(key, {"a.bpmn": process(key, external("a")).encode()})
     assert engine.newest_definitions([key]) == {}
-    with pytest.raises(EngineRefused, match=tenant):
+    with pytest.raises(NotFound, match=tenant):
         engine.start(key, key, {})
 
     users.join(user, tenant)
