@@ -25,6 +25,7 @@ from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
 from tasks.settling.history_log import log_history_level
 from tasks.settling.incidents import settle_incident
+from tasks.settling.missing_permissions import log_permissions
 from tasks.settling.open_attempts import resolve_attempts
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
 from tasks.settling.repairs import count_repair
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=5)
 #: milliseconds between two readings of the engine's history level
 HISTORY_EVERY_MS = 600_000
+#: milliseconds between two checks of the permissions in the engine
+PERMISSIONS_EVERY_MS = 30_000
 #: starts sent again, and instances deleted, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -174,6 +177,8 @@ def _settle_lost(rows: list[ProcessRow]) -> None:
     running = set(query_all(lambda part: list(runtime().engine.running_instances(part)), ids)) if ids else set()
 
     def settle_row(row: ProcessRow) -> None:
+        # The engine may only hide the instance.
+        runtime().engine.require_permissions(row.process_key)
         if settle_answered(row, has_ended_well=True):
             count_repair("end_found")
             return
@@ -203,6 +208,12 @@ def check_history_level() -> None:
         log_history_level(runtime())
 
 
+def check_permissions() -> None:
+    """Log now and then the permissions that the technical user lacks in the engine, and keep them for health checks."""
+    if is_first_tick("permissions", PERMISSIONS_EVERY_MS):
+        log_permissions(runtime())
+
+
 def forget_workers() -> None:
     """Delete heartbeats that have expired."""
     fields: Any = runtime().redis.hgetall(WORKERS_KEY)
@@ -221,6 +232,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     sweep_running,
     forget_workers,
     check_history_level,
+    check_permissions,
 )
 
 

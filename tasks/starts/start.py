@@ -10,7 +10,7 @@ from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.engine.instances import Started
-from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Unauthorized
+from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, PermissionMissing, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.errors import DatabaseUnavailable
@@ -22,6 +22,7 @@ from tasks.broker.start_throttle import pause_starts
 from tasks.broker.worker_capacity import own_slots, worker_capacity
 from tasks.errors import BrokerUnavailable
 from tasks.fetching.next_step import follow_start
+from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.instances import adopt
 from tasks.settling.settle import settle
@@ -73,6 +74,7 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
     tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
     crash_point("start: row claimed, instance not started")
     try:
+        _require_permissions(row.process_key)
         # An earlier claim may have started an instance that was not recorded.
         instance = (_adopt(row) if row.claim_token else None) or _start(row, traceparent)
     except EngineUnavailable as error:
@@ -86,6 +88,13 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
         pause_starts("the engine refuses our login")
         _retry_later(row, token, traceparent)
         return
+    except PermissionMissing as error:
+        if row.claim_token is None:
+            _end_as_refused(row, error)
+        else:
+            # An earlier claim may have started an instance that the engine hides.
+            log.error("start of %s postponed, the reconciler sends it again: %s", row.correlation_id, error)
+        return
     except BridgeError as error:
         _end_as_refused(row, error)
         return
@@ -97,6 +106,16 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
     crash_point("start: instance recorded, not followed")
     if recorded or _is_to_be_followed(row_id, instance.id):
         follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
+
+
+def _require_permissions(process_key: str) -> None:
+    """Check the permissions without which the engine would start the instance, and hide its tasks and its end.
+
+    Raises:
+        PermissionMissing: one is missing, for this process or one that it calls.
+    """
+    if runtime().engine.session.has_login:
+        runtime().engine.require_permissions(process_key, *registry.family(process_key))
 
 
 def _start(row: ProcessRow, traceparent: str | None) -> Started:
