@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
-import uuid
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
+from kombu import Consumer
+from kombu.message import Message
 
+from camunda_bridge.engine.locked_task import LockedTask
 from store import processes
 from store.clock import now
-from store.process_rows import NewProcess
 from tasks import app
-from tasks.broker.publish import send_start, send_start_again
+from tasks.broker.publish import send_step, send_tick
 from tasks.broker.start_priority import HIGHEST, LOWEST, STARTS_LISTS, list_of
+from tasks.broker.step_message import StepMessage
 from tasks.settling import reconcile
 from tests.support.facade import USER, Facade, problem
+
+#: seconds that a consumer may take to read what waits
+PATIENCE_S = 30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tasks() -> None:
+    app.loader.import_default_modules()
 
 
 def start(facade: Facade, correlation_id: str, **more: Any) -> Any:
@@ -129,11 +141,83 @@ def test_waiting_start_of_any_priority_is_not_sent_again(
 def test_start_that_finds_no_slot_goes_back_before_the_others_of_its_priority(
     facade: Facade, client: redis.Redis
 ) -> None:
-    rows = {name: NewProcess(uuid.uuid4(), name, "h", "onboard-user", {}, "t", priority=2) for name in ("a", "b")}
-    for name, row in rows.items():
-        send_start(row.id, process_key="onboard-user", correlation_id=name, priority=2)
-    send_start_again(str(rows["a"].id), shadow=None, argsrepr="(again)", priority=2)
-    assert waiting(client) == {list_of(2): ["again", "a", "b"]}
+    for name, priority in {"first": 2, "second": 2, "plain": 0}.items():
+        start(facade, name, priority=priority)
+    task, message = app.tasks["start_process"], json.loads(client.rpop(list_of(2)))  # type: ignore[arg-type]
+    task.push_request(
+        id=message["headers"]["id"],
+        shadow=message["headers"]["shadow"],
+        argsrepr=message["headers"]["argsrepr"],
+        # as a worker takes it from the message
+        delivery_info={"priority": message["properties"]["priority"]},
+    )
+    try:
+        # No worker has a slot.
+        task.run(message["headers"]["id"])
+    finally:
+        task.pop_request()
+    assert waiting(client) == {list_of(2): ["first", "second"], "starts": ["plain"]}
+
+
+@contextmanager
+def worker_reads(*queues: str) -> Iterator[tuple[Consumer, list[str]]]:
+    """A consumer of these queues as a worker has it, and the names of the tasks that it has read."""
+    read: list[str] = []
+
+    def note(message: Message) -> None:
+        read.append(str(message.headers["argsrepr"]).strip("()"))
+
+    with app.connection_for_read() as connection:
+        channel = connection.channel()
+        consumer = Consumer(channel, [app.amqp.queues[name] for name in queues], on_message=note, no_ack=True)
+        with consumer:
+            yield consumer, read
+
+
+def drain(consumer: Consumer, read: list[str], number: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while len(read) < number and time.monotonic() < deadline:
+        with suppress(TimeoutError):
+            consumer.connection.drain_events(timeout=1)
+
+
+def test_worker_reads_steps_before_starts_of_any_priority(facade: Facade, client: redis.Redis) -> None:
+    for name, priority in {"low": -5, "plain": 0, "urgent": 5, "second": 5}.items():
+        start(facade, name, priority=priority)
+    send_step(message_of("under-way"))
+    with worker_reads("starts", "steps.onboard-user", "polls") as (consumer, read):
+        drain(consumer, read, 5)
+    assert read == ["under-way", "urgent", "second", "plain", "low"]
+
+
+def test_paused_queue_of_starts_is_paused_for_every_priority(facade: Facade, client: redis.Redis) -> None:
+    for name, priority in {"low": -5, "plain": 0, "urgent": 5}.items():
+        start(facade, name, priority=priority)
+    with worker_reads("starts", "polls") as (consumer, read):
+        consumer.cancel_by_queue("starts")
+        send_tick("poll")
+        drain(consumer, read, 1)
+        assert len(read) == 1
+        assert sum(map(len, waiting(client).values())) == 3
+        consumer.add_queue(app.amqp.queues["starts"])
+        consumer.consume()
+        drain(consumer, read, 4)
+    assert read[1:] == ["urgent", "plain", "low"]
+
+
+def message_of(name: str) -> StepMessage:
+    task = LockedTask(
+        id="t",
+        topic="onboard-user.validate-user-information",
+        activity_id="a",
+        process_definition_id="d",
+        process_definition_key="onboard-user",
+        process_instance_id="i",
+        business_key=name,
+        retries=None,
+        variables={},
+    )
+    return StepMessage(task, "token", 0.0, 60.0)
 
 
 def test_purge_empties_the_starts_of_every_priority(facade: Facade, client: redis.Redis) -> None:
