@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from flower.utils.broker import Broker
 from kombu import Consumer
 from kombu.message import Message
 
@@ -218,6 +220,16 @@ def message_of(name: str) -> StepMessage:
         variables={},
     )
     return StepMessage(task, "token", 0.0, 60.0)
+
+
+def test_flower_counts_the_starts_of_every_priority(facade: Facade, client: redis.Redis) -> None:
+    for priority in (LOWEST, 0, HIGHEST):
+        start(facade, f"counted{priority}", priority=priority)
+    broker = Broker(facade.settings.redis_url, broker_options=app.conf.broker_transport_options)
+    assert asyncio.run(broker.queues(["starts", "polls"])) == [
+        {"name": "starts", "messages": 3},
+        {"name": "polls", "messages": 0},
+    ]
 
 
 def test_purge_empties_the_starts_of_every_priority(facade: Facade, client: redis.Redis) -> None:
