@@ -20,6 +20,7 @@ from tasks import app
 from tasks.beat.rounds import isolated_part, process_rows, query_all
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import send_start
+from tasks.broker.start_priority import STARTS_LISTS
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
@@ -74,7 +75,7 @@ def resend_starts() -> None:
         crash_point("reconcile: lost start found, not enqueued")
 
     def send(row: ProcessRow) -> None:
-        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id, priority=row.priority)
         count_repair("start_sent_again")
 
     process_rows("resend_starts", missing, send, key=_id_of, release=runtime().processes.release)
@@ -238,8 +239,10 @@ PARTS: tuple[Callable[[], None], ...] = (
 
 def _queued_starts() -> set[str]:
     """Ids of the starts in their queue. MAX_PENDING_STARTS bounds them."""
-    messages: Any = runtime().redis.lrange("starts", 0, -1)
-    return {str(json.loads(message)["headers"].get("id")) for message in messages}
+    pipeline = runtime().redis.pipeline(transaction=False)
+    for name in STARTS_LISTS:
+        pipeline.lrange(name, 0, -1)
+    return {str(json.loads(message)["headers"].get("id")) for found in pipeline.execute() for message in found}
 
 
 def _settle_all(part: str, instances: list[dict[str, Any]], rows: list[ProcessRow] | None = None) -> None:

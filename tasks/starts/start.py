@@ -18,6 +18,7 @@ from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from store.retrying import retrying
 from tasks import app
 from tasks.broker.publish import SENT_AT, send_start, send_start_again
+from tasks.broker.start_priority import priority_of
 from tasks.broker.start_throttle import pause_starts
 from tasks.broker.worker_capacity import own_slots, worker_capacity
 from tasks.errors import BrokerUnavailable
@@ -128,6 +129,7 @@ def _start(row: ProcessRow, traceparent: str | None) -> Started:
         tracing.traceparent() or traceparent,
         has_callback=row.callback_url is not None,
         process_key=row.process_key,
+        priority=row.priority,
     )
     variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})
     return runtime().engine.start(row.process_key, row.correlation_id, variables)
@@ -145,6 +147,7 @@ def _requeue(request: Any, process_id: str, traceparent: str | None) -> None:
             process_id,
             shadow=request.shadow,
             argsrepr=request.argsrepr,
+            priority=priority_of(request),
             traceparent=traceparent,
             sent_at=getattr(request, SENT_AT, None),
         )
@@ -160,6 +163,7 @@ def _retry_later(row: ProcessRow, token: str, traceparent: str | None) -> None:
             row.id,
             process_key=row.process_key,
             correlation_id=row.correlation_id,
+            priority=row.priority,
             countdown_s=random.uniform(*RETRY_COUNTDOWN_S),
             traceparent=traceparent,
         )
