@@ -41,9 +41,8 @@ def draw(driver: WebDriver, bpmn: str) -> str:
     # The ids of markers are random; numbers instead keep the file the same when nothing has changed.
     for number, name in enumerate(dict.fromkeys(re.findall(r'<marker id="([^"]+)"', svg)), 1):
         svg = svg.replace(name, f"marker-{number}")
-    box = re.search(r'viewBox="(\S+) (\S+) (\S+) (\S+)"[^>]*>', svg)
-    assert box is not None
-    return svg[: box.end()] + _BACKGROUND.format(*box.groups()) + svg[box.end() :].rstrip() + "\n"
+    box = re.compile(r'(viewBox="(\S+) (\S+) (\S+) (\S+)"[^>]*>)')
+    return box.sub(lambda found: found[1] + _BACKGROUND.format(*found.groups()[1:]), svg, count=1).rstrip() + "\n"
 
 
 def main() -> None:

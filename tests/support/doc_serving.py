@@ -21,6 +21,7 @@ stop_serving() {{
 }}
 serve() {{
   stop_serving
+  : > {output}  # here, because the lines of the last start must be gone before the loop looks
   env {unset} {ports} python -m dev.run --quiet --folder {folder} > {output} 2>&1 &
   SERVING=$!
   until grep -q '{serves}' {output}; do
