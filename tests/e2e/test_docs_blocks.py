@@ -42,13 +42,10 @@ def test_blocks_of_a_page_print_what_the_page_shows(
 
 @pytest.mark.timeout(SERVING_PAGE_S + 60)
 @pytest.mark.parametrize("page", SERVING)
-def test_blocks_of_a_page_that_starts_the_system_print_what_the_page_shows(
-    page: str, engine_url: str, tmp_path: Path
-) -> None:
-    LocalEngine(free_port()).build()
-    serving = Serving(tmp_path / "run")
-    # The tests of a page use the session's engine: that of the system serves only after the first `make run`.
-    variables = {**serving.environment.variables, "CAMUNDA_TEST_URL": engine_url}
-    checkout = Checkout(tmp_path, variables, serving.addresses, serving)
+def test_blocks_of_a_page_that_starts_the_system_print_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    # An engine of its own: the workers of the session's stack would run the steps of the examples.
+    with LocalEngine(free_port(), log=tmp_path / "engine.log").running() as engine:
+        serving = Serving(tmp_path / "run", engine.base_url)
+        checkout = Checkout(tmp_path, serving.environment.variables, serving.addresses, serving)
 
-    checkout.run(blocks_of(page))
+        checkout.run(blocks_of(page))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dev.environment import ROOT
 from tests.support.doc_blocks import SHELL, Block, shown_output
-from tests.support.doc_serving import Serving, use_built_engine
+from tests.support.doc_serving import Serving
 from tests.support.shown_output import differences, shows_an_error
 
 #: seconds that a page may take
@@ -58,8 +58,6 @@ class Checkout:
         shutil.copytree(ROOT, self.folder, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
         # The Python of this test: a new environment would take a minute.
         (self.folder / ".venv").symlink_to(Path(sys.prefix))
-        if serving is not None:
-            use_built_engine(self.folder)
         self._blocks.mkdir()
         programs = folder / "bin"
         programs.mkdir()

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dev.environment import LOCAL_PARTS, ROOT, StackEnvironment, isolated
+from dev.environment import LOCAL_PARTS, StackEnvironment, isolated
 
 #: what `make run` prints last, when everything serves
 SERVES = "stop .*Ctrl-C"
@@ -33,16 +33,18 @@ serve() {{
 
 
 class Serving:
-    """A `make run` with ports, data and an engine of its own.
+    """A `make run` with ports and data of its own.
 
     Args:
         folder: the folder of its data.
+        engine_url: root of the REST API of an engine that no other system uses. It goes on when the system is stopped,
+            because its start takes longer than that of all other parts.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine_url: str) -> None:
         self._folder = folder
         folder.mkdir(parents=True)
-        self.environment: StackEnvironment = isolated(folder, {})
+        self.environment: StackEnvironment = isolated(folder, {"CAMUNDA_BASE_URL": engine_url})
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -52,26 +54,15 @@ class Serving:
     def functions(self) -> str:
         """The shell functions `serve` and `stop_serving`, for a shell in the copy of the checkout."""
         local = self.environment.local
-        ports = {
-            "LOCAL_REDIS_PORT": local["broker"],
-            "LOCAL_ENGINE_PORT": local["engine"],
-            "LOCAL_PARTNER_PORT": local["partner"],
-        }
+        ports = {"LOCAL_REDIS_PORT": local["broker"], "LOCAL_PARTNER_PORT": local["partner"]}
         return _FUNCTIONS.format(
             # It starts these parts itself only if their addresses are not set.
-            unset=" ".join(f"-u {name}" for name in LOCAL_PARTS.values()),
+            unset=" ".join(f"-u {LOCAL_PARTS[part]}" for part in local),
             ports=" ".join(f"{name}={port}" for name, port in ports.items()),
             folder=shlex.quote(str(self._folder)),
             output=shlex.quote(str(self._folder / "run.txt")),
             serves=SERVES,
         )
-
-
-def use_built_engine(checkout: Path) -> None:
-    """Give a copy of the checkout the engine that is built here: a build takes minutes."""
-    built = ROOT / "engine" / "target"
-    if built.exists():
-        (checkout / "engine" / "target").symlink_to(built)
 
 
 def addresses(environment: StackEnvironment) -> dict[str, str]:
