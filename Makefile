@@ -36,6 +36,7 @@ test-chaos: setup-test ## the tests that kill things
 
 # What is relied on of the engine, and the three examples, from the diagram alone and through the whole stack.
 OPERATON_TESTS := tests/contract tests/property processes tests/e2e/test_example_outcomes.py tests/e2e/test_onboard_user.py
+OPERATON_TESTS += tests/integration/test_authorization.py tests/e2e/test_authorization.py tests/integration/test_tenants.py
 
 test-operaton: export ENGINE := operaton
 test-operaton: setup-test ## the contract suite and the examples, unchanged, on Operaton

@@ -6,6 +6,7 @@ from kombu import Exchange, Queue
 
 from settings import get_settings
 from tasks.broker import transport
+from tasks.broker.start_priority import HIGHEST, LOWEST, STARTS_QUEUE
 from tasks.processes import registry
 
 _settings = get_settings()
@@ -32,13 +33,13 @@ task_queues = [
     _queue("polls"),
     *map(_queue, registry.queues),
     _queue("webhooks"),
-    _queue("starts"),
+    _queue(STARTS_QUEUE),
 ]
-task_default_queue = "starts"
+task_default_queue = STARTS_QUEUE
 # A misspelt queue name stops the sender instead of filling a queue that nobody reads.
 task_create_missing_queues = False
 task_routes = {
-    "start_process": {"queue": "starts"},
+    "start_process": {"queue": STARTS_QUEUE},
     "poll": {"queue": "polls"},
     "reconcile": {"queue": "settling"},
     "purge": {"queue": "settling"},
@@ -58,8 +59,9 @@ _socket_limits = {
 broker_transport_options = {
     **_socket_limits,
     "queue_order_strategy": "tasks.broker.queue_order:UnderWayFirst",
-    # one Redis list a queue instead of four: messages have no priorities of their own
-    "priority_steps": [0],
+    # Only starts have priorities: a worker reads one list of every other queue (`tasks.broker.transport`). Flower and
+    # `celery purge` look at all of these.
+    "priority_steps": list(range(LOWEST, HIGHEST + 1)),
 }
 result_backend_transport_options = {"retry_policy": {"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5}}
 redis_socket_connect_timeout = _socket_limits["socket_connect_timeout"]

@@ -9,7 +9,19 @@ _WORDS = frozenset(
     (
         *("history", "external-task", "external-task-log", "process-definition", "process-instance", "incident", "job"),
         *("activity-instance", "variable-instance", "deployment", "message", "engine", "version"),
-        *("key", "start", "xml", "count", "variables", "retries", "suspended", "create"),
+        *(
+            "key",
+            "tenant-id",
+            "authorization",
+            "check",
+            "start",
+            "xml",
+            "count",
+            "variables",
+            "retries",
+            "suspended",
+            "create",
+        ),
         *("fetchAndLock", "complete", "bpmnError", "failure", "extendLock", "unlock", "lock"),
     )
 )

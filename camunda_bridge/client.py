@@ -12,6 +12,7 @@ from camunda_bridge.engine.external_tasks import ExternalTasks
 from camunda_bridge.engine.history import History
 from camunda_bridge.engine.incidents import Incidents
 from camunda_bridge.engine.instances import Instances
+from camunda_bridge.engine.tenant import Tenant
 from camunda_bridge.engine.variables import Variables
 from camunda_bridge.engine.waits import Waits
 from camunda_bridge.session import EngineSession, authorization_header
@@ -19,11 +20,11 @@ from settings import Settings
 
 
 class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incidents, Waits):
-    """The client of one engine, over one session."""
+    """The client of one engine and one of its tenants, over one session."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Engine:
-        """The client of the engine at CAMUNDA_BASE_URL."""
+        """The client of the engine at CAMUNDA_BASE_URL, for the tenant CAMUNDA_TENANT_ID."""
         return cls(
             EngineSession(
                 settings.camunda_base_url,
@@ -35,8 +36,14 @@ class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incident
                     password=settings.camunda_password,
                     token=settings.camunda_token,
                 ),
-            )
+            ),
+            Tenant(settings.camunda_tenant_id or None),
         )
+
+    @classmethod
+    def like(cls, other: Engine, *, timeout_ms: int) -> Engine:
+        """A client of the same engine and tenant with another time-out, in milliseconds."""
+        return cls(EngineSession.like(other.session, timeout_ms=timeout_ms), other.tenant)
 
     def version(self) -> str:
         """The version of the engine, for example ``7.24.0``."""

@@ -28,10 +28,12 @@ class ExecutionContext:
     has_callback: bool = False
     #: key of the process that was started; a step of another key belongs to a process that it called
     process_key: str | None = None
+    #: priority of the start
+    priority: int = 0
 
-    def to_variable(self) -> dict[str, str]:
-        """The value of the process variable."""
-        names = {
+    def to_variable(self) -> dict[str, Any]:
+        """The value of the process variable. A diagram may read `priority` in it, so that is always there."""
+        names: dict[str, Any] = {
             "processId": self.process_id,
             "correlationId": self.correlation_id,
             "traceabilityId": self.traceability_id,
@@ -40,6 +42,7 @@ class ExecutionContext:
             "traceparent": self.traceparent,
             "callback": "true" if self.has_callback else None,
             "processKey": self.process_key,
+            "priority": self.priority,
         }
         return {name: value for name, value in names.items() if value is not None}
 
@@ -52,6 +55,7 @@ class ExecutionContext:
         if not isinstance(value, dict) or not _is_process_id(value.get("processId")):
             return cls()
         texts = {name: text for name, text in value.items() if isinstance(text, str)}
+        priority = value.get("priority")
         return cls(
             texts.get("processId"),
             texts.get("correlationId"),
@@ -61,6 +65,8 @@ class ExecutionContext:
             texts.get("traceparent"),
             texts.get("callback") == "true",
             texts.get("processKey"),
+            # `type` instead of `isinstance`, because True is an int too
+            priority if type(priority) is int else 0,
         )
 
 
@@ -86,6 +92,7 @@ class StepContext:
         business_key: business key of the instance.
         priority: `camunda:taskPriority` of the task.
         retries: retries left before this attempt, as the engine counts them; None before the first failure.
+        start_priority: priority of the start.
         tenant_id: tenant of the instance.
         properties: the `camunda:properties` of the element.
     """
@@ -103,6 +110,7 @@ class StepContext:
     version_tag: str | None = None
     business_key: str | None = None
     priority: int = 0
+    start_priority: int = 0
     retries: int | None = None
     tenant_id: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)

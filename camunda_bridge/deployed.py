@@ -12,7 +12,7 @@ from cachetools import LRUCache, TTLCache, cachedmethod
 
 from camunda_bridge.bpmn import Diagram, read_diagram
 from camunda_bridge.client import Engine
-from camunda_bridge.errors import DefinitionError, NotDeployed
+from camunda_bridge.errors import DefinitionError, NotDeployed, PermissionMissing
 
 #: seconds for which the list of versions stays valid
 VERSIONS_LIFETIME_S = 30.0
@@ -52,6 +52,10 @@ class DeployedDiagrams:
         """
         found = self._all_versions().get(key)
         if not found:
+            try:
+                self.engine().require_permissions(key)
+            except PermissionMissing as error:
+                raise NotDeployed(f"process {key!r}: {error}") from None
             raise NotDeployed(f"process {key!r}: the engine has no version of it")
         newest, *older = sorted(found, key=lambda version: -version.number)
         return [newest, *(version for version in older if version.running)]
@@ -73,9 +77,8 @@ class DeployedDiagrams:
     def _all_versions(self) -> dict[str, list[Version]]:
         # One request for all processes: it counts the running instances too.
         found: dict[str, list[Version]] = {}
-        for item in self.engine().session.get("/process-definition/statistics"):
+        for item in self.engine().statistics():
             definition = item["definition"]
             version = Version(item["id"], definition["key"], definition["version"], item["instances"])
-            if definition["tenantId"] is None:
-                found.setdefault(version.key, []).append(version)
+            found.setdefault(version.key, []).append(version)
         return found

@@ -47,8 +47,11 @@ class EngineRefused(BridgeError):
 
     @property
     def is_final(self) -> bool:
-        """True when the engine would refuse the same request again; False for the login or a suspended instance."""
-        return not isinstance(self, Unauthorized) and "suspended" not in str(self)
+        """True when the engine would refuse the same request again.
+
+        False for what may change: the login, a permission, a suspended instance.
+        """
+        return not isinstance(self, Unauthorized | PermissionMissing) and "suspended" not in str(self)
 
 
 class NotFound(EngineRefused):
@@ -62,8 +65,17 @@ class NotFound(EngineRefused):
 class Unauthorized(EngineRefused):
     """The engine refused the login: check CAMUNDA_AUTH and the user name, password or token that it needs.
 
-    Every request of :class:`camunda_bridge.client.Engine` raises it for 401 and 403. The starts queue is paused until
-    the engine accepts the login.
+    Every request of :class:`camunda_bridge.client.Engine` raises it for 401, and for 403 without a missing permission.
+    The starts queue is paused until the engine accepts the login.
+    """
+
+
+class PermissionMissing(EngineRefused):
+    """The technical user lacks a permission in the engine; the message names it and its resource.
+
+    Every request of :class:`camunda_bridge.client.Engine` raises it for 403 `AuthorizationException`. A start ends its
+    process with `START_REFUSED`; a step's outcome is reported by the next attempt; the API answers 409
+    `engine-refused`.
     """
 
 

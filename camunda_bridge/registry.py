@@ -149,7 +149,7 @@ class Registry:
         """
         self._forget_old_versions()
         if key not in self._families:
-            members = sorted(self._family(key, set()))
+            members = sorted(self.family(key))
             own = [
                 self.processes[member].topic(step)
                 for member in members
@@ -174,13 +174,14 @@ class Registry:
             self._called = set(self.processes) if any("{" in name for name in called) else called
         return key in self._called
 
-    def _family(self, key: str, seen: set[str]) -> set[str]:
-        if key in seen or key not in self.processes:
-            return seen
-        seen.add(key)
-        for called in self._calls(self.processes[key]):
-            self._family(called, seen)
-        return seen
+    def family(self, key: str) -> set[str]:
+        """The keys of a process and of the processes that it calls, directly or not, as far as they are declared."""
+        found: set[str] = set()
+        new = {key}
+        while new := new & set(self.processes) - found:
+            found |= new
+            new = {called for member in new for called in self._calls(self.processes[member])}
+        return found
 
     def _topics(self, process: ProcessDefinition) -> set[str]:
         try:

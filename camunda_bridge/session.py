@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib3.filepost import encode_multipart_formdata
 
 from camunda_bridge.calls import note_call
-from camunda_bridge.errors import EngineRefused, EngineUnavailable, NotFound, Unauthorized
+from camunda_bridge.errors import EngineRefused, EngineUnavailable, NotFound, PermissionMissing, Unauthorized
 from camunda_bridge.response import Response, explanation_of
 from camunda_bridge.wire import Connection
 from telemetry import tracing
@@ -44,7 +44,8 @@ class EngineSession:
     Raises (from `request`):
         EngineUnavailable: no connection, no answer in time, an answer of something other than the engine, or a
             transient error of the engine (:mod:`camunda_bridge.explained`).
-        NotFound, Unauthorized, EngineRefused: the engine answered 404, 401 or 403, or any other error.
+        NotFound, Unauthorized, PermissionMissing, EngineRefused: the engine answered 404, 401 or 403, 403 because of a
+            permission, or any other error.
     """
 
     def __init__(
@@ -145,6 +146,11 @@ class EngineSession:
             raise EngineUnavailable(_not_the_engine(response))
         return response.body
 
+    @property
+    def has_login(self) -> bool:
+        """True when the requests carry a login."""
+        return self._authorization is not None
+
     def close(self) -> None:
         """Close the connection of the calling thread."""
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -232,6 +238,8 @@ class EngineSession:
         self._log_available()
         if status == 404:
             raise NotFound(text, status=404, type_=found.type)
+        if status == 403 and found.type == "AuthorizationException":
+            raise PermissionMissing(text, status=status, type_=found.type)
         if status in (401, 403):
             raise Unauthorized(text, status=status, type_=found.type)
         raise EngineRefused(text, status=status, type_=found.type)

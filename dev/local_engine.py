@@ -22,7 +22,7 @@ from typing import Literal, Self
 
 from dev.children import Child, ChildError
 from dev.ports import LOOPBACK
-from dev.probes import answers
+from dev.probes import status_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "engine"
@@ -56,6 +56,8 @@ class LocalEngine:
         heap_mb: largest Java heap, in MiB.
         kind: Camunda or Operaton.
         log: its log file; by default below `.run/logs`.
+        authorization: it checks authorizations, and its REST API needs HTTP basic authentication; the user `demo` with
+            the password `demo` is its administrator.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LocalEngine:
         *,
         kind: EngineKind = "camunda",
         log: Path | None = None,
+        authorization: bool = False,
     ) -> None:
         self.port = port
         self.kind = kind
@@ -76,8 +79,14 @@ class LocalEngine:
             # The serial collector starts as fast as the others and uses 40 MB less.
             [_java_program("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-jar", str(self.jar)],
             log=log or LOGS / f"engine-{port}.log",
-            env={**os.environ, "SERVER_PORT": str(port), "SPRING_DATASOURCE_URL": self._datasource_url()},
-            ready=lambda child: answers(f"{self.base_url}/version"),
+            env={
+                **os.environ,
+                "SERVER_PORT": str(port),
+                "SPRING_DATASOURCE_URL": self._datasource_url(),
+                "LOCAL_ENGINE_AUTHORIZATION": "true" if authorization else "false",
+            },
+            # Without a login such an engine answers 401.
+            ready=lambda child: status_of(f"{self.base_url}/version") == (401 if authorization else 200),
         )
 
     @property

@@ -117,7 +117,7 @@ def _is_same(package: Package) -> bool:
 
 
 def _deployed(process: ProcessDefinition, newest: dict[str, Any] | None, *, is_same: bool) -> Deployed:
-    count = runtime().engine.session.get("/process-instance/count", processDefinitionKey=process.key)["count"]
+    count = runtime().engine.running_count(process.key)
     file: File = "deployed" if is_same else "changed"
     if newest is None:
         file = "missing"

@@ -66,21 +66,15 @@ class EngineContents:
 
     @cachedmethod(attrgetter("_waiting"))
     def waiting(self) -> dict[str, int]:
-        """Topics without a handler here, and how many of their tasks wait; only topics of the processes here.
+        """Topics without a handler here, and how many of their tasks wait, at most 500 of each; only of processes here.
 
         Raises:
             BridgeError: the engine gives no answer.
         """
-        names = self.engine().session.get(
-            "/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true"
-        )
+        names = self.engine().waiting_topics()
         candidates = sorted(set(names) - {topic.name for topic in registry.topics()})[:MAX_TOPICS]
-        filters = {"notLocked": "true", "withRetriesLeft": "true"}
-        return {
-            name: self.engine().session.get("/external-task/count", topicName=name, **filters)["count"]
-            for name in candidates
-            if self._is_ours(name)
-        }
+        tasks = {name: self.engine().waiting_tasks(name) for name in candidates}
+        return {name: len(found) for name, found in tasks.items() if self._are_ours(name, found)}
 
     @cachedmethod(attrgetter("_history"), key=lambda _self, _newest_attempt: hashkey())
     def history_level(self, newest_attempt: Callable[[], tuple[str, str] | None]) -> str | None:
@@ -103,9 +97,9 @@ class EngineContents:
             self._same[deployment_id] = files == Package(process.file.parent).files
         return not self._same[deployment_id]
 
-    def _is_ours(self, topic: str) -> bool:
+    @staticmethod
+    def _are_ours(topic: str, tasks: list[dict[str, Any]]) -> bool:
         """True if a task of the topic is of a process here: other systems may use the engine with their own topics."""
-        if any(topic in topics for topics in registry.unhandled_topics().values()):
+        if tasks and any(topic in topics for topics in registry.unhandled_topics().values()):
             return True
-        tasks = self.engine().session.get("/external-task", topicName=topic, notLocked="true", maxResults=1)
-        return any(task["processDefinitionKey"] in {process.key for process in registry} for task in tasks)
+        return any(task["processDefinitionKey"] in registry.processes for task in tasks)

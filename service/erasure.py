@@ -10,7 +10,7 @@ from typing import Any
 
 from camunda_bridge.errors import BridgeError
 from camunda_bridge.variables import with_rfc3339_dates
-from service.errors import OperationUnavailable, ProcessStillRunning
+from service.errors import ProcessStillRunning, as_answer
 from store.event_rows import OPS, NewEvent
 from store.personal import PersonalData
 from store.process_rows import PENDING, ProcessRow
@@ -46,7 +46,7 @@ def export(row: ProcessRow) -> dict[str, Any]:
     """All data about a process, as they are stored.
 
     Raises:
-        OperationUnavailable: the engine's history cannot be read.
+        OperationUnavailable, OperationRefused: the engine's history cannot be read.
     """
     data = PersonalData(runtime().database)
     events: list[dict[str, Any]] = []
@@ -59,7 +59,7 @@ def export(row: ProcessRow) -> dict[str, Any]:
             for instance in _instances(row)
         ]
     except BridgeError as error:
-        raise OperationUnavailable(str(error)) from error
+        raise as_answer(error, "nothing was changed") from error
     return {
         "process": _plain(asdict(row)),
         "events": [_plain(event) for event in events],
@@ -75,7 +75,7 @@ def erase(row: ProcessRow, *, actor: str) -> Erasure:
 
     Raises:
         ProcessStillRunning: the process has not ended. Nothing was deleted, unless it changed during the call.
-        OperationUnavailable: the engine's history cannot be deleted now; no row was deleted.
+        OperationUnavailable, OperationRefused: the engine's history cannot be deleted now; no row was deleted.
         DatabaseUnavailable: some rows may be left.
     """
     if row.status == PENDING or row.incident_id is not None or row.engine_open:
@@ -115,7 +115,7 @@ def _erase_history(row: ProcessRow) -> int:
         # The root last: after an error in between, the other instances can still be found through it.
         return sum(runtime().engine.delete_history(instance["id"]) for instance in reversed(instances))
     except BridgeError as error:
-        raise OperationUnavailable(str(error)) from error
+        raise as_answer(error, "no row was deleted") from error
 
 
 def _instances(row: ProcessRow) -> list[dict[str, Any]]:
@@ -124,6 +124,8 @@ def _instances(row: ProcessRow) -> list[dict[str, Any]]:
     if instance_id is None:
         return []
     root = runtime().engine.historic_instance(instance_id)
+    if root is None:
+        runtime().engine.require_permissions(row.process_key)
     found = [root] if root is not None else []
     for instance in found:
         found += runtime().engine.called_by(instance["id"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from camunda_bridge.errors import BridgeError, EngineRefused
+from camunda_bridge.errors import BridgeError, EngineRefused, PermissionMissing
 from errors import CeleryCamundaError
 
 
@@ -20,7 +20,9 @@ class OperationUnavailable(ServiceError):
 
 
 class OperationRefused(ServiceError):
-    """The engine refused the operation, and would refuse it again. The message is the engine's own.
+    """The engine refused the operation, and would refuse it again: for its content, or for a missing permission.
+
+    The message is the engine's own.
 
     The operations on a process raise it; the API answers 409 `engine-refused`.
     """
@@ -113,5 +115,5 @@ def as_answer(error: BridgeError, known: str) -> OperationUnavailable | Operatio
         error: the bridge's exception.
         known: what the engine has done, for the message.
     """
-    refused = isinstance(error, EngineRefused) and error.is_final
+    refused = isinstance(error, PermissionMissing) or (isinstance(error, EngineRefused) and error.is_final)
     return (OperationRefused if refused else OperationUnavailable)(f"{error}; {known}")

@@ -36,6 +36,7 @@ def correlate_message(row: ProcessRow, message: str, variables: dict[str, Any], 
         if instance_id is None:
             raise ProcessNotStarted
         if not runtime().engine.correlate(message, instance_id=instance_id, variables=outgoing(variables)):
+            runtime().engine.require_permissions(row.process_key)
             return False
     except BridgeError as error:
         maybe_done = isinstance(error, EngineUnavailable) and error.maybe_done

@@ -45,7 +45,7 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         try:
             row = with_instance(row)
         except BridgeError as error:
-            raise OperationUnavailable(f"{error}; nothing was changed") from error
+            raise as_answer(error, "nothing was changed") from error
     if not row.process_instance_id:
         # The process has no instance yet. With an empty filter the engine would list the incidents of all instances.
         return False
@@ -63,8 +63,10 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
 def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
     try:
         incidents = [incident["id"] for incident in runtime().engine.incidents_of(instance_id)]
+        if not incidents:
+            runtime().engine.require_permissions(row.process_key)
     except BridgeError as error:
-        raise OperationUnavailable(f"{error}; nothing was changed") from error
+        raise as_answer(error, "nothing was changed") from error
     retried, fault = _retry_each(incidents)
     if fault is not None and not retried:
         maybe_done = isinstance(fault, EngineUnavailable) and fault.maybe_done

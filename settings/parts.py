@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from settings.reading import setting
+
+#: a tenant id, or nothing. It is a segment of an address (so not `.` or `..`) and an entry of a list with commas; the
+#: engine's column holds 64 characters.
+TENANT_ID = re.compile(r"(?!\.+\Z)[\w.~@:-]{0,64}\Z")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,14 @@ class Parts:
     camunda_username: str = setting("str", "", "User name for `CAMUNDA_AUTH=basic`.")
     camunda_password: str = setting("str", "", "Password for `CAMUNDA_AUTH=basic`.", secret=True)
     camunda_token: str = setting("str", "", "Token for `CAMUNDA_AUTH=bearer`.", secret=True)
+    camunda_tenant_id: str = setting(
+        "str",
+        "",
+        "The tenant of the engine that this installation works for: it deploys, starts, fetches and reads nothing of "
+        "other tenants. If it is empty, it works for what belongs to no tenant.",
+        matches=TENANT_ID,
+        must="must be 1 to 64 letters, digits or characters of `. _ ~ @ : -`, and more than dots",
+    )
     camunda_timeout_ms: int = setting(
         "int", 10_000, "Longest wait for an answer of the engine, in milliseconds.", least=100, most=120_000
     )

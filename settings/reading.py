@@ -22,7 +22,8 @@ def setting(kind: str, default: Any, doc: str, *, secret: bool = False, **limits
         default: value when the variable isn't set.
         doc: meaning, for the documentation and `.env.example`.
         secret: True when the value must not be shown.
-        limits: `least` and `most` (numbers), `one_of` (texts), `schemes` (URLs; with `optional`, empty is allowed).
+        limits: `least` and `most` (numbers), `one_of` (texts), `schemes` (URLs; with `optional`, empty is allowed),
+            `matches` (a pattern from the beginning, with its message in `must`).
     """
     return field(default=default, repr=not secret, metadata={"kind": kind, "doc": doc, "secret": secret, **limits})
 
@@ -44,6 +45,8 @@ def checks_of(limits: Any) -> list[Callable[[Any], None]]:
         check(lambda value: value > limits["most"], f"must be at most {limits['most']}")
     if "one_of" in limits:
         check(lambda value: value not in limits["one_of"], "must be one of " + ", ".join(limits["one_of"]))
+    if "matches" in limits:
+        check(lambda value: limits["matches"].match(value) is None, limits["must"])
     if "schemes" in limits:
         starts = " or ".join(f"{scheme}://" for scheme in limits["schemes"])
         allowed = ("",) if limits.get("optional") else ()

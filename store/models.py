@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from store.types import Json, UtcTime, big_id, key_text, long_text, text
+from store.types import Json, OrZero, UtcTime, big_id, key_text, long_text, text
 
 metadata = sa.MetaData(
     naming_convention={
@@ -44,6 +44,7 @@ process_store = sa.Table(
     sa.Column("started_at", UtcTime(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
     sa.Column("finished_at", UtcTime()),
+    sa.Column("priority", OrZero()),  # of the start
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("correlation_id"),
     sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),

@@ -38,6 +38,7 @@ class ProcessRow:
     started_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class NewProcess:
     application_id: str | None = None
     callback_url: str | None = None
     identifiers: dict[str, Any] | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

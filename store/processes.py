@@ -115,6 +115,8 @@ class ProcessStore(ProcessQueries):
         moment = now()
         values = {item.name: getattr(new, item.name) for item in fields(new)}
         values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
+        # A start without a priority is the statement without the column.
+        values["priority"] = new.priority or None
         try:
             with self._db.write_one() as connection:
                 connection.execute(_INSERT, without_nones(values))

@@ -121,6 +121,19 @@ def big_id() -> sa.types.TypeEngine[int]:
     return sa.BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 
 
+class OrZero(sa.TypeDecorator[int]):
+    """A small whole number in a column that was added later: NULL is read as 0, and 0 is written as NULL."""
+
+    impl = sa.SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        return value or None
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> int:
+        return value or 0
+
+
 class Json(sa.TypeDecorator[Any]):
     """A JSON document in NVARCHAR(MAX), without escapes of non-ASCII characters, so that people can read it."""
 

@@ -76,9 +76,10 @@ def _deployments(request: pytest.FixtureRequest, pytestconfig: pytest.Config) ->
 def run_process(_deployments: Deployments) -> Iterator[Callable[..., ProcessRun]]:
     """Start a process and run its steps until it has ended or waits.
 
-    `run_process(process, variables, calls=[...], workers=[...], replace={...}, correlation_id="...")`: `calls` are the
-    processes that call activities start, `workers` those that belong to no process. `replace` maps the name of a step
-    to a replacement of its handler: a function, a value to return, or an exception to raise.
+    `run_process(process, variables, calls=[...], workers=[...], replace={...}, correlation_id="...", priority=0)`:
+    `calls` are the processes that call activities start, `workers` those that belong to no process. `replace` maps the
+    name of a step to a replacement of its handler: a function, a value to return, or an exception to raise. `priority`
+    is that of the start, which a diagram can read.
     """
     runs: list[ProcessRun] = []
 

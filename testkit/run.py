@@ -62,6 +62,7 @@ class ProcessRun:
         workers: Iterable[WorkerDefinition] = (),
         replace: Mapping[str, Any] | None = None,
         correlation_id: str | None = None,
+        priority: int = 0,
     ) -> None:
         if process.start_schema is not None:
             process.start_schema.load(dict(variables), unknown=RAISE)
@@ -78,7 +79,10 @@ class ProcessRun:
         self._worker = Worker(deployments, family, workers, replace or {}, self._record)
         self._answer: tuple[str, dict[str, Any]] | None = None
         about = ExecutionContext(
-            process_id=str(uuid4()), correlation_id=self.correlation_id, traceability_id=self.correlation_id
+            process_id=str(uuid4()),
+            correlation_id=self.correlation_id,
+            traceability_id=self.correlation_id,
+            priority=priority,
         )
         outgoing(variables)
         start = to_engine({**variables, CONTEXT_VARIABLE: about.to_variable()})

@@ -102,6 +102,7 @@ class Worker:
             step=step.name,
             attempt=attempt,
             idempotency_key=task.id,
+            start_priority=about.priority,
             **element_of(task, self.diagram_of, self._engine.definition)
             | {"process_key": self._deployments.original(task.process_definition_key)},
         )

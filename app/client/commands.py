@@ -132,6 +132,7 @@ def _variables(_: click.Context, __: click.Parameter, text: str) -> dict[str, An
     "correlation_id",
     help="Makes the start idempotent; default: a new one.",
 )
+@click.option("--priority", type=int, help="Waiting starts of a higher priority begin first (0).")
 @click.option("--wait", "wait_s", default=25, type=click.IntRange(0), help="Seconds to wait for the end (25).")
 @click.option("--watch", "watches", is_flag=True, help="Print its events, as `watch` does, instead of waiting.")
 @calls_the_api
@@ -140,13 +141,16 @@ def start(
     process_key: str,
     variables: dict[str, Any],
     correlation_id: str | None,
+    priority: int | None,
     wait_s: int,
     watches: bool,
 ) -> None:
     """Start the process KEY and wait for its result."""
     until = time.monotonic() + wait_s
     correlation_id = correlation_id or str(uuid.uuid4())
-    body = {"processKey": process_key, "variables": variables, "correlationId": correlation_id}
+    body: dict[str, Any] = {"processKey": process_key, "variables": variables, "correlationId": correlation_id}
+    if priority is not None:
+        body["priority"] = priority
     reply = caller.api.post("start", body=body, wait_s=0 if watches else wait_s)
     # The answer is a problem too if the process has ended with an error; its events can still be printed.
     if watches and (not reply.is_problem or exit_codes.reports_end(reply.body.get("type"))):

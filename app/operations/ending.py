@@ -107,7 +107,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
             correlationId=row.correlation_id,
         ) from None
     except (OperationUnavailable, OperationRefused) as error:
-        raise _engine_problem(error, row) from None
+        raise engine_problem(error, row.correlation_id) from None
     if not delivered:
         active = standing_document(row)
         raise Problem(
@@ -132,7 +132,7 @@ def retry(row: ProcessRow) -> ProcessRow:
         # The instance of a pending row may have an incident too, which the reconciler has not found yet.
         retried = retry_incidents(row, actor=current_actor())
     except (OperationUnavailable, OperationRefused) as error:
-        raise _engine_problem(error, row) from None
+        raise engine_problem(error, row.correlation_id) from None
     now = _after_engine(row)
     if not retried and now.status != PENDING:
         raise Problem(NO_INCIDENT, f"the process is {now.status}", correlationId=row.correlation_id)
@@ -143,12 +143,13 @@ def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:
     try:
         end_by_ops(row, ending, actor=current_actor(), step_name=step_name)
     except OperationUnavailable as error:
-        raise _engine_problem(error, row) from None
+        raise engine_problem(error, row.correlation_id) from None
 
 
-def _engine_problem(error: OperationUnavailable | OperationRefused, row: ProcessRow) -> Problem:
+def engine_problem(error: OperationUnavailable | OperationRefused, correlation_id: str) -> Problem:
+    """The answer to an operation that the engine did not carry out."""
     if isinstance(error, OperationRefused):
-        return Problem(ENGINE_REFUSED, str(error), correlationId=row.correlation_id)
+        return Problem(ENGINE_REFUSED, str(error), correlationId=correlation_id)
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})
 
 

@@ -170,10 +170,10 @@ ENGINE_REFUSED = ProblemType(
     "engine-refused",
     409,
     "The engine refused the operation",
-    "The process engine cannot carry out the operation in the current state of the process. `detail` has the engine's "
-    "message. Nothing was changed.",
-    "Fix the cause in `detail`: often an expression of the diagram needs a variable that is missing. Until then the "
-    "engine refuses the same call again.",
+    "The process engine cannot carry out the operation in the current state of the process, or its technical user "
+    "lacks a permission. `detail` has the engine's message, and what was changed.",
+    "Fix the cause in `detail`: often an expression of the diagram needs a variable that is missing. If it names a "
+    "permission, grant it. Until then the engine refuses the same call again.",
 )
 ENGINE_AWAY = ProblemType(
     "engine-away",

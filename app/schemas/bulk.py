@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import BoundOfTime, Strict
-from app.schemas.topics import JsonInteger
+from app.schemas.fields import BoundOfTime, JsonInteger, Strict
 from store.process_rows import ERROR, PENDING
 
 

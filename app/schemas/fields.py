@@ -57,6 +57,15 @@ class Strict(Schema):
         unknown = RAISE
 
 
+class JsonInteger(fields.Integer):
+    """A whole number as in JSON Schema: `4.0` is one. `true` and `"1"` are refused, though Python accepts them."""
+
+    def _validated(self, value: object) -> int:
+        if isinstance(value, bool | str) or (isinstance(value, float) and not value.is_integer()):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class QueryInteger(fields.Integer):
     """A whole number in ASCII digits. Python's `int` would also accept `1_0` and digits of other scripts."""
 

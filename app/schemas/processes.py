@@ -90,6 +90,7 @@ class ListedAnswer(Schema):
     error = fields.Raw(allow_none=True)
     identifiers = fields.Raw(allow_none=True)
     incidentId = fields.String(allow_none=True)
+    priority = fields.Integer(metadata={"description": "The priority of its start."})
     startedAt = fields.String()
     updatedAt = fields.String()
     finishedAt = fields.String(allow_none=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import _CORRELATION_ID_META, RESERVED_WORDS, Strict, _label, check_correlation_id
+from app.schemas.fields import _CORRELATION_ID_META, RESERVED_WORDS, JsonInteger, Strict, _label, check_correlation_id
 from app.schemas.processes import Links
+from tasks.broker.start_priority import HIGHEST, LOWEST
 
 
 class StartRequest(Strict):
@@ -32,6 +33,14 @@ class StartRequest(Strict):
             "format": "uri",
             "description": "Gets a signed webhook when the process ends. `CALLBACK_HOSTS` of the server must list "
             "its host.",
+        },
+    )
+    priority = JsonInteger(
+        load_default=0,
+        validate=validate.Range(LOWEST, HIGHEST),
+        metadata={
+            "description": "Waiting starts of a higher priority begin before those of a lower one. A repeated start "
+            "does not change the priority of the first.",
         },
     )
 

@@ -6,20 +6,11 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from app.schemas.fields import Strict
+from app.schemas.fields import JsonInteger, Strict
 from settings.reading import RATE
 
 #: given as a rate: no limit, also if the code declares one
 NO_RATE = "none"
-
-
-class JsonInteger(fields.Integer):
-    """A whole number as in JSON Schema: `4.0` is one. `true` and `"1"` are refused, though Python accepts them."""
-
-    def _validated(self, value: object) -> int:
-        if isinstance(value, bool | str) or (isinstance(value, float) and not value.is_integer()):
-            raise self.make_error("invalid", input=value)
-        return super()._validated(value)
 
 
 def _check_rate(value: str) -> None:

@@ -133,6 +133,7 @@ class Starter:
                         new.id,
                         process_key=new.process_key,
                         correlation_id=new.correlation_id,
+                        priority=new.priority,
                         traceparent=current_traceparent(),
                     )
                     payload = wait.result(preferred.wait_s) if wait is not None and preferred.wait_s > 0 else None
@@ -190,6 +191,7 @@ class Starter:
             batch_id=labels.get("batch_id"),
             application_id=labels.get("application_id"),
             callback_url=callback_url,
+            priority=body["priority"],
         )
 
     def _accept(self, new: NewProcess) -> bool:

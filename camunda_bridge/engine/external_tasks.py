@@ -60,6 +60,7 @@ class ExternalTasks(EngineApi):
                 "topicName": topic.name,
                 "lockDuration": lock_duration_ms,
                 "deserializeValues": False,
+                **self.tenant.filter,
             }
             if topic.variables is not None:
                 entry["variables"] = list(topic.variables)
@@ -221,6 +222,26 @@ class ExternalTasks(EngineApi):
         for kind in ("successLog", "deletionLog"):
             found += self.session.get("/history/external-task-log", processInstanceId=instance_id, **{kind: "true"})
         return found
+
+    def waiting_topics(self) -> list[str]:
+        """Topics of all tenants that have a task without a lock and with retries left."""
+        # The engine has no filter for tenants here.
+        found: list[str] = self.session.get(
+            "/external-task/topic-names", withUnlockedTasks="true", withRetriesLeft="true"
+        )
+        return found
+
+    def waiting_tasks(self, topic: str) -> list[dict[str, Any]]:
+        """At most PAGE tasks of a topic without a lock and with retries left."""
+        found = self.session.get(
+            "/external-task",
+            topicName=topic,
+            notLocked="true",
+            withRetriesLeft="true",
+            maxResults=PAGE,
+            **self.tenant.query_of_runtime,
+        )
+        return [task for task in found if task["tenantId"] == self.tenant.id]
 
     def set_task_retries(self, task_id: str, retries: int) -> None:
         """Set the retries of an external task; the engine then resolves its incident."""

@@ -31,10 +31,13 @@ class History(EngineApi):
             {
                 "processInstanceBusinessKey": business_key,
                 "processDefinitionKey": key,
+                **self.tenant.filter,
                 "sorting": [{"sortBy": "startTime", "sortOrder": "asc"}],
             },
         )
-        running = self.session.get("/process-instance", businessKey=business_key, processDefinitionKey=key)
+        running = self.session.get(
+            "/process-instance", businessKey=business_key, processDefinitionKey=key, **self.tenant.query
+        )
         # At history level NONE there is no history, and a running instance has no start time.
         known = {item["id"] for item in found}
         new = [item for item in running if item["id"] not in known]
@@ -63,6 +66,7 @@ class History(EngineApi):
             json={
                 "finishedAfter": format_date(moment),
                 "rootProcessInstances": True,
+                **self.tenant.filter,
                 "sorting": [{"sortBy": "endTime", "sortOrder": "asc"}],
             },
         ).json()
@@ -76,6 +80,7 @@ class History(EngineApi):
             json={
                 "finished": True,
                 "rootProcessInstances": True,
+                **self.tenant.filter,
                 "sorting": [{"sortBy": "endTime", "sortOrder": "desc"}],
             },
         ).json()

@@ -13,7 +13,12 @@ class Incidents(EngineApi):
     def incidents(self, *, first: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:
         """Open incidents, oldest first; `first`: how many to skip."""
         found: list[dict[str, Any]] = self.session.get(
-            "/incident", sortBy="incidentTimestamp", sortOrder="asc", firstResult=first, maxResults=limit
+            "/incident",
+            sortBy="incidentTimestamp",
+            sortOrder="asc",
+            firstResult=first,
+            maxResults=limit,
+            **self.tenant.query_of_runtime,
         )
         return found
 

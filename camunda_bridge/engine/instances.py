@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pycamunda.processdef
 import pycamunda.processinst
@@ -29,11 +30,17 @@ class Instances(EngineApi):
         Raises:
             NotFound: no process `key` is deployed.
         """
-        request = pycamunda.processdef.StartInstance(self._url, key=key, business_key=business_key)
+        tenant_id = None if self.tenant.id is None else quote(self.tenant.id, safe="")
+        request = pycamunda.processdef.StartInstance(self._url, key=key, tenant_id=tenant_id, business_key=business_key)
         request.session = self.session
         request.variables = dict(variables)
         instance: pycamunda.processinst.ProcessInstance = request()
         return Started(instance.id_, instance.definition_id)
+
+    def running_count(self, key: str) -> int:
+        """How many instances of `key` run, of all versions."""
+        found = self.session.get("/process-instance/count", processDefinitionKey=key, **self.tenant.query)
+        return int(found["count"])
 
     def delete_instance(self, instance_id: str, reason: str) -> bool:
         """Delete an instance and the instances that it called; False when it isn't running.

@@ -16,7 +16,6 @@ from camunda_bridge.bpmn import Diagram
 from camunda_bridge.client import Engine
 from camunda_bridge.errors import BridgeError, DefinitionError, EngineRefused, EngineUnavailable, NotFound
 from camunda_bridge.json_form import rfc3339
-from camunda_bridge.session import EngineSession
 from camunda_bridge.variables import parse_date
 from service.standing.fields import needed_fields
 from service.standing.workers import WorkerWaits
@@ -83,7 +82,7 @@ def standing_of(row: ProcessRow) -> Standing:
 
 @lru_cache(maxsize=4)
 def _impatient(shared: Engine) -> Engine:
-    return Engine(EngineSession.like(shared.session, timeout_ms=ENGINE_TIMEOUT_MS))
+    return Engine.like(shared, timeout_ms=ENGINE_TIMEOUT_MS)
 
 
 class _Look:

@@ -16,6 +16,7 @@ import redis
 
 from store.webhooks import Claim
 from tasks import app
+from tasks.broker.start_priority import STARTS_QUEUE, list_of
 from tasks.broker.step_message import StepMessage
 from tasks.errors import BrokerUnavailable
 from tasks.processes import registry
@@ -40,10 +41,11 @@ def send_start(
     *,
     process_key: str,
     correlation_id: str,
+    priority: int = 0,
     countdown_s: float = 0,
     traceparent: str | None = None,
 ) -> None:
-    """Enqueue the start of a process; the row's id is the Celery task id.
+    """Enqueue the start of a process; the row's id is the Celery task id. `priority`: that of the row.
 
     `traceparent` is in the message only: a start that the reconciler sends again has none.
 
@@ -53,7 +55,8 @@ def send_start(
     _send(
         "start_process",
         [str(process_id), *([traceparent] if traceparent else [])],
-        queue="starts",
+        queue=STARTS_QUEUE,
+        priority=priority,
         task_id=str(process_id),
         shadow=f"start {process_key}",
         argsrepr=f"({correlation_id})",
@@ -66,10 +69,11 @@ def send_start_again(
     *,
     shadow: str | None,
     argsrepr: str | None,
+    priority: int = 0,
     traceparent: str | None = None,
     sent_at: float | None = None,
 ) -> None:
-    """Put a start back at the head of its queue. It keeps its age: `sent_at`, in seconds since the epoch.
+    """Put a start back before the others of its priority. It keeps its age: `sent_at`, in seconds since the epoch.
 
     Raises:
         BrokerUnavailable: the reconciler sends the start again.
@@ -77,7 +81,8 @@ def send_start_again(
     _send(
         "start_process",
         [process_id, *([traceparent] if traceparent else [])],
-        queue="starts",
+        queue=STARTS_QUEUE,
+        priority=priority,
         task_id=process_id,
         shadow=shadow,
         argsrepr=argsrepr,
@@ -204,6 +209,7 @@ def _send(
     args: list[Any],
     *,
     queue: str,
+    priority: int = 0,
     task_id: str | None = None,
     first: bool = False,
     sent_at: float | None = None,
@@ -223,7 +229,7 @@ def _send(
             **message.properties,
             "delivery_mode": 2,
             "delivery_info": {"exchange": "", "routing_key": queue},
-            "priority": 0,
+            "priority": priority,
             "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),
         },
@@ -231,6 +237,6 @@ def _send(
     try:
         text = json.dumps(envelope, separators=(",", ":"))
         # Workers pop from the right.
-        (runtime().redis.rpush if first else runtime().redis.lpush)(queue, text)
+        (runtime().redis.rpush if first else runtime().redis.lpush)(list_of(priority) if priority else queue, text)
     except BROKER_ERRORS as error:
         raise BrokerUnavailable(f"{name} was not accepted by the broker: {error}") from error

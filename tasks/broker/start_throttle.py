@@ -10,12 +10,12 @@ from typing import Any
 
 import redis
 
+from tasks.broker.start_priority import STARTS_QUEUE
 from tasks.broker.worker_capacity import runs_steps, worker_capacity
 from tasks.runtime import KEY_PREFIX, runtime
 
 log = logging.getLogger(__name__)
 
-QUEUE = "starts"
 #: why no worker may consume the starts queue; the poll that finds the reason sets it, and it expires unless renewed
 PAUSED_KEY = KEY_PREFIX + "gate:starts"
 #: lifetime of the mark, in milliseconds
@@ -27,7 +27,7 @@ class StartThrottle:
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
-        self._consumes_starts = QUEUE in consumer.app.amqp.queues.consume_from
+        self._consumes_starts = STARTS_QUEUE in consumer.app.amqp.queues.consume_from
         self._is_paused = False
 
     def update(self) -> None:
@@ -45,11 +45,11 @@ class StartThrottle:
         if why is not None and not self._is_paused:
             self._is_paused = True
             log.info("starts queue paused: %s", why)
-            self._consumer.cancel_task_queue(QUEUE)
+            self._consumer.cancel_task_queue(STARTS_QUEUE)
         elif why is None and self._is_paused:
             self._is_paused = False
             log.info("starts queue resumed")
-            self._consumer.add_task_queue(QUEUE)
+            self._consumer.add_task_queue(STARTS_QUEUE)
 
 
 def pause_starts(why: str) -> None:

@@ -1,7 +1,10 @@
-"""kombu's Redis transport, without the transaction for an acknowledgement that has nothing to remove.
+"""kombu's Redis transport, without needless acknowledgements, and with priorities for one queue only.
 
 Every queue here is declared without acknowledgement (`no_ack`), and the transport keeps no list of its messages. Yet
 Celery acknowledges each message, and kombu would remove it from that list in Redis: one transaction for each message.
+
+kombu gives each queue a list for each priority, and reads all queues of one priority before those of the next. Here
+only starts have priorities, and a start of any priority comes after the steps: `queue_order` names the lists to read.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 
 
 class Channel(redis.Channel):
-    """A channel that sends an acknowledgement only for a message that waits for one."""
+    """A channel that acknowledges only messages that wait for it, and leaves the order of lists to `queue_order`."""
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Acknowledge a message, unless it was consumed without acknowledgement."""
@@ -19,6 +22,14 @@ class Channel(redis.Channel):
         except KeyError:
             return
         super().basic_ack(delivery_tag, multiple=multiple)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        # Only for this read: kombu needs all priorities to count and purge queues.
+        priorities, self.priority_steps = self.priority_steps, [0]
+        try:
+            super()._brpop_start(timeout)  # type: ignore[misc] # the type stubs have no private members
+        finally:
+            self.priority_steps = priorities
 
 
 class Transport(redis.Transport):

@@ -10,6 +10,7 @@ import redis
 
 from camunda_bridge.history_level import MISSING, history_level
 from tasks.runtime import KEY_PREFIX, Runtime
+from tasks.settling.missing_permissions import missing_permissions
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def log_history_level(runtime: Runtime) -> str | None:
     """
     newest = runtime.events.newest_attempt()
     level = None if newest is None else history_level(runtime.engine, *newest)
-    if level in MISSING:
+    # What the engine hides, it may keep all the same.
+    if level in MISSING and not missing_permissions(runtime.redis):
         log.warning("history level of the engine is %s, it must be full: %s", level, MISSING[level or ""])
     return level

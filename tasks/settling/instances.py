@@ -49,9 +49,13 @@ def instances_of(row: ProcessRow) -> list[dict[str, Any]]:
 
     Raises:
         EngineUnavailable: the engine does not answer.
+        PermissionMissing: there is none, or the engine hides it.
     """
     found = runtime().engine.instances_by_business_key(row.process_key, row.correlation_id)
-    return [item for item in found if _is_of(row, item)]
+    ours = [item for item in found if _is_of(row, item)]
+    if not ours:
+        runtime().engine.require_permissions(row.process_key)
+    return ours
 
 
 def _is_of(row: ProcessRow, instance: dict[str, Any]) -> bool:

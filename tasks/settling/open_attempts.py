@@ -8,6 +8,7 @@ from camunda_bridge.task_fate import Fate, ended_in_error, fate_of
 from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, OUTCOME_UNKNOWN, AttemptKey, EventRow
 from tasks.beat.rounds import process_rows
 from tasks.broker.notify import notify_watchers
+from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.history_log import note_missing_log
 from tasks.settling.instances import with_instance
@@ -66,6 +67,8 @@ def _ended_as(row: EventRow) -> str | None:
         # Under this token the attempt may still run, or its lock has expired, which only the engine's clock can tell.
         # Under another token another attempt has the task, and finds the outcome of this one, if there is one.
         return None if task["workerId"] == token or row.phase == COMPLETING else LOST
+    # The engine may only hide the task, its log and its instance. The row does not name the process.
+    engine.require_permissions(*registry.processes)
     end = fate_of(engine, row.external_task_id or "", token)
     if end.fate is Fate.UNKNOWN:
         # At history level FULL there is an entry from the creation of the task on.

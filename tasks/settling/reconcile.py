@@ -20,11 +20,13 @@ from tasks import app
 from tasks.beat.rounds import isolated_part, process_rows, query_all
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import send_start
+from tasks.broker.start_priority import STARTS_LISTS
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
 from tasks.settling.history_log import log_history_level
 from tasks.settling.incidents import settle_incident
+from tasks.settling.missing_permissions import log_permissions
 from tasks.settling.open_attempts import resolve_attempts
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
 from tasks.settling.repairs import count_repair
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=5)
 #: milliseconds between two readings of the engine's history level
 HISTORY_EVERY_MS = 600_000
+#: milliseconds between two checks of the permissions in the engine
+PERMISSIONS_EVERY_MS = 30_000
 #: starts sent again, and instances deleted, in one round
 BATCH = 500
 #: pages of history, incidents or running rows read in one round
@@ -71,7 +75,7 @@ def resend_starts() -> None:
         crash_point("reconcile: lost start found, not enqueued")
 
     def send(row: ProcessRow) -> None:
-        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id)
+        send_start(row.id, process_key=row.process_key, correlation_id=row.correlation_id, priority=row.priority)
         count_repair("start_sent_again")
 
     process_rows("resend_starts", missing, send, key=_id_of, release=runtime().processes.release)
@@ -174,6 +178,8 @@ def _settle_lost(rows: list[ProcessRow]) -> None:
     running = set(query_all(lambda part: list(runtime().engine.running_instances(part)), ids)) if ids else set()
 
     def settle_row(row: ProcessRow) -> None:
+        # The engine may only hide the instance.
+        runtime().engine.require_permissions(row.process_key)
         if settle_answered(row, has_ended_well=True):
             count_repair("end_found")
             return
@@ -203,6 +209,12 @@ def check_history_level() -> None:
         log_history_level(runtime())
 
 
+def check_permissions() -> None:
+    """Log now and then the permissions that the technical user lacks in the engine, and keep them for health checks."""
+    if is_first_tick("permissions", PERMISSIONS_EVERY_MS):
+        log_permissions(runtime())
+
+
 def forget_workers() -> None:
     """Delete heartbeats that have expired."""
     fields: Any = runtime().redis.hgetall(WORKERS_KEY)
@@ -221,13 +233,16 @@ PARTS: tuple[Callable[[], None], ...] = (
     sweep_running,
     forget_workers,
     check_history_level,
+    check_permissions,
 )
 
 
 def _queued_starts() -> set[str]:
     """Ids of the starts in their queue. MAX_PENDING_STARTS bounds them."""
-    messages: Any = runtime().redis.lrange("starts", 0, -1)
-    return {str(json.loads(message)["headers"].get("id")) for message in messages}
+    pipeline = runtime().redis.pipeline(transaction=False)
+    for name in STARTS_LISTS:
+        pipeline.lrange(name, 0, -1)
+    return {str(json.loads(message)["headers"].get("id")) for found in pipeline.execute() for message in found}
 
 
 def _settle_all(part: str, instances: list[dict[str, Any]], rows: list[ProcessRow] | None = None) -> None:

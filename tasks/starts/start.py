@@ -10,7 +10,7 @@ from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.engine.instances import Started
-from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Unauthorized
+from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, PermissionMissing, Unauthorized
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.errors import DatabaseUnavailable
@@ -18,10 +18,12 @@ from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from store.retrying import retrying
 from tasks import app
 from tasks.broker.publish import SENT_AT, send_start, send_start_again
+from tasks.broker.start_priority import priority_of
 from tasks.broker.start_throttle import pause_starts
 from tasks.broker.worker_capacity import own_slots, worker_capacity
 from tasks.errors import BrokerUnavailable
 from tasks.fetching.next_step import follow_start
+from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.instances import adopt
 from tasks.settling.settle import settle
@@ -73,6 +75,7 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
     tracing.name_it(f"start {row.process_key}", correlation_id=row.correlation_id)
     crash_point("start: row claimed, instance not started")
     try:
+        _require_permissions(row.process_key)
         # An earlier claim may have started an instance that was not recorded.
         instance = (_adopt(row) if row.claim_token else None) or _start(row, traceparent)
     except EngineUnavailable as error:
@@ -85,6 +88,13 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
         log.error("starts queue paused: %s", error)
         pause_starts("the engine refuses our login")
         _retry_later(row, token, traceparent)
+        return
+    except PermissionMissing as error:
+        if row.claim_token is None:
+            _end_as_refused(row, error)
+        else:
+            # An earlier claim may have started an instance that the engine hides.
+            log.error("start of %s postponed, the reconciler sends it again: %s", row.correlation_id, error)
         return
     except BridgeError as error:
         _end_as_refused(row, error)
@@ -99,6 +109,16 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
         follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
 
 
+def _require_permissions(process_key: str) -> None:
+    """Check the permissions without which the engine would start the instance, and hide its tasks and its end.
+
+    Raises:
+        PermissionMissing: one is missing, for this process or one that it calls.
+    """
+    if runtime().engine.session.has_login:
+        runtime().engine.require_permissions(process_key, *registry.family(process_key))
+
+
 def _start(row: ProcessRow, traceparent: str | None) -> Started:
     context = ExecutionContext(
         str(row.id),
@@ -109,6 +129,7 @@ def _start(row: ProcessRow, traceparent: str | None) -> Started:
         tracing.traceparent() or traceparent,
         has_callback=row.callback_url is not None,
         process_key=row.process_key,
+        priority=row.priority,
     )
     variables = to_engine({**row.variables, CONTEXT_VARIABLE: context.to_variable()})
     return runtime().engine.start(row.process_key, row.correlation_id, variables)
@@ -126,6 +147,7 @@ def _requeue(request: Any, process_id: str, traceparent: str | None) -> None:
             process_id,
             shadow=request.shadow,
             argsrepr=request.argsrepr,
+            priority=priority_of(request),
             traceparent=traceparent,
             sent_at=getattr(request, SENT_AT, None),
         )
@@ -141,6 +163,7 @@ def _retry_later(row: ProcessRow, token: str, traceparent: str | None) -> None:
             row.id,
             process_key=row.process_key,
             correlation_id=row.correlation_id,
+            priority=row.priority,
             countdown_s=random.uniform(*RETRY_COUNTDOWN_S),
             traceparent=traceparent,
         )

@@ -67,6 +67,7 @@ def _run_handler(attempt: Attempt, number: int) -> Execution:
         # The engine's task id is the same in every attempt, and differs each time a loop comes to the step.
         idempotency_key=attempt.task.id,
         traceparent=tracing.traceparent() or attempt.context.traceparent,
+        start_priority=attempt.context.priority,
         **call_with_retry(lambda: element_of(attempt.task, runtime().deployed_diagram, runtime().definition)),
     )
     return run_through(HANDLER, attempt, lambda attempt: execute(attempt.step, attempt.values, context))

@@ -22,6 +22,7 @@ def row_document(row: ProcessRow) -> dict[str, Any]:
         "error": row.error,
         "identifiers": row.identifiers,
         "incidentId": row.incident_id,
+        "priority": row.priority,
         "startedAt": rfc3339(row.started_at),
         "updatedAt": rfc3339(row.updated_at),
         "finishedAt": None if row.finished_at is None else rfc3339(row.finished_at),

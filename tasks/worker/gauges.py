@@ -22,6 +22,7 @@ from store.counts import Counts
 from store.errors import DatabaseUnavailable
 from tasks import app
 from tasks.broker.publish import SENT_AT
+from tasks.broker.start_priority import STARTS_LISTS, STARTS_QUEUE
 from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import BACKLOG_KEY, WORKERS_KEY, live_workers
 from tasks.processes import registry
@@ -74,16 +75,21 @@ def _of_broker() -> list[Metric]:
     pipeline.hgetall(WORKERS_KEY)
     pipeline.exists(BACKLOG_KEY)
     pipeline.exists(PAUSED_KEY)
-    for queue in queues:
-        pipeline.llen(queue)
+    lists = [(queue, name) for queue in queues for name in (STARTS_LISTS if queue == STARTS_QUEUE else (queue,))]
+    for _, name in lists:
+        pipeline.llen(name)
         # Workers pop from the right.
-        pipeline.lindex(queue, -1)
+        pipeline.lindex(name, -1)
     fields, backlog, closed, *rest = pipeline.execute()
-    lengths, oldest = dict(zip(queues, rest[::2], strict=True)), dict(zip(queues, rest[1::2], strict=True))
+    lengths = dict.fromkeys(queues, 0)
+    ages: dict[str, float | None] = dict.fromkeys(queues, 0.0)
+    for (queue, _), length, oldest in zip(lists, rest[::2], rest[1::2], strict=True):
+        lengths[queue] += length
+        age, known = _age_s(oldest), ages[queue]
+        ages[queue] = None if age is None or known is None else max(age, known)
     workers = live_workers(fields)
     queued = sum(lengths[queue] for queue in registry.queues)
     free = sum(beat.slots - beat.running for beat in workers.values()) - queued
-    ages = {queue: _age_s(message) for queue, message in oldest.items()}
     return [
         declared.QUEUE_MESSAGES.family(((queue,), length) for queue, length in lengths.items()),
         declared.QUEUE_AGE.family(((queue,), age) for queue, age in ages.items() if age is not None),

@@ -117,7 +117,8 @@ def test_ready_names_every_part(api: Api) -> None:
     assert answer.status == 200
     assert answer.body["status"] == "ready"
     assert set(answer.body["parts"]) == {
-        "database", "broker", "engine", "workers", "beat", "history", "deployments", "topics",
+        "database", "broker", "engine", "workers", "beat", "history", "processes", "deployments", "topics",
+        "permissions",
     }  # fmt: skip
     assert answer.body["parts"]["topics"]["waiting"] == {}
     assert answer.body["parts"]["deployments"]["missing"] == []

@@ -89,6 +89,16 @@ def test_exit_code_of_status_start_and_watch_tells_how_a_process_stands(
         assert json.loads(watch.stdout)["event"] == "end"
 
 
+def test_start_has_the_priority_of_its_option(facade: Facade, flask: Callable[..., Result]) -> None:
+    given = ("--variables", json.dumps(USER), "--wait", "0", "--json")
+    assert flask("start", "onboard-user", *given, "--priority", "-5").exit_code == ExitCode.PENDING
+    assert flask("start", "onboard-user", *given).exit_code == ExitCode.PENDING
+    assert [row.priority for row in facade.rows()] == [0, -5]
+    wrong = flask("start", "onboard-user", *given, "--priority", "6")
+    assert wrong.exit_code == ExitCode.USAGE
+    assert "priority" in wrong.stderr
+
+
 def test_each_kind_of_error_is_printed_and_has_its_own_exit_code(facade: Facade, flask: Callable[..., Result]) -> None:
     wrong = flask("start", "onboard-user", "--variables", '{"userId": 1}')
     assert wrong.exit_code == ExitCode.USAGE

@@ -131,6 +131,16 @@ def test_unavailable_broker_removes_only_its_own_gauges(facade: Facade) -> None:
     assert scrape.labels("processes_pending", "process")
 
 
+def test_starts_of_all_priorities_are_one_queue(facade: Facade, client: redis.Redis) -> None:
+    for priority, age_s in {3: 5, 0: 60, -5: 500}.items():
+        given = {"shadow": None, "argsrepr": None, "priority": priority, "sent_at": time.time() - age_s}
+        send_start_again(str(uuid.uuid4()), **given)
+    scrape = look()
+    assert scrape.value("queue_messages", queue="starts") == 3
+    assert scrape.value("queue_messages") == 3
+    assert 500 <= scrape.value("queue_oldest_message_seconds", queue="starts") < 530
+
+
 def test_values_are_kept_for_a_second(facade: Facade, client: redis.Redis) -> None:
     now = 100.0
     system = System(lambda: now)

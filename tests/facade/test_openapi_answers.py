@@ -18,10 +18,12 @@ from jsonschema import Draft202012Validator
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.test import TestResponse
 
+from app.api import data
 from app.openapi.spec import operations
 from app.operations import ending
 from app.security import api_keys
-from store.process_rows import ERROR, OK, Ending
+from service.errors import OperationRefused
+from store.process_rows import ERROR, OK, Ending, ProcessRow
 from tests.support.facade import USER, Facade
 
 Key = tuple[str, int]
@@ -317,6 +319,18 @@ def _(facade: Facade) -> TestResponse:
 @case(DATA, 404)
 def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/nobody/data")
+
+
+@case(DATA, 409)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+
+    def refuse(_: ProcessRow) -> dict[str, Any]:
+        raise OperationRefused("no permission")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "export", refuse)
+        return facade.http.get("/api/process/order-1/data")
 
 
 @case(ERASE, 200)

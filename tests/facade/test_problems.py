@@ -293,7 +293,7 @@ def test_health_shows_which_part_is_down(facade: Facade) -> None:
     assert (response.status_code, body["status"]) == (200, "degraded")
     assert {name: part["up"] for name, part in body["parts"].items()} == {
         "database": True, "broker": True, "engine": False, "workers": False, "beat": False,
-        "history": True, "processes": True,
+        "history": True, "permissions": True, "processes": True,
     }  # fmt: skip
     # the form of every time in this API
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["parts"]["engine"]["since"])

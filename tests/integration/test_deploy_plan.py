@@ -284,9 +284,9 @@ def test_unavailable_engine_has_an_exit_code_of_its_own(package: Package) -> Non
     assert (out, "Error: no connection to 127.0.0.1:1" in err) == ("", True), err
 
 
-def test_example_of_the_guide_is_what_the_command_prints(package: Package) -> None:
+def test_example_of_the_page_of_commands_is_what_the_command_prints(package: Package) -> None:
     key, name = package.key, package.folder.name
-    shown = next(block for block in blocks_of("docs/guides/creating-a-process.md") if "prices.dmn" in block.text)
+    shown = next(block for block in blocks_of("docs/reference/package-commands.md") if "prices.dmn" in block.text)
     # The package as `flask process new` writes it.
     other = f"{key}-new"
     new = replace(package, key=other, folder=write_process(other, package.name, ()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge import BusinessRuleError
+from camunda_bridge import BusinessRuleError, StepContext
 from camunda_bridge.definition import ProcessDefinition
 from testkit import ProcessRun
 from tests.contract.bpmn import Part, boundary, call, error_end, external, process, subprocess
@@ -88,3 +88,20 @@ def test_task_that_another_branch_cancels_is_lost(run_process: Run, make: Make) 
 
 def _returning(name: str) -> Callable[[Any], dict[str, bool]]:
     return lambda given: {name: True}
+
+
+def test_diagram_and_step_have_the_priority_that_the_test_gives_to_the_start(run_process: Run, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    path = tmp_path / "ranked.bpmn"
+    priority = "${10 * executionContext.prop('priority').numberValue()}"
+    path.write_text(process("ranked", external("a", taskPriority=priority)))
+    definition = ProcessDefinition("ranked", path)
+
+    def note(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
+        seen.append((context.start_priority, context.priority))
+        return {}
+
+    definition.step("a", outcome="ok")(note)
+    run_process(definition)
+    run_process(definition, priority=3)
+    assert seen == [(0, 0), (3, 30)]

@@ -12,6 +12,7 @@ import redis
 import requests
 
 from dev.stack import Stack
+from tasks.broker.start_priority import STARTS_LISTS
 from tests.support.api import Api, eventually
 
 
@@ -76,7 +77,7 @@ def _instances(stack: Stack, process_key: str) -> list[dict[str, Any]]:
 def _left_in_queues(stack: Stack) -> dict[str, int]:
     client = redis.Redis.from_url(stack.environment.get("REDIS_URL"), decode_responses=True)
     try:
-        queues = ["starts", "settling", *client.keys("steps.*")]
+        queues = [*STARTS_LISTS, "settling", *client.keys("steps.*")]
         lengths = {queue: client.llen(queue) for queue in queues if client.type(queue) in ("list", "none")}
         return {queue: length for queue, length in lengths.items() if length}
     finally:

@@ -4,6 +4,11 @@ A block labelled `sh`, `bash` or `python` is run, unless a comment right before 
 
     <!-- not run: needs root: installs packages -->
 
+    <!-- served -->
+
+before a block `make run` has the test start the system, with the files that the page has written so far. It stops the
+system that an earlier such block started.
+
 A block labelled `http`, `json` or `text` is the output of the run block before it, if only blank lines are in between.
 """
 
@@ -37,6 +42,7 @@ REASONS = (
 )
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+|~~~+) *(?P<label>[^`]*)")
+_SERVED = re.compile(r"<!-- *served *-->")
 _NOT_RUN = re.compile(r"<!-- *not run: *(?P<reason>.+?) *-->")
 
 
@@ -50,6 +56,8 @@ class Block:
         label: the label of the fence.
         text: its contents.
         not_run: the reason why it is not run, if there is one.
+        follows: only blank lines are between it and the block before.
+        is_served: it is `make run`, and the blocks after it use the system that it starts.
     """
 
     page: str
@@ -57,8 +65,8 @@ class Block:
     label: str
     text: str
     not_run: str | None = None
-    #: only blank lines are between it and the block before
     follows: bool = False
+    is_served: bool = False
 
     @property
     def place(self) -> str:
@@ -85,20 +93,22 @@ def parse(page: str, text: str) -> list[Block]:
     """The blocks of a page's text, in order.
 
     Raises:
-        ValueError: a fence is never closed.
+        ValueError: a fence is never closed, or a block that is served is not `make run`.
     """
     found: list[Block] = []
     lines = text.splitlines()
     reason: str | None = None
-    follows = False
+    follows = is_served = False
     number = 0
     while number < len(lines):
         opened = _FENCE.fullmatch(lines[number])
         if opened is None:
             if comment := _NOT_RUN.fullmatch(lines[number].strip()):
                 reason = comment["reason"]
+            elif _SERVED.fullmatch(lines[number].strip()):
+                is_served = True
             elif lines[number].strip():
-                reason, follows = None, False
+                reason, follows, is_served = None, False, False
             number += 1
             continue
         end = number + 1
@@ -109,8 +119,10 @@ def parse(page: str, text: str) -> list[Block]:
         indent = len(opened["indent"])
         content = "".join(line[indent:] + "\n" for line in lines[number + 1 : end])
         label = opened["label"].split()[0] if opened["label"].strip() else ""
-        found.append(Block(page, number + 1, label, content, reason, follows))
-        reason, follows = None, True
+        if is_served and content != "make run\n":
+            raise ValueError(f"{page}:{number + 1}: only the block `make run` can be served")
+        found.append(Block(page, number + 1, label, content, reason, follows, is_served))
+        reason, follows, is_served = None, True, False
         number = end + 1
     return found
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 from dev.environment import ROOT
 from tests.support.doc_blocks import SHELL, Block, shown_output
+from tests.support.doc_serving import Serving
 from tests.support.shown_output import differences, shows_an_error
 
 #: seconds that a page may take
 PAGE_S = 240.0
+#: seconds that a page may take which starts the system itself
+SERVING_PAGE_S = 600.0
 #: exit code of curl after an answer of 400 or more under --fail-with-body
 CURL_HTTP_ERROR = 22
 
@@ -38,9 +41,17 @@ class Checkout:
         folder: the folder of the copy.
         environment: the environment of the commands.
         addresses: address on the pages, such as `127.0.0.1:8000` -> address of the test's stack.
+        serving: what the blocks `make run` of the page start.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], addresses: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        addresses: Mapping[str, str],
+        serving: Serving | None = None,
+    ) -> None:
+        self._serving = serving
         self.folder = folder / "checkout"
         self._blocks = folder / "blocks"
         self._addresses = addresses
@@ -64,10 +75,14 @@ class Checkout:
         """
         wanted = [(place, block) for place, block in enumerate(blocks) if block.is_run]
         script = ["set -euo pipefail"]
+        if self._serving is not None:
+            script.append(self._serving.functions())
         for place, block in wanted:
             shown = shown_output(blocks, place)
             failing = shown is not None and shows_an_error(shown.label, shown.text)
             script += self._lines(place, block, may_fail=failing)
+        if self._serving is not None:
+            script.append("stop_serving")
         code, text = self._bash("\n".join(script))
         begun = [place for place, _ in wanted if self._output(place).exists()]
         last = blocks[begun[-1]] if begun else None
@@ -81,6 +96,8 @@ class Checkout:
     def _lines(self, place: int, block: Block, *, may_fail: bool) -> list[str]:
         output = shlex.quote(str(self._output(place)))
         begin = f"exec > {output} 2> {output}.errors"
+        if block.is_served:
+            return [begin, "serve"]
         if block.label in SHELL:
             code = self._here(block.text)
             if may_fail:
@@ -112,6 +129,7 @@ class Checkout:
     def _bash(self, script: str) -> tuple[int, str]:
         path = self._blocks / "page.sh"
         path.write_text(script + "\n")
+        limit_s = PAGE_S if self._serving is None else SERVING_PAGE_S
         with subprocess.Popen(
             ["bash", str(path)],
             cwd=self.folder,
@@ -123,9 +141,9 @@ class Checkout:
             start_new_session=True,
         ) as process:
             try:
-                text, _ = process.communicate(timeout=PAGE_S)
+                text, _ = process.communicate(timeout=limit_s)
             except subprocess.TimeoutExpired:
-                return -1, f"the page took longer than {PAGE_S:.0f} s"
+                return -1, f"the page took longer than {limit_s:.0f} s"
             finally:
                 # Processes that a block left running in the background end with the page.
                 with contextlib.suppress(ProcessLookupError):

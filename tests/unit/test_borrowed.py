@@ -17,6 +17,7 @@ import celery.worker.consumer.gossip
 import celery.worker.request
 import gunicorn.http.wsgi
 import gunicorn.workers.gthread
+import kombu.transport.redis
 import marshmallow.fields
 import prometheus_client.metrics
 import prometheus_client.mmap_dict
@@ -37,6 +38,7 @@ PACKAGES = ("app", "service", "tasks", "camunda_bridge", "store", "telemetry", "
 OF_CLASS: list[tuple[Any, str]] = [
     (celery.concurrency.asynpool.AsynPool, "_create_write_handlers"),
     (celery.worker.consumer.gossip.Gossip, "compatible_transports"),
+    (kombu.transport.redis.Channel, "_brpop_start"),
     (gunicorn.workers.gthread.ThreadWorker, "_keepalive_after"),
     (gunicorn.workers.gthread.TConn, "init"),
     (gunicorn.http.wsgi, "SERVER"),

@@ -64,6 +64,16 @@ class TestParse:
         assert block.text == "ls\n  -l\n"
         assert block.line == 3
 
+    def test_a_comment_before_make_run_has_the_system_started(self) -> None:
+        blocks = parse("p.md", "<!-- served -->\n```sh\nmake run\n```\n\n```sh\nls\n```\n")
+
+        assert [block.is_served for block in blocks] == [True, False]
+        assert blocks[0].is_run
+
+    def test_only_make_run_can_be_served(self) -> None:
+        with pytest.raises(ValueError, match=r"p\.md:2: only the block `make run`"):
+            parse("p.md", "<!-- served -->\n```sh\nmake demo\n```\n")
+
     def test_an_open_block_is_refused_with_its_place(self) -> None:
         with pytest.raises(ValueError, match=r"p\.md:1"):
             parse("p.md", "```sh\nls\n")

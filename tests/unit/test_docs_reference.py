@@ -11,6 +11,7 @@ import pytest
 import camunda_bridge
 import celeryconfig
 import store.event_rows
+from app.commands.process import COMMANDS
 from app.responses.problem_types import problem_types
 from camunda_bridge import StepContext, define_process
 from camunda_bridge.definition import ProcessDefinition
@@ -42,6 +43,10 @@ def test_every_argument_of_a_definition_is_explained(function: object) -> None:
 
 def test_every_field_of_the_step_context_is_explained() -> None:
     assert missing("definitions-and-decorators", [item.name for item in fields(StepContext)]) == []
+
+
+def test_every_command_for_packages_is_listed() -> None:
+    assert missing("package-commands", [str(command.name) for command in COMMANDS]) == []
 
 
 def test_every_kind_of_problem_is_listed_under_its_status() -> None:

@@ -24,6 +24,8 @@ from store.clock import now
 from store.database import Database
 from store.migrate import ROOT, alembic_config, upgrade
 from store.models import metadata
+from store.process_rows import NewProcess
+from store.processes import ProcessStore
 
 #: seconds that a migration may take
 PATIENCE_S = 60
@@ -148,6 +150,22 @@ def test_version_before_serves_while_and_after_each_migration_runs(database: Dat
             command.upgrade(config, revision)
             old.wait_for_rounds(2)
         assert old.errors == []
+
+
+def test_start_of_the_version_before_priorities_has_priority_0(database: Database) -> None:
+    command.upgrade(alembic_config(database), "0008")
+    before = sa.Table("process_store", sa.MetaData(), autoload_with=database.engine)
+    row = {column.name: value_for(column) for column in before.c if not column.nullable and column.name != "seq"}
+    with database.write() as connection:
+        connection.execute(before.insert(), row | {"variables": "{}"})
+    upgrade(database)
+    store = ProcessStore(database)
+    assert store.accept(NewProcess(uuid.uuid4(), "ranked", "h", "p", {}, "t", priority=-3))
+    assert store.accept(NewProcess(uuid.uuid4(), "plain", "h", "p", {}, "t"))
+    assert [found.priority for found in store.page(limit=3)] == [0, -3, 0]
+    with database.read() as connection:
+        kept = connection.exec_driver_sql("SELECT priority FROM process_store ORDER BY seq").scalars().all()
+    assert kept == [None, -3, None]
 
 
 def test_migrating_a_migrated_database_changes_nothing(database: Database) -> None:

@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from camunda_bridge.errors import BridgeError, EngineRefused, EngineUnavailable, NotFound, Unauthorized
+from camunda_bridge.errors import (
+    BridgeError,
+    EngineRefused,
+    EngineUnavailable,
+    NotFound,
+    PermissionMissing,
+    Unauthorized,
+)
 from camunda_bridge.session import EngineSession, authorization_header
 from tests.support.scripted_server import (
     Handler,
@@ -306,6 +313,14 @@ def test_refusal_has_the_engines_message(
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.type) == (status, "RestException")
     assert "no such thing" in str(caught.value)
+
+
+def test_403_for_a_permission_is_no_refused_login(server: ScriptedServer, session: EngineSession) -> None:
+    server.answer = says(403, b'{"type": "AuthorizationException", "message": "no \'READ\' permission on resource"}')
+    with pytest.raises(PermissionMissing, match="no 'READ' permission") as caught:
+        session.get("/x")
+    assert not isinstance(caught.value, Unauthorized)
+    assert not caught.value.is_final
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
 
 def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> None:
     new = NewProcess(uuid.uuid4(), "order-1", "0" * 64, "p", {"n": None}, "trace")
-    other = NewProcess(uuid.uuid4(), "order-2", "0" * 64, "p", {}, "trace")
+    other = NewProcess(uuid.uuid4(), "order-2", "0" * 64, "p", {}, "trace", priority=-1)
     calls(store.accept, new)
     calls(store.accept, other)
     calls(store.claim, new.id, "token", for_s=30)
@@ -458,6 +458,7 @@ def test_downgrade_script_is_t_sql() -> None:
         "callback_url NVARCHAR(2000) NULL",
         "started_at DATETIME2(3) NOT NULL",
         "finished_at DATETIME2(3) NULL",
+        "ALTER TABLE process_store ADD priority SMALLINT NULL;",
         "execution_id UNIQUEIDENTIFIER NOT NULL",
         f"external_task_id NVARCHAR(64) COLLATE {BINARY_COLLATION} NULL",
         f"lock_token NVARCHAR(128) COLLATE {BINARY_COLLATION} NULL",

@@ -134,6 +134,7 @@ def test_variable_of_an_error_or_an_escalation_is_set_behind_its_event(tmp_path:
         ("${a}", ["a"]),
         ("#{a.b > c}", ["a", "c"]),
         ("${bean.send(a)}", ["a"]),
+        ("${executionContext.prop('priority').numberValue()}", []),
         ("${bean.part.send(a)}", ["a"]),
         ("${fn:upper(a)} ${now()}", ["a"]),
         ("${execution.hasVariable('a') ? a : null}", []),
