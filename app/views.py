@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.responses.links import links
 from app.starts.callbacks import callback_document
+from service.standing.elements import Standing, standing_of
 from store.event_rows import EventRow
 from store.process_rows import ProcessRow
 from tasks.webhooks.documents import rfc3339, row_document
+from telemetry.logs.redaction import shown_error
 
-__all__ = ["event_document", "row_document", "status_document"]
+__all__ = ["event_document", "row_document", "standing_document", "status_document"]
 
 
 def status_document(row: ProcessRow) -> dict[str, Any]:
-    """A process with its callback and its links, for an answer about one process."""
+    """A process with its callback and its links, for an answer about one process; `active` is for the status to set."""
     return {
         **row_document(row),
+        "active": None,
         "callback": callback_document(row),
         "links": links(row.correlation_id, row.traceability_id),
     }
+
+
+def standing_document(row: ProcessRow, standing: Standing | None = None) -> dict[str, Any]:
+    """Where a process stands: its active elements, and what each waits for.
+
+    Args:
+        row: the process.
+        standing: where it stands; None to ask the engine.
+    """
+    found = standing_of(row) if standing is None else standing
+    elements = [{_camel(name): value for name, value in asdict(element).items()} for element in found.elements]
+    # A message of the engine can contain what a handler wrote, with values of secret fields.
+    document: dict[str, Any] = shown_error({"elements": elements, "note": found.note}, row.variables)
+    return document
 
 
 def event_document(row: EventRow) -> dict[str, Any]:

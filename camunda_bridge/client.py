@@ -14,11 +14,12 @@ from camunda_bridge.engine.incidents import Incidents
 from camunda_bridge.engine.instances import Instances
 from camunda_bridge.engine.tenant import Tenant
 from camunda_bridge.engine.variables import Variables
+from camunda_bridge.engine.waits import Waits
 from camunda_bridge.session import EngineSession, authorization_header
 from settings import Settings
 
 
-class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incidents):
+class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incidents, Waits):
     """The client of one engine and one of its tenants, over one session."""
 
     @classmethod

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
 from marshmallow import EXCLUDE, ValidationError
 
+from camunda_bridge.author_code import place_of, place_of_handler
 from camunda_bridge.context import StepContext, recording_calls
 from camunda_bridge.errors import BusinessRuleError, VariableError
+from camunda_bridge.field_errors import sentence
 from camunda_bridge.steps import StepDefinition
 from camunda_bridge.variables import (
     MAX_STRING,
@@ -32,16 +34,26 @@ ERROR_VARIABLES = {"code": "errorCode", "message": "errorMessage", "type": "erro
 MAX_TRACE = 16_000
 
 
+class OutputFieldDropped(UserWarning):
+    """A handler returned a field that its output schema does not have; the field is not stored."""
+
+
+#: what has been warned of, so that a worker logs it once; see :func:`warnings.warn_explicit`
+_warned: dict[Any, Any] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The outcome of a handler that returned: `variables` for the engine, and the same as a JSON `document`.
 
-    `exact`: True when the same variables can be made from the document.
+    `exact`: True when the same variables can be made from the document. `dropped`: fields that the handler returned and
+    that the output schema does not have.
     """
 
     variables: dict[str, Typed]
     document: dict[str, Any]
     exact: bool = True
+    dropped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, output: Mapping[str, Any]) -> Completed:
@@ -75,16 +87,34 @@ class BusinessError:
 
     def uncaught(self) -> Failed:
         """The failure to report if no event catches the error, because the engine would end the instance silently."""
-        return Failed(f"no event in the BPMN catches the error {self.code!r}: {self.message}", "", final=True)
+        errors = self.details.get("errors") if self.kind == ValidationError.__name__ else None
+        text = f"no event in the BPMN catches the error {self.code!r}: {self.message}"
+        return Failed(text, "", final=True, errors=errors)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The outcome of a failed attempt. `final`: another attempt would fail the same way, so there is no retry."""
+    """The outcome of a failed attempt.
+
+    Attributes:
+        message: one line about the cause.
+        details: the stack trace, or empty.
+        final: another attempt would fail the same way, so there is no retry.
+        where: `file:line` in the author's code; empty if it is unknown.
+        errors: the messages by field, if a schema refused something.
+    """
 
     message: str
     details: str
     final: bool = False
+    where: str = ""
+    errors: Any = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The failure as the event log stores it."""
+        more = {"where": self.where or None, "errors": self.errors}
+        return {"message": self.message, **{name: value for name, value in more.items() if value is not None}}
 
 
 Outcome = Completed | BusinessError | Failed
@@ -109,7 +139,7 @@ def execute(step: StepDefinition, values: Mapping[str, Any], context: StepContex
         try:
             outcome = _attempt(step, values, context)
         except Exception as error:
-            outcome = Failed(_headline(error), _trace(error), final=step.retry_strategy.is_final(error))
+            outcome = _failed(step, _headline(error), error, final=step.retry_strategy.is_final(error))
     return Execution(outcome, round((time.monotonic() - begun) * 1000), calls.http_status_code)
 
 
@@ -120,7 +150,7 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
     except ValidationError as error:
         return BusinessError(
             step.invalid_input_code,
-            f"input of {step.topic}: {_text(error.messages)}",
+            f"input of {step.topic}: {sentence(error.messages)}",
             "ValidationError",
             {"errors": json_form(error.messages)},
         )
@@ -129,7 +159,7 @@ def _attempt(step: StepDefinition, values: Mapping[str, Any], context: StepConte
     except BusinessRuleError as error:
         return _business_error(step, error)
     except VariableError as error:
-        return Failed(f"input of {step.topic}: {error}", _trace(error), final=True)
+        return _failed(step, f"input of {step.topic}: {error}", error)
     return _checked(step, returned)
 
 
@@ -161,7 +191,7 @@ def _business_error(step: StepDefinition, error: BusinessRuleError) -> Outcome:
     except VariableError as fault:
         why = why or str(fault)
     if why:
-        return Failed(_storable(f"business error {error.code!r} of {step.topic}: {why}"), _trace(error), final=True)
+        return _failed(step, _storable(f"business error {error.code!r} of {step.topic}: {why}"), error)
     return BusinessError(error.code, plain["message"], type(error).__name__, plain["details"])
 
 
@@ -171,28 +201,51 @@ def _checked(step: StepDefinition, returned: Any) -> Outcome:
         output = {}
     if not isinstance(output, Mapping):
         why = f"{step.topic} returned {type(returned).__name__}; it must return a dict, a dataclass or None"
-        return Failed(why, "", final=True)
+        return _refused(step, why)
+    dropped: tuple[str, ...] = ()
     if step.output_schema is not None:
+        known = {(item.attribute or name).partition(".")[0] for name, item in step.output_schema.fields.items()}
+        dropped = tuple(str(name) for name in output if name not in known)
         try:
             output = step.output_schema.dump(returned)
         except Exception as error:
             # marshmallow doesn't validate before it dumps, so that a word in a number field raises here
-            return Failed(f"output of {step.topic} fails its schema: {_headline(error)}", _trace(error), final=True)
+            return _failed(step, f"output of {step.topic} fails its schema: {_headline(error)}", error)
         if faults := step.output_schema.validate(output):
-            return Failed(f"output of {step.topic} fails its schema: {_text(faults)}", "", final=True)
+            return _refused(step, f"output of {step.topic} fails its schema: {sentence(faults)}", json_form(faults))
     try:
-        return Completed.of(output)
+        completed = Completed.of(output)
     except VariableError as error:
-        return Failed(f"output of {step.topic}: {error}", "", final=True)
+        return _refused(step, f"output of {step.topic}: {error}")
+    if dropped and getattr(step.output_schema, "unknown", None) != EXCLUDE:
+        _warn_of_dropped(step, dropped)
+        return replace(completed, dropped=dropped)
+    return completed
 
 
-def _text(messages: Any) -> str:
-    """The messages of a schema as JSON text."""
-    return json.dumps(json_form(messages), ensure_ascii=False)
+def _warn_of_dropped(step: StepDefinition, names: tuple[str, ...]) -> None:
+    """Warn at the author's handler: pytest lists the warning, a worker logs it once."""
+    path, _, line = place_of_handler(step.handler).rpartition(":")
+    text = (
+        f"output of {step.topic}: its schema does not have {', '.join(names)}, so it is not stored; add it to the "
+        "schema, do not return it, or set `unknown = EXCLUDE` in the schema's Meta"
+    )
+    warnings.warn_explicit(text, OutputFieldDropped, path or step.topic, int(line or 0), registry=_warned)
+
+
+def _failed(step: StepDefinition, message: str, error: Exception, *, final: bool = True) -> Failed:
+    errors = json_form(error.messages) if isinstance(error, ValidationError) else None
+    return Failed(message, _trace(error), final=final, where=place_of(error, step.handler), errors=errors)
+
+
+def _refused(step: StepDefinition, message: str, errors: Any = None) -> Failed:
+    """A failure that no exception of the handler caused."""
+    return Failed(message, "", final=True, where=place_of_handler(step.handler), errors=errors)
 
 
 def _headline(error: BaseException) -> str:
-    text = _storable(str(error)).strip().splitlines()
+    said = sentence(error.messages) if isinstance(error, ValidationError) else str(error)
+    text = _storable(said).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 

@@ -126,7 +126,7 @@ def _typed(name: str, value: Any) -> Typed:
         return _whole(name, value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise VariableError(f"variable {name!r}: {value!r} has no JSON form")
+            raise VariableError(f"variable {name!r}: {value} has no JSON form")
         return {"type": "Double", "value": value}
     if isinstance(value, str):
         _check_text(name, value)

@@ -19,7 +19,7 @@ from service.errors import ReplayError
 from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, EventRow
 from tasks.processes import registry
 from tasks.runtime import runtime
-from telemetry.logs.redaction import REDACTED, shown, shown_error, shown_text
+from telemetry.logs.redaction import REDACTED, shown, shown_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def _recorded(event: EventRow) -> dict[str, Any]:
     end = ends.get(event.phase, event.phase)
     if event.phase == COMPLETING and "bpmnError" in (event.metadata or {}):
         end = "business error"
-    return {"outcome": end, "response": event.business_action_response}
+    response = event.business_action_response
+    return {"outcome": end, "response": _without_place(response) if end == "failed" else response}
 
 
 def _new(outcome: Outcome, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +105,14 @@ def _new(outcome: Outcome, values: Mapping[str, Any]) -> dict[str, Any]:
         return {"outcome": "completed", "response": shown(outcome.document)}
     if isinstance(outcome, BusinessError):
         return {"outcome": "business error", "response": shown_error(outcome.document, outcome.document, values)}
-    return {"outcome": "failed", "response": {"message": shown_text(outcome.message, values)}}
+    return {"outcome": "failed", "response": shown_error(_without_place(outcome.document), values)}
+
+
+def _without_place(response: Any) -> Any:
+    """A failure without its place in the code, whose line changes with each edit of the file."""
+    if not isinstance(response, Mapping):
+        return response
+    return {name: value for name, value in response.items() if name != "where"}
 
 
 def _redacted_paths(value: Any, path: str = "") -> Iterator[str]:

@@ -33,6 +33,13 @@ class Ops:
         "`json`: each line is a JSON object; `console`: readable text; `auto`: JSON in production, else readable text.",
         one_of=("auto", "json", "console"),
     )
+    access_log: str = setting(
+        "str",
+        "off",
+        "`on`: the web server logs a line for each request, at level INFO: method, route, status, milliseconds, "
+        "caller, correlation id. Health checks and metrics are logged only if they fail.",
+        one_of=("on", "off"),
+    )
     redact: list[str] = setting(
         "list",
         (),

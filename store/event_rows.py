@@ -12,6 +12,8 @@ BPMN_ERROR, FAILED, LOST, OUTCOME_UNKNOWN, OPS = "bpmn-error", "failed", "lost",
 OPEN_PHASES = (STARTED, COMPLETING)
 #: key in the metadata of a lost attempt: its worker was shut down, stopped the attempt and unlocked the task
 RELEASED = "released"
+#: key in the metadata of an attempt: fields that its handler returned and that its output schema does not have
+DROPPED_FIELDS = "droppedFields"
 
 
 @dataclass(frozen=True, slots=True)

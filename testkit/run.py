@@ -91,7 +91,10 @@ class ProcessRun:
 
     def __repr__(self) -> str:
         path = " > ".join(self.path[-SHOWN:])
-        return f"<run {self.status}: {path}; result={self.result!r} error={self.error!r}>"
+        text = f"<run {self.status}: {path}; result={self.result!r} error={self.error!r}"
+        for element, topic in self.unhandled.items() if self.status == "waiting" else ():
+            text += f"; no handler for topic {topic!r} of {element!r}: a step or a worker must declare it"
+        return f"{text}>"
 
     # -- what has happened
 
@@ -120,11 +123,23 @@ class ProcessRun:
 
     @property
     def waiting_at(self) -> list[str]:
-        """Ids of the elements at which the process waits."""
+        """Ids of the elements at which the process waits, without the sub-processes around them."""
         found = self._engine.session.get(
             "/history/activity-instance", processInstanceId=self.instance_id, unfinished="true"
         )
-        return sorted(item["activityId"] for item in found)
+        around = {item["parentActivityInstanceId"] for item in found}
+        return sorted(item["activityId"] for item in found if item["id"] not in around)
+
+    @property
+    def unhandled(self) -> dict[str, str]:
+        """Id of each element that waits for a worker, with its topic, if neither process nor worker handles it."""
+        tasks = [
+            task
+            for instance in sorted(self._instances())
+            for task in self._engine.session.get("/external-task", processInstanceId=instance, active="true")
+        ]
+        topics = {task["activityId"]: self._worker.original(task["topicName"]) for task in tasks}
+        return {element: topic for element, topic in topics.items() if not self._worker.handles(topic)}
 
     # -- what the test can trigger
 
@@ -220,7 +235,8 @@ class ProcessRun:
             self.status = "incident" if incidents else "waiting"
             if incidents:
                 texts = [found["incidentMessage"] for found in incidents if found["incidentMessage"]]
-                self.error = {"code": "INCIDENT", "message": texts[0] if texts else "", "type": "incident"}
+                text = texts[0] if texts else ""
+                self.error = {"code": "INCIDENT", "type": "incident", "message": text, **self._failed_at(text)}
             return
         if self._answer is not None:
             self.status, document = self._answer
@@ -228,6 +244,15 @@ class ProcessRun:
             is_good, document = end_of(self._engine, self._worker.diagram_of, self.instance_id)
             self.status = "ok" if is_good else "error"
         self.result, self.error = (document, None) if self.status == "ok" else (None, document)
+
+    def _failed_at(self, message: str) -> dict[str, Any]:
+        """Step, attempt and place of the newest attempt that failed with this message; empty if none did."""
+        for event in reversed(self.events):
+            # The engine keeps only the beginning of a long message.
+            if event.phase == "failed" and message and event.response["message"].startswith(message):
+                more = {name: value for name, value in event.response.items() if name in ("where", "errors")}
+                return {"step": event.step, "attempt": event.attempt, **more}
+        return {}
 
     def _record(
         self,
@@ -241,7 +266,7 @@ class ProcessRun:
         outcome = execution.outcome
         response: dict[str, Any]
         if isinstance(outcome, Failed):
-            response = {"message": outcome.message}
+            response = outcome.document
             if outcome.details:
                 response["trace"] = outcome.details
         else:

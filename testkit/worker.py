@@ -141,6 +141,14 @@ class Worker:
             return True
         return fate_of(self._engine, task.id, token).fate is Fate.COMPLETED
 
+    def handles(self, topic: str) -> bool:
+        """True if a step has this topic."""
+        return topic in self._steps
+
+    def original(self, topic: str) -> str:
+        """A topic of the engine without the suffix of this test run."""
+        return self._deployments.original(topic)
+
     def diagram_of(self, definition_id: str) -> Diagram:
         """The diagram of a definition id, from the files of the process and of those that it calls."""
         return self._diagrams[self._deployments.original(self._engine.definition(definition_id).key)]

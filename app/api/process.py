@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, request
 from flask.views import MethodView
 from flask_smorest import Blueprint
+from marshmallow import EXCLUDE
 
 from app.openapi.spec import LOCATION, REPLAYED
 from app.operations.ending import cancel, complete, retry, send_message
@@ -16,13 +17,22 @@ from app.responses.answers import answer
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_IDEMPOTENCY_KEY, UNKNOWN_CORRELATION_ID
 from app.schemas.problems import ProblemAnswer
-from app.schemas.processes import CancelRequest, CompleteRequest, ListQuery, MessageRequest, PageAnswer, StatusAnswer
+from app.schemas.processes import (
+    CancelRequest,
+    CompleteRequest,
+    ListQuery,
+    MessageRequest,
+    PageAnswer,
+    StatusAnswer,
+    StatusQuery,
+)
 from app.schemas.starts import PendingAnswer, StartAnswer, StartHeaders, StartRequest
 from app.security.auth import requires
 from app.services import services
 from app.starts.start import preference
-from app.views import row_document, status_document
+from app.views import row_document, standing_document, status_document
 from store.process_rows import PENDING, ProcessRow
+from telemetry import log_context
 
 blp = Blueprint("process", __name__, url_prefix="/api/process", description="Start processes and get their results")
 blp.ARGUMENTS_PARSER = StrictParser()
@@ -88,21 +98,27 @@ class ProcessList(MethodView):
 @blp.route("/status/<correlation_id>")
 class ProcessStatus(MethodView):
     @requires("process:read")
+    # Unknown parameters are ignored: polling clients may add some against caches.
+    @blp.arguments(StatusQuery, location="query", unknown=EXCLUDE)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(202, schema=StatusAnswer, description="Not ended yet; poll again after Retry-After seconds")
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
-    def get(self, correlation_id: str) -> Response:
+    def get(self, query: dict[str, Any], correlation_id: str) -> Response:
         """Read the status and the result of a process
 
-        Send `Prefer: wait=N` to get the answer when the process ends, or after N seconds (a long poll).
+        Send `Prefer: wait=N` to get the answer when the process ends, or after N seconds (a long poll). With
+        `?active=true`, the answer also shows where the process stands, and what it waits for.
         """
         preferred = preference(services().settings, default_s=0)
         row = services().starter.wait_for(find(correlation_id), preferred)
         headers = {"Preference-Applied": preferred.applied} if preferred.applied else {}
+        document = status_document(row)
+        if query["active"] and (row.status == PENDING or row.incident_id is not None):
+            document["active"] = standing_document(row)
         if row.status != PENDING:
-            return answer(status_document(row), 200, headers)
+            return answer(document, 200, headers)
         headers["Retry-After"] = str(services().settings.retry_after_s)
-        return answer(status_document(row), 202, headers)
+        return answer(document, 202, headers)
 
 
 @blp.route("/complete")
@@ -175,7 +191,9 @@ def find(correlation_id: str) -> ProcessRow:
     Raises:
         Problem: no process has this correlation id.
     """
+    log_context.bind(correlation_id=correlation_id)
     row = services().processes.by_correlation_id(correlation_id)
     if row is None:
         raise Problem(UNKNOWN_CORRELATION_ID, f"no process has the correlation id {correlation_id[:200]!r}")
+    log_context.bind(traceability_id=row.traceability_id)
     return row

@@ -19,6 +19,7 @@ from app.client.api import ApiClient
 from app.client.errors import ApiUnreachable, DeadlineExceeded, RequestRefused
 from app.client.exit_codes import ExitCode
 from app.client.following import follow
+from app.client.quiet import QuietTeller
 from app.client.reply import Reply
 from settings import get_settings
 from store.process_rows import PENDING, STATUSES
@@ -54,25 +55,38 @@ class Caller:
         """Poll until the process ends, or until `until` (seconds of the monotonic clock); returns the last answer."""
         while reply.status == 202 and (left := until - time.monotonic()) > 0:
             asked_at = time.monotonic()
-            reply = self.api.get("status", correlation_id, wait_s=max(1, round(left)))
+            reply = self.status(correlation_id, wait_s=max(1, round(left)))
             # If the server answers at once instead of waiting, poll only once a second.
             time.sleep(max(0.0, min(left, 1.0 - (time.monotonic() - asked_at))) if reply.status == 202 else 0.0)
         return reply
 
+    def status(self, correlation_id: str, *, wait_s: int = 0) -> Reply:
+        """The status of a process; of one that runs, also where it stands."""
+        return self.api.get("status", correlation_id, query={"active": "true"}, wait_s=wait_s)
+
     def watch(self, correlation_id: str, timeout_s: float | None) -> NoReturn:
-        """Print each event until the process ends, and exit with the exit code of its status."""
-        for event in follow(self.api, correlation_id, timeout_s=timeout_s, lost=_lost):
-            document = {"id": event.id, "event": event.name, "data": event.data}
-            self.show(document, shown.event(event))
-            if event.name == "end":
-                if not self.as_json:
-                    self.end_with(self.api.get("status", correlation_id))
-                raise SystemExit(exit_codes.of_process(event.data))
+        """Print each event until the process ends, and exit with the exit code of its status.
+
+        While no event comes, standard error has what the process waits for.
+        """
+        with QuietTeller(self.api, correlation_id, _say) as teller:
+            for event in follow(self.api, correlation_id, timeout_s=timeout_s, lost=_lost):
+                teller.heard()
+                document = {"id": event.id, "event": event.name, "data": event.data}
+                self.show(document, shown.event(event))
+                if event.name == "end":
+                    if not self.as_json:
+                        self.end_with(self.status(correlation_id))
+                    raise SystemExit(exit_codes.of_process(event.data))
         raise AssertionError("follow() ended without an end event")
 
 
 def _lost(why: str) -> None:
-    click.echo(f"stream lost, opening it again: {why}", err=True)
+    _say(f"stream lost, opening it again: {why}")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def calls_the_api(command: Command) -> Command:
@@ -150,9 +164,9 @@ def start(
 @click.option("--wait", "wait_s", default=0, type=click.IntRange(0), help="Seconds to wait for the end (0).")
 @calls_the_api
 def status(caller: Caller, correlation_id: str, wait_s: int) -> None:
-    """Print the status of a process."""
+    """Print the status of a process, and what it waits for."""
     until = time.monotonic() + wait_s
-    reply = caller.api.get("status", correlation_id, wait_s=wait_s)
+    reply = caller.status(correlation_id, wait_s=wait_s)
     caller.end_with(caller.wait(reply, correlation_id, until))
 
 
@@ -161,7 +175,10 @@ def status(caller: Caller, correlation_id: str, wait_s: int) -> None:
 @click.option("--timeout", "timeout_s", type=click.IntRange(1), help="Seconds after which to stop watching.")
 @calls_the_api
 def watch(caller: Caller, correlation_id: str, timeout_s: int | None) -> None:
-    """Print the events of a process until it ends; a lost connection is opened again."""
+    """Print the events of a process until it ends; a lost connection is opened again.
+
+    After three seconds without an event, standard error has what the process waits for.
+    """
     caller.watch(correlation_id, timeout_s)
 
 

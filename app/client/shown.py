@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app import standing_text
 from app.client.api import StreamedEvent
 from app.client.reply import Reply
 
@@ -21,10 +22,12 @@ def as_json(document: Any) -> str:
 
 
 def process(document: dict[str, Any]) -> str:
-    """A process: its status, its error and its result."""
+    """A process: its status, its error, where it stands and its result."""
     lines = [f"{document.get('correlationId')}: {_coloured(str(document.get('status')))}"]
     if error := document.get("error"):
         lines.append(f"  {_error(error)}")
+    if active := document.get("active"):
+        lines += [f"  {line}" for line in standing_text.lines(active)]
     result = document.get("result", document.get("data"))
     if result is not None:
         lines.append(json.dumps(result, ensure_ascii=False, indent=2))
@@ -40,7 +43,7 @@ def event(found: StreamedEvent) -> str:
     if found.name == "ops":
         return f"{at}  {data.get('stepName')} by {data.get('actor')}: {data.get('result')}"
     line = f"{at}  {data.get('stepName')}  {_coloured(found.name)}"
-    if (data.get("attempt") or 1) > 1:
+    if (data.get("attempt") or 1) > 1 or (found.name == "failed" and data.get("attempt")):
         line += f", attempt {data['attempt']}"
     if data.get("executionTime") is not None:
         line += f", {data['executionTime']} ms"
@@ -68,10 +71,16 @@ def problem(reply: Reply) -> str:
 
 
 def _error(error: Any) -> str:
+    """An error: its code, the step and the attempt that failed, the message, the place in the code of the step."""
     if not isinstance(error, dict):
         return str(error)
-    code, message = error.get("code"), error.get("message")
-    return f"{code}: {message}" if code and message else str(message or code or as_json(error))
+    message = str(error.get("message") or "")
+    if step := error.get("step"):
+        number = f", attempt {error['attempt']}" if error.get("attempt") else ""
+        message = f"step {step}{number}: {message}"
+    code = error.get("code")
+    text = f"{code}: {message}" if code and message else str(message or code or as_json(error))
+    return f"{text} ({error['where']})" if error.get("where") else text
 
 
 def _coloured(word: str) -> str:

@@ -16,6 +16,8 @@ from app.responses.problem import Problem
 from app.responses.problem_types import NOT_FOUND
 from app.security.auth import requires
 from app.services import services
+from app.standing_text import awaited_messages
+from app.views import standing_document
 from service.history.execution_overlay import overlay_of
 from store.event_rows import PhaseRow
 from store.process_rows import PENDING, ProcessRow
@@ -31,6 +33,7 @@ def add_to(blueprint: Blueprint) -> None:
     """Add the page and the views for its script."""
     blueprint.add_url_rule("/<correlation_id>", "process", page)
     blueprint.add_url_rule("/<correlation_id>/state", "state", state)
+    blueprint.add_url_rule("/<correlation_id>/active", "active", active)
     blueprint.add_url_rule("/<correlation_id>/trail", "trail", trail)
     blueprint.add_url_rule("/<correlation_id>/event/<uuid:execution_id>", "event", event)
     blueprint.add_url_rule("/<correlation_id>/events", "events", events)
@@ -46,6 +49,16 @@ def page(correlation_id: str) -> str:
 def state(correlation_id: str) -> str:
     """The parts of the page that change while the process runs."""
     return render_template("monitor/_changed.html", **content(find(correlation_id)))
+
+
+@requires("process:read")
+def active(correlation_id: str) -> str:
+    """Where the process stands and what it waits for. The page asks for it apart, as the engine may answer slowly."""
+    row = find(correlation_id)
+    standing = standing_document(row)
+    return render_template(
+        "monitor/_active.html", row=row, active=standing, awaited=dict(awaited_messages(standing)).items()
+    )
 
 
 @requires("process:read")

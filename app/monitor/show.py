@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.standing_text import wait_text
 from store.clock import now
 from store.histogram import BOUNDS_MS
 from store.overview import COUNT_LIMIT
@@ -57,6 +58,34 @@ def pretty(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 
+def variables_template(wait: dict[str, Any]) -> str:
+    """The variables that a message needs, as JSON to fill in."""
+    return pretty(_template(wait["fields"]))
+
+
+def _template(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        item["name"]: _template(item["fields"]) if "fields" in item else _EMPTY.get(item["type"])
+        for item in fields
+        if item["required"]
+    }
+
+
+def needs_text(wait: dict[str, Any]) -> str:
+    """The fields that a message needs or may have, with their types; empty if none is known."""
+    return ", ".join(_needs(wait["fields"], ""))
+
+
+def _needs(fields: list[dict[str, Any]], path: str) -> Iterator[str]:
+    for item in fields:
+        name = f"{path}{item['name']}"
+        yield f"{name} ({item['type'] or 'any'}{'' if item['required'] else ', optional'})"
+        yield from _needs(item.get("fields", []), f"{name}.")
+
+
+#: a value of each type of JSON, to be replaced
+_EMPTY: dict[str | None, Any] = {"boolean": False, "integer": 0, "number": 0, "string": "", "array": [], "object": {}}
+
 FILTERS: dict[str, Callable[..., str]] = {
     "span": span,
     "age": age,
@@ -64,4 +93,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "pretty": pretty,
     "rfc3339": rfc3339,
     "shown_text": shown_text,
+    "wait_text": wait_text,
+    "variables_template": variables_template,
+    "needs_text": needs_text,
 }

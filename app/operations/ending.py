@@ -18,6 +18,8 @@ from app.responses.problem_types import (
 )
 from app.security.auth import current_actor
 from app.services import services
+from app.standing_text import awaits_text
+from app.views import standing_document
 from service.catalogue import check_carried
 from service.errors import OperationRefused, OperationUnavailable, ProcessNotStarted
 from service.messages import correlate_message
@@ -107,10 +109,12 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     except (OperationUnavailable, OperationRefused) as error:
         raise engine_problem(error, row.correlation_id) from None
     if not delivered:
+        active = standing_document(row)
         raise Problem(
             MESSAGE_NOT_CORRELATED,
-            f"not exactly one place in the process waits for the message {name!r}",
+            f'not exactly one place in the process waits for the message "{name}"; {awaits_text(active)}',
             correlationId=row.correlation_id,
+            active=active,
         )
     return _after_engine(row)
 

@@ -163,7 +163,8 @@ MESSAGE_NOT_CORRELATED = ProblemType(
     "The process does not wait for this message",
     "The process has not reached the step that waits for this message, waits for it at more than one place, or has no "
     "message of this name.",
-    "Check the name of the message and the state of the process. Send the message again when the process waits for it.",
+    "`active` has what the process waits for. Check the name of the message, and send it again when the process waits "
+    "for it.",
 )
 ENGINE_REFUSED = ProblemType(
     "engine-refused",

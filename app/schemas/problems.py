@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
+from app.schemas.processes import ActiveAnswer
 from store.process_rows import STATUSES
 
 
@@ -27,4 +28,7 @@ class ProblemAnswer(Schema):
     processInstanceId = fields.String()
     statusUrl = fields.String(metadata={"description": "The polling URL of the process."})
     currentStatus = fields.String(validate=validate.OneOf(STATUSES))
+    active = fields.Nested(
+        ActiveAnswer, metadata={"description": "Of `message-not-correlated`: what the process waits for."}
+    )
     error = fields.Dict(metadata={"description": "The error with which the process ended: `code`, `message`, ..."})

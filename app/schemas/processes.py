@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, ValidationError, fields, validate, validates
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, validates
 
 from app.schemas.fields import _CORRELATION_ID_META, BoundOfTime, QueryInteger, Strict, check_correlation_id
 from store.process_rows import ERROR, OK, STATUSES
@@ -114,9 +114,98 @@ class CallbackAnswer(Schema):
     lastError = fields.String(allow_none=True)
 
 
+class StatusQuery(Schema):
+    """What the status shows besides the process."""
+
+    active = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "`true`: while the process runs, `active` has its active elements. The engine is asked for "
+            "them, within three seconds."
+        },
+    )
+
+
+class WaitField(Schema):
+    """A variable that the steps behind a message read, and that neither the start nor a step provides."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    name = fields.String()
+    type = fields.String(allow_none=True)
+    required = fields.Boolean()
+    fields_ = fields.List(
+        fields.Nested("WaitField"), data_key="fields", metadata={"description": "Of an object: its members."}
+    )
+
+
+class Wait(Schema):
+    """What an element waits for. Which members it has depends on `kind`."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    kind = fields.String(
+        metadata={
+            "description": "`message`, `signal` or `condition` (`name`, `event`; a message has `fields`), `timer` "
+            "(`due`, `event`), `person` (`task`, `taskId`, `assignee`, `candidateUsers`, `candidateGroups`, `due`), "
+            "`worker` (`topic`, `running`, `handled`, `paused`, `limitReached`), `retry` (`retry` of `of`, `left`, "
+            "`at`, `message`, `topic`), `incident` (`message`), `job` of the engine (`at`), `process` that was called "
+            "(`processInstanceId`)."
+        }
+    )
+    name = fields.String(allow_none=True, metadata={"description": "Of the message or signal."})
+    event = fields.String(metadata={"description": "Id of the event that catches it."})
+    fields_ = fields.List(fields.Nested(WaitField), data_key="fields")
+    due = fields.String(allow_none=True)
+    at = fields.String(allow_none=True, metadata={"description": "When the next attempt begins."})
+    task = fields.String(allow_none=True, metadata={"description": "The name of the user task."})
+    taskId = fields.String()
+    assignee = fields.String(allow_none=True)
+    candidateUsers = fields.List(fields.String())
+    candidateGroups = fields.List(fields.String())
+    topic = fields.String()
+    running = fields.Boolean(metadata={"description": "A worker has the task."})
+    handled = fields.Boolean(metadata={"description": "This installation has a handler for the topic."})
+    paused = fields.Boolean()
+    limitReached = fields.Boolean()
+    retry = fields.Integer(allow_none=True, metadata={"description": "The number of the next retry, from 1."})
+    of = fields.Integer(allow_none=True, metadata={"description": "How many retries the step has."})
+    left = fields.Integer(allow_none=True, metadata={"description": "How many retries are left."})
+    message = fields.String(allow_none=True, metadata={"description": "Why the last attempt failed."})
+    processInstanceId = fields.String()
+
+
+class ElementAnswer(Schema):
+    """An element of the diagram at which the process is."""
+
+    id = fields.String()
+    name = fields.String(allow_none=True)
+    kind = fields.String(metadata={"description": "The BPMN element, such as `userTask`."})
+    since = fields.String(allow_none=True)
+    count = fields.Integer(metadata={"description": "How many instances it has: several in a multi-instance or loop."})
+    processKey = fields.String(metadata={"description": "Of the process started, or of one that it called."})
+    waitsFor = fields.List(fields.Nested(Wait))
+
+
+class ActiveAnswer(Schema):
+    """Where a process stands: its innermost active elements, and scopes around them that wait for something."""
+
+    elements = fields.List(fields.Nested(ElementAnswer))
+    note = fields.String(allow_none=True, metadata={"description": "What is missing, and why: the engine is away."})
+
+
 class StatusAnswer(ListedAnswer):
     """A process, its callback and its links. Times are RFC 3339, in UTC."""
 
+    active = fields.Nested(
+        ActiveAnswer,
+        allow_none=True,
+        metadata={
+            "description": "With `?active=true`; null without it, and if the process has ended without an incident."
+        },
+    )
     callback = fields.Nested(CallbackAnswer, allow_none=True)
     links = fields.Nested(Links)
 

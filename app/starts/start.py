@@ -104,6 +104,8 @@ class Starter:
         Raises:
             Problem: the start is refused, the process ended with an error, or the database is unavailable.
         """
+        # A refused start is logged with the id that its client sent.
+        log_context.bind(correlation_id=body.get("correlationId") or labels.get("idempotency_key"))
         new = self._new_process(body, labels)
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
         try:
@@ -281,6 +283,15 @@ def is_technical(error: Any) -> bool:
     return error.get("type") in _TECHNICAL_TYPES or error.get("code") in _TECHNICAL_CODES
 
 
+def field_errors(error: dict[str, Any]) -> dict[str, Any] | None:
+    """The messages by field, if a schema refused the input or the output of a step; otherwise None."""
+    details = error.get("details")
+    for found in (error.get("errors"), details.get("errors") if isinstance(details, dict) else None):
+        if isinstance(found, dict) and found:
+            return found
+    return None
+
+
 def _failure(payload: Payload, correlation_id: str, traceability_id: str, headers: dict[str, str]) -> Problem:
     error = payload.get("error") or {}
     kind = PROCESS_FAILED
@@ -291,6 +302,7 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
     return Problem(
         kind,
         str(error.get("message") or f"the process ended as {payload['status']}"),
+        errors=field_errors(error),
         headers=headers,
         correlationId=correlation_id,
         traceabilityId=traceability_id,

@@ -112,6 +112,10 @@ class Diagram:
         placed = zip(elements, start_lines(self._content), strict=False)
         return {nodes[element]: line for element, line in placed if element in nodes}
 
+    def node(self, element_id: str) -> Node | None:
+        """The node with this id, or the process itself; None when there is none."""
+        return self.root if element_id == self.root.id else self._by_id.get(element_id)
+
     def kind(self, activity_id: str) -> str:
         """The name of a node's BPMN element, such as `serviceTask`; empty when there is no such node."""
         node = self._by_id.get(activity_id)

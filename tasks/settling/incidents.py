@@ -47,10 +47,11 @@ def incident_lock(process_id: uuid.UUID) -> Iterator[None]:
                 lock.release()
 
 
-def settle_incident(row: ProcessRow, text: str | None = None, step_name: str | None = None) -> bool:
+def settle_incident(row: ProcessRow, failure: dict[str, Any] | None = None) -> bool:
     """End the row of a process that has an open incident, and wake the client that waits for it.
 
-    `text`, `step_name`: what failed and where, if the caller knows; otherwise as the incident has it.
+    `failure`: what failed and where (`message`, `step`, `attempt`, `where`, `errors`), if the caller knows; otherwise
+    message and step are those of the incident.
 
     False when there is no incident (it was resolved, or the failure became a BPMN error), when the engine is
     unavailable, or when the row had ended before. The reconciler finds what is left.
@@ -62,15 +63,15 @@ def settle_incident(row: ProcessRow, text: str | None = None, step_name: str | N
             incidents = runtime().engine.incidents_of(row.process_instance_id) if row.process_instance_id else []
             if not incidents or row.status != PENDING:
                 return False
-            if text is None:
-                text, step_name = _root_cause(incidents[0])
+            if failure is None:
+                failure = _root_cause(incidents[0])
         except NotFound:
             # Resolved between two requests.
             return False
         except BridgeError as error:
             log.info("incident of %s left to the reconciler: %s", row.correlation_id, error)
             return False
-        error_document = {"code": "INCIDENT", "message": text, "type": "incident", "step": step_name}
+        error_document = {"code": "INCIDENT", "type": "incident", **failure}
         ending = Ending(ERROR, error=error_document, incident_id=incidents[0]["id"])
         won = retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
     if won:
@@ -78,7 +79,7 @@ def settle_incident(row: ProcessRow, text: str | None = None, step_name: str | N
     return won
 
 
-def _root_cause(incident: dict[str, Any]) -> tuple[str, str]:
+def _root_cause(incident: dict[str, Any]) -> dict[str, Any]:
     """What failed and where. The caller of a process has an incident without a message: its root cause has one.
 
     Raises:
@@ -86,4 +87,4 @@ def _root_cause(incident: dict[str, Any]) -> tuple[str, str]:
     """
     if incident["rootCauseIncidentId"] not in (None, incident["id"]):
         incident = runtime().engine.incident(incident["rootCauseIncidentId"])
-    return incident["incidentMessage"] or incident["incidentType"], incident["activityId"]
+    return {"message": incident["incidentMessage"] or incident["incidentType"], "step": incident["activityId"]}

@@ -63,6 +63,11 @@ class Attempt:
         """What names the attempt in the store."""
         return self.message.attempt
 
+    @property
+    def number(self) -> int:
+        """The number of this attempt among those of its external task, from 1."""
+        return len(self.earlier) + 1
+
     @cached_property
     def _variables(self) -> tuple[ExecutionContext, Values]:
         values = task_values(runtime().engine, self.task)

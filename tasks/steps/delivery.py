@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from dataclasses import replace
 
 from camunda_bridge.catching import is_caught
 from camunda_bridge.errors import BridgeError, DefinitionError, EngineRefused, LockLost
 from camunda_bridge.executor import BusinessError, Completed, Execution, Failed
 from camunda_bridge.task_fate import Fate, TaskEnd, ended_in_error, fate_of
 from store.errors import DatabaseUnavailable
-from store.event_rows import BPMN_ERROR, COMPLETING, LOST, Progress
+from store.event_rows import BPMN_ERROR, COMPLETING, DROPPED_FIELDS, FAILED, LOST, Progress
 from store.process_rows import ERROR, OK
 from store.retrying import retrying
 from tasks.broker.notify import notify_watchers
@@ -90,6 +91,7 @@ def _complete(attempt: Attempt, outcome: Completed, execution: Execution) -> Res
         business_action_response=document,
         result=attempt.step.success,
         kept_outcome=kept or None,
+        metadata={DROPPED_FIELDS: list(outcome.dropped)} if outcome.dropped else None,
         process_status=status,
     )
     attempt.write(execution, progress)
@@ -156,12 +158,38 @@ def _follow_error(attempt: Attempt) -> Result:
 
 def _fail(attempt: Attempt, outcome: Failed, execution: Execution) -> Result:
     tracing.fail("failed")
-    outcome = Failed(shown_text(outcome.message), shown_text(outcome.details), outcome.final)
-    log.warning("%s: attempt failed: %s", attempt.topic, outcome.message)
+    outcome = replace(
+        outcome,
+        message=shown_text(outcome.message),
+        details=shown_text(outcome.details),
+        errors=shown_error(outcome.errors),
+    )
+    _log_failure(attempt, outcome)
     attempt.write(execution, failure_progress(outcome, attempt.step))
-    report_failure(attempt.message, attempt.step, outcome, attempt.context)
+    report_failure(attempt.message, attempt.step, outcome, attempt.context, number=attempt.number)
     notify_watchers(attempt.correlation_id)
     return Result.FAILED
+
+
+def _log_failure(attempt: Attempt, failure: Failed) -> None:
+    """Log a failed attempt; with its stack trace, unless an earlier attempt has failed in the same way."""
+    left = 0 if failure.final else attempt.step.retry_strategy.retries_left(attempt.task.retries)
+    is_known = any(
+        earlier.phase == FAILED and (earlier.business_action_response or {}).get("message") == failure.message
+        for earlier in attempt.earlier
+    )
+    fields: dict[str, object] = {"step": attempt.step.name, "attempt": attempt.number, "where": failure.where}
+    if failure.details and not is_known:
+        fields["exception"] = failure.details
+    log.warning(
+        "step %s failed in attempt %d: %s%s; retries left: %d",
+        attempt.step.name,
+        attempt.number,
+        failure.message,
+        f" ({failure.where})" if failure.where else "",
+        left,
+        extra=fields,
+    )
 
 
 def _process_status(attempt: Attempt) -> str | None:

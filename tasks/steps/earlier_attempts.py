@@ -49,7 +49,14 @@ def _failure_of(attempt: EarlierAttempt) -> Failed | None:
     failure = _kept(attempt).get("failure")
     if failure is None:
         return None
-    return Failed(attempt.business_action_response["message"], attempt.error_details or "", failure["final"])
+    document = attempt.business_action_response
+    return Failed(
+        document["message"],
+        attempt.error_details or "",
+        failure["final"],
+        where=document.get("where", ""),
+        errors=document.get("errors"),
+    )
 
 
 def _kept(attempt: EarlierAttempt) -> dict[str, Any]:

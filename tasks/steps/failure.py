@@ -26,15 +26,24 @@ def failure_progress(failure: Failed, step: StepDefinition) -> Progress:
     """The row of a failed attempt, before the failure is reported."""
     return Progress(
         COMPLETING,
-        business_action_response={"message": failure.message},
+        business_action_response=failure.document,
         result=step.error,
         error_details=failure.details or None,
         kept_outcome={"failure": {"final": failure.final}},
     )
 
 
-def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, context: ExecutionContext) -> None:
+def report_failure(
+    message: StepMessage,
+    step: StepDefinition,
+    failure: Failed,
+    context: ExecutionContext,
+    *,
+    number: int | None = None,
+) -> None:
     """Report a failed attempt, whose row has the failure already, with the retries that are left; then close the row.
+
+    `number`: the number of the attempt, if it is known.
 
     Raises:
         LockLost: another worker has the task.
@@ -67,7 +76,8 @@ def report_failure(message: StepMessage, step: StepDefinition, failure: Failed, 
         crash_point("step: last failure closed, incident not settled")
         row = retrying(lambda: _row(message, context), for_s=runtime().settings.db_hold_s)
         if row is not None:
-            settle_incident(row, text, step.name)
+            document = {**failure.document, "message": text, "step": step.name, "attempt": number}
+            settle_incident(row, {name: value for name, value in document.items() if value is not None})
 
 
 def _became_error(message: StepMessage) -> bool:

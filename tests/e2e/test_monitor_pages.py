@@ -57,6 +57,24 @@ def test_process_is_started_from_the_form_and_watched_to_its_end(
     assert monitor.faults() == []
 
 
+def test_awaited_message_is_shown_and_sent_by_its_name(monitor: Monitor, api: Api, correlation_id: str) -> None:
+    api.start("awaits-message", {}, correlation_id, prefer="respond-async")
+    monitor.open(f"/{correlation_id}")
+    monitor.see("#active h2", "Waits for")
+    monitor.see("#active .message", 'the message "payment"')
+    assert monitor.faults() == []
+
+    monitor.click("#active [data-sends=payment]")
+    monitor.see("#message h2", "Send a message")
+    name = monitor.browser.find_element(By.CSS_SELECTOR, "#message [name=messageName]")
+    assert name.get_attribute("value") == "payment"
+    assert monitor.faults() == []
+    monitor.click("#message .primary")
+
+    monitor.see("h1 .status", "ok")
+    monitor.wait(lambda: not monitor.browser.find_elements(By.CSS_SELECTOR, "#active h2"))
+
+
 def test_failed_step_is_shown_on_the_diagram_and_completed_by_a_retry(
     monitor: Monitor, api: Api, correlation_id: str, tmp_path: Path
 ) -> None:

@@ -118,6 +118,11 @@ def _(facade: Facade) -> TestResponse:
     return facade.http.get("/api/process/status/nobody")
 
 
+@case(STATUS, 422)
+def _(facade: Facade) -> TestResponse:
+    return facade.http.get("/api/process/status/nobody?active=perhaps")
+
+
 @case(LIST, 200)
 def _(facade: Facade) -> TestResponse:
     accept(facade)

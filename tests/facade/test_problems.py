@@ -155,6 +155,19 @@ def test_start_of_a_process_that_ended_badly_is_a_problem(
     assert body.get("error") == ending.error
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "VALIDATION_ERROR", "message": "m", "details": {"errors": {"approved": ["Not a valid boolean."]}}},
+        {"code": "INCIDENT", "message": "m", "type": "incident", "errors": {"approved": ["Not a valid boolean."]}},
+    ],
+)
+def test_fields_that_a_step_refused_are_the_errors_of_the_problem(facade: Facade, error: dict[str, object]) -> None:
+    process_id = accept(facade)
+    facade.runtime.processes.settle(process_id, Ending(ERROR, error=error))
+    assert (facade.start("order-1").json or {})["errors"] == {"approved": ["Not a valid boolean."]}
+
+
 def test_start_of_a_process_that_ended_well_is_its_result(facade: Facade) -> None:
     process_id = accept(facade)
     assert facade.runtime.processes.record_instance(process_id, "pi")

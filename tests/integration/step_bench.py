@@ -55,6 +55,8 @@ class Bench:
         self.key = f"step-{uuid.uuid4().hex[:12]}"
         self.definition = ProcessDefinition(self.key, folder / f"{self.key}.bpmn")
         self.calls: list[dict[str, Any]] = []
+        #: calls the API with the same database, broker and engine
+        self.facade: Facade
 
     @property
     def engine(self) -> Engine:
@@ -126,6 +128,7 @@ def bench(
     )
     facade = Facade(settings, monkeypatch)
     bench = Bench(facade.runtime, tmp_path)
+    bench.facade = facade
     yield bench
     bench.close()
     facade.close()

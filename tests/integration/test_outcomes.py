@@ -247,6 +247,20 @@ def test_outcome_that_the_engine_refuses_is_an_incident_at_once_with_its_words(
     assert stands.incident_id == bench.engine.incidents_of(message.task.process_instance_id)[0]["id"]
 
 
+def test_incident_of_the_row_names_step_attempt_and_place(bench: Bench) -> None:
+    bench.deploy(ValueError("no"), retries=1, retry_base_s=0)
+    row = accept(bench)
+    bench.run(bench.fetch())
+    bench.run(bench.fetch())
+
+    error = row_of(bench, row.id).error
+    assert error is not None
+    assert error["where"].startswith("tests/integration/step_bench.py:")
+    assert {name: value for name, value in error.items() if name != "where"} == {
+        "code": "INCIDENT", "type": "incident", "message": "ValueError: no", "step": "a", "attempt": 2,
+    }  # fmt: skip
+
+
 def test_failure_that_did_not_reach_the_engine_is_reported_by_the_next_attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,7 +366,7 @@ def test_incident_that_was_retried_in_between_ends_no_row(bench: Bench) -> None:
     (stale,) = bench.engine.incidents_of(message.task.process_instance_id)
     bench.engine.set_task_retries(message.task.id, 1)
 
-    assert not reconcile.settle_incident(row, stale["incidentMessage"], "a")
+    assert not reconcile.settle_incident(row, {"message": stale["incidentMessage"], "step": "a"})
 
     assert row_of(bench, row.id).status == PENDING
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from marshmallow import Schema, fields
 
 from camunda_bridge.errors import BusinessRuleError, EngineUnavailable
+from camunda_bridge.executor import OutputFieldDropped
 from camunda_bridge.variables import File, Raw
 from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
 from tasks.broker.step_message import StepMessage
@@ -134,11 +136,34 @@ def test_output_that_cannot_be_carried_makes_an_incident(bench: Bench, output: A
     assert len(bench.engine.incidents_of(message.task.process_instance_id)) == 1
 
 
+def test_stack_trace_is_logged_at_the_first_failure_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.deploy(ValueError("no"), retries=1, retry_base_s=0)
+    bench.run(bench.start())
+    bench.run(bench.fetch())
+    first, last = [record.__dict__ for record in caplog.records if "failed in attempt" in record.getMessage()]
+    assert "Traceback" in first["exception"]
+    assert "exception" not in last
+    assert last["message"].startswith("step a failed in attempt 2: ValueError: no (tests/integration/step_bench.py:")
+    assert last["message"].endswith("retries left: 0")
+
+
+def test_dropped_output_field_is_in_the_metadata_of_the_event(bench: Bench) -> None:
+    class Output(Schema):
+        known = fields.Integer()
+
+    bench.deploy({"known": 1, "surplus": 2}, output_schema=Output)
+    with pytest.warns(OutputFieldDropped):
+        row = bench.run(bench.start())
+    assert row.business_action_response == {"known": 1}
+    assert (row.metadata or {})["droppedFields"] == ["surplus"]
+
+
 def test_failure_leaves_its_retries_to_the_engine(bench: Bench) -> None:
     bench.deploy(ValueError("no"), retries=2, retry_base_s=0)
     message = bench.start()
     row = bench.run(message)
-    assert (row.phase, row.business_action_response) == (FAILED, {"message": "ValueError: no"})
+    assert (row.phase, row.business_action_response["message"]) == (FAILED, "ValueError: no")
+    assert row.business_action_response["where"].startswith("tests/integration/step_bench.py:")
     assert row.error_details is not None
     assert "Traceback" in row.error_details
     assert bench.fetch().task.retries == 2

@@ -75,6 +75,29 @@ def test_job_that_fails_is_an_incident(run_process: Run) -> None:
     assert "toString" in run.error["message"]
 
 
+def test_incident_names_step_attempt_and_line_of_the_handler(run_process: Run) -> None:
+    def work(_: object) -> None:
+        raise RuntimeError("no luck")
+
+    run = run_process(probe, replace={"work": work})
+    where = f"tests/integration/test_testkit.py:{work.__code__.co_firstlineno + 1}"
+    assert run.error == {
+        "code": "INCIDENT",
+        "type": "incident",
+        "message": "RuntimeError: no luck",
+        "step": "work",
+        "attempt": len(run.events),
+        "where": where,
+    }
+    assert where in repr(run)
+
+
+def test_topic_without_handler_is_told(run_process: Run) -> None:
+    run = run_process(notifies, {"address": "ada@example.org"})
+    assert (run.status, run.waiting_at, run.unhandled) == ("waiting", ["mail"], {"mail": "send-mail"})
+    assert "no handler for topic 'send-mail' of 'mail'" in repr(run)
+
+
 def test_failed_attempt_is_tried_again_without_a_pause(run_process: Run) -> None:
     run = run_process(probe, {"do": "fail-once"})
     assert [(it.step, it.phase, it.attempt) for it in run.events] == [

@@ -67,6 +67,12 @@ def test_error_end_that_nothing_catches_ends_the_process_badly(run_process: Run,
     assert (run.status, run.error["code"]) == ("error", "GONE")
 
 
+def test_place_of_a_waiting_process_is_the_innermost_element(run_process: Run, make: Make) -> None:
+    made = make("waits-inside", subprocess("outer", subprocess("inner", external("held"))))
+    run = run_process(made, replace={"held": RuntimeError("no luck")})
+    assert run.waiting_at == ["held"]
+
+
 def test_task_that_another_branch_cancels_is_lost(run_process: Run, make: Make) -> None:
     fork = Part(
         "fork",

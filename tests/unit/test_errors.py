@@ -29,7 +29,9 @@ def defined() -> dict[str, type[BaseException]]:
     found: dict[str, type[BaseException]] = {}
     for name in modules():
         for value in vars(importlib.import_module(name)).values():
-            if inspect.isclass(value) and issubclass(value, BaseException) and value.__module__ == name:
+            is_ours = inspect.isclass(value) and value.__module__ == name
+            # A warning is not raised.
+            if is_ours and issubclass(value, BaseException) and not issubclass(value, Warning):
                 found[f"{name}.{value.__name__}"] = value
     return found
 

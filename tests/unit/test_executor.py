@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from camunda_bridge.context import StepContext, current_record
 from camunda_bridge.definition import define_process
 from camunda_bridge.errors import BusinessRuleError
-from camunda_bridge.executor import MAX_TRACE, BusinessError, Completed, Execution, Failed, execute
+from camunda_bridge.executor import MAX_TRACE, BusinessError, Completed, Execution, Failed, OutputFieldDropped, execute
 from camunda_bridge.variables import File, from_engine
 
 CONTEXT = StepContext("order-1", "trace", "pi", "charge", 2, "task-1")
@@ -191,7 +194,7 @@ def test_dataclass_is_an_output() -> None:
 
 
 def test_output_is_dumped_by_its_schema() -> None:
-    outcome = completed(run(lambda _: {"number": 7, "total": Decimal("1.10"), "secret": "x"}, output_schema=Receipt))
+    outcome = completed(run(lambda _: {"number": 7, "total": Decimal("1.10")}, output_schema=Receipt))
     assert outcome.document == {"number": 7, "total": "1.10"}
 
 
@@ -341,6 +344,96 @@ def test_message_of_a_business_error_is_text() -> None:
     assert business_error(run(raising(BusinessRuleError("E", cast(str, ValueError("m")))))).message == "m"
 
 
-def test_message_of_an_invalid_input_is_json_and_no_repr() -> None:
-    error = business_error(run(lambda _: {}, {"amount": "much"}, input_schema=Amount))
-    assert error.message == 'input of order.charge: {"amount": ["Not a valid integer."]}'
+def test_message_of_an_invalid_input_is_a_sentence_and_no_repr() -> None:
+    error = business_error(run(lambda _: {}, {"amount": "much", "items": [1, "x"]}, input_schema=Amount))
+    assert error.message == "input of order.charge: amount: Not a valid integer; items.1: Not a valid integer"
+    failure = error.uncaught()
+    assert failure.errors == {"amount": ["Not a valid integer."], "items": {"1": ["Not a valid integer."]}}
+    assert failure.document["errors"] == failure.errors
+
+
+# -- where it happened
+
+
+def test_failure_names_the_line_of_the_authors_code_not_of_a_library() -> None:
+    def handler(_: Any) -> None:
+        json.loads("{")
+
+    failure = failed(run(handler))
+    assert failure.where == f"tests/unit/test_executor.py:{handler.__code__.co_firstlineno + 1}"
+    assert failure.document == {"message": failure.message, "where": failure.where}
+
+
+def test_failure_in_a_partner_call_names_the_line_of_the_call() -> None:
+    def handler(_: Any) -> None:
+        Completed.of({"": 1})
+
+    assert failed(run(handler)).where.endswith(f"test_executor.py:{handler.__code__.co_firstlineno + 1}")
+
+
+def test_failure_of_the_output_names_the_handler() -> None:
+    def handler(_: Any) -> Any:
+        return "text"
+
+    assert failed(run(handler)).where.endswith(f"test_executor.py:{handler.__code__.co_firstlineno}")
+
+
+def test_failure_outside_of_the_working_directory_has_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert failed(run(raising(ValueError()))).where.startswith(f"{__file__}:")
+
+
+def test_validation_error_of_the_handlers_own_is_told_by_field() -> None:
+    def handler(_: Any) -> None:
+        Amount().load({"amount": "much"})
+
+    failure = failed(run(handler))
+    assert failure.message == "ValidationError: amount: Not a valid integer"
+    assert failure.errors == {"amount": ["Not a valid integer."]}
+
+
+def test_output_that_fails_its_schema_is_told_by_field() -> None:
+    failure = failed(run(lambda _: {}, output_schema=Receipt))
+    assert failure.message == "output of order.charge fails its schema: number: Missing data for required field"
+    assert failure.errors == {"number": ["Missing data for required field."]}
+
+
+# -- fields that the output schema does not have
+
+
+def test_output_field_that_the_schema_has_not_is_told() -> None:
+    def handler(_: Any) -> dict[str, Any]:
+        return {"number": 1, "totl": 5}
+
+    with pytest.warns(OutputFieldDropped, match=r"output of order\.charge: its schema does not have totl") as told:
+        outcome = completed(run(handler, output_schema=Receipt))
+    assert outcome.dropped == ("totl",)
+    assert outcome.document == {"number": 1}
+    assert told[0].lineno == handler.__code__.co_firstlineno
+    assert told[0].filename.endswith("test_executor.py")
+
+
+def test_output_field_is_dropped_silently_where_the_schema_says_so() -> None:
+    class Only(Schema):
+        class Meta:
+            unknown = EXCLUDE
+
+        number = fields.Integer()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outcome = completed(run(lambda _: {"number": 1, "totl": 5}, output_schema=Only))
+    assert outcome.dropped == ()
+
+
+def test_worker_is_told_once_of_a_dropped_field() -> None:
+    def handler(_: Any) -> dict[str, Any]:
+        return {"number": 1, "once": 5}
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        run(handler, output_schema=Receipt)
+        run(handler, output_schema=Receipt)
+    assert len(told) == 1

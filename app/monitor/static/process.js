@@ -106,6 +106,16 @@ async function refreshDiagram() {
   narrow();
 }
 
+// -- what it waits for
+
+const active = document.getElementById("active");
+
+async function refreshActive() {
+  const html = await (await ask("/active")).text();
+  if (isShown) await whileStill();
+  patch(active, html);
+}
+
 // -- live
 
 let source = null;
@@ -134,7 +144,7 @@ async function refresh() {
     await pause(failures ? growing(failures) : GATHER_MS);
     if (isShown) await whileStill();
     isWanted = false;
-    const fault = (await Promise.allSettled([refreshState(), refreshDiagram()])).find(({ status }) => status === "rejected");
+    const fault = (await Promise.allSettled([refreshState(), refreshDiagram(), refreshActive()])).find(({ status }) => status === "rejected");
     lost(Boolean(fault));
     isShown ||= !fault;
     root.ariaBusy = String(!isShown);
@@ -177,10 +187,30 @@ function follow() {
 
 // -- dialogs and copying
 
+const messageName = document.querySelector("#message [name=messageName]");
+const messageVariables = document.querySelector("#message [name=variables]");
+let offered = messageVariables?.value;
+
+// Shows the fields that the chosen message needs, and offers them as variables unless the user has typed some.
+function offerFields() {
+  const option = [...document.querySelectorAll("#awaited option")].find(({ value }) => value === messageName.value);
+  const { needs, variables } = option?.dataset ?? {};
+  document.getElementById("needs").textContent = needs ? `The next steps need: ${needs}` : "";
+  if (messageVariables.value !== offered) return;
+  offered = variables ?? "{}";
+  messageVariables.value = offered;
+}
+messageName?.addEventListener("input", offerFields);
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if (button.dataset.opens) document.getElementById(button.dataset.opens).showModal();
+  if (button.dataset.sends) {
+    messageName.value = button.dataset.sends;
+    offerFields();
+    document.getElementById("message").showModal();
+  }
   if ("close" in button.dataset) button.closest("dialog").close();
   if (button.dataset.copy) {
     navigator.clipboard?.writeText(button.dataset.copy);

@@ -41,7 +41,7 @@ def body_of(partner: HTTPServer, path: str) -> Any:
 def awaits_officer(run_process: Run, partner: HTTPServer) -> ProcessRun:
     score_is(partner, 640)
     run = run_process(process, process.example)
-    assert (run.status, run.waiting_at) == ("waiting", ["approval", "await-decision"]), run
+    assert (run.status, run.waiting_at) == ("waiting", ["await-decision"]), run
     return run
 
 
@@ -118,7 +118,7 @@ def test_decision_that_cannot_be_read_is_asked_for_again(
 
     decide(run, **verdict)
 
-    assert (run.status, run.waiting_at) == ("waiting", ["approval", "await-decision"]), run
+    assert (run.status, run.waiting_at) == ("waiting", ["await-decision"]), run
     assert "decision-invalid" in run.path
     # The approval in the first message must not count for a second message without one.
     decide(run, officer="grace")
