@@ -15,6 +15,7 @@ metadata = sa.MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
         "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
 
@@ -83,6 +84,23 @@ process_store = sa.Table(
         mssql_where=sa.text("finished_at IS NOT NULL"),
         sqlite_where=sa.text("finished_at IS NOT NULL"),
     ),
+    implicit_returning=False,
+)
+
+#: Identifiers: the names and values by which a process is found, of its start and of each step. A value that a later
+#: step replaced is kept. The rows are deleted with their process.
+process_identifier = sa.Table(
+    "process_identifier",
+    metadata,
+    sa.Column("process_seq", big_id(), nullable=False),
+    sa.Column("name", key_text(100), nullable=False),
+    sa.Column("value", key_text(200), nullable=False),
+    sa.PrimaryKeyConstraint("process_seq", "name", "value"),
+    sa.ForeignKeyConstraint(["process_seq"], ["process_store.seq"], ondelete="CASCADE"),
+    # The key at the end of each index gives the newest processes first.
+    sa.Index("ix_process_identifier_name_value", "name", "value", "process_seq"),
+    sa.Index("ix_process_identifier_value", "value", "process_seq"),
+    sqlite_with_rowid=False,
     implicit_returning=False,
 )
 

@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import Database
+from store.finding import NOTHING, Search, find, narrowed, span_of_keys
 from store.models import event_log, process_store
-from store.process_queries import narrowed, span_of_keys
 from store.process_rows import STATUSES
 from store.searching import contains, value_contains
 from store.types import may_exist, using_index
@@ -55,6 +55,7 @@ class Filters:
 
     Attributes:
         text: a text in the correlation id or in the value of an identifier; see :mod:`store.searching`.
+        search: an id or identifier, found along its index at any age; `text` doesn't count then.
     """
 
     status: str | None = None
@@ -62,6 +63,7 @@ class Filters:
     started_after: datetime | None = None
     started_before: datetime | None = None
     text: str | None = None
+    search: Search = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,18 @@ class OverviewStore:
     def page(self, filters: Filters, *, limit: int, before_seq: int | None = None) -> Page:
         """One page of the list, with rows older than `before_seq`."""
         with self._db.read() as connection:
-            span = span_of_keys(connection, filters.started_after, filters.started_before)
-            query = narrowed(_LISTED, filters.status, filters.process_key).where(*span)
-            if before_seq is not None:
-                query = query.where(_p.seq < before_seq)
-            if not filters.text:
-                rows = [ListedProcess(*row) for row in connection.execute(_newest(query, limit + 1))]
+            query = find(
+                connection,
+                _LISTED,
+                filters.search,
+                before_seq=before_seq,
+                status=filters.status,
+                process_key=filters.process_key,
+                started_after=filters.started_after,
+                started_before=filters.started_before,
+            )
+            if filters.search or not filters.text:
+                rows = [ListedProcess(*row) for row in connection.execute(query.limit(limit + 1))]
                 more = len(rows) > limit
                 return Page(rows[:limit], rows[limit - 1].seq if more else None)
             found, looked_from = _search(connection, query, filters.text, limit=limit)
@@ -165,7 +173,7 @@ class OverviewStore:
 
 
 def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
-    return query.order_by(_p.seq.desc()).limit(limit)
+    return query.order_by(None).order_by(_p.seq.desc()).limit(limit)
 
 
 def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int) -> tuple[Page, int | None]:

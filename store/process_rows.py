@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -42,7 +43,12 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class NewProcess:
-    """An accepted start before it is written; each field is the column of the same name."""
+    """An accepted start before it is written; each field but `searched` is the column of the same name.
+
+    Attributes:
+        identifiers: the identifiers in the variables, as answers show them.
+        searched: the names and values to find the process by, see :func:`store.identifiers.as_texts`.
+    """
 
     id: uuid.UUID
     correlation_id: str
@@ -54,6 +60,7 @@ class NewProcess:
     application_id: str | None = None
     callback_url: str | None = None
     identifiers: dict[str, Any] | None = None
+    searched: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

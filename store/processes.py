@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.driver_errors import is_unique_violation
 from store.event_queries import IS_OPEN_ANSWER
+from store.identifiers import insert_identifiers
 from store.models import event_log, process_store
 from store.process_queries import (
     BATCH,
@@ -111,13 +112,18 @@ class ProcessStore(ProcessQueries):
     """
 
     def accept(self, new: NewProcess) -> bool:
-        """Write a pending row; False when its correlation id exists. The unique key decides, without a read before."""
+        """Write a pending row and the identifiers of its start; False when its correlation id exists.
+
+        The unique key decides, without a read before.
+        """
         moment = now()
-        values = {item.name: getattr(new, item.name) for item in fields(new)}
+        values = {item.name: getattr(new, item.name) for item in fields(new) if item.name != "searched"}
         values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
         try:
-            with self._db.write_one() as connection:
+            with (self._db.write if new.searched else self._db.write_one)() as connection:
                 connection.execute(_INSERT, without_nones(values))
+                if new.searched:
+                    insert_identifiers(connection, new.id, new.searched)
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False

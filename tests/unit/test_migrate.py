@@ -122,6 +122,9 @@ class OldVersion:
 
     def _write_and_read(self, table: sa.Table) -> None:
         row = {column.name: value_for(column) for column in table.c if not column.nullable and column.name != "seq"}
+        with self.database.read() as connection:
+            for key in table.foreign_keys:
+                row[key.parent.name] = connection.execute(sa.select(sa.func.max(key.column))).scalar_one()
         named = next(column for column in table.c if column.name in {"id", "execution_id", "name", "topic"})
         with self.database.write() as connection:
             connection.execute(table.insert(), row)
@@ -148,6 +151,34 @@ def test_version_before_serves_while_and_after_each_migration_runs(database: Dat
             command.upgrade(config, revision)
             old.wait_for_rounds(2)
         assert old.errors == []
+
+
+def test_processes_that_ended_before_the_table_of_identifiers_are_found_by_theirs(database: Database) -> None:
+    config = alembic_config(database)
+    command.upgrade(config, "0008")
+    known = sa.MetaData()
+    known.reflect(database.engine, only=["process_store"])
+    table = known.tables["process_store"]
+    documents = [
+        '{"orderId":4711,"customerId":" Müller ","userId":"","accountId":null,"iban":"[redacted]"}',
+        '{"orderId":"%s"}' % ("x" * 300),
+        '{"rate":NaN}',
+        None,
+    ]
+    with database.write() as connection:
+        for number, document in enumerate(documents):
+            required = {column.name: value_for(column) for column in table.c if not column.nullable}
+            connection.execute(table.insert(), required | {"seq": number, "identifiers": document})
+
+    command.upgrade(config, "head")
+
+    with database.read() as connection:
+        found = connection.exec_driver_sql("SELECT process_seq, name, value FROM process_identifier ORDER BY 1, 2")
+        assert [tuple(row) for row in found] == [
+            (0, "customerId", "Müller"),
+            (0, "orderId", "4711"),
+            (1, "orderId", "x" * 200),
+        ]
 
 
 def test_migrating_a_migrated_database_changes_nothing(database: Database) -> None:
