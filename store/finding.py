@@ -72,7 +72,7 @@ class Search:
 
     @property
     def is_exact(self) -> bool:
-        """True for a search for one identifier alone, which finds every process that has it."""
+        """True when every process that matches is found: for one identifier alone, and without a search."""
         return self.text is None and (self.identifier is None or not self.identifier.is_beginning)
 
 
@@ -168,8 +168,6 @@ def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, 
 
 def is_cut(connection: Connection, search: Search) -> bool:
     """True when more entries of an index begin with the text than a search reads, so that it may not find them all."""
-    if search.is_exact:
-        return False
     return any(
         connection.execute(_count_beyond(entries)).scalar_one() > BEGINNINGS
         for part in _parts(search)
@@ -189,6 +187,8 @@ def _parts(search: Search) -> list[list[sa.Select[Any]]]:
 
 def _anywhere(text: str) -> list[sa.Select[Any]]:
     value = value_text(text)
+    if not value:
+        return [sa.select(_p.seq).where(sa.false())]
     found = [
         # The values that equal the text come first: there may be too many of those that only begin with it.
         using_index(sa.select(_i.process_seq).where(_i.value == value), _BY_VALUE).order_by(_i.process_seq.desc()),
@@ -214,7 +214,9 @@ def _is(wanted: Identifier) -> list[sa.ColumnElement[bool]]:
 
 
 def _begins(column: sa.ColumnElement[Any], text: str) -> list[sa.ColumnElement[bool]]:
-    """The conditions that `column` begins with `text`, as a range of its index."""
+    """The conditions that `column` begins with `text`, as a range of its index; no row begins with an empty text."""
+    if not text:
+        return [sa.false()]
     return [column >= text, column < _after(text)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import Database
-from store.finding import NOTHING, Search, find, narrowed, span_of_keys
+from store.finding import NOTHING, Search, find, is_cut, narrowed, span_of_keys
 from store.models import event_log, process_store
 from store.process_rows import STATUSES
 from store.searching import contains, value_contains
@@ -138,6 +138,13 @@ class OverviewStore:
                 older = _beginning_with(connection, filters, looked_from)
                 found = replace(found, rows=found.rows + older)
             return found
+
+    def is_cut(self, filters: Filters) -> bool:
+        """True when the search of `filters` may not find everything; see :mod:`store.finding`."""
+        if filters.search.is_exact:
+            return False
+        with self._db.read() as connection:
+            return is_cut(connection, filters.search)
 
     def counts(self, filters: Filters) -> dict[str, int]:
         """Status -> number of processes, at most COUNT_LIMIT + 1. Ignores status and text of `filters`."""

@@ -121,6 +121,8 @@ class ProcessQueries:
 
     def is_cut(self, search: Search) -> bool:
         """True when a search for the beginning of a text may not find everything; see :mod:`store.finding`."""
+        if search.is_exact:
+            return False
         with self._db.read() as connection:
             return is_cut(connection, search)
 

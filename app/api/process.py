@@ -22,6 +22,7 @@ from app.security.auth import requires
 from app.services import services
 from app.starts.start import preference
 from app.views import row_document, status_document
+from store.finding import Search
 from store.process_rows import PENDING, ProcessRow
 
 blp = Blueprint("process", __name__, url_prefix="/api/process", description="Start processes and get their results")
@@ -69,6 +70,7 @@ class ProcessList(MethodView):
     @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is invalid")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List processes, newest first"""
+        search = Search(query.get("identifier"), query.get("q"))
         rows = services().processes.page(
             limit=query["limit"] + 1,
             before_seq=cursors.read(query.get("cursor")),
@@ -76,12 +78,14 @@ class ProcessList(MethodView):
             process_key=query.get("processKey"),
             started_after=query.get("startedAfter"),
             started_before=query.get("startedBefore"),
+            search=search,
         )
         shown = rows[: query["limit"]]
         more = len(rows) > len(shown)
         return {
             "processes": [row_document(row) for row in shown],
             "nextCursor": cursors.write(shown[-1].seq) if more else None,
+            "truncated": services().processes.is_cut(search),
         }
 
 

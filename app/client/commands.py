@@ -181,22 +181,67 @@ def retry(caller: Caller, correlation_id: str) -> None:
 @click.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help=f"Only processes with this status, such as {PENDING}.")
 @click.option("--process", "process_key", metavar="KEY", help="Only processes with this key.")
+@click.option(
+    "--identifier", metavar="NAME:VALUE", help="Only processes with this identifier; NAME:VALUE* for a beginning."
+)
 @click.option("--since", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z.")
 @click.option("--limit", default=50, type=click.IntRange(1, 500), help="How many to list, at most (50).")
 @click.option("--cursor", help="The `nextCursor` of a list; continues it.")
 @calls_the_api
 def list_processes(
-    caller: Caller, status: str | None, process_key: str | None, since: str | None, limit: int, cursor: str | None
+    caller: Caller,
+    status: str | None,
+    process_key: str | None,
+    identifier: str | None,
+    since: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> None:
     """List processes, newest first."""
-    query = {"status": status, "processKey": process_key, "startedAfter": since, "limit": limit, "cursor": cursor}
+    query = {
+        "status": status,
+        "processKey": process_key,
+        "identifier": identifier,
+        "startedAfter": since,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    _list(caller, query)
+
+
+@click.command("find")
+@click.argument("text")
+@click.option("--status", type=click.Choice(STATUSES), help="Only processes with this status.")
+@click.option("--process", "process_key", metavar="KEY", help="Only processes with this key.")
+@click.option("--limit", default=50, type=click.IntRange(1, 500), help="How many to list, at most (50).")
+@click.option("--cursor", help="The `nextCursor` of an answer; continues it.")
+@calls_the_api
+def find(
+    caller: Caller, text: str, status: str | None, process_key: str | None, limit: int, cursor: str | None
+) -> None:
+    """Find processes by an identifier or a correlation id, newest first.
+
+    TEXT is the beginning of a correlation id, of the value of any identifier, or of NAME:VALUE of one identifier.
+    The exit code is 6 if there is no such process.
+    """
+    query = {"q": text, "status": status, "processKey": process_key, "limit": limit, "cursor": cursor}
+    if not _list(caller, query, identifiers=True):
+        raise SystemExit(ExitCode.NOT_FOUND)
+
+
+def _list(caller: Caller, query: dict[str, Any], *, identifiers: bool = False) -> int:
+    """Print a page of processes; returns their number."""
     reply = caller.api.get("status", "all", query=query)
     if reply.is_problem:
         caller.end_with(reply)
-    if reply.body["processes"] or caller.as_json:
-        caller.show(reply.body, shown.table(reply.body["processes"]))
+    found: list[dict[str, Any]] = reply.body["processes"]
+    if found or caller.as_json:
+        caller.show(reply.body, shown.table(found, identifiers=identifiers))
     if not caller.as_json and (more := reply.body["nextCursor"]):
         click.echo(f"more with --cursor {more}", err=True)
+    if not caller.as_json and reply.body.get("truncated"):
+        click.echo("too many begin with this text, so some may be missing: search for a longer one", err=True)
+    return len(found)
 
 
 def _end_well_with(caller: Caller, reply: Reply) -> None:
@@ -206,4 +251,4 @@ def _end_well_with(caller: Caller, reply: Reply) -> None:
     caller.show(reply.body, shown.process(reply.body))
 
 
-COMMANDS = (start, status, watch, cancel, retry, list_processes)
+COMMANDS = (start, status, watch, cancel, retry, list_processes, find)

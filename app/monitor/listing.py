@@ -6,14 +6,16 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from werkzeug.wrappers import Response as BaseResponse
 
 from app.responses import cursors
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_FIELDS
 from app.security.auth import requires
 from service.catalogue import all_processes
+from store.finding import Search
 from store.overview import Filters, OverviewStore
 from store.process_rows import STATUSES
 from tasks.runtime import runtime
@@ -21,7 +23,7 @@ from tasks.runtime import runtime
 #: rows of a page
 ROWS = 50
 #: names of the filters in the URL
-_NAMES = ("status", "processKey", "startedAfter", "startedBefore", "text")
+_NAMES = ("q", "status", "processKey", "startedAfter", "startedBefore", "text")
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 
 
@@ -36,6 +38,7 @@ class ListFilters(Schema):
     started_after = fields.AwareDateTime(data_key="startedAfter", format="iso")
     started_before = fields.AwareDateTime(data_key="startedBefore", format="iso")
     text = fields.String(validate=validate.Length(1, 200))
+    q = fields.String(validate=validate.Length(1, 200))
 
     @pre_load
     def tidy(self, data: dict[str, str], **_: Any) -> dict[str, str]:
@@ -51,6 +54,7 @@ def add_to(blueprint: Blueprint) -> None:
     """Add the page and the view for its script."""
     blueprint.add_url_rule("", "processes", page)
     blueprint.add_url_rule("/list/rows", "rows", rows)
+    blueprint.add_url_rule("/list/find", "find", find)
 
 
 @requires("process:read")
@@ -65,8 +69,20 @@ def rows() -> str:
     return render_template("monitor/_rows.html", **_content())
 
 
+@requires("process:read")
+def find() -> BaseResponse:
+    """The page of the process that the search field finds; the list if it finds none or several."""
+    given = request.args.get("q", "").strip()
+    if not given:
+        return redirect(url_for("monitor.processes"))
+    found = OverviewStore(runtime().database).page(_filters({"q": given}), limit=1)
+    if len(found.rows) == 1 and found.next_before is None:
+        return redirect(url_for("monitor.process", correlation_id=found.rows[0].correlation_id))
+    return redirect(url_for("monitor.processes", q=given))
+
+
 def _content() -> dict[str, Any]:
-    filters = _filters()
+    filters = _filters(request.args.to_dict())
     cursor = request.args.get("cursor")
     overview = OverviewStore(runtime().database)
     page = overview.page(filters, limit=ROWS, before_seq=cursors.read(cursor))
@@ -79,13 +95,15 @@ def _content() -> dict[str, Any]:
         "query": urlencode(given),
         "without_status": urlencode({name: value for name, value in given.items() if name != "status"}),
         "next_cursor": None if page.next_before is None else cursors.write(page.next_before),
+        "is_cut": overview.is_cut(filters),
         "is_first": cursor is None,
         "cursor": cursor,
     }
 
 
-def _filters() -> Filters:
+def _filters(given: dict[str, str]) -> Filters:
     try:
-        return Filters(**ListFilters().load(request.args.to_dict()))
+        loaded = ListFilters().load(given)
+        return Filters(search=Search(text=loaded.pop("q", None)), **loaded)
     except ValidationError as error:
         raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=error.messages_dict) from None

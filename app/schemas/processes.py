@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
-from app.schemas.fields import _CORRELATION_ID_META, BoundOfTime, QueryInteger, Strict, check_correlation_id
+from app.schemas.fields import (
+    _CORRELATION_ID_META,
+    MAX_NAMED_VALUE,
+    NAMED_VALUE,
+    SOME_TEXT,
+    BoundOfTime,
+    IdentifierQuery,
+    QueryInteger,
+    SearchText,
+    Strict,
+    check_correlation_id,
+)
 from store.process_rows import ERROR, OK, STATUSES
 
 
@@ -61,6 +72,21 @@ class MessageRequest(Strict):
 class ListQuery(Strict):
     """Which processes to list."""
 
+    identifier = IdentifierQuery(
+        metadata={
+            "description": "`name:value`: processes with this identifier. `name:value*`: its value begins so.",
+            "type": "string",
+            "pattern": NAMED_VALUE,
+            "maxLength": MAX_NAMED_VALUE,
+        },
+    )
+    q = SearchText(
+        validate=validate.Length(1, 200),
+        metadata={
+            "pattern": SOME_TEXT,
+            "description": "The correlation id, the value of any identifier, or `name:value` of one begins with this.",
+        },
+    )
     startedAfter = BoundOfTime(metadata={"description": "Started at this time (ISO 8601 with zone) or later."})
     startedBefore = BoundOfTime(metadata={"description": "Started before this time (ISO 8601 with zone)."})
     status = fields.String(validate=validate.OneOf(STATUSES))
@@ -125,3 +151,9 @@ class PageAnswer(Schema):
 
     processes = fields.List(fields.Nested(ListedAnswer))
     nextCursor = fields.String(allow_none=True)
+    truncated = fields.Boolean(
+        metadata={
+            "description": "True: more ids or identifiers begin with the text than a search reads, so processes may be "
+            "missing. Search for a longer text."
+        }
+    )

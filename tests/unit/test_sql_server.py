@@ -206,6 +206,8 @@ def walk_monitor(calls: Calls, overview: OverviewStore, insight: InsightStore) -
     calls(overview.page, Filters(), limit=10)
     calls(overview.page, Filters(status=OK, process_key="p", text="t", **span), limit=10)
     calls(overview.page, Filters(text="order"), limit=10)
+    calls(overview.page, Filters(search=Search(text="order")), limit=10)
+    calls(overview.is_cut, Filters(search=Search(text="order")))
     calls(overview.counts, Filters(process_key="p", **span))
     calls(overview.standings, ["order-1"])
     calls(insight.look, now(), now(), parts=3, wait_ms=1)
