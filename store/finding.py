@@ -6,7 +6,7 @@ the newest process on. A search for the beginning of a text reads a limited numb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from store.identifiers import name_text, value_text
 from store.models import process_identifier, process_store
-from store.types import may_exist, using_index
+from store.process_rows import CANCELLED, ERROR, OK, PENDING, STATUSES
+from store.types import Constant, may_exist, using_index
 
 #: how far the order of `started_at` may differ from that of `seq`, because clocks of hosts differ and writes wait
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -79,53 +80,134 @@ class Search:
 NOTHING = Search()
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the processes of a list have in common; None and () mean anything.
+
+    Attributes:
+        statuses: one of these statuses.
+        incident: True: an open incident. False: none; of the errors, those that no retry repairs.
+        batch_id, application_id: the labels of the start.
+        error_code: the code of the error, which is `INCIDENT` for an incident.
+        failed_step: the name of the step that has the incident.
+    """
+
+    statuses: tuple[str, ...] = ()
+    incident: bool | None = None
+    batch_id: str | None = None
+    application_id: str | None = None
+    error_code: str | None = None
+    failed_step: str | None = None
+
+
+ANY = Traits()
+_LABELS = ((_p.batch_id, "batch_id"), (_p.application_id, "application_id"))
+_ERRORS = ((_p.error_code, "error_code"), (_p.error_step, "failed_step"))
+
+
 def find(
     connection: Connection,
     columns: sa.Select[Any],
-    search: Search,
+    search: Search = NOTHING,
+    traits: Traits = ANY,
     *,
+    limit: int,
     before_seq: int | None = None,
-    status: str | None = None,
     process_key: str | None = None,
     started_after: datetime | None = None,
     started_before: datetime | None = None,
 ) -> sa.Select[Any]:
-    """The query for the processes that match, newest first; without a limit.
+    """The query for at most `limit` processes that match, newest first.
+
+    One index finds the rows, and the other conditions check them.
 
     Args:
         columns: a query of columns of `process_store` without conditions.
-        search: what to find; without it the other arguments decide, along their own indexes.
+        search: an identifier or a text; if there is one, its index finds the rows.
+        traits: what else the processes have; then the index of the first of them finds the rows.
+        limit: most rows.
         before_seq: only rows older than this one.
-        status, process_key, started_after, started_before: see :meth:`store.processes.ProcessStore.page`.
+        process_key, started_after, started_before: see :meth:`store.processes.ProcessStore.page`.
     """
     key: sa.ColumnElement[Any] = _p.seq
-    query = columns
-    identifier = search.identifier
-    if identifier is not None and search.is_exact:
+    checks = checks_of(traits, process_key)
+    query, each, statuses = columns, False, traits.statuses
+    labels, errors = _given(traits, _LABELS), _given(traits, _ERRORS)
+    if search.identifier is not None and search.is_exact:
         # along the index of the identifiers, which ends in the key of the process
         key = _i.process_seq
         query = query.select_from(process_identifier.join(process_store, _i.process_seq == _p.seq))
-        query = using_index(query.where(*_is(identifier)), _BY_NAME)
+        query = using_index(query.where(*_is(search.identifier)), _BY_NAME)
     elif search:
         query = query.where(*(_p.seq.in_(_entries(part)) for part in _parts(search)))
-    query = narrowed(query, status, process_key, along_index=not search)
+    elif labels:
+        query, each, statuses = query.where(labels[0]), True, statuses or STATUSES
+    elif errors:
+        query = query.where(errors[0])
+    elif traits.incident:
+        query = query.where(_p.incident_id.is_not(None))
+    elif traits.incident is False and statuses == (ERROR,):
+        # as in the filter of the index
+        others = (_p.status != Constant(status) for status in (OK, PENDING, CANCELLED))
+        query = query.where(_p.incident_id.is_(None), *others)
+    else:
+        query, each = narrowed(query, None, process_key), bool(statuses)
+        checks = checks_of(replace(traits, statuses=()), None)
+    query = query.where(*checks)
     if before_seq is not None:
         query = query.where(key < before_seq)
-    return query.where(*span_of_keys(connection, started_after, started_before, key=key)).order_by(key.desc())
+    query = query.where(*span_of_keys(connection, started_after, started_before, key=key))
+    if not each:
+        return query.order_by(key.desc()).limit(limit)
+    if len(statuses) == 1:
+        return _newest(query.where(_p.status == statuses[0]), limit)
+    # Each status has its own range of the index, from which the newest are read.
+    keys = query.with_only_columns(_p.seq)
+    ranges = [_newest(keys.where(_p.status == status), limit).subquery() for status in statuses]
+    return _newest(columns.where(_p.seq.in_(sa.union_all(*(sa.select(some) for some in ranges)))), limit)
 
 
-def narrowed(
-    query: sa.Select[Any], status: str | None, process_key: str | None, *, along_index: bool = True
-) -> sa.Select[Any]:
-    """`query`, restricted to a status and a process; None means any.
-
-    `along_index`: False when another index finds the rows, so that these conditions only check them.
-    """
-    if status is not None:
-        query = query.where((_p.status if along_index else _checked(_p.status)) == status)
+def checks_of(traits: Traits, process_key: str | None) -> list[sa.ColumnElement[bool]]:
+    """The conditions that check rows for traits and process, while another index finds the rows."""
+    checks = _given(traits, (*_LABELS, *_ERRORS), checked=True)
+    if traits.incident is not None:
+        incident = _checked(_p.incident_id)
+        checks.append(incident.is_not(None) if traits.incident else incident.is_(None))
+    if traits.statuses:
+        checks.append(_checked(_p.status).in_(traits.statuses))
     if process_key is not None:
-        column = _p.process_key if along_index else _checked(_p.process_key)
-        query = query.where(column == process_key if may_exist(process_key, _p.process_key) else sa.false())
+        checks.append(_equals(_p.process_key, process_key, checked=True))
+    return checks
+
+
+def count(connection: Connection, query: sa.Select[Any]) -> int:
+    """How many rows a query of :func:`find` has, which its limit bounds."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one())
+
+
+def _given(
+    traits: Traits, columns: tuple[tuple[sa.Column[Any], str], ...], *, checked: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    values = [(column, getattr(traits, name)) for column, name in columns]
+    return [_equals(column, value, checked=checked) for column, value in values if value is not None]
+
+
+def _equals(column: sa.Column[Any], value: str, *, checked: bool = False) -> sa.ColumnElement[bool]:
+    if not may_exist(value, column):
+        return sa.false()
+    return (_checked(column) if checked else column) == value
+
+
+def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
+    return query.order_by(_p.seq.desc()).limit(limit)
+
+
+def narrowed(query: sa.Select[Any], status: str | None, process_key: str | None) -> sa.Select[Any]:
+    """`query`, restricted to a status and a process; None means any."""
+    if status is not None:
+        query = query.where(_p.status == status)
+    if process_key is not None:
+        query = query.where(_equals(_p.process_key, process_key))
     return query
 
 

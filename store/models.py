@@ -19,6 +19,9 @@ metadata = sa.MetaData(
     }
 )
 
+# Not `status = 'error'`: SQLite would then use the index by status and read all processes that ever failed.
+_REJECTED = "incident_id IS NULL AND status <> 'ok' AND status <> 'pending' AND status <> 'cancelled'"
+
 #: Process rows: one for each accepted start, with the status of the process from `pending` to its end.
 process_store = sa.Table(
     "process_store",
@@ -45,6 +48,9 @@ process_store = sa.Table(
     sa.Column("started_at", UtcTime(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
     sa.Column("finished_at", UtcTime()),
+    # code and step in `error`, to find the process by
+    sa.Column("error_code", key_text(200)),
+    sa.Column("error_step", key_text(200)),
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("correlation_id"),
     sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),
@@ -83,6 +89,42 @@ process_store = sa.Table(
         "finished_at",
         mssql_where=sa.text("finished_at IS NOT NULL"),
         sqlite_where=sa.text("finished_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_rejected",
+        "seq",
+        mssql_where=sa.text(_REJECTED),
+        sqlite_where=sa.text(_REJECTED),
+    ),
+    sa.Index(
+        "ix_process_store_batch_id_status_seq",
+        "batch_id",
+        "status",
+        "seq",
+        mssql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_application_id_status_seq",
+        "application_id",
+        "status",
+        "seq",
+        mssql_where=sa.text("application_id IS NOT NULL"),
+        sqlite_where=sa.text("application_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_error_code_seq",
+        "error_code",
+        "seq",
+        mssql_where=sa.text("error_code IS NOT NULL"),
+        sqlite_where=sa.text("error_code IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_error_step_seq",
+        "error_step",
+        "seq",
+        mssql_where=sa.text("error_step IS NOT NULL"),
+        sqlite_where=sa.text("error_step IS NOT NULL"),
     ),
     implicit_returning=False,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from store.database import Database
-from store.finding import NOTHING, Search, find, is_cut
+from store.finding import ANY, NOTHING, Search, Traits, count, find, is_cut
 from store.models import process_store
 from store.process_rows import CANCELLED, ERROR, OK, PENDING, ProcessRow
 from store.types import Constant, may_exist
@@ -100,6 +100,7 @@ class ProcessQueries:
         started_after: datetime | None = None,
         started_before: datetime | None = None,
         search: Search = NOTHING,
+        traits: Traits = ANY,
     ) -> list[ProcessRow]:
         """A page of rows older than `before_seq`, newest first.
 
@@ -111,13 +112,38 @@ class ProcessQueries:
                 connection,
                 SELECT,
                 search,
+                traits if status is None else replace(traits, statuses=(status,)),
+                limit=limit,
                 before_seq=before_seq,
-                status=status,
                 process_key=process_key,
                 started_after=started_after,
                 started_before=started_before,
             )
-            return [ProcessRow(*row) for row in connection.execute(query.limit(limit))]
+            return [ProcessRow(*row) for row in connection.execute(query)]
+
+    def count(
+        self,
+        *,
+        most: int,
+        search: Search = NOTHING,
+        traits: Traits = ANY,
+        process_key: str | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+    ) -> int:
+        """How many processes match, at most `most`; see :meth:`page`."""
+        with self._db.read() as connection:
+            query = find(
+                connection,
+                sa.select(_p.seq),
+                search,
+                traits,
+                limit=most,
+                process_key=process_key,
+                started_after=started_after,
+                started_before=started_before,
+            )
+            return count(connection, query)
 
     def is_cut(self, search: Search) -> bool:
         """True when a search for the beginning of a text may not find everything; see :mod:`store.finding`."""

@@ -13,17 +13,29 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.responses import cursors
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_FIELDS
+from app.schemas.fields import QueryBoolean
 from app.security.auth import requires
 from service.catalogue import all_processes
-from store.finding import Search
-from store.overview import Filters, OverviewStore
-from store.process_rows import STATUSES
+from store.finding import Search, Traits
+from store.overview import INCIDENT, REJECTED, Filters, OverviewStore
+from store.process_rows import ERROR, STATUSES
 from tasks.runtime import runtime
 
 #: rows of a page
 ROWS = 50
 #: names of the filters in the URL
-_NAMES = ("q", "status", "processKey", "startedAfter", "startedBefore", "text")
+_NAMES = (
+    *("q", "status", "incident", "processKey", "startedAfter", "startedBefore", "text"),
+    *("batchId", "applicationId", "errorCode", "failedStep"),
+)
+#: names of the filters that the form hides until they are used
+_MORE = ("batchId", "applicationId", "errorCode", "failedStep")
+#: kind of the counters -> its filters in the URL
+_KINDS = {
+    **{status: {"status": status} for status in STATUSES},
+    INCIDENT: {"incident": "true"},
+    REJECTED: {"status": ERROR, "incident": "false"},
+}
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 
 
@@ -34,6 +46,11 @@ class ListFilters(Schema):
         unknown = EXCLUDE
 
     status = fields.String(validate=validate.OneOf(STATUSES))
+    incident = QueryBoolean()
+    batch_id = fields.String(data_key="batchId", validate=validate.Length(1, 200))
+    application_id = fields.String(data_key="applicationId", validate=validate.Length(1, 200))
+    error_code = fields.String(data_key="errorCode", validate=validate.Length(1, 200))
+    failed_step = fields.String(data_key="failedStep", validate=validate.Length(1, 200))
     process_key = fields.String(data_key="processKey", validate=validate.Length(1, 200))
     started_after = fields.AwareDateTime(data_key="startedAfter", format="iso")
     started_before = fields.AwareDateTime(data_key="startedBefore", format="iso")
@@ -87,13 +104,16 @@ def _content() -> dict[str, Any]:
     overview = OverviewStore(runtime().database)
     page = overview.page(filters, limit=ROWS, before_seq=cursors.read(cursor))
     given = {name: request.args[name] for name in _NAMES if request.args.get(name, "").strip()}
+    rest = _without_kind(given)
     return {
         "page": page,
         "standings": overview.standings([row.correlation_id for row in page.rows]),
-        "counts": overview.counts(filters),
         "filters": given,
         "query": urlencode(given),
-        "without_status": urlencode({name: value for name, value in given.items() if name != "status"}),
+        "kinds": _kinds(given, overview.counts(filters)),
+        "without_status": urlencode(rest),
+        "is_any_kind": rest == given,
+        "has_more": any(name in given for name in _MORE),
         "next_cursor": None if page.next_before is None else cursors.write(page.next_before),
         "is_cut": overview.is_cut(filters),
         "is_first": cursor is None,
@@ -101,9 +121,29 @@ def _content() -> dict[str, Any]:
     }
 
 
+def _without_kind(given: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name not in ("status", "incident")}
+
+
+def _kinds(given: dict[str, str], counts: dict[str, int]) -> list[dict[str, Any]]:
+    """The counters: name, number, query of the list with this kind alone, and whether the list has it."""
+    rest = _without_kind(given)
+    return [
+        {
+            "name": kind,
+            "number": number,
+            "query": urlencode({**rest, **_KINDS[kind]}),
+            "is_shown": given == {**rest, **_KINDS[kind]},
+        }
+        for kind, number in counts.items()
+    ]
+
+
 def _filters(given: dict[str, str]) -> Filters:
     try:
         loaded = ListFilters().load(given)
-        return Filters(search=Search(text=loaded.pop("q", None)), **loaded)
+        names = ("incident", "batch_id", "application_id", "error_code", "failed_step")
+        traits = Traits(**{name: loaded.pop(name) for name in names if name in loaded})
+        return Filters(search=Search(text=loaded.pop("q", None)), traits=traits, **loaded)
     except ValidationError as error:
         raise Problem(INVALID_FIELDS, "errors names each wrong field", errors=error.messages_dict) from None

@@ -69,6 +69,13 @@ class QueryInteger(fields.Integer):
         return super()._validated(value)
 
 
+class QueryBoolean(fields.Boolean):
+    """`true` or `false`; marshmallow's own field would also accept words such as `yes`."""
+
+    truthy = {"true"}  # noqa: RUF012 - overrides the attribute of the base class
+    falsy = {"false"}  # noqa: RUF012
+
+
 # The range of times in queries. Converting a time outside it to UTC can leave the years that Python supports.
 _FIRST_TIME, _LAST_TIME = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 

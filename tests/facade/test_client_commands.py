@@ -495,6 +495,26 @@ def test_find_prints_processes_with_their_identifiers(facade: Facade, flask: Cal
     assert "order-1" in flask("find", "user", "--cursor", cursor).stdout
 
 
+def test_list_is_narrowed_and_counted(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade, Ending(ERROR, error=INCIDENT, incident_id="i"))
+    facade.start("order-2", USER, Prefer="respond-async", X_Batch_Id="night")
+
+    both = flask("list", "--status", "error", "--status", "pending", "--count")
+    assert ["order-2" in both.stdout, "order-1" in both.stdout] == [True, True]
+    assert "2 processes match" in both.stderr
+    for options, found in (
+        (["--incident"], ["order-1"]),
+        (["--status", "error", "--no-incident"], []),
+        (["--batch", "night"], ["order-2"]),
+        (["--error-code", "INCIDENT"], ["order-1"]),
+        (["--failed-step", "charge"], []),
+        (["--application", "portal"], []),
+        (["--before", "2020-01-01T00:00:00Z"], []),
+    ):
+        listed = json.loads(flask("list", "--json", *options).stdout)
+        assert [row["correlationId"] for row in listed["processes"]] == found, options
+
+
 def test_find_without_a_match_has_the_exit_code_of_an_unknown_process(
     facade: Facade, flask: Callable[..., Result]
 ) -> None:

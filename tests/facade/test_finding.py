@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from store.finding import BEGINNINGS
+from store.process_rows import ERROR, Ending
 from tests.support.facade import USER, Facade
 
 
@@ -127,3 +129,59 @@ def test_too_long_text_is_refused_on_a_page(two: Facade) -> None:
 @pytest.mark.parametrize("page", ["/monitor", "/monitor/order-1", "/monitor/insight", "/monitor/new/process"])
 def test_search_field_is_on_each_page(two: Facade, page: str) -> None:
     assert 'action="/monitor/list/find"' in two.http.get(page).text
+
+
+@pytest.fixture
+def errors(facade: Facade) -> Facade:
+    """The facade with a process that runs, one that has an incident, and one that ended in a business error."""
+    incident = {"code": "INCIDENT", "message": "broke", "type": "incident", "step": "charge"}
+    endings = {
+        "runs": None,
+        "stuck": Ending(ERROR, error=incident, incident_id="i"),
+        "rejected": Ending(ERROR, error={"code": "NO_CREDIT", "message": "no"}),
+    }
+    for name, ending in endings.items():
+        facade.start(name, USER, Prefer="respond-async", X_Application_Id=f"app-{name}", X_Batch_Id="night")
+        row = facade.runtime.processes.by_correlation_id(name)
+        assert row is not None
+        assert ending is None or facade.runtime.processes.settle(row.id, ending)
+    return facade
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"status": "pending,error"}, ["rejected", "stuck", "runs"]),
+        ({"status": "error", "incident": "true"}, ["stuck"]),
+        ({"status": "error", "incident": "false"}, ["rejected"]),
+        ({"applicationId": "app-runs"}, ["runs"]),
+        ({"batchId": "night", "status": "ok,error"}, ["rejected", "stuck"]),
+        ({"errorCode": "NO_CREDIT"}, ["rejected"]),
+        ({"failedStep": "charge", "q": "user-1"}, ["stuck"]),
+    ],
+)
+def test_list_is_filtered_and_counted(errors: Facade, query: dict[str, str], found: list[str]) -> None:
+    assert listed(errors, **query) == found
+    answer = errors.http.get(f"/api/process/status/all?{urlencode({**query, 'count': 'true', 'limit': 1})}").json
+    assert answer is not None
+    assert answer["count"] == len(found)
+    address = query if "," not in query.get("status", "") else {}
+    page = errors.http.get(f"/monitor?{urlencode(address)}").text
+    assert all(f'href="/monitor/{name}"' in page for name in found)
+    assert not address or page.count("<tr data-key=") == len(found)
+
+
+def test_counters_lead_to_incidents_and_to_business_errors(errors: Facade) -> None:
+    page = errors.http.get("/monitor?status=error&processKey=onboard-user").text
+
+    assert 'href="/monitor?processKey=onboard-user&amp;incident=true"' in page
+    assert 'href="/monitor?processKey=onboard-user&amp;status=error&amp;incident=false"' in page
+    (shown,) = re.findall(r'aria-current="true">(\w+) <b>2</b>', page)
+    assert shown == "error"
+
+
+def test_further_filters_are_shown_when_they_are_used(errors: Facade) -> None:
+    assert "<details ><summary>More filters" in errors.http.get("/monitor").text
+    page = errors.http.get("/monitor?errorCode=NO_CREDIT").text
+    assert "<details open><summary>More filters" in page
+    assert 'name="errorCode" maxlength="200" value="NO_CREDIT"' in page

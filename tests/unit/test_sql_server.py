@@ -31,7 +31,7 @@ from store.clock import now
 from store.database import Database
 from store.event_rows import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.events import EventStore
-from store.finding import Identifier, Search
+from store.finding import Identifier, Search, Traits
 from store.freetds import BEGIN_IF_NONE
 from store.identifiers import NewIdentifiers
 from store.insight import InsightStore
@@ -150,6 +150,14 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     exact, beginning = Identifier("orderId", "4711"), Identifier("orderId", "47", is_beginning=True)
     calls(store.page, limit=10, search=Search(exact), before_seq=5, status=OK, started_after=now())
     calls(store.page, limit=10, search=Search(beginning, "orderId:4"), before_seq=5, process_key="p")
+    for traits in (
+        Traits((OK, ERROR)),
+        Traits((ERROR,), incident=False),
+        Traits(incident=True, error_code="E"),
+        Traits((OK, ERROR), batch_id="b", application_id="a", failed_step="s"),
+    ):
+        calls(store.page, limit=10, traits=traits, process_key="p")
+        calls(store.count, most=10, traits=traits, search=Search(text="a"))
     calls(store.is_cut, Search(beginning, "orderId:4"))
     calls(store.open_in_engine, limit=10)
     calls(store.postpone_close, new.id)
@@ -498,6 +506,11 @@ def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: st
         ),
         ("INDEX ix_process_store_engine_open ON process_store (updated_at)", "engine_open = 1"),
         ("INDEX ix_process_store_on_incident ON process_store (seq)", "incident_id IS NOT NULL"),
+        (
+            "INDEX ix_process_store_rejected ON process_store (seq)",
+            "incident_id IS NULL AND status <> 'ok' AND status <> 'pending' AND status <> 'cancelled'",
+        ),
+        ("INDEX ix_process_store_error_code_seq ON process_store (error_code, seq)", "error_code IS NOT NULL"),
         ("INDEX ix_process_store_finished ON process_store (finished_at)", "finished_at IS NOT NULL"),
         (
             "INDEX ix_process_store_process_instance_id ON process_store (process_instance_id)",
