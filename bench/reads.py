@@ -14,9 +14,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from bench.seeding import BEGIN
+from bench.seeding import ACCOUNTS, BEGIN
 from store.database import Database
 from store.events import EventStore
+from store.finding import Identifier, Search, Traits
 from store.insight import InsightStore
 from store.overview import Filters, OverviewStore
 from store.process_rows import ERROR, OK, PENDING
@@ -78,6 +79,27 @@ def measure(database: Database, rows: int) -> dict[str, float]:
         "list, errors of an old span": lambda: store.page(
             limit=LIMIT, status=ERROR, started_after=(at := BEGIN + moment()), started_before=at + timedelta(minutes=5)
         ),
+        "list, several statuses": page(traits=Traits((OK, ERROR))),
+        "list, batch": page(traits=Traits(batch_id="seed-0")),
+        "list, errors of an application": page(traits=Traits((ERROR,), application_id="portal")),
+        "list, error code": page(traits=Traits(error_code="INCIDENT")),
+        "list, failed step": page(traits=Traits(failed_step="s3")),
+        "list, open incidents": page(traits=Traits((ERROR,), incident=True)),
+        "list, errors without an incident": page(traits=Traits((ERROR,), incident=False)),
+        "list, count of an application": lambda: store.count(most=1_001, traits=Traits(application_id="portal")),
+        "find, identifier of one process": lambda: store.page(
+            limit=LIMIT, search=Search(Identifier("customerId", f"seed-{chance.randrange(rows)}"))
+        ),
+        "find, identifier of many processes": lambda: store.page(
+            limit=LIMIT, search=Search(Identifier("accountId", f"seed-{chance.randrange(ACCOUNTS)}"))
+        ),
+        "find, beginning of an identifier": lambda: store.page(
+            limit=LIMIT, search=Search(Identifier("customerId", f"seed-{chance.randrange(10)}", is_beginning=True))
+        ),
+        "find, text of one process": lambda: store.page(
+            limit=LIMIT, search=Search(text=f"seed-{chance.randrange(rows)}")
+        ),
+        "find, text of many processes": lambda: store.page(limit=LIMIT, search=Search(text="seed-")),
         "monitor: page": lambda: monitor.page(Filters(), limit=50),
         "monitor: page of errors": lambda: monitor.page(Filters(status=ERROR), limit=50),
         "monitor: counters": lambda: monitor.counts(Filters()),

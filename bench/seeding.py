@@ -18,7 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from settings import get_settings
 from store.database import Database
-from store.models import event_log, process_store
+from store.models import event_log, process_identifier, process_store
 from store.types import UtcTime
 
 #: processes of one statement and transaction
@@ -26,6 +26,8 @@ BATCH = 50_000
 EVENTS_A_TRACE = 5
 #: one process in so many ended in an error, and one in so many has a process key that is seldom used
 ERRORS, SELDOM = 50, 20
+#: one process in so many has the same `accountId`; every `customerId` is the correlation id of its process
+ACCOUNTS = 100
 #: start of the first process, one process a second from then on; in the past, so that no housekeeping takes them for
 #: new
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,7 +84,8 @@ def fill(database: Database, wanted: int) -> None:
             connection.exec_driver_sql("PRAGMA cache_size=-500000")
     if there >= wanted:
         return
-    indexes = sorted(process_store.indexes | event_log.indexes, key=lambda index: str(index.name))
+    tables = (process_store, event_log, process_identifier)
+    indexes = sorted((index for table in tables for index in table.indexes), key=lambda index: str(index.name))
     with database.write() as connection:
         for index in indexes:
             index.drop(connection)
@@ -110,6 +113,10 @@ def _insert(connection: Connection, begin: int, end: int) -> None:
             "correlation_id": name,
             "request_hash": sa.literal("0" * 64),
             "process_key": sa.case((seldom, sa.literal("bench-seldom")), else_=sa.literal("bench-five")),
+            "batch_id": _name(number % ACCOUNTS),
+            "application_id": sa.case((number % 2 == 0, sa.literal("portal")), else_=sa.literal("shop")),
+            "error_code": sa.case((error, sa.literal("INCIDENT"))),
+            "error_step": sa.case((error, sa.literal("s3"))),
             "process_instance_id": sa.cast(random_id(), sa.Unicode(36)),
             "status": sa.case((error, sa.literal("error")), else_=sa.literal("ok")),
             "engine_open": sa.literal(False, sa.Boolean()),
@@ -122,6 +129,11 @@ def _insert(connection: Connection, begin: int, end: int) -> None:
             "finished_at": at,
         },
     )
+    for identifier, value in (("customerId", name), ("accountId", _name(number % ACCOUNTS))):
+        key = sa.select(process_store.c.seq).where(process_store.c.correlation_id == name).scalar_subquery()
+        _insert_select(
+            connection, process_identifier, {"process_seq": key, "name": sa.literal(identifier), "value": value}
+        )
     for step in range(1, EVENTS_A_TRACE + 1):
         _insert_select(
             connection,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
@@ -21,7 +21,8 @@ Outcome = Literal["ok", "error"]
 #: where the output of a step goes: to the variables of the process, or to those of the step's own element
 VariableScope = Literal["process", "local"]
 
-#: identifiers: fields that name a business object; they are stored with every event and process row
+#: identifiers: fields that name a business object; they are stored with every event and process row, to find the
+#: process by
 IDENTIFIERS = ("customerId", "userId", "orderId", "accountId")
 
 #: variables that a business error, or the boundary event that catches it, sets for the steps that follow
@@ -198,6 +199,10 @@ class StepOwner:
             return handler
 
         return declare
+
+    def identifiers_in(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The business objects that `document` names."""
+        return {name: document[name] for name in self.identifiers if document.get(name)}
 
     def topic(self, step: StepDefinition) -> Topic:
         """What to fetch for a step: all variables, or with an input schema only the variables that are needed."""

@@ -63,6 +63,7 @@ def export(row: ProcessRow) -> dict[str, Any]:
     return {
         "process": _plain(asdict(row)),
         "events": [_plain(event) for event in events],
+        "identifiers": data.identifiers(row.seq),
         "webhooks": [_plain(webhook) for webhook in data.webhooks(row.id)],
         "engine": instances,
     }

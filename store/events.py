@@ -36,6 +36,7 @@ from store.event_rows import (
     NewEvent,
     Progress,
 )
+from store.identifiers import NewIdentifiers, add_identifiers
 from store.models import event_log
 from store.retrying import retrying_conflicts
 from store.types import (
@@ -108,7 +109,9 @@ class EventStore(EventQueries):
     Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
-    def begin(self, event: NewEvent, *, confirm: AttemptKey | None = None) -> list[EarlierAttempt] | None:
+    def begin(
+        self, event: NewEvent, *, confirm: AttemptKey | None = None, identifiers: NewIdentifiers | None = None
+    ) -> list[EarlierAttempt] | None:
         """Write the row of a new attempt; None when the same attempt has begun before (a duplicate message).
 
         Returns the earlier attempts of the same external task in the phases they had, oldest first. Open ones become
@@ -117,22 +120,27 @@ class EventStore(EventQueries):
         Args:
             confirm: the attempt of the step before, whose completion the engine has accepted. It becomes `completed`
                 in the same transaction.
+            identifiers: what is to be found by the input of the step, written in the same transaction.
         """
         try:
             # Retried here, because otherwise the task could be fetched again only after its lock has expired.
-            return retrying_conflicts(lambda: self._begin(event, confirm))
+            return retrying_conflicts(lambda: self._begin(event, confirm, identifiers))
         except DBAPIError as error:
             if is_unique_violation(error):
                 return None
             raise
 
-    def _begin(self, event: NewEvent, confirm: AttemptKey | None) -> list[EarlierAttempt]:
+    def _begin(
+        self, event: NewEvent, confirm: AttemptKey | None, identifiers: NewIdentifiers | None
+    ) -> list[EarlierAttempt]:
         values = _values(event)
         new = {f"new_{name}": value for name, value in values.items()}
-        with (self._db.write if confirm else self._db.write_one)() as connection:
+        with (self._db.write if confirm or identifiers else self._db.write_one)() as connection:
             is_first = connection.execute(_insert_first(frozenset(values)), new).rowcount == 1
             if is_first and confirm is not None:
                 close(connection, confirm, COMPLETED)
+            if is_first and identifiers is not None:
+                add_identifiers(connection, identifiers)
         if is_first:
             return []
         with self._db.write() as connection:
@@ -144,22 +152,42 @@ class EventStore(EventQueries):
                     close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
             if confirm is not None:
                 close(connection, confirm, COMPLETED)
+            if identifiers is not None:
+                add_identifiers(connection, identifiers)
         return earlier
 
-    def progress(self, attempt: AttemptKey, progress: Progress, *, only_from_started: bool = False) -> bool:
+    def progress(
+        self,
+        attempt: AttemptKey,
+        progress: Progress,
+        *,
+        only_from_started: bool = False,
+        identifiers: NewIdentifiers | None = None,
+    ) -> bool:
         """Write a change of an open attempt; False when the attempt isn't open any more.
 
-        `only_from_started`: change only an attempt in phase `started`; in `completing` the engine may have the outcome.
+        Args:
+            only_from_started: change only an attempt in phase `started`; in `completing` the engine may have the
+                outcome.
+            identifiers: what is to be found by the output of the step, written in the same transaction.
         """
-        with self._db.write_one() as connection:
-            return _advance(connection, attempt, progress, only_from_started=only_from_started)
+        with (self._db.write if identifiers else self._db.write_one)() as connection:
+            done = _advance(connection, attempt, progress, only_from_started=only_from_started)
+            if done and identifiers is not None:
+                add_identifiers(connection, identifiers)
+            return done
 
-    def take_over(self, attempt: AttemptKey, progress: Progress) -> bool:
-        """Write a change of an attempt that delivers the outcome of an earlier one, and delete the earlier copies."""
+    def take_over(self, attempt: AttemptKey, progress: Progress, *, identifiers: NewIdentifiers | None = None) -> bool:
+        """Write a change of an attempt that delivers the outcome of an earlier one, and delete the earlier copies.
+
+        `identifiers`: see :meth:`progress`.
+        """
         with self._db.write() as connection:
             done = _advance(connection, attempt, progress)
             if done:
                 connection.execute(_FORGET_EARLIER, {"task": attempt.external_task_id, "token": attempt.lock_token})
+            if done and identifiers is not None:
+                add_identifiers(connection, identifiers)
             return done
 
     def close(self, attempt: AttemptKey, phase: str) -> bool:

@@ -17,9 +17,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from store.clock import now
 from store.database import Database
 from store.event_rows import BPMN_ERROR, COMPLETED, FAILED, LOST, OUTCOME_UNKNOWN
+from store.finding import CLOCKS_DIFFER, span_of_keys
 from store.histogram import Histogram, bucket_of
 from store.models import event_log, process_store
-from store.process_queries import CLOCKS_DIFFER, span_of_keys
 from store.process_rows import STATUSES
 from store.types import Constant, UtcTime
 

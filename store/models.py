@@ -15,8 +15,12 @@ metadata = sa.MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
         "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+# Not `status = 'error'`: SQLite would then use the index by status and read all processes that ever failed.
+_REJECTED = "incident_id IS NULL AND status <> 'ok' AND status <> 'pending' AND status <> 'cancelled'"
 
 #: Process rows: one for each accepted start, with the status of the process from `pending` to its end.
 process_store = sa.Table(
@@ -45,6 +49,9 @@ process_store = sa.Table(
     sa.Column("updated_at", UtcTime(), nullable=False),
     sa.Column("finished_at", UtcTime()),
     sa.Column("priority", OrZero()),  # of the start
+    # code and step in `error`, to find the process by
+    sa.Column("error_code", key_text(200)),
+    sa.Column("error_step", key_text(200)),
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("correlation_id"),
     sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),
@@ -84,6 +91,59 @@ process_store = sa.Table(
         mssql_where=sa.text("finished_at IS NOT NULL"),
         sqlite_where=sa.text("finished_at IS NOT NULL"),
     ),
+    sa.Index(
+        "ix_process_store_rejected",
+        "seq",
+        mssql_where=sa.text(_REJECTED),
+        sqlite_where=sa.text(_REJECTED),
+    ),
+    sa.Index(
+        "ix_process_store_batch_id_status_seq",
+        "batch_id",
+        "status",
+        "seq",
+        mssql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_application_id_status_seq",
+        "application_id",
+        "status",
+        "seq",
+        mssql_where=sa.text("application_id IS NOT NULL"),
+        sqlite_where=sa.text("application_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_error_code_seq",
+        "error_code",
+        "seq",
+        mssql_where=sa.text("error_code IS NOT NULL"),
+        sqlite_where=sa.text("error_code IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_error_step_seq",
+        "error_step",
+        "seq",
+        mssql_where=sa.text("error_step IS NOT NULL"),
+        sqlite_where=sa.text("error_step IS NOT NULL"),
+    ),
+    implicit_returning=False,
+)
+
+#: Identifiers: the names and values by which a process is found, of its start and of each step. A value that a later
+#: step replaced is kept. The rows are deleted with their process.
+process_identifier = sa.Table(
+    "process_identifier",
+    metadata,
+    sa.Column("process_seq", big_id(), nullable=False),
+    sa.Column("name", key_text(100), nullable=False),
+    sa.Column("value", key_text(200), nullable=False),
+    sa.PrimaryKeyConstraint("process_seq", "name", "value"),
+    sa.ForeignKeyConstraint(["process_seq"], ["process_store.seq"], ondelete="CASCADE"),
+    # The key at the end of each index gives the newest processes first.
+    sa.Index("ix_process_identifier_name_value", "name", "value", "process_seq"),
+    sa.Index("ix_process_identifier_value", "value", "process_seq"),
+    sqlite_with_rowid=False,
     implicit_returning=False,
 )
 

@@ -14,14 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.database import Database
+from store.finding import ANY, NOTHING, Search, Traits, checks_of, count, find, is_cut
 from store.models import event_log, process_store
-from store.process_queries import narrowed, span_of_keys
-from store.process_rows import STATUSES
+from store.process_rows import ERROR, STATUSES
 from store.searching import contains, value_contains
 from store.types import may_exist, using_index
 
 #: highest number that the counters show; above it they show "more than 1,000"
 COUNT_LIMIT = 1_000
+#: kinds of errors in the counters: with an open incident, which ops can retry, and without
+INCIDENT, REJECTED = "incident", "rejected"
 #: most rows in which one search looks for a text in ids and identifiers, newest first
 SEARCH_ROWS = 5_000
 #: most rows of any age whose correlation id begins with the text that a search reads, and most of them that it shows
@@ -55,6 +57,8 @@ class Filters:
 
     Attributes:
         text: a text in the correlation id or in the value of an identifier; see :mod:`store.searching`.
+        search: an id or identifier, found along its index at any age; `text` doesn't count then.
+        traits: what else the processes have in common.
     """
 
     status: str | None = None
@@ -62,6 +66,13 @@ class Filters:
     started_after: datetime | None = None
     started_before: datetime | None = None
     text: str | None = None
+    search: Search = NOTHING
+    traits: Traits = ANY
+
+    @property
+    def all_traits(self) -> Traits:
+        """The traits, with the status as one of them."""
+        return self.traits if self.status is None else replace(self.traits, statuses=(self.status,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +102,7 @@ class Standing:
 _LISTED: sa.Select[Any] = sa.select(*(process_store.c[item.name] for item in fields(ListedProcess)))
 # Wrapped in COALESCE so that the database can't use other indexes: a search for the beginning of the correlation id
 # must use the index of the correlation id, whatever other filters there are.
-_status, _process_key, _seq, _started_at = (
-    sa.func.coalesce(column, column) for column in (_p.status, _p.process_key, _p.seq, _p.started_at)
-)
+_seq, _started_at = (sa.func.coalesce(column, column) for column in (_p.seq, _p.started_at))
 # The newest attempt of a process, found from the end of its events, however many there are.
 _NEWEST_ATTEMPT = (
     sa.select(_e.seq)
@@ -117,30 +126,42 @@ class OverviewStore:
     def page(self, filters: Filters, *, limit: int, before_seq: int | None = None) -> Page:
         """One page of the list, with rows older than `before_seq`."""
         with self._db.read() as connection:
-            span = span_of_keys(connection, filters.started_after, filters.started_before)
-            query = narrowed(_LISTED, filters.status, filters.process_key).where(*span)
-            if before_seq is not None:
-                query = query.where(_p.seq < before_seq)
-            if not filters.text:
-                rows = [ListedProcess(*row) for row in connection.execute(_newest(query, limit + 1))]
+            is_text = bool(filters.text) and not filters.search
+            query = _find(
+                connection, _LISTED, filters, limit=SEARCH_ROWS if is_text else limit + 1, before_seq=before_seq
+            )
+            if not is_text:
+                rows = [ListedProcess(*row) for row in connection.execute(query)]
                 more = len(rows) > limit
                 return Page(rows[:limit], rows[limit - 1].seq if more else None)
-            found, looked_from = _search(connection, query, filters.text, limit=limit)
+            found, looked_from = _search(connection, query, filters.text or "", limit=limit)
             if before_seq is None and looked_from is not None:
                 older = _beginning_with(connection, filters, looked_from)
                 found = replace(found, rows=found.rows + older)
             return found
 
-    def counts(self, filters: Filters) -> dict[str, int]:
-        """Status -> number of processes, at most COUNT_LIMIT + 1. Ignores status and text of `filters`."""
+    def is_cut(self, filters: Filters) -> bool:
+        """True when the search of `filters` may not find everything; see :mod:`store.finding`."""
+        if filters.search.is_exact:
+            return False
         with self._db.read() as connection:
-            span = span_of_keys(connection, filters.started_after, filters.started_before)
+            return is_cut(connection, filters.search)
+
+    def counts(self, filters: Filters) -> dict[str, int]:
+        """Kind -> number of processes, at most COUNT_LIMIT + 1. Ignores the text, and what the kinds are about.
+
+        The kinds are the statuses, and of the errors :data:`INCIDENT` and :data:`REJECTED`.
+        """
+        kinds = {status: Traits((status,)) for status in STATUSES}
+        kinds |= {INCIDENT: Traits((ERROR,), incident=True), REJECTED: Traits((ERROR,), incident=False)}
+        with self._db.read() as connection:
             found = {}
-            for status in STATUSES:
-                query = narrowed(sa.select(_p.seq), status, filters.process_key).where(*span)
-                some = _newest(query, COUNT_LIMIT + 1).subquery()
-                count = sa.select(sa.func.count()).select_from(some)
-                found[status] = int(connection.execute(count).scalar_one())
+            for kind, traits in kinds.items():
+                wanted = replace(filters.traits, statuses=traits.statuses, incident=traits.incident)
+                query = _find(
+                    connection, sa.select(_p.seq), replace(filters, status=None, traits=wanted), limit=COUNT_LIMIT + 1
+                )
+                found[kind] = count(connection, query)
             return found
 
     def standings(self, correlation_ids: Sequence[str]) -> dict[str, Standing]:
@@ -164,8 +185,24 @@ class OverviewStore:
         }
 
 
+def _find(
+    connection: sa.Connection, columns: sa.Select[Any], filters: Filters, *, limit: int, before_seq: int | None = None
+) -> sa.Select[Any]:
+    return find(
+        connection,
+        columns,
+        filters.search,
+        filters.all_traits,
+        limit=limit,
+        before_seq=before_seq,
+        process_key=filters.process_key,
+        started_after=filters.started_after,
+        started_before=filters.started_before,
+    )
+
+
 def _newest(query: sa.Select[Any], limit: int) -> sa.Select[Any]:
-    return query.order_by(_p.seq.desc()).limit(limit)
+    return query.order_by(None).order_by(_p.seq.desc()).limit(limit)
 
 
 def _search(connection: sa.Connection, query: sa.Select[Any], text: str, *, limit: int) -> tuple[Page, int | None]:
@@ -194,10 +231,7 @@ def _beginning_with(connection: sa.Connection, filters: Filters, before_seq: int
     beginning = beginning.order_by(_p.correlation_id).limit(PREFIX_LOOKED_AT)
     beginning = using_index(beginning, "uq_process_store_correlation_id")
     query = _LISTED.where(_p.seq.in_(beginning), _seq < before_seq)
-    if filters.status is not None:
-        query = query.where(_status == filters.status)
-    if filters.process_key is not None:
-        query = query.where(_process_key == filters.process_key)
+    query = query.where(*checks_of(filters.all_traits, filters.process_key))
     if filters.started_after is not None:
         query = query.where(_started_at >= filters.started_after)
     if filters.started_before is not None:

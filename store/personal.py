@@ -12,14 +12,14 @@ from sqlalchemy import bindparam
 from store.database import Database
 from store.event_rows import NewEvent
 from store.events import insert_event
-from store.models import event_log, process_store, webhook_delivery
+from store.models import event_log, process_identifier, process_store, webhook_delivery
 from store.process_rows import PENDING
 from store.types import Constant, locking_rows
 
 #: Most events in one transaction. At about 5,000 row locks SQL Server locks the whole table instead.
 EVENTS = 500
 
-_p, _e, _w = process_store.c, event_log.c, webhook_delivery.c
+_p, _e, _w, _i = process_store.c, event_log.c, webhook_delivery.c, process_identifier.c
 _older_events = event_log.alias("old")
 
 _LOCK_PROCESS: sa.Select[Any] = locking_rows(sa.select(_p.seq), "uq_process_store_id").where(
@@ -58,12 +58,17 @@ class PersonalData:
         query = sa.select(*shown).where(_e.correlation_id == correlation_id, _e.seq > after_seq)
         return self._rows(query.order_by(_e.seq).limit(limit))
 
+    def identifiers(self, process_seq: int) -> list[dict[str, Any]]:
+        """The identifiers by which a process is found."""
+        found = sa.select(_i.name, _i.value).where(_i.process_seq == process_seq)
+        return self._rows(found.order_by(_i.name, _i.value))
+
     def webhooks(self, process_id: uuid.UUID) -> list[dict[str, Any]]:
         """The webhook deliveries of a process."""
         return self._rows(sa.select(webhook_delivery).where(_w.process_id == process_id).order_by(_w.seq))
 
     def erase(self, process_id: uuid.UUID, correlation_id: str, record: NewEvent) -> Erased | None:
-        """Delete some rows of an ended process, and with the last of them the process row.
+        """Delete some rows of an ended process, and with the last of them the process row and its identifiers.
 
         None when the process is running, has an open incident, or doesn't exist.
 

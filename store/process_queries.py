@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import fields
-from datetime import datetime, timedelta
+from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,14 +13,13 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from store.database import Database
+from store.finding import ANY, NOTHING, Search, Traits, count, find, is_cut
 from store.models import process_store
 from store.process_rows import CANCELLED, ERROR, OK, PENDING, ProcessRow
 from store.types import Constant, may_exist
 
 #: most ids in one statement; SQL Server allows 2,100 parameters
 BATCH = 500
-#: how far the order of `started_at` may differ from that of `seq`, because clocks of hosts differ and writes wait
-CLOCKS_DIFFER = timedelta(minutes=1)
 
 _p = process_store.c
 
@@ -44,13 +43,6 @@ BY_ID = SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
 _OF_TRACE = sa.select(_p.seq).where(_p.traceability_id == bindparam("tid")).limit(1)
-# In COALESCE, so that the condition checks rows but the index of `started_at` isn't used: it would return the whole
-# span, which must then be sorted.
-_started_at = sa.func.coalesce(_p.started_at, _p.started_at)
-_FIRST_SINCE = sa.select(_p.seq).where(_p.started_at >= bindparam("moment")).order_by(_p.started_at, _p.seq).limit(1)
-_LAST_BEFORE = (
-    sa.select(_p.seq).where(_p.started_at < bindparam("moment")).order_by(_p.started_at.desc(), _p.seq.desc()).limit(1)
-)
 #: condition: the process has an open incident
 HAS_OPEN_INCIDENT = sa.and_(_p.status == Constant(ERROR), _p.incident_id.is_not(None))
 
@@ -107,19 +99,58 @@ class ProcessQueries:
         process_key: str | None = None,
         started_after: datetime | None = None,
         started_before: datetime | None = None,
+        search: Search = NOTHING,
+        traits: Traits = ANY,
     ) -> list[ProcessRow]:
         """A page of rows older than `before_seq`, newest first.
 
         `started_after` is inclusive and `started_before` is exclusive, so that spans can follow each other. The clocks
-        of the hosts that accept starts must not differ by more than :data:`CLOCKS_DIFFER`.
+        of the hosts that accept starts must not differ by more than :data:`store.finding.CLOCKS_DIFFER`.
         """
-        query = narrowed(SELECT, status, process_key)
-        if before_seq is not None:
-            query = query.where(_p.seq < before_seq)
-        query = query.order_by(_p.seq.desc()).limit(limit)
         with self._db.read() as connection:
-            query = query.where(*span_of_keys(connection, started_after, started_before))
+            query = find(
+                connection,
+                SELECT,
+                search,
+                traits if status is None else replace(traits, statuses=(status,)),
+                limit=limit,
+                before_seq=before_seq,
+                process_key=process_key,
+                started_after=started_after,
+                started_before=started_before,
+            )
             return [ProcessRow(*row) for row in connection.execute(query)]
+
+    def count(
+        self,
+        *,
+        most: int,
+        search: Search = NOTHING,
+        traits: Traits = ANY,
+        process_key: str | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+    ) -> int:
+        """How many processes match, at most `most`; see :meth:`page`."""
+        with self._db.read() as connection:
+            query = find(
+                connection,
+                sa.select(_p.seq),
+                search,
+                traits,
+                limit=most,
+                process_key=process_key,
+                started_after=started_after,
+                started_before=started_before,
+            )
+            return count(connection, query)
+
+    def is_cut(self, search: Search) -> bool:
+        """True when a search for the beginning of a text may not find everything; see :mod:`store.finding`."""
+        if search.is_exact:
+            return False
+        with self._db.read() as connection:
+            return is_cut(connection, search)
 
     def count_unstarted(self) -> int:
         """How many accepted starts have no instance yet."""
@@ -159,46 +190,6 @@ class ProcessQueries:
     def _many(self, query: sa.Select[Any]) -> list[ProcessRow]:
         with self._db.read() as connection:
             return [ProcessRow(*row) for row in connection.execute(query)]
-
-
-def narrowed(query: sa.Select[Any], status: str | None, process_key: str | None) -> sa.Select[Any]:
-    """`query`, restricted to a status and a process; None means any."""
-    if status is not None:
-        query = query.where(_p.status == status)
-    if process_key is not None:
-        query = query.where(_p.process_key == process_key if may_exist(process_key, _p.process_key) else sa.false())
-    return query
-
-
-def span_of_keys(
-    connection: Connection, started_after: datetime | None, started_before: datetime | None
-) -> list[sa.ColumnElement[bool]]:
-    """The conditions for rows that were started within a span of time; see :meth:`ProcessQueries.page`.
-
-    A list is sorted by the key, which grows with time, so that a span of time is also a span of keys. With conditions
-    on the key, the database reads an index that ends in the key from the beginning of the span, instead of from the
-    newest row.
-    """
-    conditions = []
-    if started_after is not None:
-        conditions.append(_started_at >= started_after)
-        if (last := _neighbour(connection, _LAST_BEFORE, started_after, -CLOCKS_DIFFER)) is not None:
-            conditions.append(_p.seq > last)
-    if started_before is not None:
-        conditions.append(_started_at < started_before)
-        if (first := _neighbour(connection, _FIRST_SINCE, started_before, CLOCKS_DIFFER)) is not None:
-            conditions.append(_p.seq < first)
-    return conditions
-
-
-def _neighbour(connection: Connection, query: sa.Select[Any], moment: datetime, shift: timedelta) -> int | None:
-    """The key of the row next to a span of time; None when there is no such row, or the time is out of range."""
-    try:
-        beyond = moment + shift
-    except OverflowError:
-        return None
-    found: int | None = connection.execute(query, {"moment": beyond}).scalar()
-    return found
 
 
 def read_row(connection: Connection, query: sa.Select[Any], **values: Any) -> ProcessRow | None:

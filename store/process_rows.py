@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +44,12 @@ class ProcessRow:
 
 @dataclass(frozen=True, slots=True)
 class NewProcess:
-    """An accepted start before it is written; each field is the column of the same name."""
+    """An accepted start before it is written; each field but `searched` is the column of the same name.
+
+    Attributes:
+        identifiers: the identifiers in the variables, as answers show them.
+        searched: the names and values to find the process by, see :func:`store.identifiers.as_texts`.
+    """
 
     id: uuid.UUID
     correlation_id: str
@@ -56,6 +62,7 @@ class NewProcess:
     callback_url: str | None = None
     identifiers: dict[str, Any] | None = None
     priority: int = 0
+    searched: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.driver_errors import is_unique_violation
 from store.event_queries import IS_OPEN_ANSWER
+from store.identifiers import insert_identifiers
 from store.models import event_log, process_store
 from store.process_queries import (
     BATCH,
@@ -31,14 +32,14 @@ from store.process_queries import (
     read_row,
 )
 from store.process_rows import ERROR, OK, PENDING, Ending, NewProcess, ProcessRow
-from store.types import Constant, changing_locked_rows, locking_rows, without_nones
+from store.types import Constant, changing_locked_rows, length_of, locking_rows, truncated, without_nones
 
 _p = process_store.c
 
 _INSERT = sa.insert(process_store).inline()  # the new key isn't used, so there is no SELECT scope_identity()
 # sa.null() is a literal. None would be a parameter, and pyodbc would ask the server for its type.
 _UNCLAIMED = dict.fromkeys(("claim_token", "claim_until"), sa.null())
-_NOT_ENDED = dict.fromkeys(("error", "incident_id", "finished_at"), sa.null())
+_NOT_ENDED = dict.fromkeys(("error", "error_code", "error_step", "incident_id", "finished_at"), sa.null())
 _UNSTARTED = (
     sa.update(process_store)
     .where(_p.id == bindparam("the_id"), IS_PENDING, _p.process_instance_id.is_(None))
@@ -78,7 +79,8 @@ def _settle(status: str, new: frozenset[str], is_only_answer: bool, by_ops: bool
 
     Args:
         status: the new status.
-        new: which of `process_instance_id`, `result`, `error`, `identifiers` and `incident_id` are not None.
+        new: which of `process_instance_id`, `result`, `error`, `error_code`, `error_step`, `identifiers` and
+            `incident_id` are not None.
         is_only_answer, by_ops: see :meth:`ProcessStore.settle`.
     """
     # An error with an open incident isn't final: after a retry, another end may be written.
@@ -91,7 +93,8 @@ def _settle(status: str, new: frozenset[str], is_only_answer: bool, by_ops: bool
     if is_only_answer:
         where.append(~_OTHER_ANSWER)
     values: dict[str, Any] = {
-        name: bindparam(f"new_{name}") if name in new else sa.null() for name in ("result", "error", "incident_id")
+        name: bindparam(f"new_{name}") if name in new else sa.null()
+        for name in ("result", "error", "error_code", "error_step", "incident_id")
     }
     if "identifiers" in new:
         values["identifiers"] = bindparam("new_identifiers")
@@ -111,15 +114,20 @@ class ProcessStore(ProcessQueries):
     """
 
     def accept(self, new: NewProcess) -> bool:
-        """Write a pending row; False when its correlation id exists. The unique key decides, without a read before."""
+        """Write a pending row and the identifiers of its start; False when its correlation id exists.
+
+        The unique key decides, without a read before.
+        """
         moment = now()
-        values = {item.name: getattr(new, item.name) for item in fields(new)}
+        values = {item.name: getattr(new, item.name) for item in fields(new) if item.name != "searched"}
         values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
         # A start without a priority is the statement without the column.
         values["priority"] = new.priority or None
         try:
-            with self._db.write_one() as connection:
+            with (self._db.write if new.searched else self._db.write_one)() as connection:
                 connection.execute(_INSERT, without_nones(values))
+                if new.searched:
+                    insert_identifiers(connection, new.id, new.searched)
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False
@@ -191,6 +199,8 @@ class ProcessStore(ProcessQueries):
                 "process_instance_id": process_instance_id,
                 "result": ending.result,
                 "error": ending.error,
+                "error_code": _part(ending.error, "code"),
+                "error_step": _part(ending.error, "step"),
                 "identifiers": ending.identifiers,
                 "incident_id": ending.incident_id,
             }
@@ -270,6 +280,14 @@ class ProcessStore(ProcessQueries):
         with self._db.write() as connection:
             for row in rows:
                 connection.execute(_touch([row.seq]), {"moment": row.updated_at})
+
+
+def _part(error: Any, name: str) -> str | None:
+    """A text or number in the document of an error, as its column holds it."""
+    value = error.get(name) if isinstance(error, dict) else None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return truncated(str(value).strip(), length_of(_p.error_code)).strip() or None
 
 
 def _touch(seqs: Sequence[int]) -> sa.Update:

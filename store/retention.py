@@ -71,9 +71,11 @@ class Retention:
     def purge(self, before: datetime) -> int:
         """Delete some processes that ended before `before`, with their events and webhook deliveries.
 
-        Returns the number of deleted rows; 0 when there are no more. The process row is deleted together with the last
-        of its events, so that a crash leaves no events without a process. Two purges may run at the same time: each
-        skips the rows that the other has locked.
+        The database deletes the identifiers of a process with its row (`ON DELETE CASCADE`).
+
+        Returns the number of deleted rows, identifiers not counted; 0 when there are no more. The process row is
+        deleted together with the last of its events, so that a crash leaves no events without a process. Two purges may
+        run at the same time: each skips the rows that the other has locked.
 
         Raises:
             DatabaseUnavailable: the database is unavailable, or a lock wasn't free in time; nothing was deleted.

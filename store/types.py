@@ -90,6 +90,11 @@ def locking_rows(query: sa.Select[Any], index: str) -> sa.Select[Any]:
     return _hinted(query, f"UPDLOCK, READPAST, ROWLOCK, INDEX({index})")
 
 
+def locking_rows_in_turn(query: sa.Select[Any], index: str) -> sa.Select[Any]:
+    """`query`, finding rows by `index`: it locks the rows that it reads and waits for rows locked by others."""
+    return _hinted(query, f"UPDLOCK, ROWLOCK, INDEX({index})")
+
+
 def changing_locked_rows(change: _Change) -> _Change:
     """`change` of rows that this transaction has locked, by their `seq`: it doesn't wait for other locked rows.
 

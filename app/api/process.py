@@ -31,6 +31,8 @@ from app.security.auth import requires
 from app.services import services
 from app.starts.start import preference
 from app.views import row_document, standing_document, status_document
+from store.finding import Search, Traits
+from store.overview import COUNT_LIMIT
 from store.process_rows import PENDING, ProcessRow
 from telemetry import log_context
 
@@ -79,19 +81,29 @@ class ProcessList(MethodView):
     @blp.alt_response(400, schema=ProblemAnswer, description="The cursor is invalid")
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List processes, newest first"""
-        rows = services().processes.page(
-            limit=query["limit"] + 1,
-            before_seq=cursors.read(query.get("cursor")),
-            status=query.get("status"),
-            process_key=query.get("processKey"),
-            started_after=query.get("startedAfter"),
-            started_before=query.get("startedBefore"),
-        )
+        wanted: dict[str, Any] = {
+            "search": Search(query.get("identifier"), query.get("q")),
+            "traits": Traits(
+                statuses=tuple(dict.fromkeys(query.get("status", ()))),
+                incident=query.get("incident"),
+                batch_id=query.get("batchId"),
+                application_id=query.get("applicationId"),
+                error_code=query.get("errorCode"),
+                failed_step=query.get("failedStep"),
+            ),
+            "process_key": query.get("processKey"),
+            "started_after": query.get("startedAfter"),
+            "started_before": query.get("startedBefore"),
+        }
+        processes = services().processes
+        rows = processes.page(limit=query["limit"] + 1, before_seq=cursors.read(query.get("cursor")), **wanted)
         shown = rows[: query["limit"]]
         more = len(rows) > len(shown)
         return {
             "processes": [row_document(row) for row in shown],
             "nextCursor": cursors.write(shown[-1].seq) if more else None,
+            "truncated": processes.is_cut(wanted["search"]),
+            "count": processes.count(most=COUNT_LIMIT + 1, **wanted) if query["count"] else None,
         }
 
 

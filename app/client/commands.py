@@ -22,7 +22,7 @@ from app.client.following import follow
 from app.client.quiet import QuietTeller
 from app.client.reply import Reply
 from settings import get_settings
-from store.process_rows import PENDING, STATUSES
+from store.process_rows import STATUSES
 
 Command = Callable[..., None]
 
@@ -199,25 +199,78 @@ def retry(caller: Caller, correlation_id: str) -> None:
     _end_well_with(caller, caller.api.post(correlation_id, "retry", body={}))
 
 
+def _narrowed(command: Command) -> Command:
+    """Add the options that narrow a list; the command gets them as parameters of the API."""
+    for option in reversed(
+        [
+            click.option(
+                "--status", type=click.Choice(STATUSES), multiple=True, help="Only this status; may be repeated."
+            ),
+            click.option("--process", "processKey", metavar="KEY", help="Only processes with this key."),
+            click.option(
+                "--incident/--no-incident",
+                default=None,
+                help="Only with an open incident, or only without; `--status error --no-incident`: business errors.",
+            ),
+            click.option("--batch", "batchId", metavar="ID", help="Only processes with this batch id."),
+            click.option("--application", "applicationId", metavar="ID", help="Only with this application id."),
+            click.option("--error-code", "errorCode", metavar="CODE", help="Only with this code of their error."),
+            click.option("--failed-step", "failedStep", metavar="STEP", help="Only with an incident at this step."),
+            click.option(
+                "--since", "startedAfter", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z."
+            ),
+            click.option("--before", "startedBefore", metavar="TIME", help="Started before this time."),
+            click.option("--count", is_flag=True, help="Also print how many match, up to 1,000."),
+            click.option("--limit", default=50, type=click.IntRange(1, 500), help="How many to list, at most (50)."),
+            click.option("--cursor", help="The `nextCursor` of a list; continues it."),
+        ]
+    ):
+        command = option(command)
+    return calls_the_api(command)
+
+
 @click.command("list")
-@click.option("--status", type=click.Choice(STATUSES), help=f"Only processes with this status, such as {PENDING}.")
-@click.option("--process", "process_key", metavar="KEY", help="Only processes with this key.")
-@click.option("--since", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z.")
-@click.option("--limit", default=50, type=click.IntRange(1, 500), help="How many to list, at most (50).")
-@click.option("--cursor", help="The `nextCursor` of a list; continues it.")
-@calls_the_api
-def list_processes(
-    caller: Caller, status: str | None, process_key: str | None, since: str | None, limit: int, cursor: str | None
-) -> None:
+@click.option(
+    "--identifier", metavar="NAME:VALUE", help="Only processes with this identifier; NAME:VALUE* for a beginning."
+)
+@_narrowed
+def list_processes(caller: Caller, identifier: str | None, **narrowing: Any) -> None:
     """List processes, newest first."""
-    query = {"status": status, "processKey": process_key, "startedAfter": since, "limit": limit, "cursor": cursor}
+    _list(caller, {"identifier": identifier}, narrowing)
+
+
+@click.command("find")
+@click.argument("text")
+@_narrowed
+def find(caller: Caller, text: str, **narrowing: Any) -> None:
+    """Find processes by an identifier or a correlation id, newest first.
+
+    TEXT is the beginning of a correlation id, of the value of any identifier, or of NAME:VALUE of one identifier.
+    The exit code is 6 if there is no such process.
+    """
+    if not _list(caller, {"q": text}, narrowing, identifiers=True):
+        raise SystemExit(ExitCode.NOT_FOUND)
+
+
+def _list(caller: Caller, search: dict[str, Any], narrowing: dict[str, Any], *, identifiers: bool = False) -> int:
+    """Print a page of processes; returns their number."""
+    query = {**search, **narrowing, "status": ",".join(narrowing["status"]) or None}
+    query["count"] = "true" if narrowing["count"] else None
+    if narrowing["incident"] is not None:
+        query["incident"] = str(narrowing["incident"]).lower()
     reply = caller.api.get("status", "all", query=query)
     if reply.is_problem:
         caller.end_with(reply)
-    if reply.body["processes"] or caller.as_json:
-        caller.show(reply.body, shown.table(reply.body["processes"]))
+    found: list[dict[str, Any]] = reply.body["processes"]
+    if found or caller.as_json:
+        caller.show(reply.body, shown.table(found, identifiers=identifiers))
+    if not caller.as_json and (number := reply.body.get("count")) is not None:
+        click.echo(f"{number} processes match" if number <= 1_000 else "more than 1,000 processes match", err=True)
     if not caller.as_json and (more := reply.body["nextCursor"]):
         click.echo(f"more with --cursor {more}", err=True)
+    if not caller.as_json and reply.body.get("truncated"):
+        click.echo("too many begin with this text, so some may be missing: search for a longer one", err=True)
+    return len(found)
 
 
 def _end_well_with(caller: Caller, reply: Reply) -> None:
@@ -227,4 +280,4 @@ def _end_well_with(caller: Caller, reply: Reply) -> None:
     caller.show(reply.body, shown.process(reply.body))
 
 
-COMMANDS = (start, status, watch, cancel, retry, list_processes)
+COMMANDS = (start, status, watch, cancel, retry, list_processes, find)

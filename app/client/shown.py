@@ -50,12 +50,13 @@ def event(found: StreamedEvent) -> str:
     return line + (f": {_error(data['error'])}" if data.get("error") else "")
 
 
-def table(processes: list[dict[str, Any]]) -> str:
-    """A list of processes, one in each line."""
+def table(processes: list[dict[str, Any]], *, identifiers: bool = False) -> str:
+    """A list of processes, one in each line; on request with their identifiers at its end."""
     lines = []
     for found in processes:
         columns = [str(found.get(name) or "").ljust(width) for name, width in _WIDTHS.items()]
-        lines.append("  ".join([*columns, str(found.get("correlationId"))]))
+        named = [f"{name}:{value}" for name, value in (found.get("identifiers") or {}).items()] if identifiers else []
+        lines.append("  ".join([*columns, str(found.get("correlationId")), *named]))
     return "\n".join(lines)
 
 

@@ -10,6 +10,9 @@ class DataAnswer(Schema):
 
     process = fields.Dict()
     events = fields.List(fields.Dict())
+    identifiers = fields.List(
+        fields.Dict(), metadata={"description": "The names and values by which the process is found."}
+    )
     webhooks = fields.List(fields.Dict())
     engine = fields.List(
         fields.Dict(),

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from store.finding import Identifier
+from telemetry.logs.redaction import redactor
+
 #: characters of a correlation id: safe in a path, in a log line and in a key
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 #: words that some route uses at the position of the correlation id
@@ -75,6 +78,13 @@ class QueryInteger(fields.Integer):
         return super()._validated(value)
 
 
+class QueryBoolean(fields.Boolean):
+    """`true` or `false`; marshmallow's own field would also accept words such as `yes`."""
+
+    truthy = {"true"}  # noqa: RUF012 - overrides the attribute of the base class
+    falsy = {"false"}  # noqa: RUF012
+
+
 # The range of times in queries. Converting a time outside it to UTC can leave the years that Python supports.
 _FIRST_TIME, _LAST_TIME = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -85,3 +95,37 @@ class BoundOfTime(fields.AwareDateTime):
     def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> datetime:
         moment: datetime = super()._deserialize(value, attr, data, **given)
         return min(max(moment, _FIRST_TIME), _LAST_TIME)
+
+
+#: a text with a character that is no space
+SOME_TEXT = r"[^\s\x00-\x20\x85]"
+#: `name:value`, neither of them beginning with a space
+NAMED_VALUE = r"^[^:\s\x00-\x20\x85][^:]*:[^*\s\x00-\x20\x85].*$"
+#: longest `name:value`, in characters
+MAX_NAMED_VALUE = 300
+
+
+class IdentifierQuery(fields.Field[Identifier]):
+    """`name:value` of an identifier, or `name:value*` for the beginning of its value."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> Identifier:
+        text = str(value)
+        if not re.search(NAMED_VALUE, text) or len(text) > MAX_NAMED_VALUE:
+            raise ValidationError(
+                f"Must be name:value, such as invoiceId:4711, or name:value* for its beginning; at most "
+                f"{MAX_NAMED_VALUE} characters."
+            )
+        name, _, wanted = text.partition(":")
+        if redactor().hides(name.strip()):
+            raise ValidationError(f"Values of {name.strip()} are redacted, so they are not stored to be searched.")
+        return Identifier(name.strip(), wanted.strip().removesuffix("*"), wanted.strip().endswith("*"))
+
+
+class SearchText(fields.String):
+    """A text to search for; spaces around it do not count."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> str:
+        text = str(super()._deserialize(value, attr, data, **given))
+        if not re.search(SOME_TEXT, text):
+            raise ValidationError("Must have a character that is no space.")
+        return text.strip()

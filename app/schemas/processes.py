@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, validates
+from webargs.fields import DelimitedList
 
-from app.schemas.fields import _CORRELATION_ID_META, BoundOfTime, QueryInteger, Strict, check_correlation_id
+from app.schemas.fields import (
+    _CORRELATION_ID_META,
+    MAX_NAMED_VALUE,
+    NAMED_VALUE,
+    SOME_TEXT,
+    BoundOfTime,
+    IdentifierQuery,
+    QueryBoolean,
+    QueryInteger,
+    SearchText,
+    Strict,
+    check_correlation_id,
+)
 from store.process_rows import ERROR, OK, STATUSES
 
 
@@ -61,10 +74,47 @@ class MessageRequest(Strict):
 class ListQuery(Strict):
     """Which processes to list."""
 
+    identifier = IdentifierQuery(
+        metadata={
+            "description": "`name:value`: processes with this identifier. `name:value*`: its value begins so.",
+            "type": "string",
+            "pattern": NAMED_VALUE,
+            "maxLength": MAX_NAMED_VALUE,
+        },
+    )
+    q = SearchText(
+        validate=validate.Length(1, 200),
+        metadata={
+            "pattern": SOME_TEXT,
+            "description": "The correlation id, the value of any identifier, or `name:value` of one begins with this.",
+        },
+    )
     startedAfter = BoundOfTime(metadata={"description": "Started at this time (ISO 8601 with zone) or later."})
     startedBefore = BoundOfTime(metadata={"description": "Started before this time (ISO 8601 with zone)."})
-    status = fields.String(validate=validate.OneOf(STATUSES))
+    status = DelimitedList(
+        fields.String(validate=validate.OneOf(STATUSES)),
+        validate=validate.Length(1, 10),
+        metadata={"description": "One status, or several with commas between them."},
+    )
     processKey = fields.String(validate=validate.Length(1, 200))
+    incident = QueryBoolean(
+        metadata={
+            "description": "`true`: processes with an open incident. `false`: without; with `status=error` those that "
+            "ended in an error which no retry repairs, such as a business error."
+        }
+    )
+    batchId = fields.String(validate=validate.Length(1, 200))
+    applicationId = fields.String(validate=validate.Length(1, 200))
+    errorCode = fields.String(
+        validate=validate.Length(1, 200),
+        metadata={"description": "The `code` of the error; `INCIDENT` of an incident."},
+    )
+    failedStep = fields.String(
+        validate=validate.Length(1, 200), metadata={"description": "The name of the step that has the incident."}
+    )
+    count = QueryBoolean(
+        load_default=False, metadata={"description": "`true`: the answer tells how many processes match."}
+    )
     limit = QueryInteger(load_default=50, validate=validate.Range(1, 500))
     cursor = fields.String(validate=validate.Length(1, 200))
 
@@ -215,3 +265,15 @@ class PageAnswer(Schema):
 
     processes = fields.List(fields.Nested(ListedAnswer))
     nextCursor = fields.String(allow_none=True)
+    truncated = fields.Boolean(
+        metadata={
+            "description": "True: more ids or identifiers begin with the text than a search reads, so processes may be "
+            "missing. Search for a longer text."
+        }
+    )
+    count = fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "How many processes match, on all pages; 1001 means more than 1,000. Null without `count`."
+        },
+    )

@@ -34,12 +34,14 @@ from app.starts.waiting import Payload, Waiters
 from service.catalogue import check_variables, find_process
 from settings import Settings
 from store.errors import DatabaseUnavailable
+from store.identifiers import as_texts
 from store.process_rows import CANCELLED, OK, PENDING, NewProcess, ProcessRow
 from store.processes import ProcessStore
 from tasks.broker.publish import send_start
 from tasks.errors import BrokerUnavailable
 from telemetry import log_context
 from telemetry.crash_points import crash_point
+from telemetry.logs.redaction import shown
 
 #: error types and codes of technical errors, which ops have to fix; every other error is a business error
 _TECHNICAL_TYPES = ("incident", "lost")
@@ -181,6 +183,7 @@ class Starter:
                 correlationId=correlation_id,
                 statusUrl=status_url(correlation_id),
             )
+        identifiers = process.identifiers_in(shown(body["variables"]))
         return NewProcess(
             id=uuid.uuid4(),
             correlation_id=correlation_id or key or str(uuid.uuid4()),
@@ -192,6 +195,8 @@ class Starter:
             application_id=labels.get("application_id"),
             callback_url=callback_url,
             priority=body["priority"],
+            identifiers=identifiers or None,
+            searched=as_texts(identifiers),
         )
 
     def _accept(self, new: NewProcess) -> bool:

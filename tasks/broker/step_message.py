@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from camunda_bridge.context import ExecutionContext
@@ -28,6 +29,7 @@ class StepMessage:
     `fetched_at`: by the shared clock (:func:`tasks.runtime.broker_now`), before the fetch was sent. `lock_s`: how long
     the lock lasts from then, in seconds. `confirm`: the attempt whose accepted completion led here, still to be written
     down. `lease`: the name of its lease where its topic has a limit (see tasks.topics.leases); `permit` in the message.
+    `known`: identifiers that the store has already, so that this step need not write them.
     """
 
     task: LockedTask
@@ -36,6 +38,7 @@ class StepMessage:
     lock_s: float
     confirm: AttemptKey | None = None
     lease: str | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def attempt(self) -> AttemptKey:
@@ -74,6 +77,8 @@ class StepMessage:
             body["confirm"] = [self.confirm.external_task_id, self.confirm.lock_token]
         if self.lease is not None:
             body["permit"] = self.lease
+        if self.known:
+            body["known"] = dict(self.known)
         return body
 
     @classmethod
@@ -107,6 +112,7 @@ class StepMessage:
             body["lock"],
             AttemptKey(*confirm) if confirm else None,
             body.get("permit"),
+            body.get("known", {}),
         )
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from camunda_bridge.engine.locked_task import LockedTask, Topic
@@ -52,10 +52,14 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose tasks are fetched: those of one business key or of one instance; of any process if neither is given."""
+    """Whose tasks are fetched: those of one business key or of one instance; of any process if neither is given.
+
+    `known`: identifiers of this process that the store has already.
+    """
 
     business_key: str | None = None
     instance_id: str | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_one_process(self) -> bool:
@@ -151,7 +155,8 @@ def _fetch_once(
             body = StepMessage(task, token, fetched_at, lock_s).dump()
             unlock_task(runtime().engine, body, "beyond its topic's limit", level=logging.INFO)
             continue
-        messages.append(StepMessage(task, token, fetched_at, lock_s, None if messages else confirm, lease))
+        first = None if messages else confirm
+        messages.append(StepMessage(task, token, fetched_at, lock_s, first, lease, scope.known))
     granted.return_unused()
     if messages:
         crash_point("fetch: tasks locked, not enqueued")

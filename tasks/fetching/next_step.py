@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Mapping
 
 from camunda_bridge.engine.instances import Started
 from camunda_bridge.engine.locked_task import LockedTask
@@ -15,7 +16,7 @@ from tasks import app
 from tasks.broker.notify import notify_watchers
 from tasks.broker.publish import send_follow
 from tasks.errors import BrokerUnavailable
-from tasks.fetching.follow import fetch_from_backlog, follow
+from tasks.fetching.follow import NONE_KNOWN, fetch_from_backlog, follow
 from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.outcome import RUNNING, settle_ended
@@ -27,11 +28,17 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
 
 
-def follow_step(task: LockedTask, *, confirm: AttemptKey | None) -> None:
-    """Fetch what comes after a step that has ended. `confirm`: its attempt, if that is still to be closed."""
+def follow_step(task: LockedTask, *, confirm: AttemptKey | None, known: Mapping[str, str] = NONE_KNOWN) -> None:
+    """Fetch what comes after a step that has ended.
+
+    Args:
+        task: the external task of the step.
+        confirm: its attempt, if that is still to be closed.
+        known: see :func:`tasks.fetching.follow.follow`.
+    """
     key = task.process_definition_key
     flat = _flat_instance(task.process_instance_id, task.process_definition_id, key)
-    fetched = follow(key, task.business_key, flat_instance=flat, confirm=confirm)
+    fetched = follow(key, task.business_key, flat_instance=flat, confirm=confirm, known=known)
     if fetched.enqueued:
         return
     if confirm is not None:
@@ -49,13 +56,20 @@ def follow_step(task: LockedTask, *, confirm: AttemptKey | None) -> None:
         log.info("next step of %s left to the poll: %s", task.process_instance_id, error)
 
 
-def follow_start(instance: Started, process_key: str, business_key: str, *, own_slots: int) -> None:
+def follow_start(
+    instance: Started,
+    process_key: str,
+    business_key: str,
+    *,
+    own_slots: int,
+    known: Mapping[str, str] = NONE_KNOWN,
+) -> None:
     """Fetch the first steps of an instance that was just started. An instance without any step has ended by then."""
     if own_slots and fetch_from_backlog():
         # A task that waits in the engine is older than this instance: its first step waits there in turn.
         own_slots = 0
     flat = _flat_instance(instance.id, instance.definition_id, process_key)
-    fetched = follow(process_key, business_key, flat_instance=flat, own_slots=own_slots)
+    fetched = follow(process_key, business_key, flat_instance=flat, own_slots=own_slots, known=known)
     if fetched.enqueued or not fetched.covers_all:
         return
     try:

@@ -14,6 +14,7 @@ from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, Perm
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.errors import DatabaseUnavailable
+from store.identifiers import as_texts
 from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from store.retrying import retrying
 from tasks import app
@@ -106,7 +107,8 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
     )
     crash_point("start: instance recorded, not followed")
     if recorded or _is_to_be_followed(row_id, instance.id):
-        follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots())
+        known = as_texts(row.identifiers)
+        follow_start(instance, row.process_key, row.correlation_id, own_slots=own_slots(), known=known)
 
 
 def _require_permissions(process_key: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from camunda_bridge.steps import StepDefinition, StepOwner
 from camunda_bridge.variables import Values, input_types, json_form
 from store.errors import DatabaseUnavailable
 from store.event_rows import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress
+from store.identifiers import NewIdentifiers, as_texts
 from store.retrying import retrying
 from tasks.broker.step_message import StepMessage, correlation_id_of
 from tasks.runtime import runtime
@@ -45,6 +46,8 @@ class Attempt:
         self.lease = None if message.lease is None else Lease(message.task.topic, message.lease)
         #: earlier attempts of the same task, oldest first; known once the row of this one is written
         self.earlier: list[EarlierAttempt] = []
+        #: identifiers of the process that the store has
+        self.known: Mapping[str, str] = message.known
         #: whether the lock was lost to another worker
         self.is_lock_lost: Callable[[], bool] = lambda: False
 
@@ -102,7 +105,19 @@ class Attempt:
     @cached_property
     def identifiers(self) -> dict[str, Any]:
         """The business objects that the step is about: those of its input, then those of its output too."""
-        return {name: self.request[name] for name in self.process.identifiers if self.request.get(name)}
+        return self.process.identifiers_in(self.request)
+
+    @property
+    def new_identifiers(self) -> NewIdentifiers | None:
+        """The identifiers, if the store may not have all of them yet."""
+        process_id, found = self.context.process_id, as_texts(self.identifiers)
+        if process_id is None or found.items() <= self.known.items():
+            return None
+        return NewIdentifiers(uuid.UUID(process_id), found, self.identifiers)
+
+    def note_identifiers(self) -> None:
+        """Note that the store has the identifiers now."""
+        self.known = {**self.known, **as_texts(self.identifiers)}
 
     @cached_property
     def input_types(self) -> dict[str, Any]:
@@ -161,8 +176,10 @@ class Attempt:
         # An earlier attempt may keep an outcome that its event shows redacted: this attempt takes it over.
         has_kept_outcome = any(attempt.kept_outcome is not None for attempt in self.earlier)
         write = events.take_over if has_kept_outcome else events.progress
-        if not retrying(lambda: write(self.key, whole), for_s=runtime().settings.db_hold_s):
+        new = self.new_identifiers
+        if not retrying(lambda: write(self.key, whole, identifiers=new), for_s=runtime().settings.db_hold_s):
             raise LockLost("the attempt was closed by another process")
+        self.note_identifiers()
 
     def release(self, why: str) -> None:
         """Close an attempt whose handler has not run: it does not count against the step."""

@@ -81,7 +81,7 @@ def abandon(attempt: Attempt, why: str) -> None:
 def _complete(attempt: Attempt, outcome: Completed, execution: Execution) -> Result:
     document = shown(outcome.document)
     is_whole = document is outcome.document
-    attempt.identifiers |= {name: document[name] for name in attempt.process.identifiers if document.get(name)}
+    attempt.identifiers |= attempt.process.identifiers_in(document)
     # Typed variables are for the engine alone; no event shows them.
     exactly = {} if outcome.exact else {"variables": outcome.variables}
     kept = exactly if is_whole else {"response": outcome.document, **exactly}
@@ -112,7 +112,7 @@ def _complete(attempt: Attempt, outcome: Completed, execution: Execution) -> Res
         return _follow_error(attempt)
     if status is None:
         crash_point("step: completion accepted, not followed")
-        follow_step(attempt.task, confirm=attempt.key)
+        follow_step(attempt.task, confirm=attempt.key, known=attempt.known)
     else:
         crash_point("step: completion accepted, process not settled")
         _settle(attempt, status, outcome)
@@ -152,7 +152,7 @@ def _follow_error(attempt: Attempt) -> Result:
     retrying(lambda: runtime().events.close(attempt.key, BPMN_ERROR), for_s=runtime().settings.db_hold_s)
     notify_watchers(attempt.correlation_id)
     crash_point("step: BPMN error closed, not followed")
-    follow_step(attempt.task, confirm=None)
+    follow_step(attempt.task, confirm=None, known=attempt.known)
     return Result.BPMN_ERROR
 
 
@@ -225,7 +225,7 @@ def _settle(attempt: Attempt, status: str, outcome: Completed) -> None:
     if won or _settle_by_first_answer(attempt, process_id):
         fetch_from_backlog()
     else:
-        follow_step(attempt.task, confirm=attempt.key)
+        follow_step(attempt.task, confirm=attempt.key, known=attempt.known)
 
 
 def _settle_by_first_answer(attempt: Attempt, process_id: uuid.UUID) -> bool:

@@ -150,3 +150,22 @@ def is_whole_after_a_refusal(monitor: Monitor) -> bool:
     said = [entry["message"] for entry in monitor.browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert all(any(status in message for status in refusals) for message in said), said
     return is_whole(monitor)
+
+
+def test_search_field_finds_a_process_from_each_page_of_a_narrow_window(
+    narrow: Monitor, api: Api, correlation_id: str
+) -> None:
+    api.start("probe", {"do": "nothing", "customerId": f"c-{correlation_id}"}, correlation_id)
+    for path in ("", f"/{correlation_id}", "/insight", "/new/process"):
+        narrow.open(path)
+        assert is_whole(narrow)
+        narrow.type(".find input", f"customerId:c-{correlation_id}")
+        narrow.click(".find button")
+        narrow.see("h1", correlation_id)
+
+    narrow.type(".find input", "no-such-customer")
+    narrow.click(".find button")
+    narrow.see(".empty", "No process matches")
+    narrow.click("summary", "More filters")
+    narrow.see("input[name=errorCode]")
+    assert is_whole(narrow)

@@ -489,6 +489,53 @@ def test_watch_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None
         list(follow(Scripted(([], None)), "order-1", timeout_s=0))
 
 
+def test_find_prints_processes_with_their_identifiers(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade)
+    facade.start("order-2", {**USER, "userId": "user-2"}, Prefer="respond-async")
+
+    for text in ("user-1", "userId:user-1", "order-1"):
+        found = flask("find", text)
+        assert found.exit_code == ExitCode.OK, found.output
+        assert found.stdout.split()[-2:] == ["order-1", "userId:user-1"]
+    listed = flask("list", "--identifier", "userId:user-*", "--json")
+    assert [row["correlationId"] for row in json.loads(listed.stdout)["processes"]] == ["order-2", "order-1"]
+    more = flask("find", "user", "--limit", "1")
+    assert "order-2" in more.stdout
+    (cursor,) = [line.split()[-1] for line in more.stderr.splitlines() if line.startswith("more with --cursor")]
+    assert "order-1" in flask("find", "user", "--cursor", cursor).stdout
+
+
+def test_list_is_narrowed_and_counted(facade: Facade, flask: Callable[..., Result]) -> None:
+    accept(facade, Ending(ERROR, error=INCIDENT, incident_id="i"))
+    facade.start("order-2", USER, Prefer="respond-async", X_Batch_Id="night")
+
+    both = flask("list", "--status", "error", "--status", "pending", "--count")
+    assert ["order-2" in both.stdout, "order-1" in both.stdout] == [True, True]
+    assert "2 processes match" in both.stderr
+    for options, found in (
+        (["--incident"], ["order-1"]),
+        (["--status", "error", "--no-incident"], []),
+        (["--batch", "night"], ["order-2"]),
+        (["--error-code", "INCIDENT"], ["order-1"]),
+        (["--failed-step", "charge"], []),
+        (["--application", "portal"], []),
+        (["--before", "2020-01-01T00:00:00Z"], []),
+    ):
+        listed = json.loads(flask("list", "--json", *options).stdout)
+        assert [row["correlationId"] for row in listed["processes"]] == found, options
+
+
+def test_find_without_a_match_has_the_exit_code_of_an_unknown_process(
+    facade: Facade, flask: Callable[..., Result]
+) -> None:
+    accept(facade)
+
+    assert flask("find", "4711").exit_code == ExitCode.NOT_FOUND
+    assert flask("find", "user-1", "--status", "error", "--json").exit_code == ExitCode.NOT_FOUND
+    assert flask("find", " ").exit_code == ExitCode.USAGE
+    assert flask("list", "--identifier", "4711").exit_code == ExitCode.USAGE
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(401, 8), (403, 8), (409, 8), (404, 6), (400, 2), (422, 2), (429, 7), (500, 7), (503, 7)],

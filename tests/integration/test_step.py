@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from marshmallow import Schema, fields
 
+from camunda_bridge.context import ExecutionContext
 from camunda_bridge.errors import BusinessRuleError, EngineUnavailable
 from camunda_bridge.executor import OutputFieldDropped
 from camunda_bridge.variables import File, Raw
 from store.event_rows import BPMN_ERROR, COMPLETED, COMPLETING, FAILED, LOST, NewEvent
+from store.finding import Identifier, Search
+from store.process_rows import NewProcess
 from tasks.broker.step_message import StepMessage
 from tasks.steps import delivery
 from tasks.steps import run as step_module
@@ -46,6 +50,51 @@ def test_business_key_of_another_system_is_stored_so_that_both_databases_find_it
     step_module.run_step(bench.fetch().dump())
     correlation_id = kept.format(bench.key) if kept else instance
     assert [row.phase for row in bench.runtime.events.by_correlation_id(correlation_id)] == [COMPLETED]
+
+
+def test_process_is_found_by_what_its_steps_name(bench: Bench) -> None:
+    bench.deploy({"userId": "u-1"}, external("b"))
+    new = accepted(bench)
+
+    bench.run(bench.start(orderId="1", customerId="c-1", executionContext=context_of(bench, new)))
+
+    for name, value in (("orderId", "1"), ("customerId", "c-1"), ("userId", "u-1")):
+        (row,) = bench.runtime.processes.page(limit=10, search=Search(Identifier(name, value)))
+        assert row.id == new.id
+    assert row.identifiers == {"orderId": "1", "customerId": "c-1", "userId": "u-1"}
+
+
+def test_process_is_found_by_what_a_failed_step_was_given(bench: Bench) -> None:
+    bench.deploy(ValueError("no"))
+    new = accepted(bench)
+
+    row = bench.run(bench.start(customerId="c-1", executionContext=context_of(bench, new)))
+
+    assert row.phase == FAILED
+    (found,) = bench.runtime.processes.page(limit=10, search=Search(Identifier("customerId", "c-1")))
+    assert found.id == new.id
+
+
+def test_identifiers_that_the_message_names_cost_no_statement(bench: Bench) -> None:
+    bench.deploy({"userId": "u-1"}, external("b"))
+    message = bench.start(orderId="1", executionContext=context_of(bench, accepted(bench)))
+    sent: list[str] = []
+    sa.event.listen(bench.runtime.database.engine, "before_cursor_execute", lambda *given: sent.append(given[2]))
+
+    bench.run(replace(message, known={"orderId": "1", "userId": "u-1"}))
+
+    assert any("event_log" in statement for statement in sent)
+    assert not any("process_identifier" in statement for statement in sent)
+
+
+def accepted(bench: Bench) -> NewProcess:
+    new = NewProcess(uuid.uuid4(), bench.key, "0" * 64, bench.key, {}, "trace", searched={"orderId": "1"})
+    assert bench.runtime.processes.accept(new)
+    return new
+
+
+def context_of(bench: Bench, new: NewProcess) -> dict[str, str]:
+    return ExecutionContext(str(new.id), bench.key, "trace").to_variable()
 
 
 def test_duplicate_message_is_ignored(bench: Bench) -> None:

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from bench.seeding import BEGIN, fill
 from store.database import Database
+from store.finding import CLOCKS_DIFFER, Identifier, Search, Traits
 from store.insight import InsightStore
 from store.migrate import upgrade
 from store.models import process_store
 from store.overview import Filters, OverviewStore
-from store.process_queries import CLOCKS_DIFFER
-from store.process_rows import ERROR, NewProcess
+from store.process_rows import ERROR, OK, NewProcess
 from store.processes import ProcessStore
 
 ROWS = 1_000
@@ -81,6 +81,69 @@ def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any
     assert all("TEMP B-TREE" not in bound for bound in bounds)
     assert all("ix_process_store_started_at (started_at" in bound for bound in bounds)
     assert len(bounds) == sum(name.startswith("started_") for name in filters)
+
+
+@pytest.mark.parametrize("narrowed", [{}, {"process_key": "p"}, {"before_seq": 500}, OLD])
+@pytest.mark.parametrize(
+    ("traits", "ways"),
+    [
+        (Traits(batch_id="b"), ["ix_process_store_batch_id_status_seq (batch_id=? AND status=?"] * 4),
+        (
+            Traits((ERROR, OK), application_id="a", error_code="E"),
+            ["ix_process_store_application_id_status_seq (application_id=? AND status=?"] * 2,
+        ),
+        (Traits(error_code="E"), ["ix_process_store_error_code_seq (error_code=?"]),
+        (Traits((ERROR,), failed_step="s"), ["ix_process_store_error_step_seq (error_step=?"]),
+        (Traits(incident=True), ["ix_process_store_on_incident"]),
+        (Traits((ERROR,), incident=True), ["ix_process_store_on_incident"]),
+        (Traits((ERROR,), incident=False), ["ix_process_store_rejected"]),
+        (Traits((ERROR, OK)), ["status=?"] * 2),
+    ],
+)
+def test_each_filter_is_read_along_its_index(
+    database: Database, traits: Traits, ways: list[str], narrowed: dict[str, Any]
+) -> None:
+    *_, page = plans(database, lambda store: store.page(limit=10, traits=traits, **narrowed))
+    for way in set(ways):
+        assert page.count(way) == ways.count(way), page
+    assert "TEMP B-TREE" not in page
+    assert "SCAN process_store;" not in f"{page};"
+    assert "SCAN process_store USING INTEGER" not in page
+
+
+@pytest.mark.parametrize(
+    "narrowed", [{}, {"status": ERROR}, {"process_key": "bench-five", "before_seq": 500}, {"status": ERROR, **OLD}]
+)
+def test_identifier_is_found_along_its_index_from_the_newest_process(
+    database: Database, narrowed: dict[str, Any]
+) -> None:
+    search = Search(Identifier("accountId", "seed-7"))
+    *_, page = plans(database, lambda store: store.page(limit=10, search=search, **narrowed))
+    first, second = page.split("; ")
+    assert "COVERING INDEX ix_process_identifier_name_value (name=? AND value=?" in first
+    assert "process_store USING INTEGER PRIMARY KEY (rowid=?)" in second
+    assert ("process_seq<?" in first) == ("before_seq" in narrowed or "started_before" in narrowed)
+
+
+@pytest.mark.parametrize("narrowed", [{}, {"status": ERROR}, {"process_key": "bench-five", "before_seq": 500}, OLD])
+@pytest.mark.parametrize(
+    "search",
+    [
+        Search(Identifier("customerId", "seed-7", is_beginning=True)),
+        Search(text="seed-7"),
+        Search(text="customerId:seed-7"),
+        Search(Identifier("accountId", "seed-7"), "seed-7"),
+    ],
+)
+def test_beginnings_are_cut_before_a_row_is_read(database: Database, search: Search, narrowed: dict[str, Any]) -> None:
+    *_, page = plans(database, lambda store: store.page(limit=10, search=search, **narrowed))
+    assert page.startswith("SEARCH process_store USING INTEGER PRIMARY KEY (rowid=?)")
+    assert "TEMP B-TREE" not in page
+    # every part of the lists of keys is a range of an index that has the key
+    for step in page.split("; "):
+        if "process_identifier" in step or "uq_" in step or "sqlite_autoindex" in step:
+            assert "COVERING INDEX" in step
+            assert ">?" in step or "value=?" in step
 
 
 @pytest.mark.parametrize(

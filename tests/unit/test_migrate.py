@@ -124,6 +124,9 @@ class OldVersion:
 
     def _write_and_read(self, table: sa.Table) -> None:
         row = {column.name: value_for(column) for column in table.c if not column.nullable and column.name != "seq"}
+        with self.database.read() as connection:
+            for key in table.foreign_keys:
+                row[key.parent.name] = connection.execute(sa.select(sa.func.max(key.column))).scalar_one()
         named = next(column for column in table.c if column.name in {"id", "execution_id", "name", "topic"})
         with self.database.write() as connection:
             connection.execute(table.insert(), row)
@@ -166,6 +169,34 @@ def test_start_of_the_version_before_priorities_has_priority_0(database: Databas
     with database.read() as connection:
         kept = connection.exec_driver_sql("SELECT priority FROM process_store ORDER BY seq").scalars().all()
     assert kept == [None, -3, None]
+
+
+def test_processes_that_ended_before_the_table_of_identifiers_are_found_by_theirs(database: Database) -> None:
+    config = alembic_config(database)
+    command.upgrade(config, "0008")
+    known = sa.MetaData()
+    known.reflect(database.engine, only=["process_store"])
+    table = known.tables["process_store"]
+    documents = [
+        '{"orderId":4711,"customerId":" Müller ","userId":"","accountId":null,"iban":"[redacted]"}',
+        '{"orderId":"%s"}' % ("x" * 300),
+        '{"rate":NaN}',
+        None,
+    ]
+    with database.write() as connection:
+        for number, document in enumerate(documents):
+            required = {column.name: value_for(column) for column in table.c if not column.nullable}
+            connection.execute(table.insert(), required | {"seq": number, "identifiers": document})
+
+    command.upgrade(config, "head")
+
+    with database.read() as connection:
+        found = connection.exec_driver_sql("SELECT process_seq, name, value FROM process_identifier ORDER BY 1, 2")
+        assert [tuple(row) for row in found] == [
+            (0, "customerId", "Müller"),
+            (0, "orderId", "4711"),
+            (1, "orderId", "x" * 200),
+        ]
 
 
 def test_migrating_a_migrated_database_changes_nothing(database: Database) -> None:

@@ -31,7 +31,9 @@ from store.clock import now
 from store.database import Database
 from store.event_rows import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.events import EventStore
+from store.finding import Identifier, Search, Traits
 from store.freetds import BEGIN_IF_NONE
+from store.identifiers import NewIdentifiers
 from store.insight import InsightStore
 from store.migrate import ROOT, upgrade
 from store.models import metadata
@@ -94,7 +96,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     upgrade(database)
     calls = Calls(database)
     walk_processes(calls, ProcessStore(database), database)
-    walk_events(calls, EventStore(database))
+    walk_events(calls, EventStore(database), ProcessStore(database))
     bookmarks = BookmarkStore(database)
     calls(bookmarks.put, "sweep", "1")
     calls(bookmarks.put, "sweep", "2")
@@ -112,7 +114,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
 
 
 def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> None:
-    new = NewProcess(uuid.uuid4(), "order-1", "0" * 64, "p", {"n": None}, "trace")
+    new = NewProcess(uuid.uuid4(), "order-1", "0" * 64, "p", {"n": None}, "trace", searched={"a": "1", "b": "2"})
     other = NewProcess(uuid.uuid4(), "order-2", "0" * 64, "p", {}, "trace", priority=-1)
     calls(store.accept, new)
     calls(store.accept, other)
@@ -145,12 +147,27 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.page, limit=10)
     calls(store.page, limit=10, before_seq=5, status=OK, process_key="p")
     calls(store.page, limit=10, started_after=now(), started_before=now())
+    exact, beginning = Identifier("orderId", "4711"), Identifier("orderId", "47", is_beginning=True)
+    calls(store.page, limit=10, search=Search(exact), before_seq=5, status=OK, started_after=now())
+    calls(store.page, limit=10, search=Search(beginning, "orderId:4"), before_seq=5, process_key="p")
+    for traits in (
+        Traits((OK, ERROR)),
+        Traits((ERROR,), incident=False),
+        Traits(incident=True, error_code="E"),
+        Traits((OK, ERROR), batch_id="b", application_id="a", failed_step="s"),
+    ):
+        calls(store.page, limit=10, traits=traits, process_key="p")
+        calls(store.count, most=10, traits=traits, search=Search(text="a"))
+    calls(store.is_cut, Search(beginning, "orderId:4"))
     calls(store.open_in_engine, limit=10)
     calls(store.postpone_close, new.id)
     calls(store.close_in_engine, new.id)
 
 
-def walk_events(calls: Calls, store: EventStore) -> None:
+def walk_events(calls: Calls, store: EventStore, processes: ProcessStore) -> None:
+    process = NewProcess(uuid.uuid4(), "order-4", "0" * 64, "p", {}, "trace")
+    assert processes.accept(process)
+    found = NewIdentifiers(process.id, {"orderId": "1", "userId": "2"}, {"orderId": 1, "userId": "2"})
     first, second = (NewEvent("trace", "step", external_task_id="task", lock_token=token) for token in ("1", "2"))
     calls(store.begin, first)
     calls(store.progress, AttemptKey("task", "1"), Progress(COMPLETED, {"n": 1}))
@@ -169,7 +186,7 @@ def walk_events(calls: Calls, store: EventStore) -> None:
     with moved_clock():
         taken = calls(store.claim_open_attempts, untouched_for_s=1, limit=10)
     calls(store.release, taken)
-    calls(store.take_over, AttemptKey("task", "3"), Progress(COMPLETING, kept_outcome={"n": 1}))
+    calls(store.take_over, AttemptKey("task", "3"), Progress(COMPLETING, kept_outcome={"n": 1}), identifiers=found)
     calls(store.forget_outcomes, "order-1", "pi")
 
 
@@ -197,6 +214,8 @@ def walk_monitor(calls: Calls, overview: OverviewStore, insight: InsightStore) -
     calls(overview.page, Filters(), limit=10)
     calls(overview.page, Filters(status=OK, process_key="p", text="t", **span), limit=10)
     calls(overview.page, Filters(text="order"), limit=10)
+    calls(overview.page, Filters(search=Search(text="order")), limit=10)
+    calls(overview.is_cut, Filters(search=Search(text="order")))
     calls(overview.counts, Filters(process_key="p", **span))
     calls(overview.standings, ["order-1"])
     calls(insight.look, now(), now(), parts=3, wait_ms=1)
@@ -214,6 +233,7 @@ def walk_personal(calls: Calls, data: PersonalData, processes: ProcessStore) -> 
     new = NewProcess(uuid.uuid4(), "order-3", "0" * 64, "p", {}, "trace")
     assert processes.accept(new)
     calls(data.events, "order-3", after_seq=1)
+    calls(data.identifiers, 1)
     calls(data.webhooks, new.id)
     assert processes.settle(new.id, Ending(OK))
     assert calls(data.erase, new.id, "order-3", NewEvent("erasure:1", "erase", OPS, actor="ada"))
@@ -319,7 +339,7 @@ def test_indexes_that_statements_name_are_those_of_the_tables(sent: dict[str, li
     named = re.findall(
         r"INDEX\((\w+)\)", " ".join(statement for statements in sent.values() for statement in statements)
     )
-    assert len(set(named)) == 8
+    assert len(set(named)) == 10
     assert set(named) <= there
 
 
@@ -426,7 +446,7 @@ def test_statements_that_seed_a_benchmark_are_t_sql() -> None:
     for statement in sent:
         assert len(parsed(statement)) == 1, statement
         assert not re.search(r"\b(LIMIT|RETURNING)\b|\|\|", statement), statement
-    assert len(sent) == 1 + seeding.EVENTS_A_TRACE
+    assert len(sent) == 1 + 2 + seeding.EVENTS_A_TRACE
 
 
 def test_every_batch_of_the_migrations_is_t_sql(script: str) -> None:
@@ -473,7 +493,7 @@ def test_column_has_the_type_that_it_needs(script: str, column: str) -> None:
 
 def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: str) -> None:
     tables = [batch for batch in batches(script) if "CREATE TABLE" in batch and "alembic_version" not in batch]
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         assert not re.search(r"(?<!N)VARCHAR|(?<!N)TEXT\b|NTEXT|DATETIME\b(?!2)|DATETIME2(?!\(3\))|FLOAT", table), table
 
@@ -487,6 +507,11 @@ def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: st
         ),
         ("INDEX ix_process_store_engine_open ON process_store (updated_at)", "engine_open = 1"),
         ("INDEX ix_process_store_on_incident ON process_store (seq)", "incident_id IS NOT NULL"),
+        (
+            "INDEX ix_process_store_rejected ON process_store (seq)",
+            "incident_id IS NULL AND status <> 'ok' AND status <> 'pending' AND status <> 'cancelled'",
+        ),
+        ("INDEX ix_process_store_error_code_seq ON process_store (error_code, seq)", "error_code IS NOT NULL"),
         ("INDEX ix_process_store_finished ON process_store (finished_at)", "finished_at IS NOT NULL"),
         (
             "INDEX ix_process_store_process_instance_id ON process_store (process_instance_id)",
@@ -521,7 +546,12 @@ def added_later(table: sa.Table, said: str) -> list[str]:
 
 
 def test_collation_comes_with_the_names_of_the_keys() -> None:
-    for table, column in (("process_store", "correlation_id"), ("bookmark", "name"), ("event_log", "lock_token")):
+    for table, column in (
+        ("process_store", "correlation_id"),
+        ("bookmark", "name"),
+        ("event_log", "lock_token"),
+        ("process_identifier", "value"),
+    ):
         kind = metadata.tables[table].c[column].type.dialect_impl(mssql.dialect())
         assert getattr(kind, "collation", None) == BINARY_COLLATION or BINARY_COLLATION in str(
             metadata.tables[table].c[column].type.compile(mssql.dialect())

@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 def write_begin(attempt: Attempt, call_next: Callable[[], Result]) -> Result:
     """Write phase `started`. Without the row the attempt does not begin: its lock expires."""
     try:
-        earlier = runtime().events.begin(attempt.event(), confirm=attempt.message.confirm)
+        earlier = runtime().events.begin(
+            attempt.event(), confirm=attempt.message.confirm, identifiers=attempt.new_identifiers
+        )
     except DatabaseUnavailable as error:
         log.warning("%s not begun, its lock expires: database unavailable: %s", attempt.topic, error)
         return Result.PUT_OFF
@@ -27,5 +29,6 @@ def write_begin(attempt: Attempt, call_next: Callable[[], Result]) -> Result:
         return Result.DUPLICATE
     notify_watchers(attempt.correlation_id)
     attempt.earlier = earlier
+    attempt.note_identifiers()
     crash_point("step: row written, handler not run")
     return call_next()
