@@ -87,14 +87,15 @@ task_track_started = False
 task_send_sent_event = False
 worker_send_task_events = True
 
-# prefork, which alone has hard time limits and is no slower than threads here, with less to do in its parent
-worker_pool = "tasks.worker.pool:TaskPool"
+# Threads: a slot that waits for a partner costs 100 KiB, and a process of Celery's own pool 40 MiB.
+worker_pool = {"threads": "tasks.worker.pool:TaskPool", "prefork": "prefork"}[_settings.worker_pool]
 worker_concurrency = _settings.worker_concurrency
 # A message must not wait behind a busy slot while another worker idles.
 worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
-# A handler's own limit is kept by tasks/steps/time_limit.py. This is the net for everything else that a task does: a
-# handler may have used its whole time, wait for the database, and then for the engine as long as a lock lasts.
+# A handler's own limit is kept by tasks/steps/middleware/time_limit.py. With `--pool prefork` this is the net for
+# everything else that a task does: a handler may have used its whole time, wait for the database, and then for the
+# engine as long as a lock lasts.
 task_time_limit = max(_settings.step_time_limit_s, *(step.time_limit_s or 0 for _, step in registry.steps()), 0) + (
     2 * _settings.db_hold_s + (_settings.lock_duration_ms + _settings.steps_in_place_ms) // 1000 + 60
 )

@@ -42,6 +42,7 @@ class StepDefinition:
         outcome: marks a response step: the last step of its process. Its output is the result (ok) or the error.
         retry_strategy: how many retries the step has, and the pauses between them.
         hooks: the functions around the handler: those of the process and those of the step.
+        isolated: runs the handler in a process of its own: one that needs a processor for long, or may crash.
         error_codes: codes of business errors that the handler raises but that can't be read from its source.
         max_concurrency: how many steps of this topic may run at once, on all workers together.
         rate: how many may begin in a time, on all workers together, such as ``5/second``.
@@ -61,6 +62,7 @@ class StepDefinition:
     retry_strategy: RetryStrategy = DEFAULT_RETRY
     hooks: Hooks = NO_HOOKS
     time_limit_s: int | None = None
+    isolated: bool = False
     invalid_input_code: str = "VALIDATION_ERROR"
     error_codes: tuple[str, ...] = ()
     max_concurrency: int | None = None
@@ -133,6 +135,7 @@ class StepOwner:
         after: Iterable[After] = (),
         on_error: Iterable[OnError] = (),
         time_limit_s: int | None = None,
+        isolated: bool = False,
         invalid_input_code: str = "VALIDATION_ERROR",
         error_codes: Iterable[str] = (),
         max_concurrency: int | None = None,
@@ -184,6 +187,7 @@ class StepOwner:
                 retry_strategy=strategy,
                 hooks=Hooks.of(before, after, on_error).within(self.hooks),
                 time_limit_s=time_limit_s,
+                isolated=isolated,
                 invalid_input_code=invalid_input_code,
                 error_codes=tuple(error_codes),
                 max_concurrency=max_concurrency,

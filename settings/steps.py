@@ -44,13 +44,30 @@ class Steps:
         "int", 3, "How many attempts of a step may be lost with their worker before an incident opens.", least=1
     )
     step_max_memory_mb: int = setting(
-        "int", 2_048, "Most memory that one child process of a worker may allocate, in MiB; 0: no limit.", least=0
+        "int",
+        2_048,
+        "Most memory that the process of an isolated step, or a child of a prefork worker, may allocate, in MiB; 0: no "
+        "limit.",
+        least=0,
     )
     max_running: int = setting(
         "int", 100_000, "Most running instances; while there are more, accepted starts wait in their queue.", least=1
     )
+    worker_pool: str = setting(
+        "str",
+        "threads",
+        "How a worker runs steps: `threads`, or `prefork`, Celery's pool of processes; `celery worker --pool` wins.",
+        one_of=("threads", "prefork"),
+    )
     worker_concurrency: int = setting(
-        "int", 8, "Slots of one worker: how many steps it runs at once.", least=1, most=1_000
+        "int", 32, "Slots of one worker: how many steps it runs at once, each in a thread.", least=1, most=1_000
+    )
+    worker_max_stuck: int = setting(
+        "int",
+        4,
+        "How many threads of a worker may hang in C code beyond their time limit. With one more the worker ends with "
+        "exit code 1, so that its supervisor starts it anew.",
+        most=1_000,
     )
     worker_alive_dir: str = setting(
         "str",

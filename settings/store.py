@@ -11,7 +11,9 @@ from settings.reading import setting
 class Store:
     """Store."""
 
-    db_pool_size: int = setting("int", 8, "Most database connections in the pool of a web process.", least=1, most=500)
+    db_pool_size: int = setting(
+        "int", 8, "Most database connections in each of the two pools of a web process or worker.", least=1, most=500
+    )
     db_timeout_ms: int = setting(
         "int",
         2_000,

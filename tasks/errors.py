@@ -36,3 +36,33 @@ class RefusedUrl(TaskError, ValueError):
 
     :mod:`tasks.webhooks.urls` raises it; the API answers 422 and names the field.
     """
+
+
+class HandlerInterrupted(BaseException):
+    """The handler that runs in a thread has to end.
+
+    No subclass of `Exception`, as KeyboardInterrupt is none: a handler must not catch it by mistake.
+    """
+
+
+class TimeLimitPassed(HandlerInterrupted):
+    """The handler ran longer than its time limit.
+
+    :class:`tasks.steps.handler_threads.HandlerThreads` raises it in the thread of the handler, wherever that is; the
+    attempt fails.
+    """
+
+
+class WorkerEnds(HandlerInterrupted):
+    """The grace period of the worker has expired.
+
+    :class:`tasks.steps.handler_threads.HandlerThreads` raises it in the thread of the handler, wherever that is; the
+    task is unlocked, and the attempt does not count.
+    """
+
+
+class GivenUp(HandlerInterrupted):
+    """The thread was given up while its handler hung: the attempt is not its own any more.
+
+    :meth:`tasks.steps.handler_threads.HandlerThreads.run` raises it when the handler ends after all; the thread ends.
+    """

@@ -91,9 +91,14 @@ def chain(task_id: str, topic: str) -> Iterator[Chain]:
     token = _chain.set(made)
     try:
         yield made
+    except Exception:
+        made.close()
+        raise
+    else:
+        made.close()
+    # A handler that was interrupted leaves by another exception: whoever unlocks or reports its step must find it.
     finally:
         _chain.reset(token)
-        made.close()
 
 
 def accept(message: StepMessage) -> bool:

@@ -8,6 +8,7 @@ While no slot is free no task is fetched, so no lock expires in a queue.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -53,24 +54,29 @@ class WorkerCapacity:
         self._queues = tuple(step_queues)
         self._last = Capacity(0)
         self._counted_at = float("-inf")
+        # The threads of a worker share one count.
+        self._guard = threading.Lock()
 
     def read(self, *, fresh: bool = False) -> Capacity:
         """The present capacity. While Redis is unavailable no slot is free."""
-        if fresh or time.monotonic() - self._counted_at > MAX_AGE_S:
-            try:
-                self._last = self._count()
-            except redis.RedisError:
-                self._last = Capacity(0)
-            self._counted_at = time.monotonic()
-        return self._last
+        with self._guard:
+            if fresh or time.monotonic() - self._counted_at > MAX_AGE_S:
+                try:
+                    self._last = self._count()
+                except redis.RedisError:
+                    self._last = Capacity(0)
+                self._counted_at = time.monotonic()
+            return self._last
 
     def reserve(self, number: int) -> None:
         """Subtract `number` steps that were queued since the last count."""
-        self._last = replace(self._last, free=max(0, self._last.free - number))
+        with self._guard:
+            self._last = replace(self._last, free=max(0, self._last.free - number))
 
     def note_topics(self, topics: str) -> None:
         """Keep what was just published under :data:`TOPICS_KEY`."""
-        self._last = replace(self._last, topics=topics)
+        with self._guard:
+            self._last = replace(self._last, topics=topics)
 
     def mark_backlog(self) -> None:
         """Publish that ready tasks were left in the engine."""
@@ -81,7 +87,8 @@ class WorkerCapacity:
 
     def clear_backlog(self) -> None:
         """Publish that every ready task was fetched."""
-        self._last = replace(self._last, backlog=False)
+        with self._guard:
+            self._last = replace(self._last, backlog=False)
         try:
             self._redis.delete(BACKLOG_KEY)
         except redis.RedisError:
@@ -103,26 +110,31 @@ class WorkerCapacity:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last heartbeat of a worker: its slots for steps and how many steps it runs."""
+    """The last heartbeat of a worker: its slots for steps, how many steps it runs, and how many of its threads hang."""
 
     slots: int
     running: int
+    stuck: int = 0
 
 
 def live_workers(fields: Any) -> dict[str, Heartbeat]:
     """The workers of a heartbeat hash (worker -> JSON) whose heartbeat has not expired."""
     now = broker_now()
     beats = {name: json.loads(text) for name, text in fields.items()}
-    return {name: Heartbeat(beat["slots"], beat["running"]) for name, beat in beats.items() if beat["until"] > now}
+    return {
+        name: Heartbeat(beat["slots"], beat["running"], beat.get("stuck", 0))
+        for name, beat in beats.items()
+        if beat["until"] > now
+    }
 
 
-def send_heartbeat(client: redis.Redis, worker: str, slots: int, running: int) -> None:
+def send_heartbeat(client: redis.Redis, worker: str, slots: int, running: int, *, stuck: int = 0) -> None:
     """Write the heartbeat of `worker`.
 
     Raises:
         redis.RedisError: Redis is unavailable.
     """
-    beat = {"slots": slots, "running": running, "until": broker_now() + HEARTBEAT_LIFETIME_S}
+    beat = {"slots": slots, "running": running, "stuck": stuck, "until": broker_now() + HEARTBEAT_LIFETIME_S}
     client.hset(WORKERS_KEY, worker, json.dumps(beat))
 
 

@@ -70,10 +70,16 @@ def count_undelivered(earlier: list[EarlierAttempt]) -> int:
 
 def count_lost(earlier: list[EarlierAttempt]) -> int:
     """How many never came to an end, without those that their worker stopped and unlocked at its own end."""
-    return sum(
-        attempt.business_action_response is None and RELEASED not in (attempt.metadata or {})
-        for attempt in _never_heard_of(earlier)
-    )
+    return sum(map(_was_lost, _never_heard_of(earlier)))
+
+
+def was_ever_lost(earlier: list[EarlierAttempt]) -> bool:
+    """True if one of all earlier attempts never came to an end: its handler may have ended its worker."""
+    return any(attempt.phase in OPEN_OR_LOST and _was_lost(attempt) for attempt in earlier)
+
+
+def _was_lost(attempt: EarlierAttempt) -> bool:
+    return attempt.business_action_response is None and RELEASED not in (attempt.metadata or {})
 
 
 def _never_heard_of(earlier: list[EarlierAttempt]) -> list[EarlierAttempt]:

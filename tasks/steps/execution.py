@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import nullcontext
 
 from camunda_bridge.context import StepContext
 from camunda_bridge.element import element_of
@@ -12,8 +14,15 @@ from camunda_bridge.task_fate import fate_of
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
 from tasks.steps.delivery import abandon, deliver
-from tasks.steps.earlier_attempts import count_lost, count_undelivered, stored_outcome, with_reported_failures
+from tasks.steps.earlier_attempts import (
+    count_lost,
+    count_undelivered,
+    stored_outcome,
+    was_ever_lost,
+    with_reported_failures,
+)
 from tasks.steps.engine_calls import call_with_retry
+from tasks.steps.isolation import isolated
 from tasks.steps.middleware import HANDLER, run_through
 from tasks.steps.result import Result
 from telemetry import tracing
@@ -53,10 +62,11 @@ def _execution(attempt: Attempt) -> Execution:
     lost = count_lost(earlier)
     if lost >= most:
         return Execution(Failed(f"{lost} attempts of this step never ended", "", True), 0)
-    return _run_handler(attempt, len(earlier) + 1)
+    # A handler that may have ended its whole worker ends only its own process the next time.
+    return _run_handler(attempt, len(earlier) + 1, is_isolated=attempt.step.isolated or was_ever_lost(earlier))
 
 
-def _run_handler(attempt: Attempt, number: int) -> Execution:
+def _run_handler(attempt: Attempt, number: int, *, is_isolated: bool) -> Execution:
     tracing.annotate(attempt=number)
     context = StepContext(
         correlation_id=attempt.correlation_id,
@@ -70,7 +80,14 @@ def _run_handler(attempt: Attempt, number: int) -> Execution:
         start_priority=attempt.context.priority,
         **call_with_retry(lambda: element_of(attempt.task, runtime().deployed_diagram, runtime().definition)),
     )
-    return run_through(HANDLER, attempt, lambda attempt: execute(attempt.step, attempt.values, context))
+    # In a child of a prefork pool every handler is in a process of its own.
+    is_isolated &= threading.current_thread() is not threading.main_thread()
+    with isolated() if is_isolated else nullcontext(_run_here) as run:
+        return run_through(HANDLER, attempt, lambda attempt: run(attempt, context))
+
+
+def _run_here(attempt: Attempt, context: StepContext) -> Execution:
+    return execute(attempt.step, attempt.values, context)
 
 
 def _has_reported_failure(attempt: Attempt, token: str) -> bool:

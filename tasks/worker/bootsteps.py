@@ -1,6 +1,6 @@
-"""What a worker does besides running tasks: heartbeat, start throttle, memory bound, report of killed children.
+"""What a worker does besides running tasks: heartbeat, start throttle, report of handlers that hang or were killed.
 
-Runs in the worker's parent process, except :func:`bound_memory`, which runs in each child.
+Runs in the worker's event loop, except :func:`bound_memory`, which runs in each child of a prefork pool.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 import redis
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
+from celery.platforms import EX_FAILURE
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
+from celery.worker import state
 from celery.worker.consumer.gossip import Gossip
 
 from tasks import app
@@ -24,8 +26,9 @@ from tasks.broker.worker_capacity import forget_worker, note_consumed_queues, ru
 from tasks.errors import BrokerUnavailable
 from tasks.processes import registry
 from tasks.runtime import runtime
-from tasks.steps.middleware.time_limit import SIGNAL_NAME
-from tasks.worker.shutdown import grace_expired, step_requests, watch
+from tasks.steps.middleware import time_limit
+from tasks.worker.pool import TaskPool
+from tasks.worker.shutdown import begin_grace, grace_expired, step_requests, watch
 from telemetry import log_context, tracing
 from telemetry.logs.configuring import configure_logging
 from telemetry.metrics import declared
@@ -56,6 +59,8 @@ class Heartbeat(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Begin, each time the consumer has connected."""
         _batch_events(consumer)
+        if isinstance(consumer.pool, TaskPool):
+            time_limit.give_up = consumer.pool.give_up
         if self._throttle is None:
             self._throttle = StartThrottle(consumer)
         self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, self._throttle))
@@ -80,13 +85,24 @@ class Heartbeat(bootsteps.StartStopStep):
         # The pool itself looks for dead children every 5 s. A killed step must be reported at once.
         consumer.pool.maintain_pool()
         _say_alive(consumer.hostname)
+        self._end_if_stuck()
         try:
             if runs_steps():
                 slots = consumer.pool.num_processes
-                send_heartbeat(runtime().redis, consumer.hostname, slots, len(step_requests()))
+                send_heartbeat(
+                    runtime().redis, consumer.hostname, slots, len(step_requests()), stuck=time_limit.handlers.stuck
+                )
             throttle.update()
         except redis.RedisError as error:
             log.debug("heartbeat not sent: %s", error)
+
+    def _end_if_stuck(self) -> None:
+        """End the worker when too many of its threads hang: what they hold comes back with a new process only."""
+        stuck = time_limit.handlers.stuck
+        if stuck > runtime().settings.worker_max_stuck and state.should_stop is None:
+            log.error("%d threads hang in handlers beyond their time limits: the worker ends", stuck)
+            begin_grace(exit_code=EX_FAILURE)
+            state.should_stop = EX_FAILURE  # type: ignore[assignment]
 
 
 def _say_alive(hostname: str) -> None:
@@ -188,13 +204,13 @@ def send_spans(**_: Any) -> None:
 def report_killed_child(
     sender: Any = None, task_id: str | None = None, exception: BaseException | None = None, **given: Any
 ) -> None:
-    """Have another child report the attempt of a child that was killed or ran over its time limit.
+    """Have the attempt reported whose thread was given up, or whose child was killed or ran over its time limit.
 
-    The parent itself must not use the database: a child that is forked while another thread here writes to SQLite
-    inherits a lock that is never released.
+    A message does it, since the loop must not wait for the database. The parent of a prefork pool must not even use it:
+    a child that is forked while another thread here writes to SQLite inherits a lock that is never released.
     """
     if not isinstance(exception, TimeLimitExceeded | WorkerLostError):
-        # The child itself has reported it.
+        # The attempt itself has reported it.
         return
     name = getattr(sender, "name", None)
     # Celery logs the same right after this.
@@ -203,7 +219,9 @@ def report_killed_child(
         return
     try:
         text = f"{type(exception).__name__}: {exception}"
-        if SIGNAL_NAME in text:
+        if isinstance(exception, TimeLimitExceeded):
+            text = f"TimeLimitExceeded: the handler hangs beyond its time limit of {exception.args[0]:g} s"
+        elif time_limit.SIGNAL_NAME in text:
             text = "TimeLimitExceeded: the handler ran longer than its time limit"
         declared.CHILDREN_LOST.labels("time_limit" if text.startswith("TimeLimit") else "killed").inc()
         send_killed(current_step(task_id or "", given["args"][0]), text)

@@ -95,6 +95,7 @@ def _of_broker() -> list[Metric]:
         declared.QUEUE_AGE.family(((queue,), age) for queue, age in ages.items() if age is not None),
         declared.WORKER_SLOTS.family(((name,), beat.slots) for name, beat in workers.items()),
         declared.WORKER_RUNNING.family(((name,), beat.running) for name, beat in workers.items()),
+        declared.WORKER_STUCK.family(((name,), beat.stuck) for name, beat in workers.items()),
         declared.SLOTS_FREE.family([((), max(0, free))]),
         declared.BACKLOG.family([((), int(bool(backlog)))]),
         declared.STARTS_PAUSED.family([((), int(bool(closed)))]),

@@ -1,63 +1,146 @@
-"""The worker's pool: Celery's prefork, whose parent sends each message to a child as soon as it has read it.
+"""The worker's pool: threads, whose results the worker's event loop collects.
 
-Celery's own parent waits in its loop until the pipe of an idle child is ready for writing, although that pipe is empty.
-And in each iteration it removes every pipe from the kernel's list that it does not watch. Both cost system calls for
-every slot, several times a message: with 64 slots two fifths of the parent's CPU time.
+Celery's own pool of threads reports the end of a task from its thread. That wakes no event loop: while prefetch is
+disabled, the next message waits until something else does. And it shares the books of the worker with the loop. Here a
+thread writes one byte to a pipe that the loop reads, and the loop does the rest, as it does for Celery's prefork pool.
 """
 
 from __future__ import annotations
 
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
-from celery.concurrency.asynpool import AsynPool
-from celery.concurrency.prefork import TaskPool as Prefork
-from kombu.asynchronous.hub import Hub
-from kombu.utils.compat import fileno
+from billiard.einfo import ExceptionInfo
+from celery.concurrency.base import BasePool
 
 
-class Pool(AsynPool):
-    """Celery's pool of processes, which writes to the pipes of its children at once."""
+class Job:
+    """A task that a thread runs, or will run."""
 
-    def _create_write_handlers(self, hub: Any, **options: Any) -> None:
-        # Called for each connection to the broker, always with the hub of the worker.
-        _forget_only_what_is_watched(hub)
-        super()._create_write_handlers(hub, **options)  # type: ignore[misc]
-        # Celery's type stubs have no private members.
-        pool: Any = self
-        queue_job = pool._quick_put
+    def __init__(self, run: Callable[[], Any], on_return: Callable[[Any], Any], on_raise: Callable[[Any], Any]) -> None:
+        self.run = run
+        self._on_return = on_return
+        self._on_raise = on_raise
+        self._first = threading.Lock()
+        #: True when the task raised what Celery does not catch: it was interrupted or given up
+        self.has_raised = False
+        #: what the worker does at the end of the task, in its loop
+        self.finish: Callable[[], Any] = lambda: None
 
-        def hand_over(job: Any) -> None:
-            queue_job(job)
-            for pipe in pool._all_inqueues:
-                if pipe not in pool._busy_workers and pipe not in pool._active_writes:
-                    # The loop calls this for a pipe that is ready; it also writes what does not fit at once.
-                    hub.consolidate_callback([pipe])
-                    break
+    def ready(self) -> bool:
+        """True when the task has ended, or was given up."""
+        return self._first.locked()
 
-        pool._quick_put = hand_over
+    def end(self, result: Any, *, raised: bool = False) -> bool:
+        """Keep how the task ended, for the loop; False if that is known already."""
+        if not self._first.acquire(blocking=False):
+            return False
+        self.has_raised = raised
+        self.finish = partial(self._on_raise if raised else self._on_return, result)
+        return True
 
-    def on_job_process_down(self, job: Any, pid_gone: Any) -> None:
-        """Do what Celery does, once the pool has read everything that the dead process sent.
 
-        When several processes die at once, Celery reads the pipe of the first one that it noticed, and then checks for
-        every job whether its process is alive. The pipe of another dead process may still hold the acknowledgement of
-        its job: Celery would destroy that pipe and run the job a second time. So the pool waits until it has removed
-        that process: it reads the pipe first, and then checks the job again.
+class TaskPool(BasePool):
+    """`limit` threads, which are started as they are needed."""
+
+    body_can_be_buffer = True
+
+    def on_start(self) -> None:
+        """Make the queues between the loop and the threads."""
+        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        self._ended: deque[Job] = deque()
+        self._running: dict[int, Job] = {}
+        self._unfinished = 0
+        self._threads = 0
+        self._is_held = False
+        self._wakes, self._wake = os.pipe()
+        os.set_blocking(self._wakes, False)
+        os.set_blocking(self._wake, False)
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        """Have the loop collect results; it asks each time it has connected to the broker."""
+        loop.add_reader(self._wakes, self.collect)
+        self.collect()
+
+    def on_apply(self, *target: Any, **options: Any) -> Job:  # type: ignore[override]
+        """Give a task to a thread. The worker takes no more messages than it has slots, so it begins at once."""
+        run, args, kwargs = target
+        if accept := options.get("accept_callback"):
+            accept(os.getpid(), time.monotonic())
+        job = Job(partial(run, *args, **(kwargs or {})), options["callback"], options["error_callback"])
+        self._unfinished += 1
+        self._waiting.put(job)
+        if self._threads < min(self._unfinished, self.limit):
+            self._threads += 1
+            self._start_thread()
+        return job
+
+    def give_up(self, thread_id: int, error: BaseException) -> bool:
+        """Free the slot of a thread that hangs: its task has failed, and another thread takes its place.
+
+        False if the thread has no task any more.
         """
-        pool: Any = self
-        if all(process.pid != pid_gone for process in pool._pool):
-            super().on_job_process_down(job, pid_gone)
+        job = self._running.get(thread_id)
+        try:
+            raise error  # noqa: TRY301
+        except BaseException:
+            if job is None or not job.end(ExceptionInfo(), raised=True):
+                return False
+        self._start_thread()
+        self._report(job)
+        return True
 
+    def collect(self, *_: Any) -> None:
+        """Finish, in the loop, the tasks that have ended."""
+        with suppress(BlockingIOError):
+            os.read(self._wakes, 4096)
+        while self._ended and not self._is_held:
+            self._unfinished -= 1
+            self._ended.popleft().finish()
 
-def _forget_only_what_is_watched(hub: Any) -> None:
-    def remove_writer(pipe: Any) -> None:
-        if fileno(pipe) in hub.writers:
-            Hub.remove_writer(hub, pipe)
+    def on_stop(self) -> None:
+        """Wait for the tasks that run, and finish them."""
+        while self._unfinished and not self._is_held:
+            select.select([self._wakes], [], [], 1.0)
+            self.collect()
+        while self._is_held:
+            # Another thread unlocks the tasks of interrupted steps, and then ends the process.
+            time.sleep(1.0)
+        for _ in range(self._threads):
+            self._waiting.put(None)
 
-    hub.remove_writer = remove_writer
+    def hold(self) -> None:
+        """Keep the process from its end, and the results of tasks from the worker: its steps are stopped."""
+        self._is_held = True
 
+    def _start_thread(self) -> None:
+        # A thread that hangs for ever must not keep the process from ending.
+        threading.Thread(target=self._work, name="slot", daemon=True).start()
 
-class TaskPool(Prefork):
-    """`prefork` with the pool above."""
+    def _work(self) -> None:
+        thread_id = threading.get_ident()
+        while (job := self._waiting.get()) is not None:
+            self._running[thread_id] = job
+            try:
+                is_mine = job.end(job.run())
+            except BaseException:
+                is_mine = job.end(ExceptionInfo(), raised=True)
+            del self._running[thread_id]
+            if not is_mine:
+                # Another thread has this slot.
+                return
+            self._report(job)
+            job = None
 
-    Pool = Pool
+    def _report(self, job: Job) -> None:
+        self._ended.append(job)
+        with suppress(BlockingIOError):
+            os.write(self._wake, b".")

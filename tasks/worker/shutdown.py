@@ -3,6 +3,9 @@
 Celery's warm shutdown waits without limit, and its soft shutdown kills children without unlocking their tasks. kombu
 itself puts messages that were not begun back into their queues. A stopped step does not count as an attempt: a long
 step gets no incident, however many deployments come while it runs.
+
+A handler in a thread is stopped by an exception. One that waits in C code runs no instruction of Python any more: the
+exception is the first that happens in its thread, and the process ends as soon as the tasks are unlocked.
 """
 
 from __future__ import annotations
@@ -27,12 +30,16 @@ from tasks import app
 from tasks.broker.inline import current_step
 from tasks.fetching.unlock import unlock_task
 from tasks.runtime import runtime
+from tasks.steps.middleware.time_limit import handlers
+from tasks.worker.pool import TaskPool
 from telemetry import log_context
 
 log = logging.getLogger(__name__)
 
 #: seconds for which killed children are waited for
 DEATH_S = 5.0
+#: seconds for which interrupted threads are waited for: the others hang in C code
+INTERRUPT_S = 1.0
 #: the reason in the events of stopped steps, and in the log
 GRACE_EXPIRED = "the grace period of its worker expired"
 
@@ -57,44 +64,65 @@ def step_requests() -> list[Any]:
 def limit_grace(how: str = "", **_: Any) -> None:
     """Limit a warm shutdown to the grace period."""
     if how == "Warm":
-        # Read now: the closing consumer drops its requests long before they end.
-        running = step_requests()
-        timer = threading.Timer(runtime().settings.worker_grace_s, stop_running, [running])
-        timer.daemon = True
-        timer.start()
+        begin_grace(exit_code=0)
 
 
-def stop_running(running: list[Any]) -> None:
-    """Kill the steps that still run, unlock their tasks once the children are dead, and end the process."""
-    pool = _worker.pool._pool
-    if pool is None:
-        # Every child has ended, and this process is about to end.
-        return
+def begin_grace(*, exit_code: int) -> None:
+    """Stop what still runs when the grace period has expired, and end the process with this code."""
+    # Read now: the closing consumer drops its requests long before they end.
+    running = step_requests()
+    timer = threading.Timer(runtime().settings.worker_grace_s, stop_running, [running, exit_code])
+    timer.daemon = True
+    timer.start()
+
+
+def stop_running(running: list[Any], exit_code: int) -> None:
+    """Stop the steps that still run, unlock their tasks, and end the process."""
+    pool = _worker.pool
     # A step that ended in time has no locked task, or a failed one whose lock is the pause before its retry.
     running = [request for request in running if not has_ended(request)]
+    if not isinstance(pool, TaskPool) and pool._pool is None:
+        # Every child has ended, and this process is about to end.
+        return
     log.warning("grace period expired: %d running steps are stopped and unlocked", len(running))
     grace_expired.set()
-    children = [process.pid for process in pool._pool]
+    stopped = _interrupt(running) if isinstance(pool, TaskPool) else _kill_children(pool, running)
+    engine = Engine.from_settings(runtime().settings)
+    # From here on this process may use the database: it forks no child that would inherit a lock of the connection.
+    events = EventStore(Database.from_settings(runtime().settings, pool_size=1))
+    for request in stopped:
+        log_context.begin(task_id=request.id, task=request.task.name)
+        body = current_step(request.id, request.args[0])
+        log_context.bind_step(body)
+        _note_released(events, body)
+        unlock_task(engine, body, GRACE_EXPIRED)
+    log_context.begin()
+    _send_revoked(running)
+    logging.shutdown()
+    os._exit(exit_code)
+
+
+def _interrupt(running: list[Any]) -> list[Any]:
+    """Stop the handlers that run in threads; the requests whose tasks must be unlocked."""
+    _worker.pool.hold()
+    handlers.interrupt_all()
+    deadline = time.monotonic() + INTERRUPT_S
+    while not all(map(has_ended, running)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    # The others have reported their outcome meanwhile.
+    return [request for request in running if (job := _job(request)) is None or job.has_raised or not job.ready()]
+
+
+def _kill_children(pool: Any, running: list[Any]) -> list[Any]:
+    """Kill the children of a prefork pool; the requests whose tasks must be unlocked."""
+    children = [process.pid for process in pool._pool._pool]
     for pid in children:
         _kill(pid)
     deadline = time.monotonic() + DEATH_S
     while any(_is_alive(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.02)
-    engine = Engine.from_settings(runtime().settings)
-    # From here on this process may use the database: it forks no child that would inherit a lock of the connection.
-    events = EventStore(Database.from_settings(runtime().settings, pool_size=1))
-    for request in running:
-        log_context.begin(task_id=request.id, task=request.task.name)
-        body = current_step(request.id, request.args[0])
-        log_context.bind_step(body)
-        # A child that is still alive could complete the task after another worker has fetched it.
-        if request.worker_pid is None or not _is_alive(request.worker_pid):
-            _note_released(events, body)
-            unlock_task(engine, body, GRACE_EXPIRED)
-    log_context.begin()
-    _send_revoked(running)
-    logging.shutdown()
-    os._exit(0)
+    # A child that is still alive could complete the task after another worker has fetched it.
+    return [request for request in running if request.worker_pid is None or not _is_alive(request.worker_pid)]
 
 
 def _note_released(events: EventStore, body: dict[str, Any]) -> None:
@@ -109,8 +137,12 @@ def _note_released(events: EventStore, body: dict[str, Any]) -> None:
 def has_ended(request: Any) -> bool:
     """True when the pool has the result of a request, or knows that its child has ended."""
     # The pool drops a job that is done. A request without a job was never given to the pool.
-    job = None if request._apply_result is None else request._apply_result()
+    job = _job(request)
     return request._apply_result is not None and (job is None or job.ready())
+
+
+def _job(request: Any) -> Any:
+    return None if request._apply_result is None else request._apply_result()
 
 
 def _send_revoked(requests: list[Any]) -> None:

@@ -110,7 +110,8 @@ INCIDENTS = _counter("incidents_total", "Processes in which an incident opened."
 STEP_ATTEMPTS = _counter(
     "step_attempts_total",
     "Attempts of steps: `completed`, `bpmn-error`, `failed`; `lost`: the task has another attempt or no longer "
-    "exists; `undelivered`: the outcome is not delivered yet; `killed`: its child process died. Not begun: "
+    "exists; `undelivered`: the outcome is not delivered yet; `killed`: its thread was given up, or its child process "
+    "died. Not begun: "
     "`duplicate`, `expired`, `unhandled`, `put_off`.",
     "topic",
     "outcome",
@@ -141,7 +142,8 @@ LOCK_EXTENSIONS = _counter(
 )
 CHILDREN_LOST = _counter(
     "worker_children_lost_total",
-    "Child processes of workers that died while they ran a step: `killed`, or stopped after its `time_limit`.",
+    "Threads of workers that were given up because a handler hung beyond its `time_limit`; of a prefork worker, child "
+    "processes that died while they ran a step: `killed`, or after the `time_limit`.",
     "reason",
 )
 
@@ -225,6 +227,9 @@ QUEUE_AGE = Scraped(
 )
 WORKER_SLOTS = Scraped("worker_slots", "Slots of a live worker.", ("worker",))
 WORKER_RUNNING = Scraped("worker_steps_running", "Steps that a live worker is running.", ("worker",))
+WORKER_STUCK = Scraped(
+    "worker_threads_stuck", "Threads of a live worker that hang beyond their time limit and were given up.", ("worker",)
+)
 SLOTS_FREE = Scraped("step_slots_free", "Slots of all live workers, minus the steps that are running or queued.")
 BACKLOG = Scraped("engine_backlog", "1 while ready tasks are left in the engine because no slot is free.")
 STARTS_PAUSED = Scraped("starts_gate_closed", "1 while the starts queue is paused.")

@@ -322,6 +322,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterato
         "CRASH_POINTS": str(crashes.folder),
         "PYTHONPATH": os.pathsep.join([str(HOOK), str(ROOT)]),
         "STEPS_IN_PLACE_MS": 2_000,
+        # Each moment ends a child alone, so that many processes can be played at once.
+        "WORKER_POOL": "prefork",
         "CALLBACK_HOSTS": "http://127.0.0.1:*",
         "CALLBACK_SECRETS": SECRET,
         "CALLBACK_INTERVAL_MS": 300,

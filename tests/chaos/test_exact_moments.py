@@ -25,7 +25,9 @@ BACK_S = 30.0
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[World]:
     """One stack for all tests; every test leaves it running."""
-    with broken_world(tmp_path_factory.mktemp("moments"), engine_url, {**SETTINGS, "WORKER_CONCURRENCY": 4}) as made:
+    with broken_world(
+        tmp_path_factory.mktemp("moments"), engine_url, {**SETTINGS, "WORKER_CONCURRENCY": 4, "WORKER_POOL": "prefork"}
+    ) as made:
         yield made
 
 

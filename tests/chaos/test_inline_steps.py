@@ -21,7 +21,7 @@ def phases(api: Api, correlation_id: str) -> list[tuple[str, str]]:
 
 
 def test_child_killed_in_a_later_step_only_that_step_is_retried(make_stack: MakeStack, tmp_path: Path) -> None:
-    api = Api(make_stack(**IN_PLACE).url)
+    api = Api(make_stack(WORKER_POOL="prefork", **IN_PLACE).url)
     notes = tmp_path / "notes"
     begun = time.monotonic()
 

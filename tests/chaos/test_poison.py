@@ -23,7 +23,7 @@ REPORT_S = 3.0
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[World]:
     """One stack with a lock so long that no step comes back because it expires."""
-    settings = {**SETTINGS, "LOCK_DURATION_MS": 60_000, "CAMUNDA_TIMEOUT_MS": 5_000}
+    settings = {**SETTINGS, "LOCK_DURATION_MS": 60_000, "CAMUNDA_TIMEOUT_MS": 5_000, "WORKER_POOL": "prefork"}
     with broken_world(tmp_path_factory.mktemp("poison"), engine_url, settings) as made:
         yield made
 

@@ -78,6 +78,8 @@ def observed(tmp_path_factory: pytest.TempPathFactory, own_engine_url: str) -> I
             "LOG_FORMAT": "json",
             "LOG_LEVEL": "DEBUG",
             "WORKER_CONCURRENCY": 2,
+            # A handler crashes.
+            "WORKER_POOL": "prefork",
             "POLL_INTERVAL_MS": 500,
             "WORKER_GRACE_S": 5,
             "LOCK_DURATION_MS": 8_000,

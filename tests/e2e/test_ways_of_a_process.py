@@ -144,9 +144,19 @@ def test_incident_of_the_engines_own_job_reaches_the_client(api: Api) -> None:
     assert answer.body["error"]["type"] == "incident"
 
 
-@pytest.mark.parametrize("do", ["crash", "eat-memory", "spin"])
-def test_handler_that_kills_its_process_is_a_failed_attempt(api: Api, do: str) -> None:
-    answer = api.start("probe", {"do": do}, None, prefer="respond-async")
+@pytest.mark.parametrize(
+    ("process", "do", "why"),
+    [
+        ("isolated", "crash", "WorkerLostError: the process of the handler ended: killed by signal 9"),
+        ("isolated", "eat-memory", "MemoryError"),
+        ("isolated", "spin", "TimeLimitExceeded: the handler ran longer than its time limit of 3 s"),
+        ("isolated", "hang", "TimeLimitExceeded: the handler ran longer than its time limit of 3 s"),
+        ("probe", "spin", "TimeLimitExceeded: the handler ran longer than its time limit of 3 s"),
+        ("probe", "hang", "TimeLimitExceeded: the handler hangs beyond its time limit of 3 s"),
+    ],
+)
+def test_handler_that_does_not_return_is_a_failed_attempt(api: Api, process: str, do: str, why: str) -> None:
+    answer = api.start(process, {"do": do}, None, prefer="respond-async")
 
     ended = api.wait_until_ended(answer.body["correlationId"], timeout_s=90)
 
@@ -154,6 +164,7 @@ def test_handler_that_kills_its_process_is_a_failed_attempt(api: Api, do: str) -
     assert ended.body["error"]["type"] == "incident"
     phases = [event["phase"] for event in api.events(answer.body["traceabilityId"])]
     assert phases == ["failed"] * 3, "the first attempt and two retries"
+    assert ended.body["error"]["message"].startswith(why)
 
 
 def test_instance_deleted_in_the_engine_is_cancelled(api: Api, stack: Stack, correlation_id: str) -> None:

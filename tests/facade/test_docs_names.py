@@ -72,9 +72,12 @@ def test_modules_and_make_targets_exist(page: Path) -> None:
 @each_page
 def test_files_exist(page: Path) -> None:
     folders = "app|tasks|store|camunda_bridge|dev|ops|tests|processes|docs|testkit|metrics|logs|bench|engine"
-    named = set(re.findall(rf"`((?:{folders})/[\w./*-]+)`", page.read_text()))
+    text = page.read_text()
+    named = set(re.findall(rf"`((?:{folders})/[\w./*-]+)`", text))
+    # What the reader of the page makes.
+    made = tuple(f"processes/{key.replace('-', '_')}" for key in re.findall(r"process new ([a-z-]+)", text))
 
-    assert [name for name in named if not any(ROOT.glob(name.rstrip("/")))] == []
+    assert [name for name in named if not name.startswith(made) and not any(ROOT.glob(name.rstrip("/")))] == []
 
 
 @each_page

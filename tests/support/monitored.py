@@ -48,6 +48,8 @@ class Monitored:
             "CAMUNDA_TIMEOUT_MS": 10_000,
             "WEB_WORKERS": 2,
             "WORKER_CONCURRENCY": SLOTS,
+            # Some handlers crash; the counts of a child must survive it.
+            "WORKER_POOL": "prefork",
             "WORKER_GRACE_S": 1,
             "FLOWER_BASIC_AUTH": FLOWER_AUTH,
             "METRICS_TOKEN": METRICS_TOKEN,

@@ -1,39 +1,21 @@
-"""The worker's pool passes a message to an idle child at once and only once, and watches no pipe without need."""
+"""The worker's pool of threads: the loop does the books, each task ends once, and a hanging thread loses its slot."""
 
 from __future__ import annotations
 
-import os
-import signal
+import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR
+from billiard.exceptions import TimeLimitExceeded
 from kombu.asynchronous import Hub, set_event_loop
 
-from tasks import app
-from tasks.worker.pool import Pool
+from tasks.worker.pool import TaskPool
 
-SLOTS = 2
-
-
-def length(text: str, seconds: float = 0.0) -> int:
-    time.sleep(seconds)
-    return len(text)
-
-
-def note_and_hang(notes: str) -> None:
-    with open(notes, "a") as file:
-        file.write(f"{os.getpid()}\n")
-    time.sleep(60)
-
-
-def kill(pid: int) -> None:
-    """Kill this child and wait for its end; its parent can still get its exit code."""
-    os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+SLOTS = 3
+#: seconds within which everything here happens, even on a busy machine
+SOON_S = 20
 
 
 class Running:
@@ -42,97 +24,138 @@ class Running:
     def __init__(self) -> None:
         self.hub = Hub()
         set_event_loop(self.hub)
-        self.pool = Pool(SLOTS, sched_strategy=SCHED_STRATEGY_FAIR, threads=False, app=app)
+        self.pool = TaskPool(SLOTS)
+        self.pool.start()
         self.pool.register_with_event_loop(self.hub)
-        self.results: list[int] = []
-        self.turn_until(lambda: len(self.pool._all_inqueues) == SLOTS)
+        self.accepted: list[int] = []
+        self.results: list[Any] = []
+        self.errors: list[Any] = []
+        #: the threads in which the worker's books were kept
+        self.bookkeepers: set[threading.Thread] = set()
 
-    def put(self, text: str, seconds: float = 0.0) -> None:
-        self.pool.apply_async(length, (text, seconds), callback=self.results.append)
+    def put(self, run: Callable[..., Any], *args: Any) -> Any:
+        return self.pool.apply_async(
+            run,
+            args,
+            accept_callback=lambda pid, _: self.accepted.append(pid),
+            callback=lambda result: self._note(self.results, result),
+            error_callback=lambda error: self._note(self.errors, error),
+        )
 
-    def turn_until(self, done: Any) -> None:
-        until = time.monotonic() + 20
+    def _note(self, into: list[Any], what: Any) -> None:
+        self.bookkeepers.add(threading.current_thread())
+        into.append(what)
+
+    def turn_until(self, done: Callable[[], bool]) -> None:
+        until = time.monotonic() + SOON_S
+        # Something must wake the loop when nothing happens.
+        timer = self.hub.timer.call_repeatedly(0.5, lambda: None)
         while not done():
             assert time.monotonic() < until
             self.hub.run_once()
+        timer.cancel()
 
 
 @pytest.fixture
 def running() -> Iterator[Running]:
     made = Running()
     yield made
-    made.pool.terminate()
-    made.pool.join()
+    made.pool.stop()
     set_event_loop(None)
 
 
-def test_an_idle_child_has_its_message_before_the_loop_turns(running: Running) -> None:
-    running.put("abc")
+def test_loop_keeps_the_books_of_every_task(running: Running) -> None:
+    for number in range(20):
+        running.put(lambda it: it, number)
 
-    assert not running.pool.outbound_buffer
-    assert len(running.pool._busy_workers) == 1
-    running.turn_until(lambda: running.results)
-    assert running.results == [3]
-    assert not running.pool._busy_workers
+    running.turn_until(lambda: len(running.results) == 20)
 
-
-def test_messages_without_an_idle_child_wait_and_keep_their_order(running: Running) -> None:
-    for text in ("", "a", "aa", "aaa", "aaaa"):
-        running.put(text, 0.2)
-
-    assert len(running.pool.outbound_buffer) == 5 - SLOTS
-    running.turn_until(lambda: len(running.results) == 5)
-    assert sorted(running.results) == [0, 1, 2, 3, 4]
-    assert set(running.results[:2]) == {0, 1}
+    assert sorted(running.results) == list(range(20))
+    assert len(running.accepted) == 20
+    assert running.bookkeepers == {threading.current_thread()}
 
 
-def test_a_message_that_is_larger_than_a_pipe_is_written_to_its_end(running: Running) -> None:
-    running.put("x" * 3_000_000)
-    running.put("y" * 3_000_001)
+def test_end_of_a_task_wakes_the_loop(running: Running) -> None:
+    go = threading.Event()
+    running.put(go.wait, SOON_S)
+    threading.Timer(0.05, go.set).start()
 
-    running.turn_until(lambda: len(running.results) == 2)
-    assert sorted(running.results) == [3_000_000, 3_000_001]
-
-
-def test_nothing_is_taken_out_of_the_loop_that_is_not_in_it(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, writing = os.pipe()
-    taken: list[int] = []
-    real = running.hub.poller.unregister
-    monkeypatch.setattr(running.hub.poller, "unregister", lambda fd: (taken.append(fd), real(fd)))
-    try:
-        running.hub.remove_writer(writing)
-        assert taken == []
-        running.hub.add_writer(writing, print)
-        running.hub.remove_writer(writing)
-        assert taken == [writing]
-        assert writing not in running.hub.writers
-    finally:
-        os.close(reading)
-        os.close(writing)
+    # Nothing else would wake it.
+    until = time.monotonic() + SOON_S
+    while not running.results and time.monotonic() < until:
+        running.hub.run_once()
+    assert running.results == [True]
 
 
-def test_a_job_whose_child_dies_beside_another_is_lost_and_not_run_again(running: Running, tmp_path: Path) -> None:
-    pool, notes, lost = running.pool, tmp_path / "notes", []
+def test_as_many_tasks_as_slots_run_at_once(running: Running) -> None:
+    meeting = threading.Barrier(SLOTS)
     for _ in range(SLOTS):
-        pool.apply_async(note_and_hang, (str(notes),), error_callback=lost.append)
-    until = time.monotonic() + 20
-    # The pool's loop does not run, so it has not read yet that the jobs have begun.
-    while not notes.exists() or len(notes.read_text().split()) < SLOTS:
-        assert time.monotonic() < until
+        running.put(meeting.wait, SOON_S)
+
+    running.turn_until(lambda: len(running.results) == SLOTS)
+
+    assert sorted(running.results) == list(range(SLOTS))
+    assert running.pool.num_processes == SLOTS
+
+
+def test_exception_that_celery_does_not_catch_ends_the_task_and_not_the_thread(running: Running) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    job = running.put(leave)
+    running.turn_until(lambda: bool(running.errors))
+
+    assert (job.ready(), job.has_raised) == (True, True)
+    assert running.errors[0].type is SystemExit
+    running.put(lambda: "next")
+    running.turn_until(lambda: running.results == ["next"])
+
+
+def test_hanging_thread_loses_its_task_and_its_slot(running: Running) -> None:
+    hang, ids = threading.Event(), []
+
+    def hanging() -> str:
+        ids.append(threading.get_ident())
+        hang.wait(SOON_S)
+        return "too late"
+
+    running.put(hanging)
+    running.turn_until(lambda: bool(ids))
+    assert running.pool.give_up(ids[0], TimeLimitExceeded(3))
+    running.turn_until(lambda: bool(running.errors))
+    assert running.errors[0].type is TimeLimitExceeded
+    assert not running.pool.give_up(ids[0], TimeLimitExceeded(3))
+
+    # Every slot is there, beside the thread that hangs.
+    meeting = threading.Barrier(SLOTS)
+    for _ in range(SLOTS):
+        running.put(meeting.wait, SOON_S)
+    running.turn_until(lambda: len(running.results) == SLOTS)
+    hang.set()
+    running.put(lambda: "done")
+    running.turn_until(lambda: "done" in running.results)
+    assert "too late" not in running.results
+
+
+def test_pool_that_stops_finishes_what_runs(running: Running) -> None:
+    go = threading.Event()
+    running.put(go.wait, SOON_S)
+    threading.Timer(0.1, go.set).start()
+
+    running.pool.stop()
+
+    assert running.results == [True]
+
+
+def test_results_of_interrupted_steps_are_kept_from_the_worker(running: Running) -> None:
+    running.pool.hold()
+    job = running.put(lambda: "ended")
+    until = time.monotonic() + SOON_S
+    while not job.ready() and time.monotonic() < until:
         time.sleep(0.01)
-    noticed_first, other = (process.pid for process in pool._pool)
-    flush = pool.process_flush_queues
+    running.pool.collect()
 
-    def other_dies_meanwhile(process: Any) -> None:
-        flush(process)
-        if process.pid == noticed_first:
-            kill(other)
-
-    pool.process_flush_queues = other_dies_meanwhile
-    kill(noticed_first)
-    # The worker's heartbeat does this too; here it comes before the loop has read any pipe.
-    pool.maintain_pool()
-
-    running.turn_until(lambda: len(lost) == SLOTS)
-
-    assert len(notes.read_text().split()) == SLOTS
+    assert (job.ready(), running.results) == (True, [])
+    running.pool._is_held = False
+    running.pool.collect()
+    assert running.results == ["ended"]

@@ -1,32 +1,60 @@
-"""The time limit of a handler: the kernel ends a worker process whose handler runs too long.
+"""The time limit of a handler.
 
 Celery's own hard limit counts everything that a task does, and a step may wait for an unavailable database long after
-its handler has ended. A timer of the kernel interrupts a handler wherever it hangs, in C code too. The parent process
-sees that the child is gone and has the attempt reported as failed.
+its handler has ended. So this limit is around the handler alone. In a thread it is an exception
+(:mod:`tasks.steps.handler_threads`). In a child of Celery's prefork pool a timer of the kernel ends the process
+wherever the handler hangs, in C code too: the parent sees that the child is gone and has the attempt reported.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from camunda_bridge.executor import Execution
+from billiard.exceptions import TimeLimitExceeded
+
+from camunda_bridge.executor import MAX_TRACE, Execution, Failed
+from tasks.errors import TimeLimitPassed
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
+from tasks.steps.handler_threads import HandlerThreads
 
 #: the signal that ends a child that ran over its limit, as its parent names it
 SIGNAL_NAME = "SIGALRM"
 
+#: frees the slot of a thread whose handler hangs: the worker's pool, once it has started
+give_up: Callable[[int, TimeLimitExceeded], object] = lambda thread_id, error: None  # noqa: E731
+
+
+def _give_up(thread_id: int, seconds: float) -> None:
+    give_up(thread_id, TimeLimitExceeded(seconds))
+
+
+#: the handlers of this process
+handlers = HandlerThreads(_give_up)
+
 
 def limit_time(attempt: Attempt, call_next: Callable[[], Execution]) -> Execution:
-    """End this process if the handler takes longer than the step's `time_limit_s`, or `STEP_TIME_LIMIT_S`."""
-    with time_limit(attempt.step.time_limit_s or runtime().settings.step_time_limit_s):
-        return call_next()
+    """End the handler if it takes longer than the step's `time_limit_s`, or `STEP_TIME_LIMIT_S`."""
+    limit_s = attempt.step.time_limit_s or runtime().settings.step_time_limit_s
+    if threading.current_thread() is threading.main_thread():
+        with process_limit(limit_s):
+            return call_next()
+    begun = time.monotonic()
+    try:
+        return handlers.run(call_next, limit_s=limit_s)
+    except TimeLimitPassed as error:
+        text = f"TimeLimitExceeded: the handler ran longer than its time limit of {limit_s:g} s"
+        trace = "".join(traceback.format_exception(error))[-MAX_TRACE:]
+        return Execution(Failed(text, trace), round((time.monotonic() - begun) * 1000))
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def process_limit(seconds: float) -> Iterator[None]:
     """End this process if the block takes longer than `seconds`. Works only in the main thread of a process."""
     before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)

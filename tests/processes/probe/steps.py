@@ -17,7 +17,7 @@ process = define_process("probe")
 def work(given: dict[str, Any], context: StepContext) -> dict[str, Any]:
     """Note that the attempt began, behave as the variables demand, note that it ended."""
     note_begin(given, context)
-    _behave(given, context)
+    behave(given, context)
     _note(given, f"end {context.correlation_id} {context.idempotency_key} {context.attempt}")
     trace = {"traceparent": context.traceparent} if given.get("do") == "tell-trace" else {}
     return {"worked": True, "attempt": context.attempt, **trace, **given.get("gives", {})}
@@ -48,10 +48,11 @@ def kill_or_wait(given: dict[str, Any], context: StepContext) -> None:
     elif do == "crash" or (do == "crash-once" and context.attempt == 1):
         os.kill(os.getpid(), signal.SIGKILL)
     elif do == "kill-worker":
-        os.killpg(os.getpgid(os.getppid()), signal.SIGKILL)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _behave(given: dict[str, Any], context: StepContext) -> None:
+def behave(given: dict[str, Any], context: StepContext) -> None:
+    """Do what the variables demand."""
     kill_or_wait(given, context)
     do = given.get("do", "nothing")
     if do == "sleep":
@@ -71,6 +72,9 @@ def _behave(given: dict[str, Any], context: StepContext) -> None:
     elif do == "spin":
         while True:
             time.sleep(0.01)
+    elif do == "hang":
+        # One call of C code, in which no exception is raised.
+        time.sleep(given.get("seconds", 600))
 
 
 def _until(given: dict[str, Any], is_true: Any) -> None:

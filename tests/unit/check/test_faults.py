@@ -105,6 +105,7 @@ def test_processes_of_tests_have_only_faults_that_they_excuse() -> None:
     assert {(finding.process, finding.code) for finding in found} == {
         ("caller", "BUSINESS_KEY_NOT_PASSED"),
         ("mixed", "RESPONSE_NOT_LAST"),
+        ("isolated", "ERROR_NOT_CAUGHT"),
         ("probe", "ERROR_NOT_CAUGHT"),
         ("relay", "TOPIC_WITHOUT_HANDLER"),
         ("patient", "ERROR_NOT_CAUGHT"),

@@ -1,0 +1,1 @@
+"""A step whose handler runs in a process of its own."""
