@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from flask import Response, request
 from marshmallow import ValidationError
+from werkzeug.http import parse_list_header
 
 from app.http.tracing import current_traceparent
 from app.metrics import note_start
@@ -46,8 +46,6 @@ from telemetry.logs.redaction import shown
 #: error types and codes of technical errors, which ops have to fix; every other error is a business error
 _TECHNICAL_TYPES = ("incident", "lost")
 _TECHNICAL_CODES = ("PROCESS_NOT_DEPLOYED", "START_REFUSED")
-#: one preference of a `Prefer` header, with its parameters; a comma within quotes does not end it
-_PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 #: digits of a wait in seconds, at most; longer ones are ignored
 _MAX_DIGITS = 9
 
@@ -68,7 +66,8 @@ def preference(settings: Settings, *, default_s: float | None = None) -> Prefere
         default_s: the wait without a preference, in seconds; None for the longest wait.
     """
     preferences: dict[str, str] = {}
-    for text in _PREFERENCE.findall(", ".join(request.headers.getlist("Prefer"))):
+    # Each item is a preference with its parameters; a comma within quotes does not end it.
+    for text in parse_list_header(", ".join(request.headers.getlist("Prefer"))):
         name, _, value = text.partition(";")[0].partition("=")
         # If a preference is given twice, the first one counts (RFC 7240, section 2).
         preferences.setdefault(name.strip().lower(), value.strip().strip('"'))
