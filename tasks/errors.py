@@ -39,7 +39,7 @@ class RefusedUrl(TaskError, ValueError):
 
 
 class HandlerInterrupted(BaseException):
-    """The handler that runs in a thread has to end.
+    """The handler or delivery that runs in a thread has to end.
 
     No subclass of `Exception`, as KeyboardInterrupt is none: a handler must not catch it by mistake.
     """
@@ -48,7 +48,7 @@ class HandlerInterrupted(BaseException):
 class TimeLimitPassed(HandlerInterrupted):
     """The handler ran longer than its time limit.
 
-    :class:`tasks.steps.handler_threads.HandlerThreads` raises it in the thread of the handler, wherever that is; the
+    :class:`tasks.interruption.InterruptibleCalls` raises it in the thread of the handler, wherever that is; the
     attempt fails.
     """
 
@@ -56,7 +56,7 @@ class TimeLimitPassed(HandlerInterrupted):
 class WorkerEnds(HandlerInterrupted):
     """The grace period of the worker has expired.
 
-    :class:`tasks.steps.handler_threads.HandlerThreads` raises it in the thread of the handler, wherever that is; the
+    :class:`tasks.interruption.InterruptibleCalls` raises it in the thread of the handler, wherever that is; the
     task is unlocked, and the attempt does not count.
     """
 
@@ -64,5 +64,5 @@ class WorkerEnds(HandlerInterrupted):
 class GivenUp(HandlerInterrupted):
     """The thread was given up while its handler hung: the attempt is not its own any more.
 
-    :meth:`tasks.steps.handler_threads.HandlerThreads.run` raises it when the handler ends after all; the thread ends.
+    :meth:`tasks.interruption.InterruptibleCalls.run` raises it when the handler ends after all; the thread ends.
     """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import random
+import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -20,7 +22,8 @@ from tasks import app
 from tasks.beat.rounds import isolated_part, process_rows
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import WEBHOOKS_QUEUE, send_delivery
-from tasks.errors import RefusedUrl
+from tasks.errors import RefusedUrl, TimeLimitPassed
+from tasks.interruption import interruptible
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import queued_for_s
 from tasks.webhooks.posting import Answer, post
@@ -36,7 +39,7 @@ log = logging.getLogger(__name__)
 
 #: deliveries that one tick enqueues, and messages that may stand in the queue
 BATCH, MAX_QUEUED = 200, 1_000
-#: seconds that an attempt may take, with DNS and slow answers; then seconds after which its process is killed
+#: seconds that an attempt may take, with DNS and slow answers; then seconds after which a prefork child is killed
 ATTEMPT_S = 2 * math.ceil(get_settings().callback_timeout_ms / 1000) + 1
 KILL_S = ATTEMPT_S + 2
 #: seconds after which another attempt may begin if this one wrote no outcome
@@ -92,6 +95,17 @@ def deliver_webhook(delivery_id: str, token: str, correlation_id: str | None = N
         log.warning("outcome of webhook %s not written, it is sent again: %s", delivery_id, error)
 
 
+def _within_limit(attempt: Callable[[], Answer]) -> Answer:
+    """Make the attempt; it is interrupted after `ATTEMPT_S` seconds.
+
+    Raises:
+        TimeLimitPassed, SoftTimeLimitExceeded: in a thread, in a child of a prefork pool.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return attempt()
+    return interruptible.run(attempt, limit_s=ATTEMPT_S)
+
+
 def _counted_as(outcome: Outcome) -> str:
     if outcome.status == PENDING:
         return "retry" if outcome.counted else "spared"
@@ -115,8 +129,9 @@ def _attempt(delivery: Delivery) -> Outcome:
         headers = signed_headers(
             str(delivery.id), body, secrets=settings.callback_secrets, timestamp=int(now().timestamp())
         )
-        answer = post(target, body, {**headers, "Content-Type": MEDIA_TYPE, "User-Agent": "celery-camunda"}, settings)
-    except SoftTimeLimitExceeded:
+        headers |= {"Content-Type": MEDIA_TYPE, "User-Agent": "celery-camunda"}
+        answer = _within_limit(lambda: post(target, body, headers, settings))
+    except (SoftTimeLimitExceeded, TimeLimitPassed):
         answer = Answer(error=f"no answer within {ATTEMPT_S} s")
     took_s = time.monotonic() - begun
     declared.WEBHOOK_SECONDS.observe(took_s)

@@ -24,6 +24,7 @@ from tasks.broker.publish import send_killed
 from tasks.broker.start_throttle import StartThrottle
 from tasks.broker.worker_capacity import forget_worker, note_consumed_queues, runs_steps, send_heartbeat
 from tasks.errors import BrokerUnavailable
+from tasks.interruption import interruptible
 from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.steps.middleware import time_limit
@@ -60,7 +61,8 @@ class Heartbeat(bootsteps.StartStopStep):
         """Begin, each time the consumer has connected."""
         _batch_events(consumer)
         if isinstance(consumer.pool, TaskPool):
-            time_limit.give_up = consumer.pool.give_up
+            pool = consumer.pool
+            interruptible.give_up = lambda thread_id, seconds: pool.give_up(thread_id, TimeLimitExceeded(seconds))
         if self._throttle is None:
             self._throttle = StartThrottle(consumer)
         self._entry = consumer.timer.call_repeatedly(HEARTBEAT_S, self._beat, (consumer, self._throttle))
@@ -90,7 +92,7 @@ class Heartbeat(bootsteps.StartStopStep):
             if runs_steps():
                 slots = consumer.pool.num_processes
                 send_heartbeat(
-                    runtime().redis, consumer.hostname, slots, len(step_requests()), stuck=time_limit.handlers.stuck
+                    runtime().redis, consumer.hostname, slots, len(step_requests()), stuck=interruptible.stuck
                 )
             throttle.update()
         except redis.RedisError as error:
@@ -98,7 +100,7 @@ class Heartbeat(bootsteps.StartStopStep):
 
     def _end_if_stuck(self) -> None:
         """End the worker when too many of its threads hang: what they hold comes back with a new process only."""
-        stuck = time_limit.handlers.stuck
+        stuck = interruptible.stuck
         if stuck > runtime().settings.worker_max_stuck and state.should_stop is None:
             log.error("%d threads hang in handlers beyond their time limits: the worker ends", stuck)
             begin_grace(exit_code=EX_FAILURE)

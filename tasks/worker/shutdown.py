@@ -29,8 +29,8 @@ from store.events import EventStore
 from tasks import app
 from tasks.broker.inline import current_step
 from tasks.fetching.unlock import unlock_task
+from tasks.interruption import interruptible
 from tasks.runtime import runtime
-from tasks.steps.middleware.time_limit import handlers
 from tasks.worker.pool import TaskPool
 from telemetry import log_context
 
@@ -105,7 +105,7 @@ def stop_running(running: list[Any], exit_code: int) -> None:
 def _interrupt(running: list[Any]) -> list[Any]:
     """Stop the handlers that run in threads; the requests whose tasks must be unlocked."""
     _worker.pool.hold()
-    handlers.interrupt_all()
+    interruptible.interrupt_all()
     deadline = time.monotonic() + INTERRUPT_S
     while not all(map(has_ended, running)) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -2,7 +2,7 @@
 
 Celery's own hard limit counts everything that a task does, and a step may wait for an unavailable database long after
 its handler has ended. So this limit is around the handler alone. In a thread it is an exception
-(:mod:`tasks.steps.handler_threads`). In a child of Celery's prefork pool a timer of the kernel ends the process
+(:mod:`tasks.interruption`). In a child of Celery's prefork pool a timer of the kernel ends the process
 wherever the handler hangs, in C code too: the parent sees that the child is gone and has the attempt reported.
 """
 
@@ -15,27 +15,15 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from billiard.exceptions import TimeLimitExceeded
-
+from camunda_bridge.author_code import place_of
 from camunda_bridge.executor import MAX_TRACE, Execution, Failed
 from tasks.errors import TimeLimitPassed
+from tasks.interruption import interruptible
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
-from tasks.steps.handler_threads import HandlerThreads
 
 #: the signal that ends a child that ran over its limit, as its parent names it
 SIGNAL_NAME = "SIGALRM"
-
-#: frees the slot of a thread whose handler hangs: the worker's pool, once it has started
-give_up: Callable[[int, TimeLimitExceeded], object] = lambda thread_id, error: None  # noqa: E731
-
-
-def _give_up(thread_id: int, seconds: float) -> None:
-    give_up(thread_id, TimeLimitExceeded(seconds))
-
-
-#: the handlers of this process
-handlers = HandlerThreads(_give_up)
 
 
 def limit_time(attempt: Attempt, call_next: Callable[[], Execution]) -> Execution:
@@ -46,11 +34,12 @@ def limit_time(attempt: Attempt, call_next: Callable[[], Execution]) -> Executio
             return call_next()
     begun = time.monotonic()
     try:
-        return handlers.run(call_next, limit_s=limit_s)
+        return interruptible.run(call_next, limit_s=limit_s)
     except TimeLimitPassed as error:
         text = f"TimeLimitExceeded: the handler ran longer than its time limit of {limit_s:g} s"
         trace = "".join(traceback.format_exception(error))[-MAX_TRACE:]
-        return Execution(Failed(text, trace), round((time.monotonic() - begun) * 1000))
+        failure = Failed(text, trace, where=place_of(error, attempt.step.handler))
+        return Execution(failure, round((time.monotonic() - begun) * 1000))
 
 
 @contextmanager

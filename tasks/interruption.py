@@ -1,9 +1,10 @@
-"""Handlers that run in threads: their time limits, and their end when their worker ends.
+"""Calls of others' code in threads: their time limits, and their end when the worker ends.
 
-A thread can't be killed. An exception is raised in it instead, as dramatiq does for its time limits: Python raises it
-before the next instruction of the thread. A thread that waits in C code gets it when that returns. One that has not
-ended some seconds later is given up: its attempt is reported as failed, another thread takes its slot, and nothing that
-it still does reaches the engine, because the engine has another lock by then.
+Such a call is the handler of a step, or the delivery of a webhook. A thread can't be killed. An exception is raised in
+it instead, as dramatiq does for its time limits: Python raises it before the next instruction of the thread. A thread
+that waits in C code gets it when that returns. One that has not ended some seconds later is given up: another thread
+takes its slot. The attempt of a step is reported as failed then, and nothing that the thread still does reaches the
+engine, because the engine has another lock by then.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ T = TypeVar("T")
 PATIENCE_S = 2.0
 
 
-class _Handler:
-    """A handler that runs in a thread."""
+class _Call:
+    """A call that runs in a thread."""
 
     __slots__ = ("due_at", "guard", "interrupted_at", "is_done", "is_given_up", "seconds", "thread_id")
 
@@ -40,7 +41,7 @@ class _Handler:
         self.guard = threading.Lock()
 
     def interrupt(self, error: type[HandlerInterrupted]) -> None:
-        """Raise an exception in the thread, unless the handler has ended."""
+        """Raise an exception in the thread, unless the call has ended."""
         with self.guard:
             if not self.is_done:
                 self.interrupted_at = time.monotonic()
@@ -54,17 +55,18 @@ class _Handler:
                 _raise_in(self.thread_id, None)
 
 
-class HandlerThreads:
-    """The handlers that run in the threads of this process.
+class InterruptibleCalls:
+    """The calls that run in the threads of this process.
 
-    Args:
-        give_up: frees the slot of the thread with this id, whose handler hangs after so many seconds.
+    Attributes:
+        give_up: frees the slot of the thread with this id, whose call hangs after so many seconds. The worker sets it
+            to that of its pool.
     """
 
-    def __init__(self, give_up: Callable[[int, float], object]) -> None:
-        self._give_up = give_up
-        self._handlers: set[_Handler] = set()
-        self._stuck: set[_Handler] = set()
+    def __init__(self, give_up: Callable[[int, float], object] = lambda thread_id, seconds: None) -> None:
+        self.give_up = give_up
+        self._calls: set[_Call] = set()
+        self._stuck: set[_Call] = set()
         self._changed = threading.Condition()
         self._wakes_at = float("inf")
         self._watcher: threading.Thread | None = None
@@ -75,84 +77,84 @@ class HandlerThreads:
         """How many threads were given up and still hang."""
         return len(self._stuck)
 
-    def run(self, handler: Callable[[], T], *, limit_s: float) -> T:
-        """Run a handler in this thread.
+    def run(self, call: Callable[[], T], *, limit_s: float) -> T:
+        """Call a function in this thread.
 
         Raises:
             TimeLimitPassed: it ran longer than `limit_s` seconds.
             WorkerEnds: the worker ends.
             GivenUp: as `TimeLimitPassed`, and the thread was given up before.
         """
-        running = _Handler(limit_s)
+        running = _Call(limit_s)
         self._add(running)
         try:
             try:
-                result = handler()
+                result = call()
             finally:
                 running.end()
         except HandlerInterrupted as error:
-            # It may have come within `end` itself. Each handler is interrupted a second time only by the worker's end.
+            # It may have come within `end` itself. Each call is interrupted a second time only by the worker's end.
             running.end()
             if running.is_given_up:
                 raise GivenUp from error
             raise
         finally:
             with self._changed:
-                self._handlers.discard(running)
+                self._calls.discard(running)
                 self._stuck.discard(running)
         return result
 
     def interrupt_all(self) -> None:
-        """Raise :class:`WorkerEnds` in the thread of every handler, and of every one that would begin."""
+        """Raise :class:`WorkerEnds` in the thread of every call, and of every one that would begin."""
         with self._changed:
             self._is_closed = True
-            running = list(self._handlers)
-        for handler in running:
-            handler.interrupt(WorkerEnds)
+            running = list(self._calls)
+        for call in running:
+            call.interrupt(WorkerEnds)
 
-    def _add(self, handler: _Handler) -> None:
+    def _add(self, call: _Call) -> None:
         with self._changed:
             if self._is_closed:
                 raise WorkerEnds
-            self._handlers.add(handler)
+            self._calls.add(call)
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="time-limits", daemon=True)
                 self._watcher.start()
-            elif handler.due_at < self._wakes_at:
+            elif call.due_at < self._wakes_at:
                 self._changed.notify()
 
     def _watch(self) -> None:
         while True:
             with self._changed:
-                self._wakes_at = min((_next(handler) for handler in self._handlers), default=float("inf"))
+                self._wakes_at = min((_next(call) for call in self._calls), default=float("inf"))
                 pause = self._wakes_at - time.monotonic()
                 if pause > 0:
                     self._changed.wait(None if pause == float("inf") else pause)
                 now = time.monotonic()
-                due = [handler for handler in self._handlers if _next(handler) <= now]
-            for handler in due:
-                if handler.interrupted_at is None:
-                    handler.interrupt(TimeLimitPassed)
+                due = [call for call in self._calls if _next(call) <= now]
+            for call in due:
+                if call.interrupted_at is None:
+                    call.interrupt(TimeLimitPassed)
                 else:
-                    self._leave(handler)
+                    self._leave(call)
 
-    def _leave(self, handler: _Handler) -> None:
+    def _leave(self, call: _Call) -> None:
         with self._changed:
-            if handler not in self._handlers:
+            if call not in self._calls:
                 return
-            handler.is_given_up = True
-            self._handlers.discard(handler)
-            self._stuck.add(handler)
+            call.is_given_up = True
+            self._calls.discard(call)
+            self._stuck.add(call)
         try:
-            self._give_up(handler.thread_id, handler.seconds)
+            self.give_up(call.thread_id, call.seconds)
         except Exception:
-            # This thread watches all handlers of the process, so it must survive any error.
+            # This thread watches all calls of the process, so it must survive any error.
             log.exception("thread that hangs not given up")
 
 
-def _next(handler: _Handler) -> float:
-    """When a handler has to be interrupted, or given up."""
-    return handler.due_at if handler.interrupted_at is None else handler.interrupted_at + PATIENCE_S
+def _next(call: _Call) -> float:
+    """When a call has to be interrupted, or given up."""
+    return call.due_at if call.interrupted_at is None else call.interrupted_at + PATIENCE_S
 
 
 def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
@@ -162,3 +164,7 @@ def _raise_in(thread_id: int, error: type[BaseException] | None) -> None:
     """
     exception = None if error is None else ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), exception)
+
+
+#: the interruptible calls of this process
+interruptible = InterruptibleCalls()
