@@ -18,7 +18,7 @@ from tasks.topics.controls import refresh
 log = logging.getLogger(__name__)
 
 
-@app.task(name="poll")
+@app.task(name="poll", send_events=False)
 def poll() -> None:
     """Fetch ready tasks for the free slots; pause or resume the starts queue."""
     settings = runtime().settings

@@ -21,7 +21,7 @@ BUDGET_S = 10.0
 PAUSE_S = 0.02
 
 
-@app.task(name="purge")
+@app.task(name="purge", send_events=False)
 def purge() -> None:
     """One tick; none when RETENTION_DAYS is 0."""
     settings = runtime().settings

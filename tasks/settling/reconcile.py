@@ -50,7 +50,7 @@ PAGES = 20
 SWEEP = 4 * PAGE
 
 
-@app.task(name="reconcile")
+@app.task(name="reconcile", send_events=False)
 def reconcile() -> None:
     """Run one round."""
     if not is_first_tick("reconcile", runtime().settings.reconcile_interval_ms):

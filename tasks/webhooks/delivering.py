@@ -50,7 +50,7 @@ RECORD_S = 1.0
 SPARED_S = (5.0, 15.0)
 
 
-@app.task(name="webhooks")
+@app.task(name="webhooks", send_events=False)
 def webhooks() -> None:
     """Enqueue the deliveries that are due, in one tick."""
     if not is_first_tick("webhooks", runtime().settings.callback_interval_ms):

@@ -141,19 +141,12 @@ def _batch_events(consumer: Any) -> None:
 
 
 def _drop_overtaken(events: list[dict[str, Any]]) -> None:
-    """Drop the events that Flower does not need.
+    """Drop the start of a task whose end is in the same batch.
 
-    The start of a task whose end is in the same batch: Flower spends more CPU time on an event than a worker, and shows
-    the task as ended either way. The expiry of a tick: no other event of it was sent, and Flower would show a revoked
-    task without a name.
+    Flower spends more CPU time on an event than a worker, and shows the task as ended either way.
     """
     ended = {event["uuid"] for event in events if event["type"] in ENDS}
-    events[:] = [
-        event
-        for event in events
-        if not (event["type"] == "task-started" and event["uuid"] in ended)
-        and not (event["type"] == "task-revoked" and event.get("expired"))
-    ]
+    events[:] = [event for event in events if event["type"] != "task-started" or event["uuid"] not in ended]
 
 
 @setup_logging.connect

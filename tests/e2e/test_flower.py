@@ -28,7 +28,7 @@ _KEY = f"({'|'.join(PROCESSES)})"
 STEP = re.compile(rf"{_KEY}\.[a-z-]+")
 NAMES = re.compile(
     rf"start {_KEY}|{STEP.pattern}|follow {_KEY}|delete instance metered|report killed metered\.work"
-    r"|poll|reconcile|webhooks|deliver webhook"
+    r"|deliver webhook"
 )
 STEPS_QUEUES = {f"steps.{key}" for key in PROCESSES}
 QUEUES = {"starts", "polls", "settling", "webhooks", *STEPS_QUEUES}
@@ -36,7 +36,7 @@ QUEUES = {"starts", "polls", "settling", "webhooks", *STEPS_QUEUES}
 
 def tasks(monitored: Monitored) -> list[dict[str, Any]]:
     found = monitored.flower("/api/tasks?limit=5000").values()
-    # A tick may have been received before Flower listened to events, and ended after that.
+    # A task may have been received before Flower listened to events, and ended after that.
     return [task for task in found if task["received"] is not None]
 
 
@@ -44,20 +44,15 @@ def steps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [task for task in found if STEP.fullmatch(task["name"])]
 
 
-def is_tick(task: dict[str, Any]) -> bool:
-    # Ticks run all the time.
-    return task["name"] in ("poll", "reconcile")
-
-
 def settled(monitored: Monitored) -> list[dict[str, Any]]:
-    """Wait until only ticks run. Returns all tasks."""
+    """Wait until every task has ended. Returns all of them; ticks send no events."""
 
     def look() -> list[dict[str, Any]] | None:
         ((attempts,),) = monitored.rows("SELECT count(*) FROM event_log WHERE external_task_id IS NOT NULL")
         found = tasks(monitored)
         if len(steps(found)) < attempts:
             return None
-        return found if all(task["state"] in FINAL or is_tick(task) for task in found) else None
+        return found if all(task["state"] in FINAL for task in found) else None
 
     found: list[dict[str, Any]] = eventually(
         look, 30, f"a final state of {[task for task in tasks(monitored) if task['state'] not in FINAL]}"
@@ -139,7 +134,6 @@ def test_pages_show_tasks_and_queues(ran: Ran, tmp_path: Path) -> None:
         queues_page = photograph_queues(driver, url, tmp_path / "queues.png", wanted="steps.metered 0")
 
     assert re.match(r"metered\.respond \([^)]+\) SUCCESS", tasks_page)
-    assert "poll" not in tasks_page
     assert all(f"{name} " in queues_page for name in QUEUES)
     assert (tmp_path / "tasks.png").read_bytes().startswith(b"\x89PNG")
 

@@ -30,12 +30,3 @@ def test_start_of_a_task_that_ended_in_the_same_batch_is_left_out() -> None:
         ("task-succeeded", "short"),
         ("task-failed", "of an earlier batch"),
     ]
-
-
-def test_tick_that_has_expired_is_not_shown_as_something_revoked_without_a_name() -> None:
-    cut_off = event("task-revoked", "cut off", terminated=True, expired=False)
-    events = [event("task-revoked", "tick", terminated=False, expired=True), cut_off]
-
-    _drop_overtaken(events)
-
-    assert events == [cut_off]
