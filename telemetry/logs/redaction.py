@@ -25,7 +25,7 @@ MAX_NAMES = 10_000
 MAX_DEPTH = 40
 
 #: user name and password of a URL
-_LOGIN = re.compile(r"://[^/\s@]{0,300}:[^/\s@]{1,300}@")
+_LOGIN = re.compile(r"://[^/\s@:]{0,300}:[^/\s@]{1,300}@")
 #: types that may hold fields; a tuple, because isinstance() with a union builds the union each time
 _CONTAINERS = (dict, list, tuple)
 #: removes the characters that join the words of a name, as in `api-key`, `api_key` and `api.key`
