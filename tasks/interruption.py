@@ -26,6 +26,11 @@ T = TypeVar("T")
 PATIENCE_S = 2.0
 
 
+def runs_in_thread() -> bool:
+    """True in a thread of a worker; False in a child of a prefork pool, where Celery and the kernel end a task."""
+    return threading.current_thread() is not threading.main_thread()
+
+
 class _Call:
     """A call that runs in a thread."""
 

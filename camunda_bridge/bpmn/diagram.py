@@ -51,6 +51,15 @@ class Diagram:
         """The whole BPMN file, as text without an XML declaration."""
         return etree.tostring(self.root.xml.getroottree().getroot(), encoding="unicode")
 
+    def node_of(self, element: etree._Element) -> Node:
+        """The innermost node that an XML element is, or is in."""
+        found = (self._by_element.get(it) for it in (element, *element.iterancestors()))
+        return next((node for node in found if node is not None), self.root)
+
+    @cached_property
+    def _by_element(self) -> dict[etree._Element, Node]:
+        return {node.xml: node for node in self.nodes}
+
     @cached_property
     def steps(self) -> list[Node]:
         """The external tasks, which workers run."""

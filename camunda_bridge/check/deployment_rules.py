@@ -55,13 +55,11 @@ def files(subject: Subject, others: Subjects) -> Iterator[Found]:
     """A script or form that a diagram names with `deployment:` must be in its package."""
     if subject.package is None:
         return
-    # A node inside another one comes after it.
-    inner = {element: node for node in subject.diagram.nodes for element in node.xml.iter()}
     for element in subject.diagram.root.xml.iter():
         for name in references_of(element):
             if name not in subject.package.files:
                 yield (
-                    inner.get(element, subject.diagram.root),
+                    subject.diagram.node_of(element),
                     FILE_NOT_FOUND,
                     f"names the file {name!r} of its deployment, which the folder doesn't have",
                     "put the file into the folder, or correct its name",

@@ -53,7 +53,6 @@ def variables(subject: Subject, others: Subjects) -> Iterator[Found]:
 
 def languages(subject: Subject, others: Subjects) -> Iterator[Found]:
     """A script must be in a language that the engine has."""
-    inner = {element: node for node in subject.diagram.nodes for element in node.xml.iter()}
     known = others.languages | _ALWAYS
     for element in subject.diagram.root.xml.iter():
         language = _language(element)
@@ -62,7 +61,7 @@ def languages(subject: Subject, others: Subjects) -> Iterator[Found]:
             continue
         if not {language.lower(), _NAMES.get(language.lower(), "")} & known:
             yield (
-                inner.get(element, subject.diagram.root),
+                subject.diagram.node_of(element),
                 SCRIPT_LANGUAGE_UNKNOWN,
                 f"has a script in {language!r}, which is not in CAMUNDA_SCRIPT_LANGUAGES: "
                 f"{', '.join(sorted(others.languages)) or 'none'}",

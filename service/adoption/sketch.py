@@ -11,6 +11,7 @@ from lxml import etree
 
 from camunda_bridge.bpmn import Diagram, Node, extensions
 from camunda_bridge.bpmn.expressions import names
+from camunda_bridge.check.data_flow import local_names, names_of_loop
 from camunda_bridge.steps import ERROR_VARIABLES
 
 #: kinds of values, by the types of form fields
@@ -217,18 +218,7 @@ def _ends(node: Node) -> list[Node]:
 
 
 def _is_local(node: Node, name: str) -> bool:
-    around: Node | None = node.scope
-    loop = node.multi_instance
-    if loop is not None and name in (str(value) for key, value in loop.attrib.items() if "elementVariable" in str(key)):
-        return True
-    while around is not None:
-        if any(item.get("name") == name for item in around.extensions("inputParameter")):
-            return True
-        loop = around.multi_instance
-        if loop is not None and name in [str(v) for k, v in loop.attrib.items() if "elementVariable" in str(k)]:
-            return True
-        around = around.scope
-    return False
+    return name in names_of_loop(node) or any(name in local_names(around) for around in node.scopes)
 
 
 def _sets(node: Node, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import nullcontext
 
 from camunda_bridge.context import StepContext
@@ -11,6 +10,7 @@ from camunda_bridge.element import element_of
 from camunda_bridge.errors import EngineUnavailable
 from camunda_bridge.executor import Execution, Failed, execute
 from camunda_bridge.task_fate import fate_of
+from tasks.interruption import runs_in_thread
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
 from tasks.steps.delivery import abandon, deliver
@@ -63,17 +63,17 @@ def _execution(attempt: Attempt) -> Execution:
     if lost >= most:
         return Execution(Failed(f"{lost} attempts of this step never ended", "", True), 0)
     # A handler that may have ended its whole worker ends only its own process the next time.
-    return _run_handler(attempt, len(earlier) + 1, is_isolated=attempt.step.isolated or was_ever_lost(earlier))
+    return _run_handler(attempt, is_isolated=attempt.step.isolated or was_ever_lost(earlier))
 
 
-def _run_handler(attempt: Attempt, number: int, *, is_isolated: bool) -> Execution:
-    tracing.annotate(attempt=number)
+def _run_handler(attempt: Attempt, *, is_isolated: bool) -> Execution:
+    tracing.annotate(attempt=attempt.number)
     context = StepContext(
         correlation_id=attempt.correlation_id,
         traceability_id=attempt.traceability_id,
         process_instance_id=attempt.task.process_instance_id,
         step=attempt.step.name,
-        attempt=number,
+        attempt=attempt.number,
         # The engine's task id is the same in every attempt, and differs each time a loop comes to the step.
         idempotency_key=attempt.task.id,
         traceparent=tracing.traceparent() or attempt.context.traceparent,
@@ -81,8 +81,7 @@ def _run_handler(attempt: Attempt, number: int, *, is_isolated: bool) -> Executi
         **call_with_retry(lambda: element_of(attempt.task, runtime().deployed_diagram, runtime().definition)),
     )
     # In a child of a prefork pool every handler is in a process of its own.
-    is_isolated &= threading.current_thread() is not threading.main_thread()
-    with isolated() if is_isolated else nullcontext(_run_here) as run:
+    with isolated() if is_isolated and runs_in_thread() else nullcontext(_run_here) as run:
         return run_through(HANDLER, attempt, lambda attempt: run(attempt, context))
 
 

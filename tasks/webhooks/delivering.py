@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from tasks.beat.rounds import isolated_part, process_rows
 from tasks.beat.ticks import is_first_tick
 from tasks.broker.publish import WEBHOOKS_QUEUE, send_delivery
 from tasks.errors import RefusedUrl, TimeLimitPassed
-from tasks.interruption import interruptible
+from tasks.interruption import interruptible, runs_in_thread
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import queued_for_s
 from tasks.webhooks.posting import Answer, post
@@ -101,9 +100,7 @@ def _within_limit(attempt: Callable[[], Answer]) -> Answer:
     Raises:
         TimeLimitPassed, SoftTimeLimitExceeded: in a thread, in a child of a prefork pool.
     """
-    if threading.current_thread() is threading.main_thread():
-        return attempt()
-    return interruptible.run(attempt, limit_s=ATTEMPT_S)
+    return interruptible.run(attempt, limit_s=ATTEMPT_S) if runs_in_thread() else attempt()
 
 
 def _counted_as(outcome: Outcome) -> str:

@@ -9,7 +9,6 @@ wherever the handler hangs, in C code too: the parent sees that the child is gon
 from __future__ import annotations
 
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from camunda_bridge.author_code import place_of
 from camunda_bridge.executor import MAX_TRACE, Execution, Failed
 from tasks.errors import TimeLimitPassed
-from tasks.interruption import interruptible
+from tasks.interruption import interruptible, runs_in_thread
 from tasks.runtime import runtime
 from tasks.steps.attempt import Attempt
 
@@ -29,7 +28,7 @@ SIGNAL_NAME = "SIGALRM"
 def limit_time(attempt: Attempt, call_next: Callable[[], Execution]) -> Execution:
     """End the handler if it takes longer than the step's `time_limit_s`, or `STEP_TIME_LIMIT_S`."""
     limit_s = attempt.step.time_limit_s or runtime().settings.step_time_limit_s
-    if threading.current_thread() is threading.main_thread():
+    if not runs_in_thread():
         with process_limit(limit_s):
             return call_next()
     begun = time.monotonic()
