@@ -72,14 +72,14 @@ def test_installation_of_requirements_is_never_silent(checkout: Checkout) -> Non
 
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
-    assert lines[:2] == [
+    found = lines.index("  requirements.txt: 5 packages found")
+    assert lines[found + 1].startswith("  requirements.txt: still at work after ")
+    # A slow machine is told of waiting in other places too.
+    assert [line for line in lines if "still at work after" not in line] == [
         "installing requirements.txt (about a minute the first time)",
         "  requirements.txt: 5 packages found",
+        "  requirements.txt: installing the 7 packages",
     ]
-    assert lines[-1] == "  requirements.txt: installing the 7 packages"
-    between = lines[2:-1]
-    assert between
-    assert all(line.startswith("  requirements.txt: still at work after ") for line in between)
 
     again = checkout.run()
     assert (again.returncode, again.stderr) == (0, "")
@@ -95,8 +95,8 @@ def test_installation_of_programs_is_never_silent(checkout: Checkout) -> None:
 
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
-    begun = lines.index("installing nodejs npm (apt-get)")
-    assert lines[begun + 1] == "  Need to get 46.1 MB of archives."
-    assert lines[begun + 2].startswith("  nodejs npm: still at work after ")
+    assert "installing nodejs npm (apt-get)" in lines
+    needed = lines.index("  Need to get 46.1 MB of archives.")
+    assert lines[needed + 1].startswith("  nodejs npm: still at work after ")
     calls = (checkout.folder / "calls").read_text().splitlines()
     assert [call.split()[0] for call in calls] == ["install", "update", "install"]
