@@ -25,7 +25,7 @@ from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import runtime
 from tasks.settling.closing import close_in_engine
 from tasks.settling.history_log import log_history_level
-from tasks.settling.incidents import settle_incident
+from tasks.settling.incidents import incident_lock, settle_incident
 from tasks.settling.missing_permissions import log_permissions
 from tasks.settling.open_attempts import resolve_attempts
 from tasks.settling.outcome import RUNNING, settle_answered, settle_ended
@@ -145,8 +145,10 @@ def reopen_resolved() -> None:
             result="the incident was resolved in the engine",
             metadata={"incidentId": row.incident_id, "error": row.error},
         )
-        if reopen(row, event):
-            count_repair("incident_resolved")
+        # A retry through the API that has the lock reopens the row itself, and its event says who retried.
+        with incident_lock(row.id):
+            if reopen(row, event, was_found=True):
+                count_repair("incident_resolved")
 
     resolved = [row for row in rows if row.process_instance_id in running]
     process_rows("reopen_resolved", resolved, reopen_row, key=_id_of)

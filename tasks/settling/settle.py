@@ -134,14 +134,16 @@ def publish_end(
         log.warning("result of %s not published, waiters read the row: %s", correlation_id, error)
 
 
-def reopen(row: ProcessRow, event: NewEvent) -> bool:
+def reopen(row: ProcessRow, event: NewEvent, *, was_found: bool = False) -> bool:
     """Make a row `pending` again that ended with an incident, and delete its result; `event` says who did it.
 
-    False when the row has this incident no more: it stays as it is, and the event is written all the same.
+    False when the row has this incident no more: it stays as it is. The event is written all the same, unless
+    `was_found`: the caller has retried nothing, but found that the engine has the incident no more.
     """
     with runtime().database.write() as connection:
         reopened = runtime().processes.reopen(row.id, incident_id=row.incident_id, connection=connection)
-        runtime().events.record(event, connection=connection)
+        if reopened or not was_found:
+            runtime().events.record(event, connection=connection)
     notify_watchers(row.correlation_id)
     if reopened:
         declared.REOPENED.labels(row.process_key).inc()

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from camunda_bridge.variables import to_engine
+from service.retry import retry_incidents
 from store.clock import now
 from store.event_rows import COMPLETED, COMPLETING, OPS, AttemptKey, NewEvent, Progress
 from store.models import event_log, process_store
@@ -236,6 +237,32 @@ def test_incident_made_in_the_engine_reaches_the_row_which_is_cancelled_with_its
         reconcile.sweep_running()
         assert status(bench, row_id) == CANCELLED
     assert [event for event in bench.runtime.events.by_correlation_id(row.correlation_id) if event.phase == OPS] == []
+
+
+def test_retry_at_the_moment_of_a_round_is_recorded_once_as_the_act_of_its_caller(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.deploy({})
+    message = bench.start()
+    process_id = accept(bench, message.task.process_instance_id)
+    bench.engine.failure(message.task.id, message.token, "boom", "", retries=0, retry_timeout_ms=0)
+    reconcile.settle_incidents()
+    row = bench.runtime.processes.by_id(process_id)
+    assert row is not None
+    assert row.incident_id
+    engine = bench.runtime.engine
+    look = engine.without_incident
+
+    def look_after_retry(ids: list[str]) -> set[str]:
+        assert retry_incidents(row, actor="ada")
+        return look(ids)
+
+    monkeypatch.setattr(engine, "without_incident", look_after_retry)
+    reconcile.reopen_resolved()
+
+    assert status(bench, process_id) == PENDING
+    events = bench.runtime.events.by_correlation_id(row.correlation_id)
+    assert [(event.step_name, event.actor) for event in events if event.phase == OPS] == [("retry", "ada")]
 
 
 @pytest.mark.parametrize("retries", [0, 2])
