@@ -12,6 +12,7 @@ from app.starts.start import Starter, payload_of
 from app.starts.waiting import CHANNEL_PREFIX, Payload, Waiters
 from app.streams.hub import Hub
 from service.health import Health
+from service.maintenance import MaintenanceWatch
 from settings import Settings
 from store.events import EventStore
 from store.process_rows import PENDING
@@ -50,7 +51,12 @@ class Services:
     @cached_property
     def starter(self) -> Starter:
         """Accepts starts."""
-        return Starter(self.settings, self.processes, self.waiters)
+        return Starter(self.settings, self.processes, self.waiters, self.maintenance)
+
+    @cached_property
+    def maintenance(self) -> MaintenanceWatch:
+        """Whether ops have the service in maintenance."""
+        return MaintenanceWatch(runtime().maintenance)
 
     @cached_property
     def health(self) -> Health:

@@ -19,10 +19,14 @@ __all__ = ["event_document", "row_document", "standing_document", "status_docume
 
 
 def status_document(row: ProcessRow) -> dict[str, Any]:
-    """A process with its callback and its links, for an answer about one process; `active` is for the status to set."""
+    """A process with its callback and its links, for an answer about one process.
+
+    `active` and `maintenance` are for the status to set.
+    """
     return {
         **row_document(row),
         "active": None,
+        "maintenance": None,
         "callback": callback_document(row),
         "links": links(row.correlation_id, row.traceability_id),
     }

@@ -21,6 +21,7 @@ from service.catalogue import package_faults
 from service.engine_health import EngineContents
 from service.errors import PartUnhealthy
 from store.errors import DatabaseUnavailable
+from store.maintenance import Maintenance
 from tasks.broker.worker_capacity import WORKERS_KEY, live_workers
 from tasks.runtime import KEY_PREFIX, Runtime, broker_now
 from tasks.settling.history_log import log_missing_since
@@ -70,11 +71,17 @@ class Health:
         self._contents = EngineContents(self._engine_probe)
         self._advised = False
         self._paused: dict[str, str] | None = None
+        self._maintenance: Maintenance | None = None
 
     def paused_topics(self) -> dict[str, str] | None:
         """Topics that ops have paused, and since when; None while the database is unavailable."""
         self.parts()
         return self._paused
+
+    def maintenance(self) -> Maintenance | None:
+        """The maintenance that holds; None if there is none, or while the database is unavailable."""
+        self.parts()
+        return self._maintenance
 
     def parts(self) -> dict[str, Part]:
         """The state of every part by name; the last one while another request makes the checks."""
@@ -85,7 +92,9 @@ class Health:
             try:
                 if time.monotonic() - self._checked_at > LIFETIME_S:
                     self._parts = self._check_all()
-                    self._paused = self._read_paused() if self._parts["database"].up else None
+                    is_up = self._parts["database"].up
+                    self._paused = self._read_paused() if is_up else None
+                    self._maintenance = self._read_maintenance() if is_up else None
                     self._checked_at = time.monotonic()
             finally:
                 self._lock.release()
@@ -99,6 +108,13 @@ class Health:
             log.warning("paused topics cannot be read: %s", type(error).__name__)
             return None
         return {row.topic: rfc3339(row.paused_at) for row in found if row is not None and row.paused_at is not None}
+
+    def _read_maintenance(self) -> Maintenance | None:
+        try:
+            return self.runtime.maintenance.current()
+        except Exception as error:
+            log.warning("maintenance cannot be read: %s", type(error).__name__)
+            return None
 
     def _check_all(self) -> dict[str, Part]:
         checks: dict[str, Callable[[], Part]] = {

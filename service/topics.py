@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,24 +43,27 @@ def view(topic: str) -> TopicView | None:
     return next((TopicView(state, _in_flight(state)) for state in topic_states() if state.topic == topic), None)
 
 
-def pause(topic: str, reason: str | None, *, actor: str) -> None:
-    """Stop fetching a topic; locked steps end normally. A topic that is paused already keeps its first pause.
+def pause(topics: Iterable[str], reason: str | None, *, actor: str) -> None:
+    """Stop fetching topics; locked steps end normally. A topic that is paused already keeps its first pause.
 
     Raises:
         DatabaseUnavailable: nothing was changed.
     """
-    event = _event(topic, "pause", "the topic was paused", actor, {"reason": reason})
-    if runtime().topics.pause(topic, reason, event):
+    said = {"reason": reason}
+    events = {topic: _event(topic, "pause", "the topic was paused", actor, said) for topic in topics}
+    if runtime().topics.pause(events, reason):
         _publish()
 
 
-def resume(topic: str, *, actor: str) -> None:
-    """Fetch a paused topic again.
+def resume(topics: Iterable[str], *, actor: str) -> None:
+    """Fetch paused topics again.
 
     Raises:
         DatabaseUnavailable: nothing was changed.
     """
-    if runtime().topics.resume(topic, _event(topic, "resume", "the topic was resumed", actor, {})):
+    if runtime().topics.resume(
+        {topic: _event(topic, "resume", "the topic was resumed", actor, {}) for topic in topics}
+    ):
         _publish()
 
 

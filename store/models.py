@@ -257,3 +257,17 @@ topic_control = sa.Table(
     sa.Column("updated_at", UtcTime(), nullable=False),
     implicit_returning=False,
 )
+
+#: Maintenance: one row while ops have the service in maintenance.
+maintenance = sa.Table(
+    "maintenance",
+    metadata,
+    sa.Column("id", sa.SmallInteger(), primary_key=True, autoincrement=False),  # always 1
+    sa.Column("since", UtcTime(), nullable=False),
+    sa.Column("reason", text(500), nullable=False),
+    sa.Column("starts", key_text(8), nullable=False),
+    sa.Column("until", UtcTime()),  # when ops expect it to end
+    sa.Column("actor", text(200), nullable=False),
+    sa.CheckConstraint("starts IN ('refuse', 'hold')", name="starts"),
+    implicit_returning=False,
+)

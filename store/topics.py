@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -62,27 +62,27 @@ class TopicStore:
         with self._db.read() as connection:
             return [TopicRow(*row) for row in connection.execute(_ALL)]
 
-    def pause(self, topic: str, reason: str | None, event: NewEvent) -> bool:
-        """Pause a topic and write `event`; False, and nothing is written, when it is paused already."""
+    def pause(self, events: Mapping[str, NewEvent], reason: str | None) -> bool:
+        """Pause topics, all or none, and write the event of each that was not paused; False if all were paused."""
 
         def work(connection: Connection) -> bool:
-            before = _find(connection, topic)
-            if before is not None and before.paused_at is not None:
-                return False
-            _put(connection, topic, before, event, paused_at=now(), reason=reason)
-            return True
+            found = {topic: _find(connection, topic) for topic in events}
+            running = [topic for topic, row in found.items() if row is None or row.paused_at is None]
+            for topic in running:
+                _put(connection, topic, found[topic], events[topic], paused_at=now(), reason=reason)
+            return bool(running)
 
         return self._change(work)
 
-    def resume(self, topic: str, event: NewEvent) -> bool:
-        """Resume a topic and write `event`; False, and nothing is written, when it isn't paused."""
+    def resume(self, events: Mapping[str, NewEvent]) -> bool:
+        """Resume topics, all or none, and write the event of each that was paused; False if none was."""
 
         def work(connection: Connection) -> bool:
-            before = _find(connection, topic)
-            if before is None or before.paused_at is None:
-                return False
-            _put(connection, topic, before, event, paused_at=None, reason=None)
-            return True
+            found = {topic: _find(connection, topic) for topic in events}
+            paused = [topic for topic, row in found.items() if row is not None and row.paused_at is not None]
+            for topic in paused:
+                _put(connection, topic, found[topic], events[topic], paused_at=None, reason=None)
+            return bool(paused)
 
         return self._change(work)
 

@@ -17,6 +17,7 @@ from settings import Settings, get_settings
 from store.bookmarks import BookmarkStore
 from store.database import Database
 from store.events import EventStore
+from store.maintenance import MaintenanceStore
 from store.processes import ProcessStore
 from store.topics import TopicStore
 from store.webhooks import WebhookStore
@@ -64,6 +65,11 @@ class Runtime:
     def topics(self) -> TopicStore:
         """Pauses and limits of topics, as ops set them."""
         return TopicStore(self.database)
+
+    @cached_property
+    def maintenance(self) -> MaintenanceStore:
+        """Whether ops have the service in maintenance."""
+        return MaintenanceStore(self.database)
 
     @cached_property
     def bookmarks(self) -> BookmarkStore:

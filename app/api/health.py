@@ -9,6 +9,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.responses.answers import answer
+from app.responses.maintenance import maintenance_document
 from app.schemas.health import LiveAnswer, ReadyAnswer
 from app.services import services
 from service.catalogue import unhandled_topics
@@ -46,6 +47,7 @@ class Ready(MethodView):
             "topicsWithoutHandler": unhandled,
             "pausedTopics": services().health.paused_topics(),
             "waitingRequests": services().waiters.count,
+            "maintenance": maintenance_document(services().health.maintenance()),
         }
         return answer(body, 503 if status == "unavailable" else 200)
 

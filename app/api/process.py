@@ -14,6 +14,7 @@ from app.operations.ending import cancel, complete, retry, send_message
 from app.parsing import IDEMPOTENCY_KEY, StrictParser
 from app.responses import cursors
 from app.responses.answers import answer
+from app.responses.maintenance import maintenance_document
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_IDEMPOTENCY_KEY, UNKNOWN_CORRELATION_ID
 from app.schemas.problems import ProblemAnswer
@@ -61,8 +62,8 @@ class Start(MethodView):
     @blp.alt_response(
         503,
         schema=ProblemAnswer,
-        description="The database is unavailable, or too many starts wait; send the start again with the same "
-        "correlation id",
+        description="The database is unavailable, too many starts wait, or the service is in maintenance; send the "
+        "start again with the same correlation id",
     )
     def post(self, body: dict[str, Any], labels: dict[str, str]) -> Response:
         """Start a process and wait for its result
@@ -130,6 +131,7 @@ class ProcessStatus(MethodView):
         if row.status != PENDING:
             return answer(document, 200, headers)
         headers["Retry-After"] = str(services().settings.retry_after_s)
+        document["maintenance"] = maintenance_document(services().maintenance.current())
         return answer(document, 202, headers)
 
 

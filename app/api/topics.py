@@ -11,7 +11,14 @@ from app.parsing import StrictParser
 from app.responses.problem import Problem
 from app.responses.problem_types import UNKNOWN_TOPIC
 from app.schemas.problems import ProblemAnswer
-from app.schemas.topics import LimitsRequest, PauseRequest, TopicAnswer, TopicsAnswer
+from app.schemas.topics import (
+    LimitsRequest,
+    PauseRequest,
+    PauseSeveralRequest,
+    ResumeSeveralRequest,
+    TopicAnswer,
+    TopicsAnswer,
+)
 from app.security.auth import current_actor, requires
 from service import topics
 from service.topics import TopicView
@@ -30,6 +37,32 @@ class Topics(MethodView):
         return {"topics": [_document(view) for view in topics.views()]}
 
 
+@blp.route("/pause")
+class PauseSeveral(MethodView):
+    @requires("process:admin")
+    @blp.arguments(PauseSeveralRequest)
+    @blp.response(200, TopicsAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="One of the topics is not known here; none was paused")
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Pause several topics, all or none; a repeated call gets the same answer"""
+        _find_all(body["topics"])
+        topics.pause(body["topics"], body["reason"], actor=current_actor())
+        return {"topics": [_document(view) for view in _find_all(body["topics"])]}
+
+
+@blp.route("/resume")
+class ResumeSeveral(MethodView):
+    @requires("process:admin")
+    @blp.arguments(ResumeSeveralRequest)
+    @blp.response(200, TopicsAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="One of the topics is not known here; none was resumed")
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Resume several topics, all or none; a repeated call gets the same answer"""
+        _find_all(body["topics"])
+        topics.resume(body["topics"], actor=current_actor())
+        return {"topics": [_document(view) for view in _find_all(body["topics"])]}
+
+
 @blp.route("/<topic>/pause")
 class Pause(MethodView):
     @requires("process:admin")
@@ -39,7 +72,7 @@ class Pause(MethodView):
     def post(self, body: dict[str, Any], topic: str) -> dict[str, Any]:
         """Pause a topic: its tasks are not fetched, locked steps still end; a repeated call gets the same answer"""
         _find(topic)
-        topics.pause(topic, body["reason"], actor=current_actor())
+        topics.pause([topic], body["reason"], actor=current_actor())
         return _document(_find(topic))
 
 
@@ -51,7 +84,7 @@ class Resume(MethodView):
     def post(self, topic: str) -> dict[str, Any]:
         """Resume a topic: its tasks are fetched again, the oldest first; a repeated call gets the same answer"""
         _find(topic)
-        topics.resume(topic, actor=current_actor())
+        topics.resume([topic], actor=current_actor())
         return _document(_find(topic))
 
 
@@ -70,10 +103,15 @@ class Limits(MethodView):
 
 
 def _find(topic: str) -> TopicView:
-    found = topics.view(topic)
-    if found is None:
-        raise Problem(UNKNOWN_TOPIC, f"no process has a step with the topic {topic[:255]!r}")
-    return found
+    return _find_all([topic])[0]
+
+
+def _find_all(names: list[str]) -> list[TopicView]:
+    known = {view.state.topic: view for view in topics.views()}
+    for name in names:
+        if name not in known:
+            raise Problem(UNKNOWN_TOPIC, f"no process has a step with the topic {name[:255]!r}")
+    return [known[name] for name in names]
 
 
 def _document(view: TopicView) -> dict[str, Any]:

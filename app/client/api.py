@@ -92,6 +92,14 @@ class ApiClient:
         """
         return self._call("POST", path, body=body, wait_s=wait_s, work_s=work_s)
 
+    def put(self, *path: str, body: dict[str, Any]) -> Reply:
+        """Send a PUT below `/api/process`.
+
+        Raises:
+            ApiUnreachable: no answer came.
+        """
+        return self._call("PUT", path, body=body)
+
     def delete(self, *path: str) -> Reply:
         """Send a DELETE below `/api/process`.
 

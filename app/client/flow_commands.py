@@ -15,27 +15,24 @@ from app.client.reply import Reply
 @calls_the_api
 def topics(caller: Caller) -> None:
     """List all topics with their pauses and their current limits."""
-    reply = caller.api.get("topics")
-    if reply.is_problem:
-        caller.end_with(reply)
-    caller.show(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
+    _show_all(caller, caller.api.get("topics"))
 
 
 @click.command("pause")
-@click.argument("topic")
-@click.option("--reason", help="It is shown with the topic.")
+@click.argument("topics", nargs=-1, required=True, metavar="TOPIC...")
+@click.option("--reason", help="It is shown with each topic.")
 @calls_the_api
-def pause(caller: Caller, topic: str, reason: str | None) -> None:
-    """Pause a topic: its tasks are not fetched, locked steps still end."""
-    _show(caller, caller.api.post("topics", topic, "pause", body={"reason": reason} if reason else {}))
+def pause(caller: Caller, topics: tuple[str, ...], reason: str | None) -> None:
+    """Pause topics, all or none: their tasks are not fetched, locked steps still end."""
+    _show_all(caller, caller.api.post("topics", "pause", body={"topics": list(topics), "reason": reason}))
 
 
 @click.command("resume")
-@click.argument("topic")
+@click.argument("topics", nargs=-1, required=True, metavar="TOPIC...")
 @calls_the_api
-def resume(caller: Caller, topic: str) -> None:
-    """Resume a topic: its tasks are fetched again."""
-    _show(caller, caller.api.post("topics", topic, "resume", body={}))
+def resume(caller: Caller, topics: tuple[str, ...]) -> None:
+    """Resume topics, all or none: their tasks are fetched again."""
+    _show_all(caller, caller.api.post("topics", "resume", body={"topics": list(topics)}))
 
 
 @click.command("limit")
@@ -92,6 +89,12 @@ def _show(caller: Caller, reply: Reply) -> None:
     if reply.is_problem:
         caller.end_with(reply)
     caller.show(reply.body, _line(reply.body))
+
+
+def _show_all(caller: Caller, reply: Reply) -> None:
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.show(reply.body, "\n".join(_line(topic) for topic in reply.body["topics"]))
 
 
 def _line(topic: dict[str, Any]) -> str:

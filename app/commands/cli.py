@@ -9,12 +9,13 @@ from flask.cli import AppGroup
 from app.client.bulk_commands import COMMANDS as BULK
 from app.client.commands import COMMANDS as CALLS
 from app.client.flow_commands import COMMANDS as FLOW
+from app.client.maintenance_command import COMMANDS as MAINTENANCE
 from app.commands.process import COMMANDS as AUTHORING
 from app.security.api_keys import new_entry
 from app.security.auth import SCOPES
 
 process_cli = AppGroup("process", help="Business processes.")
-for _command in (*CALLS, *FLOW, *BULK, *AUTHORING):
+for _command in (*CALLS, *FLOW, *BULK, *MAINTENANCE, *AUTHORING):
     process_cli.add_command(_command)
 
 

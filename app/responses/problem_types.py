@@ -199,6 +199,15 @@ TOO_MANY_STARTS = ProblemType(
     "More accepted starts wait for the engine than the service allows. This start was not accepted.",
     "Send the start again after `Retry-After` seconds, with the same correlation id. Send fewer starts at once.",
 )
+MAINTENANCE = ProblemType(
+    "maintenance",
+    503,
+    "The service is in maintenance",
+    "The operators have put the service in maintenance, and it refuses new starts. `detail` has their reason. This "
+    "start was not accepted.",
+    "Send the start again after `Retry-After` seconds, with the same correlation id. Processes that were accepted "
+    "before go on after the maintenance; their status can be read.",
+)
 TOO_MANY_STREAMS = ProblemType(
     "too-many-streams",
     503,

@@ -15,6 +15,7 @@ CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
 #: words that some route uses at the position of the correlation id
 RESERVED_WORDS = frozenset(
     {"all", "start", "complete", "status", "event-log", "definitions", "topics", "bulk", "insight", "."}
+    | {"maintenance", "incidents"}
 )
 
 

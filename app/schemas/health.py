@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from app.schemas.maintenance import MaintenanceInfo
+
 
 class LiveAnswer(Schema):
     """The web process is alive."""
@@ -22,5 +24,8 @@ class ReadyAnswer(Schema):
     pausedTopics = fields.Dict(
         allow_none=True,
         metadata={"description": "Paused topics, and since when; null while the database is unavailable."},
+    )
+    maintenance = fields.Nested(
+        MaintenanceInfo, allow_none=True, metadata={"description": "Null while the service is not in maintenance."}
     )
     waitingRequests = fields.Integer()

@@ -18,6 +18,7 @@ from app.schemas.fields import (
     Strict,
     check_correlation_id,
 )
+from app.schemas.maintenance import MaintenanceInfo
 from store.process_rows import ERROR, OK, STATUSES
 
 
@@ -258,6 +259,13 @@ class StatusAnswer(ListedAnswer):
     )
     callback = fields.Nested(CallbackAnswer, allow_none=True)
     links = fields.Nested(Links)
+    maintenance = fields.Nested(
+        MaintenanceInfo,
+        allow_none=True,
+        metadata={
+            "description": "Not null in the status of a process that has not ended while the service is in maintenance."
+        },
+    )
 
 
 class PageAnswer(Schema):

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from app.schemas.fields import _CORRELATION_ID_META, RESERVED_WORDS, JsonInteger, Strict, _label, check_correlation_id
+from app.schemas.maintenance import MaintenanceInfo
 from app.schemas.processes import Links
 from tasks.broker.start_priority import HIGHEST, LOWEST
 
@@ -99,3 +100,6 @@ class PendingAnswer(Schema):
     traceabilityId = fields.String()
     statusUrl = fields.String()
     links = fields.Nested(Links)
+    maintenance = fields.Nested(
+        MaintenanceInfo, allow_none=True, metadata={"description": "Null while the service is not in maintenance."}
+    )

@@ -32,6 +32,28 @@ class PauseRequest(Strict):
     )
 
 
+class ResumeSeveralRequest(Strict):
+    """The topics that are resumed."""
+
+    topics = fields.List(
+        fields.String(validate=validate.Length(1, 255)),
+        required=True,
+        validate=validate.Length(1, 200),
+        metadata={"example": ["onboard-user.create-account", "onboard-user.send-welcome"]},
+    )
+
+
+class PauseSeveralRequest(ResumeSeveralRequest):
+    """The topics that are paused, and why."""
+
+    reason = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 500),
+        metadata={"description": "It is shown with each topic.", "example": "the partner is down until noon"},
+    )
+
+
 class LimitsRequest(Strict):
     """New limits of a topic. A limit that is not named stays; null restores the limit that the code declares."""
 

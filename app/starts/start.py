@@ -18,11 +18,13 @@ from app.metrics import note_start
 from app.responses.answers import answer
 from app.responses.errors import describe_effect
 from app.responses.links import links, status_url
+from app.responses.maintenance import maintenance_document
 from app.responses.problem import Problem
 from app.responses.problem_types import (
     CORRELATION_ID_CONFLICT,
     DATABASE_AWAY,
     INVALID_FIELDS,
+    MAINTENANCE,
     PROCESS_CANCELLED,
     PROCESS_ERROR,
     PROCESS_FAILED,
@@ -32,6 +34,7 @@ from app.responses.problem_types import (
 from app.starts.callbacks import check_callback
 from app.starts.waiting import Payload, Waiters
 from service.catalogue import check_variables, find_process
+from service.maintenance import MaintenanceWatch, refuses_starts, retry_after_s
 from settings import Settings
 from store.errors import DatabaseUnavailable
 from store.identifiers import as_texts
@@ -87,8 +90,11 @@ class Starter:
     #: seconds for which a count of unstarted rows is used
     COUNT_LIFETIME_S = 1.0
 
-    def __init__(self, settings: Settings, processes: ProcessStore, waiters: Waiters) -> None:
+    def __init__(
+        self, settings: Settings, processes: ProcessStore, waiters: Waiters, maintenance: MaintenanceWatch
+    ) -> None:
         self._settings = settings
+        self._maintenance = maintenance
         self._processes = processes
         self._waiters = waiters
         self._counted_at = float("-inf")
@@ -124,6 +130,9 @@ class Starter:
 
     def _start(self, new: NewProcess, preferred: Preference | None) -> Response:
         preferred = preferred or preference(self._settings)
+        if self._maintenance.current() is not None:
+            # It would wait in vain: no process ends unless its last step runs already.
+            preferred = Preference(0.0)
         payload = None
         with self._waiters.waiting(new.id) as wait:
             if accepted := self._accept(new):
@@ -199,6 +208,16 @@ class Starter:
         )
 
     def _accept(self, new: NewProcess) -> bool:
+        maintenance = self._maintenance.current()
+        if maintenance is not None and refuses_starts(maintenance):
+            if self._processes.by_correlation_id(new.correlation_id) is not None:
+                return False
+            raise Problem(
+                MAINTENANCE,
+                f"{maintenance.reason}; the start was not accepted",
+                headers={"Retry-After": str(retry_after_s(maintenance))},
+                correlationId=new.correlation_id,
+            )
         if self._count_unstarted() >= self._settings.max_pending_starts:
             if self._processes.by_correlation_id(new.correlation_id) is not None:
                 return False
@@ -254,6 +273,7 @@ class Starter:
                 "traceabilityId": traceability_id,
                 "statusUrl": location,
                 "links": links(correlation_id, traceability_id),
+                "maintenance": maintenance_document(self._maintenance.current()),
             }
             return answer(body, 202, headers)
         if payload["status"] != OK:

@@ -14,6 +14,7 @@ from store.errors import DatabaseUnavailable
 from store.event_rows import OPEN_PHASES, PhaseRow
 from tasks.processes import registry
 from tasks.runtime import runtime
+from tasks.topics.controls import controls
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class WorkerWaits:
             "topic": topic,
             "running": is_running,
             "handled": registry.handles(topic, task["processDefinitionKey"]),
-            "paused": view is not None and view.state.is_paused,
+            "paused": self._is_maintenance or (view is not None and view.state.is_paused),
             "limitReached": _is_full(view),
         }
 
@@ -65,6 +66,14 @@ class WorkerWaits:
         except DatabaseUnavailable as error:
             log.info("pauses and limits of topics not read: %s", error)
             return {}
+
+    @cached_property
+    def _is_maintenance(self) -> bool:
+        try:
+            return controls().maintenance
+        except DatabaseUnavailable as error:
+            log.info("maintenance not read: %s", error)
+            return False
 
     def _runs(self, task_id: str) -> bool:
         """True if the newest attempt of a task has not ended."""

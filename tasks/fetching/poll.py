@@ -13,7 +13,7 @@ from tasks.broker.worker_capacity import worker_capacity
 from tasks.fetching.fetch import Fetched, fetch
 from tasks.processes import registry
 from tasks.runtime import runtime
-from tasks.topics.controls import refresh
+from tasks.topics.controls import controls_of, refresh
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +25,20 @@ def poll() -> None:
     if not is_first_tick("poll", settings.poll_interval_ms):
         return
     topics = registry.topics()
-    if not topics:
-        return
     try:
         # A step cannot begin without its row, so nothing is fetched while the database is unavailable.
         running = runtime().processes.count_running()
-        refresh()
+        is_maintenance = controls_of(refresh()).maintenance
     except DatabaseUnavailable as error:
         log.warning("nothing fetched: database unavailable: %s", error)
         return
     capacity = worker_capacity().read(fresh=True)
     wanted = min(capacity.free, settings.poll_max_tasks)
     # Without a free slot nothing is fetched. Whether starts may be consumed is decided all the same.
-    fetched = fetch(topics, max_tasks=wanted) if wanted > 0 else Fetched(0, covers_all=False)
-    if not (_engine_answers() if fetched.engine_answered is None else fetched.engine_answered):
+    fetched = fetch(topics, max_tasks=wanted) if topics and wanted > 0 else Fetched(0, covers_all=False)
+    if is_maintenance:
+        pause_starts("maintenance")
+    elif not (_engine_answers() if fetched.engine_answered is None else fetched.engine_answered):
         pause_starts("the engine is unavailable")
     elif running >= settings.max_running:
         pause_starts(f"{running} instances run, MAX_RUNNING is {settings.max_running}")

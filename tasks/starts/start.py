@@ -28,6 +28,7 @@ from tasks.processes import registry
 from tasks.runtime import runtime
 from tasks.settling.instances import adopt
 from tasks.settling.settle import settle
+from tasks.topics.controls import controls
 from telemetry import log_context, tracing
 from telemetry.crash_points import crash_point
 
@@ -48,6 +49,11 @@ RETRY_COUNTDOWN_S = (1.0, 4.0)
 def start_process(self: Any, process_id: str, traceparent: str | None = None) -> None:
     """Claim the row, start its instance, record the instance, fetch its first steps."""
     row_id = uuid.UUID(process_id)
+    if _is_maintenance():
+        # This message came before the queue was paused.
+        pause_starts("maintenance")
+        _requeue(self.request, process_id, traceparent)
+        return
     if not own_slots() and worker_capacity().read().free <= 0:
         # Its first step would only wait in the engine. A worker that runs steps takes the start when a slot is free;
         # this worker pauses its starts queue with its next heartbeat.
@@ -57,6 +63,14 @@ def start_process(self: Any, process_id: str, traceparent: str | None = None) ->
     token = new_token()
     with tracing.span("start", parent=traceparent, kind="CONSUMER"):
         _start_claimed(row_id, token, traceparent)
+
+
+def _is_maintenance() -> bool:
+    try:
+        return controls().maintenance
+    except DatabaseUnavailable:
+        # The start cannot claim its row either, and says so.
+        return False
 
 
 def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> None:

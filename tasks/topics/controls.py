@@ -1,4 +1,4 @@
-"""Pauses and limits of topics: those that ops set, over those that the code declares.
+"""Pauses and limits of topics: those that ops set, over those that the code declares. Maintenance pauses every topic.
 
 The store has them. Beat's poll reads it each second and publishes them in Redis; every fetch reads them there together
 with the worker capacity, so no step costs a query. If Redis was emptied, they are read from the store; while neither
@@ -48,13 +48,19 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The pauses and limits that hold now."""
+    """The pauses and limits that hold now.
+
+    `maintenance`: no step and no process begins.
+    """
 
     paused: frozenset[str] = frozenset()
     limits: Mapping[str, Limit] | None = None
+    maintenance: bool = False
 
     def split(self, topics: Sequence[Topic]) -> tuple[list[Topic], list[tuple[Topic, Limit]]]:
         """Those of `topics` without a limit, and those with one; paused topics are in neither."""
+        if self.maintenance:
+            return [], []
         limits = self.limits or {}
         running = [topic for topic in topics if topic.name not in self.paused]
         limited = [(topic, limits[topic.name]) for topic in running if topic.name in limits]
@@ -88,7 +94,7 @@ def controls() -> Controls:
         DatabaseUnavailable: nothing is published, and the store cannot be read.
     """
     text = worker_capacity().read().topics
-    return _controls(refresh() if text is None else text)
+    return controls_of(refresh() if text is None else text)
 
 
 def refresh() -> str:
@@ -97,13 +103,31 @@ def refresh() -> str:
     Raises:
         DatabaseUnavailable: the store cannot be read.
     """
-    text = _dump(runtime().topics.all())
+    text = _dump(runtime().topics.all(), is_maintenance=runtime().maintenance.current() is not None)
     try:
         runtime().redis.set(TOPICS_KEY, text, px=LIFETIME_MS)
     except BROKER_ERRORS as error:
         log.debug("topics not published: %s", error)
     worker_capacity().note_topics(text)
     return text
+
+
+def controls_of(text: str) -> Controls:
+    """The pauses and limits in a text that :func:`refresh` published."""
+    paused, said, is_maintenance = _load(text)
+    if not paused and not said and not is_maintenance and not registry.limited:
+        return UNLIMITED
+    limits = {}
+    for topic in {*registry.limited, *said}:
+        step = registry.limited.get(topic)
+        most, rate = said.get(topic, (None, None))
+        limit = Limit.of(
+            step.max_concurrency if most is None and step is not None else most,
+            step.rate if rate is None and step is not None else rate,
+        )
+        if limit:
+            limits[topic] = limit
+    return Controls(paused, limits, is_maintenance)
 
 
 def topic_states() -> list[TopicState]:
@@ -137,32 +161,17 @@ def _state(topic: str, process_key: str, said: TopicRow | None) -> TopicState:
     return TopicState(topic, process_key, said, most, rate)
 
 
-def _dump(rows: Sequence[TopicRow]) -> str:
+def _dump(rows: Sequence[TopicRow], *, is_maintenance: bool) -> str:
     paused = [row.topic for row in rows if row.paused_at is not None]
     limits = {
         row.topic: [row.max_concurrency, row.rate] for row in rows if (row.max_concurrency, row.rate) != (None,) * 2
     }
-    return json.dumps({"paused": paused, "limits": limits} if paused or limits else {}, separators=(",", ":"))
+    said = {"paused": paused, "limits": limits, "maintenance": is_maintenance}
+    return json.dumps({name: value for name, value in said.items() if value}, separators=(",", ":"))
 
 
 @lru_cache(maxsize=4)
-def _load(text: str) -> tuple[frozenset[str], dict[str, tuple[int | None, str | None]]]:
+def _load(text: str) -> tuple[frozenset[str], dict[str, tuple[int | None, str | None]], bool]:
     said = json.loads(text)
-    return frozenset(said.get("paused", ())), {topic: tuple(limit) for topic, limit in said.get("limits", {}).items()}
-
-
-def _controls(text: str) -> Controls:
-    paused, said = _load(text)
-    if not paused and not said and not registry.limited:
-        return UNLIMITED
-    limits = {}
-    for topic in {*registry.limited, *said}:
-        step = registry.limited.get(topic)
-        most, rate = said.get(topic, (None, None))
-        limit = Limit.of(
-            step.max_concurrency if most is None and step is not None else most,
-            step.rate if rate is None and step is not None else rate,
-        )
-        if limit:
-            limits[topic] = limit
-    return Controls(paused, limits)
+    limits = {topic: tuple(limit) for topic, limit in said.get("limits", {}).items()}
+    return frozenset(said.get("paused", ())), limits, said.get("maintenance", False)

@@ -121,5 +121,6 @@ def _of_store() -> list[Metric]:
         declared.PROCESSES_PENDING.family(((key,), number) for key, number in counts.pending(keys).items()),
         declared.INCIDENTS_OPEN.family(((key,), number) for key, number in incidents.items()),
         declared.WEBHOOKS_PENDING.family([((), counts.webhooks_pending())]),
+        declared.MAINTENANCE.family([((), int(runtime().maintenance.current() is not None))]),
         declared.TOPICS_PAUSED.family(((state.topic,), int(state.is_paused)) for state in topic_states()),
     ]

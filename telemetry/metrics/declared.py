@@ -237,6 +237,7 @@ STARTS_PAUSED = Scraped("starts_gate_closed", "1 while the starts queue is pause
 PROCESSES_PENDING = Scraped("processes_pending", "Processes that have not ended (status `pending`).", ("process",))
 INCIDENTS_OPEN = Scraped("incidents_open", "Processes with an open incident.", ("process",))
 WEBHOOKS_PENDING = Scraped("webhooks_pending", "Pending webhook deliveries.")
+MAINTENANCE = Scraped("maintenance", "1 while the service is in maintenance: no process and no step begins.")
 TOPICS_PAUSED = Scraped("topics_paused", "1 while a topic is paused: its tasks wait in the engine.", ("topic",))
 
 

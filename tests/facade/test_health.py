@@ -92,7 +92,7 @@ def test_beat_is_down_since_its_last_tick(facade: Facade) -> None:
 
 def test_times_of_one_answer_have_one_form(facade: Facade) -> None:
     facade.runtime.redis.set(f"{KEY_PREFIX}ticked:poll", time.time())
-    topics.pause("onboard-user.respond", None, actor="ada")
+    topics.pause(["onboard-user.respond"], None, actor="ada")
     body = facade.http.get("/health/ready").json
     assert body is not None
     times = [body["parts"]["beat"]["lastTick"], body["parts"]["engine"]["since"], *body["pausedTopics"].values()]

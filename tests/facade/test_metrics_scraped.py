@@ -99,14 +99,14 @@ def test_running_processes_and_open_incidents_are_counted(facade: Facade) -> Non
 def test_paused_topic_is_shown_until_it_is_resumed(facade: Facade, client: redis.Redis) -> None:
     topic = "onboard-user.respond"
     assert look().value("topics_paused", topic=topic) == 0
-    topics.pause(topic, "the partner is down", actor="ada")
+    topics.pause([topic], "the partner is down", actor="ada")
     # a topic of a process that this installation does not have any more: it is paused too
-    topics.pause("gone.work", None, actor="ada")
+    topics.pause(["gone.work"], None, actor="ada")
     scrape = look()
     assert scrape.value("topics_paused", topic=topic) == 1
     assert scrape.value("topics_paused", topic="gone.work") == 1
     assert scrape.value("topics_paused") == 2
-    topics.resume(topic, actor="ada")
+    topics.resume([topic], actor="ada")
     assert look().value("topics_paused", topic=topic) == 0
 
 

@@ -48,6 +48,9 @@ BULK_RETRY = "POST /api/process/bulk/retry"
 BULK_CANCEL = "POST /api/process/bulk/cancel"
 DATA = "GET /api/process/{correlation_id}/data"
 ERASE = "DELETE /api/process/{correlation_id}/data"
+PAUSE_SEVERAL = "POST /api/process/topics/pause"
+RESUME_SEVERAL = "POST /api/process/topics/resume"
+MAINTENANCE = "/api/process/maintenance"
 TOPIC = "onboard-user.validate-user-information"
 
 #: (operation, status) -> the function that produces this answer
@@ -268,6 +271,42 @@ def _(facade: Facade) -> TestResponse:
     return facade.http.post(f"/api/process/topics/{TOPIC}/pause")
 
 
+@case(PAUSE_SEVERAL, 200)
+def _paused_several(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/pause", {"topics": [TOPIC], "reason": "release"})
+
+
+@case(PAUSE_SEVERAL, 404)
+def _paused_several_unknown(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/pause", {"topics": [TOPIC, "unknown"]})
+
+
+@case(RESUME_SEVERAL, 200)
+def _resumed_several(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/resume", {"topics": [TOPIC]})
+
+
+@case(RESUME_SEVERAL, 404)
+def _resumed_several_unknown(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/topics/resume", {"topics": ["unknown"]})
+
+
+@case(f"GET {MAINTENANCE}", 200)
+def _maintenance(facade: Facade) -> TestResponse:
+    return facade.http.get(MAINTENANCE)
+
+
+@case(f"PUT {MAINTENANCE}", 200)
+def _maintenance_on(facade: Facade) -> TestResponse:
+    return facade.http.put(MAINTENANCE, json={"reason": "release"})
+
+
+@case(f"DELETE {MAINTENANCE}", 200)
+def _maintenance_off(facade: Facade) -> TestResponse:
+    facade.http.put(MAINTENANCE, json={"reason": "release"})
+    return facade.http.delete(MAINTENANCE)
+
+
 @case(PAUSE, 404)
 def _(facade: Facade) -> TestResponse:
     return facade.http.post("/api/process/topics/nobody/pause")
@@ -452,6 +491,9 @@ VALID: dict[str, Any] = {
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
     PAUSE: {},
+    PAUSE_SEVERAL: {"topics": [TOPIC]},
+    RESUME_SEVERAL: {"topics": [TOPIC]},
+    f"PUT {MAINTENANCE}": {"reason": "release"},
     BULK_RETRY: {},
     BULK_CANCEL: {"dryRun": False, "reason": "withdrawn"},
     LIMITS: {"maxConcurrency": 0},

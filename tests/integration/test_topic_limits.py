@@ -166,7 +166,7 @@ def test_topic_that_gets_no_share_does_not_count_as_empty(
 
 def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     (instance,) = start(limited, 1)
-    topics.pause(topic(limited).name, None, actor="ada")
+    topics.pause([topic(limited).name], None, actor="ada")
     assert fetch([topic(limited)], max_tasks=5).enqueued == 0
     assert follow(limited.key, f"{limited.key}-0").enqueued == 0
     # Redis has a copy; without it the store is read.
@@ -175,7 +175,7 @@ def test_paused_topic_is_neither_polled_nor_followed(limited: Bench) -> None:
     worker_capacity().read(fresh=True)
     assert fetch([topic(limited)], max_tasks=5).enqueued == 0
 
-    topics.resume(topic(limited).name, actor="ada")
+    topics.resume([topic(limited).name], actor="ada")
 
     assert follow(limited.key, f"{limited.key}-0").enqueued == 1
     step_module.run_step(message(limited))
@@ -189,7 +189,7 @@ def test_starts_queue_is_paused_by_the_engine_even_when_every_topic_is_paused(
     limited: Bench, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
     for each in registry.topics():
-        topics.pause(each.name, None, actor="ada")
+        topics.pause([each.name], None, actor="ada")
     away = Engine(EngineSession("http://127.0.0.1:1/engine-rest"))
     if is_there:
         pause_starts("a moment ago it was away")
@@ -205,7 +205,7 @@ def test_starts_queue_is_paused_by_the_engine_even_when_every_topic_is_paused(
 def test_step_that_was_locked_before_the_pause_ends(limited: Bench) -> None:
     start(limited, 1)
     assert fetch([topic(limited)], max_tasks=5).enqueued == 1
-    topics.pause(topic(limited).name, None, actor="ada")
+    topics.pause([topic(limited).name], None, actor="ada")
     step_module.run_step(message(limited))
     (event,) = limited.runtime.events.by_correlation_id(f"{limited.key}-0")
     assert event.phase == COMPLETED

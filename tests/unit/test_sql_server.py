@@ -35,6 +35,7 @@ from store.finding import Identifier, Search, Traits
 from store.freetds import BEGIN_IF_NONE
 from store.identifiers import NewIdentifiers
 from store.insight import InsightStore
+from store.maintenance import HOLD, REFUSE, MaintenanceStore
 from store.migrate import ROOT, upgrade
 from store.models import metadata
 from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON
@@ -105,6 +106,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     walk_webhooks(calls, WebhookStore(database), database)
     walk_monitor(calls, OverviewStore(database), InsightStore(database))
     walk_topics(calls, TopicStore(database))
+    walk_maintenance(calls, MaintenanceStore(database))
     walk_personal(calls, PersonalData(database), ProcessStore(database))
     calls(Retention(database).due, datetime(9000, 1, 1, tzinfo=UTC))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
@@ -223,10 +225,20 @@ def walk_monitor(calls: Calls, overview: OverviewStore, insight: InsightStore) -
 
 def walk_topics(calls: Calls, store: TopicStore) -> None:
     event = NewEvent("topic:t", "pause", OPS, actor="ada")
-    assert calls(store.pause, "t", "why", event)
-    assert calls(store.resume, "t", event)
+    assert calls(store.pause, {"t": event}, "why")
+    assert calls(store.resume, {"t": event})
     calls(store.limit, "t", {"max_concurrency": 2, "rate": "5/second"}, event)
     assert [row.topic for row in calls(store.all)] == ["t"]
+
+
+def walk_maintenance(calls: Calls, store: MaintenanceStore) -> None:
+    event = NewEvent("maintenance", "maintenance on", OPS, actor="ada")
+    calls(store.begin, "why", REFUSE, datetime(2100, 1, 1, tzinfo=UTC), event)
+    calls(store.begin, "why else", HOLD, None, event)
+    found = calls(store.current)
+    assert (found.reason, found.starts, found.until) == ("why else", HOLD, None)
+    assert calls(store.end, event)
+    assert calls(store.current) is None
 
 
 def walk_personal(calls: Calls, data: PersonalData, processes: ProcessStore) -> None:
@@ -244,7 +256,7 @@ def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> No
         f"{store.__name__}.{name}"
         for store in (
             *(ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore),
-            *(TopicStore, PersonalData, OverviewStore, InsightStore),
+            *(TopicStore, MaintenanceStore, PersonalData, OverviewStore, InsightStore),
         )
         for name in public_methods(store)
     }
@@ -493,7 +505,7 @@ def test_column_has_the_type_that_it_needs(script: str, column: str) -> None:
 
 def test_no_column_is_of_a_type_that_loses_characters_or_milliseconds(script: str) -> None:
     tables = [batch for batch in batches(script) if "CREATE TABLE" in batch and "alembic_version" not in batch]
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables:
         assert not re.search(r"(?<!N)VARCHAR|(?<!N)TEXT\b|NTEXT|DATETIME\b(?!2)|DATETIME2(?!\(3\))|FLOAT", table), table
 
