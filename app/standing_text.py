@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+#: what people read about a suspended process
+SUSPENDED = "suspended: nothing in it goes on until it is resumed"
+
 #: a part of an answer, in JSON
 Document = dict[str, Any]
 
 
 def lines(active: Document) -> list[str]:
     """One line for each active element and each thing that it waits for; the note comes last."""
-    found = []
+    found = [SUSPENDED] if active.get("suspended") else []
     for element in active["elements"]:
         place = place_text(element)
         found += [f"{place} waits for {wait_text(wait)}" for wait in element["waitsFor"]] or [place]

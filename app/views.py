@@ -42,8 +42,8 @@ def standing_document(row: ProcessRow, standing: Standing | None = None) -> dict
     found = standing_of(row) if standing is None else standing
     elements = [{_camel(name): value for name, value in asdict(element).items()} for element in found.elements]
     # A message of the engine can contain what a handler wrote, with values of secret fields.
-    document: dict[str, Any] = shown_error({"elements": elements, "note": found.note}, row.variables)
-    return document
+    hidden = shown_error({"elements": elements, "note": found.note}, row.variables)
+    return {"elements": hidden["elements"], "suspended": found.suspended, "note": hidden["note"]}
 
 
 def event_document(row: EventRow) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from camunda_bridge.engine.external_tasks import ExternalTasks
 from camunda_bridge.engine.history import History
 from camunda_bridge.engine.incidents import Incidents
 from camunda_bridge.engine.instances import Instances
+from camunda_bridge.engine.suspension import Suspension
 from camunda_bridge.engine.tenant import Tenant
 from camunda_bridge.engine.variables import Variables
 from camunda_bridge.engine.waits import Waits
@@ -19,7 +20,7 @@ from camunda_bridge.session import EngineSession, authorization_header
 from settings import Settings
 
 
-class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incidents, Waits):
+class Engine(Definitions, Instances, History, Variables, ExternalTasks, Incidents, Waits, Suspension):
     """The client of one engine and one of its tenants, over one session."""
 
     @classmethod

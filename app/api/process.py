@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 from marshmallow import EXCLUDE
 
 from app.openapi.spec import LOCATION, REPLAYED
+from app.operations import suspending
 from app.operations.ending import cancel, complete, retry, send_message
 from app.parsing import IDEMPOTENCY_KEY, StrictParser
 from app.responses import cursors
@@ -26,6 +27,7 @@ from app.schemas.processes import (
     PageAnswer,
     StatusAnswer,
     StatusQuery,
+    SuspendRequest,
 )
 from app.schemas.starts import PendingAnswer, StartAnswer, StartHeaders, StartRequest
 from app.security.auth import requires
@@ -171,6 +173,35 @@ class Cancel(MethodView):
     def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
         """Cancel a process and delete its instance; a repeated call gets the same answer"""
         return status_document(cancel(find(correlation_id), body["reason"]))
+
+
+@blp.route("/<correlation_id>/suspend")
+class Suspend(MethodView):
+    @requires("process:admin")
+    @blp.arguments(SuspendRequest, required=False)
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended, or has no instance yet")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable; call again")
+    def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
+        """Suspend a process and those that it called; a repeated call gets the same answer
+
+        No step of it begins, and none of its timers fires. A step that runs ends, and its outcome counts when the
+        process is resumed.
+        """
+        return status_document(suspending.suspend(find(correlation_id), body["reason"]))
+
+
+@blp.route("/<correlation_id>/resume")
+class Resume(MethodView):
+    @requires("process:admin")
+    @blp.response(200, StatusAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended, or has no instance yet")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable; call again")
+    def post(self, correlation_id: str) -> dict[str, Any]:
+        """Resume a process and those that it called; a repeated call gets the same answer"""
+        return status_document(suspending.resume(find(correlation_id)))
 
 
 @blp.route("/<correlation_id>/message")

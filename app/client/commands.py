@@ -188,7 +188,7 @@ def watch(caller: Caller, correlation_id: str, timeout_s: int | None) -> None:
 @calls_the_api
 def cancel(caller: Caller, correlation_id: str, reason: str | None) -> None:
     """Cancel a process; the exit code is 0 if it is cancelled."""
-    _end_well_with(caller, caller.api.post(correlation_id, "cancel", body={"reason": reason} if reason else {}))
+    end_well_with(caller, caller.api.post(correlation_id, "cancel", body={"reason": reason} if reason else {}))
 
 
 @click.command("retry")
@@ -196,7 +196,7 @@ def cancel(caller: Caller, correlation_id: str, reason: str | None) -> None:
 @calls_the_api
 def retry(caller: Caller, correlation_id: str) -> None:
     """Retry the open incidents of a process; the exit code is 0 if they are retried."""
-    _end_well_with(caller, caller.api.post(correlation_id, "retry", body={}))
+    end_well_with(caller, caller.api.post(correlation_id, "retry", body={}))
 
 
 def _narrowed(command: Command) -> Command:
@@ -273,7 +273,7 @@ def _list(caller: Caller, search: dict[str, Any], narrowing: dict[str, Any], *, 
     return len(found)
 
 
-def _end_well_with(caller: Caller, reply: Reply) -> None:
+def end_well_with(caller: Caller, reply: Reply) -> None:
     """Print the process; the exit code is 0, whatever its status is, because the operation succeeded."""
     if reply.is_problem:
         caller.end_with(reply)

@@ -14,10 +14,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.api.process import find
 from app.monitor import session
 from app.monitor.detail import content
-from app.operations import ending
+from app.operations import ending, suspending
 from app.responses.problem import Problem
 from app.responses.problem_types import FORBIDDEN, INVALID_FIELDS
-from app.schemas.processes import CancelRequest, MessageRequest
+from app.schemas.processes import CancelRequest, MessageRequest, SuspendRequest
 from app.security.auth import requires
 from store.process_rows import ProcessRow
 
@@ -26,7 +26,8 @@ Action = Callable[[ProcessRow], object]
 
 def add_to(blueprint: Blueprint) -> None:
     """Add the views that the forms send to."""
-    for name, view in (("retry", retry), ("cancel", cancel), ("message", message)):
+    for view in (retry, cancel, message, suspend, resume):
+        name = view.__name__
         blueprint.add_url_rule(f"/<correlation_id>/{name}", name, view, methods=["POST"])
 
 
@@ -56,6 +57,22 @@ def cancel(correlation_id: str) -> BaseResponse:
     return _do(
         correlation_id, lambda row: ending.cancel(row, _loaded(CancelRequest(), reason=_text("reason"))["reason"])
     )
+
+
+@requires("process:admin")
+@changes
+def suspend(correlation_id: str) -> BaseResponse:
+    """Suspend the process."""
+    return _do(
+        correlation_id, lambda row: suspending.suspend(row, _loaded(SuspendRequest(), reason=_text("reason"))["reason"])
+    )
+
+
+@requires("process:admin")
+@changes
+def resume(correlation_id: str) -> BaseResponse:
+    """Resume the process."""
+    return _do(correlation_id, suspending.resume)
 
 
 @requires("process:admin")

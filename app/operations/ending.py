@@ -59,7 +59,7 @@ def complete(row: ProcessRow, body: dict[str, Any]) -> ProcessRow:
     now = services().processes.by_id(row.id) or row
     same = now.status == status and (body["data"] is None or now.result == body["data"])
     if not same or (body["error"] is not None and now.error != body["error"]):
-        raise _already_ended(now)
+        raise already_ended(now)
     return now
 
 
@@ -76,7 +76,7 @@ def cancel(row: ProcessRow, reason: str | None) -> ProcessRow:
     _end(row, Ending(CANCELLED, error=error, engine_open=True), "cancel")
     now = services().processes.by_id(row.id) or row
     if now.status != CANCELLED:
-        raise _already_ended(now)
+        raise already_ended(now)
     return now
 
 
@@ -96,7 +96,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
             errors={"variables": error.messages_dict},
         ) from None
     if row.status != PENDING and row.incident_id is None:
-        raise _already_ended(row)
+        raise already_ended(row)
     try:
         delivered = correlate_message(row, name, variables, actor=current_actor())
     except ProcessNotStarted:
@@ -146,10 +146,11 @@ def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:
         raise engine_problem(error, row.correlation_id) from None
 
 
-def engine_problem(error: OperationUnavailable | OperationRefused, correlation_id: str) -> Problem:
-    """The answer to an operation that the engine did not carry out."""
+def engine_problem(error: OperationUnavailable | OperationRefused, correlation_id: str | None = None) -> Problem:
+    """The answer to an operation that the engine did not carry out; `correlation_id`: of its process, if it has one."""
     if isinstance(error, OperationRefused):
-        return Problem(ENGINE_REFUSED, str(error), correlationId=correlation_id)
+        of_process: dict[str, Any] = {} if correlation_id is None else {"correlationId": correlation_id}
+        return Problem(ENGINE_REFUSED, str(error), **of_process)
     return Problem(ENGINE_AWAY, str(error), headers={"Retry-After": str(services().settings.retry_after_s)})
 
 
@@ -162,7 +163,8 @@ def _after_engine(row: ProcessRow) -> ProcessRow:
         return row
 
 
-def _already_ended(row: ProcessRow) -> Problem:
+def already_ended(row: ProcessRow) -> Problem:
+    """The answer to an operation on a process that has ended."""
     return Problem(
         ALREADY_ENDED,
         f"the process has already ended as {row.status}",

@@ -150,6 +150,13 @@ PROCESS_ERROR = ProblemType(
     "Report it to the operators of the service. After they have fixed the cause they can retry the incident, and the "
     "process continues. Poll `statusUrl`.",
 )
+NOT_STARTED = ProblemType(
+    "not-started",
+    409,
+    "The process has no instance in the engine yet",
+    "The start is accepted, and waits in its queue.",
+    "Send the request again after `Retry-After` seconds.",
+)
 NO_INCIDENT = ProblemType(
     "no-incident",
     409,

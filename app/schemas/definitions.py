@@ -36,3 +36,11 @@ class DefinitionsAnswer(Schema):
     """Every registered process, sorted by key."""
 
     processes = fields.List(fields.Nested(DefinitionAnswer))
+
+
+class SuspensionAnswer(Schema):
+    """A process definition that was suspended or resumed."""
+
+    processKey = fields.String()
+    suspended = fields.Boolean()
+    versions = fields.Integer(metadata={"description": "How many deployed versions it has; all are changed."})

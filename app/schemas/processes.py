@@ -61,6 +61,20 @@ class CancelRequest(Strict):
     )
 
 
+class SuspendRequest(Strict):
+    """Why a process or a definition is suspended."""
+
+    #: StrictParser reads it: an empty body counts as an empty object
+    body_is_optional = True
+
+    reason = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 500),
+        metadata={"description": "The event log shows it.", "example": "the customer disputes the order"},
+    )
+
+
 class MessageRequest(Strict):
     """Deliver a message to a process that waits for it."""
 
@@ -244,6 +258,9 @@ class ActiveAnswer(Schema):
     """Where a process stands: its innermost active elements, and scopes around them that wait for something."""
 
     elements = fields.List(fields.Nested(ElementAnswer))
+    suspended = fields.Boolean(
+        metadata={"description": "True: nothing in it goes on until it, or its process definition, is resumed."}
+    )
     note = fields.String(allow_none=True, metadata={"description": "What is missing, and why: the engine is away."})
 
 

@@ -58,9 +58,17 @@ class ActiveElement:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a process stands. `note`: what is missing, and why; None if nothing is missing."""
+    """Where a process stands.
+
+    Attributes:
+        elements: its active elements.
+        suspended: True while the engine lets nothing in it go on: the process, or before it has an instance its process
+            definition, is suspended.
+        note: what is missing, and why; None if nothing is missing.
+    """
 
     elements: list[ActiveElement] = field(default_factory=list)
+    suspended: bool = False
     note: str | None = None
 
 
@@ -69,15 +77,26 @@ def standing_of(row: ProcessRow) -> Standing:
     if row.status != PENDING and row.incident_id is None:
         return Standing()
     if row.process_instance_id is None:
-        return Standing(note="the process has no instance in the engine yet: its start is in a queue")
+        return _not_started(row)
     look = _Look(row)
     try:
         look.at(row.process_instance_id)
+        look.at_suspension(row.process_instance_id)
     except NotFound:
         return Standing(note="the instance has ended in the engine; the status of the process follows")
     except BridgeError as error:
         look.notes.append(f"the engine gives no answer: {error}")
-    return Standing(look.elements, "; ".join(look.notes) or None)
+    return Standing(look.elements, look.is_suspended, "; ".join(look.notes) or None)
+
+
+def _not_started(row: ProcessRow) -> Standing:
+    try:
+        found = _impatient(runtime().engine).newest_definitions([row.process_key]).get(row.process_key)
+    except BridgeError:
+        found = None
+    if found is not None and found["suspended"]:
+        return Standing(suspended=True, note="its process definition is suspended in the engine: the start waits")
+    return Standing(note="the process has no instance in the engine yet: its start is in a queue")
 
 
 @lru_cache(maxsize=4)
@@ -90,6 +109,7 @@ class _Look:
 
     def __init__(self, row: ProcessRow) -> None:
         self.notes: list[str] = []
+        self.is_suspended = False
         self._instances: list[_Instance] = []
         self._engine = _impatient(runtime().engine)
         self._until = time.monotonic() + DEADLINE_S
@@ -121,6 +141,10 @@ class _Look:
             (item["calledProcessInstanceId"], item["activityId"]) for item in history if item["calledProcessInstanceId"]
         ]:
             self._follow(one.host(element), called_id)
+
+    def at_suspension(self, instance_id: str) -> None:
+        """Read whether the instance is suspended."""
+        self.is_suspended = self._ask().is_suspended(instance_id)
 
     def _follow(self, caller: ActiveElement, called_id: str) -> None:
         caller.waits_for.append({"kind": "process", "processInstanceId": called_id})

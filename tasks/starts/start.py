@@ -10,7 +10,14 @@ from typing import Any
 
 from camunda_bridge.context import CONTEXT_VARIABLE, ExecutionContext
 from camunda_bridge.engine.instances import Started
-from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound, PermissionMissing, Unauthorized
+from camunda_bridge.errors import (
+    BridgeError,
+    EngineRefused,
+    EngineUnavailable,
+    NotFound,
+    PermissionMissing,
+    Unauthorized,
+)
 from camunda_bridge.locks import new_token
 from camunda_bridge.variables import to_engine
 from store.errors import DatabaseUnavailable
@@ -111,6 +118,12 @@ def _start_claimed(row_id: uuid.UUID, token: str, traceparent: str | None) -> No
             # An earlier claim may have started an instance that the engine hides.
             log.error("start of %s postponed, the reconciler sends it again: %s", row.correlation_id, error)
         return
+    except EngineRefused as error:
+        if error.is_final:
+            _end_as_refused(row, error)
+        else:
+            _leave_to_reconciler(row, token, error)
+        return
     except BridgeError as error:
         _end_as_refused(row, error)
         return
@@ -185,6 +198,18 @@ def _retry_later(row: ProcessRow, token: str, traceparent: str | None) -> None:
         )
     except (DatabaseUnavailable, BrokerUnavailable) as error:
         log.info("start of %s not enqueued, the reconciler sends it again: %s", row.correlation_id, error)
+
+
+def _leave_to_reconciler(row: ProcessRow, token: str, error: EngineRefused) -> None:
+    """Release the claim of a start that the engine refuses for the moment: its process definition is suspended.
+
+    The reconciler sends it again after RESEND_AFTER_S. To send it again at once would only keep the engine busy.
+    """
+    log.info("start of %s held, the reconciler sends it again: %s", row.correlation_id, error)
+    try:
+        runtime().processes.release_claim(row.id, token, is_first=row.claim_token is None)
+    except DatabaseUnavailable as unavailable:
+        log.info("claim of the start of %s not released, it expires: %s", row.correlation_id, unavailable)
 
 
 def _end_as_refused(row: ProcessRow, error: BridgeError) -> None:

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from app.api import data
 from app.openapi.spec import operations
-from app.operations import ending
+from app.operations import ending, suspending
 from app.security import api_keys
 from service.errors import OperationRefused
 from store.process_rows import ERROR, OK, Ending, ProcessRow
@@ -237,6 +237,48 @@ def _(facade: Facade) -> TestResponse:
     return send(facade, "order-1", taken=False)
 
 
+def suspension(facade: Facade, path: str, *, versions: int = 1) -> TestResponse:
+    """Suspend or resume, without an engine; tests/e2e/test_suspension.py has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("suspend", "resume"):
+            patch.setattr(suspending.suspension, name, lambda *given, **named: True)
+        patch.setattr(suspending.suspension, "set_definition_suspended", lambda *given, **named: versions)
+        return facade.http.post(path)
+
+
+for _what in ("suspend", "resume"):
+
+    @case(f"POST /api/process/{{correlation_id}}/{_what}", 200)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        accept(facade)
+        return suspension(facade, f"/api/process/order-1/{what}")
+
+    @case(f"POST /api/process/{{correlation_id}}/{_what}", 404)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        return suspension(facade, f"/api/process/nobody/{what}")
+
+    @case(f"POST /api/process/{{correlation_id}}/{_what}", 409)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        end(facade, Ending(OK))
+        return suspension(facade, f"/api/process/order-1/{what}")
+
+    @case(f"POST /api/process/definitions/{{key}}/{_what}", 200)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        return suspension(facade, f"/api/process/definitions/onboard-user/{what}")
+
+    @case(f"POST /api/process/definitions/{{key}}/{_what}", 404)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        return suspension(facade, f"/api/process/definitions/nobody/{what}")
+
+    @case(f"POST /api/process/definitions/{{key}}/{_what}", 409)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        return suspension(facade, f"/api/process/definitions/onboard-user/{what}", versions=0)
+
+    @case(f"POST /api/process/definitions/{{key}}/{_what}", 503)
+    def _(facade: Facade, what: str = _what) -> TestResponse:
+        return facade.http.post(f"/api/process/definitions/onboard-user/{what}")
+
+
 @case(EVENTS, 200)
 def _(facade: Facade) -> TestResponse:
     end(facade, Ending(OK))
@@ -417,7 +459,7 @@ def away(facade: Facade) -> None:
 def implied(facade: Facade, name: str, operation: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Key, Any]:
     """The functions for the answers that every operation of a kind has."""
     method, path = name.split()
-    url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC)
+    url = path.format(correlation_id="order-1", traceability_id="trace-1", topic=TOPIC, key="onboard-user")
 
     def sent(body: bytes, kind: str = "application/json") -> TestResponse:
         return facade.http.open(url, method=method, data=body, headers={"Content-Type": kind})
@@ -491,6 +533,8 @@ VALID: dict[str, Any] = {
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
     PAUSE: {},
+    "POST /api/process/{correlation_id}/suspend": {},
+    "POST /api/process/definitions/{key}/suspend": {},
     PAUSE_SEVERAL: {"topics": [TOPIC]},
     RESUME_SEVERAL: {"topics": [TOPIC]},
     f"PUT {MAINTENANCE}": {"reason": "release"},

@@ -13,20 +13,22 @@ import pytest
 from dev.environment import ROOT
 
 #: programs that the script uses, besides those that the tests replace
-PROGRAMS = ("bash", "cat", "dirname", "env", "sleep")
+PROGRAMS = ("bash", "cat", "dirname", "env", "grep", "sleep")
+#: the stubs are at work until the script says so
+AT_WORK = "until grep --quiet '{}: still at work' \"$SHOWN\"; do sleep 0.05; done"
 PIP = f"""#!/usr/bin/env bash
 if [[ ${{2:-}} != pip ]]; then exec {sys.executable} "$@"; fi
 for number in 1 2 3 4 5 6 7; do echo "Collecting package-$number==1.0 (from -r requirements.txt)"; done
-sleep 1
+{AT_WORK.format("requirements.txt")}
 echo "Installing collected packages: package-1, package-2"
 exit "${{PIP_EXIT:-0}}"
 """
-APT = """#!/usr/bin/env bash
+APT = f"""#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
 if [[ $1 == install && ! -f $CALLS.updated ]]; then echo "E: Unable to locate package" >&2; exit 100; fi
 if [[ $1 == update ]]; then : >"$CALLS.updated"; exit 0; fi
 echo "Need to get 46.1 MB of archives."
-sleep 1
+{AT_WORK.format("nodejs npm")}
 """
 
 
@@ -51,15 +53,27 @@ class Checkout:
         path.chmod(0o755)
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": str(self.folder / "bin"), "CALLS": str(self.folder / "calls"), "PROGRESS_S": "0.2", **variables}
-        return subprocess.run(
-            [str(self.folder / "dev" / "bootstrap.sh"), *arguments],
-            env={**env, "LANG": os.environ.get("LANG", "C.UTF-8")},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        shown = self.folder / "shown"
+        env = {
+            "PATH": str(self.folder / "bin"),
+            "CALLS": str(self.folder / "calls"),
+            "SHOWN": str(shown),
+            "PROGRESS_S": "0.2",
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            **variables,
+        }
+        with shown.open("w") as stderr:
+            done = subprocess.run(
+                [str(self.folder / "dev" / "bootstrap.sh"), *arguments],
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        done.stderr = shown.read_text()
+        return done
 
 
 @pytest.fixture
