@@ -24,6 +24,13 @@ class Store:
     result_expires_s: int = setting(
         "int", 3_600, "How long Redis keeps the result of a process for requests that wait, in seconds.", least=60
     )
+    record_foreign_instances: str = setting(
+        "str",
+        "on",
+        "Whether process instances that others started in the engine (Cockpit, a timer, a message, another client) are "
+        "listed like those of the API, from their first step that runs here: `on` or `off`.",
+        one_of=("on", "off"),
+    )
     retention_days: int = setting(
         "int",
         0,

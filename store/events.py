@@ -38,6 +38,8 @@ from store.event_rows import (
 )
 from store.identifiers import NewIdentifiers, add_identifiers
 from store.models import event_log
+from store.new_process import insert_process
+from store.process_rows import NewProcess
 from store.retrying import retrying_conflicts
 from store.types import (
     Constant,
@@ -110,7 +112,12 @@ class EventStore(EventQueries):
     """
 
     def begin(
-        self, event: NewEvent, *, confirm: AttemptKey | None = None, identifiers: NewIdentifiers | None = None
+        self,
+        event: NewEvent,
+        *,
+        confirm: AttemptKey | None = None,
+        identifiers: NewIdentifiers | None = None,
+        process: NewProcess | None = None,
     ) -> list[EarlierAttempt] | None:
         """Write the row of a new attempt; None when the same attempt has begun before (a duplicate message).
 
@@ -121,24 +128,32 @@ class EventStore(EventQueries):
             confirm: the attempt of the step before, whose completion the engine has accepted. It becomes `completed`
                 in the same transaction.
             identifiers: what is to be found by the input of the step, written in the same transaction.
+            process: the row of its process, if it has none yet, written in the same transaction. None is also returned
+                when a row has its id or its correlation id.
         """
         try:
             # Retried here, because otherwise the task could be fetched again only after its lock has expired.
-            return retrying_conflicts(lambda: self._begin(event, confirm, identifiers))
+            return retrying_conflicts(lambda: self._begin(event, confirm, identifiers, process))
         except DBAPIError as error:
             if is_unique_violation(error):
                 return None
             raise
 
     def _begin(
-        self, event: NewEvent, confirm: AttemptKey | None, identifiers: NewIdentifiers | None
+        self,
+        event: NewEvent,
+        confirm: AttemptKey | None,
+        identifiers: NewIdentifiers | None,
+        process: NewProcess | None,
     ) -> list[EarlierAttempt]:
         values = _values(event)
         new = {f"new_{name}": value for name, value in values.items()}
-        with (self._db.write if confirm or identifiers else self._db.write_one)() as connection:
+        with (self._db.write if confirm or identifiers or process else self._db.write_one)() as connection:
             is_first = connection.execute(_insert_first(frozenset(values)), new).rowcount == 1
             if is_first and confirm is not None:
                 close(connection, confirm, COMPLETED)
+            if is_first and process is not None:
+                insert_process(connection, process)
             if is_first and identifiers is not None:
                 add_identifiers(connection, identifiers)
         if is_first:
@@ -152,6 +167,8 @@ class EventStore(EventQueries):
                     close(connection, AttemptKey(event.external_task_id or "", attempt.lock_token), LOST)
             if confirm is not None:
                 close(connection, confirm, COMPLETED)
+            if process is not None:
+                insert_process(connection, process)
             if identifiers is not None:
                 add_identifiers(connection, identifiers)
         return earlier

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from store.identifiers import name_text, value_text
 from store.models import process_identifier, process_store
-from store.process_rows import CANCELLED, ERROR, OK, PENDING, STATUSES
+from store.process_rows import API, CANCELLED, ENGINE, ERROR, OK, PENDING, STATUSES
 from store.types import Constant, may_exist, using_index
 
 #: how far the order of `started_at` may differ from that of `seq`, because clocks of hosts differ and writes wait
@@ -90,6 +90,7 @@ class Traits:
         batch_id, application_id: the labels of the start.
         error_code: the code of the error, which is `INCIDENT` for an incident.
         failed_step: the name of the step that has the incident.
+        started_by: one of :data:`store.process_rows.STARTERS`.
     """
 
     statuses: tuple[str, ...] = ()
@@ -98,6 +99,7 @@ class Traits:
     application_id: str | None = None
     error_code: str | None = None
     failed_step: str | None = None
+    started_by: str | None = None
 
 
 ANY = Traits()
@@ -150,8 +152,12 @@ def find(
         # as in the filter of the index
         others = (_p.status != Constant(status) for status in (OK, PENDING, CANCELLED))
         query = query.where(_p.incident_id.is_(None), *others)
+    elif traits.started_by == ENGINE or (traits.started_by is not None and process_key is None):
+        # Most processes may be started here, so for those the index of another condition is better.
+        query, each, statuses = query.where(*_started_by(traits)), True, statuses or STATUSES
     else:
         query, each = narrowed(query, None, process_key), bool(statuses)
+        # the status and the process have found the rows already
         checks = checks_of(replace(traits, statuses=()), None)
     query = query.where(*checks)
     if before_seq is not None:
@@ -173,6 +179,7 @@ def checks_of(traits: Traits, process_key: str | None) -> list[sa.ColumnElement[
     if traits.incident is not None:
         incident = _checked(_p.incident_id)
         checks.append(incident.is_not(None) if traits.incident else incident.is_(None))
+    checks += _started_by(traits, checked=True)
     if traits.statuses:
         checks.append(_checked(_p.status).in_(traits.statuses))
     if process_key is not None:
@@ -190,6 +197,13 @@ def _given(
 ) -> list[sa.ColumnElement[bool]]:
     values = [(column, getattr(traits, name)) for column, name in columns]
     return [_equals(column, value, checked=checked) for column, value in values if value is not None]
+
+
+def _started_by(traits: Traits, *, checked: bool = False) -> list[sa.ColumnElement[bool]]:
+    if traits.started_by is None:
+        return []
+    column = _checked(_p.started_by) if checked else _p.started_by
+    return [column.is_(None) if traits.started_by == API else column == traits.started_by]
 
 
 def _equals(column: sa.Column[Any], value: str, *, checked: bool = False) -> sa.ColumnElement[bool]:

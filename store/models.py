@@ -52,6 +52,8 @@ process_store = sa.Table(
     # code and step in `error`, to find the process by
     sa.Column("error_code", key_text(200)),
     sa.Column("error_step", key_text(200)),
+    # NULL: the facade
+    sa.Column("started_by", key_text(16)),
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("correlation_id"),
     sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),
@@ -60,6 +62,7 @@ process_store = sa.Table(
     sa.Index("ix_process_store_process_key_status_seq", "process_key", "status", "seq"),
     sa.Index("ix_process_store_started_at", "started_at"),
     sa.Index("ix_process_store_traceability_id", "traceability_id"),
+    sa.Index("ix_process_store_started_by_status_seq", "started_by", "status", "seq"),
     # Each of the following indexes contains only the few rows that its query needs.
     sa.Index(
         "ix_process_store_process_instance_id",

@@ -49,6 +49,7 @@ class ListedProcess:
     started_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+    started_by: str | None
 
 
 @dataclass(frozen=True, slots=True)

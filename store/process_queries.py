@@ -156,9 +156,10 @@ class ProcessQueries:
         """How many accepted starts have no instance yet."""
         return self._count(_p.process_instance_id.is_(None))
 
-    def count_running(self) -> int:
-        """How many rows are pending with an instance."""
-        return self._count(_p.process_instance_id.is_not(None))
+    def count_running(self, *, started_here: bool = False) -> int:
+        """How many rows are pending with an instance; `started_here`: only of those that the facade started."""
+        conditions = [_p.process_instance_id.is_not(None)]
+        return self._count(*conditions, *([_p.started_by.is_(None)] if started_here else []))
 
     def running(self, *, after_seq: int, limit: int) -> list[ProcessRow]:
         """Rows whose instance may be running, in order, for a round of the reconciler: pending or with an incident."""
@@ -178,9 +179,9 @@ class ProcessQueries:
             SELECT.where(_p.engine_open == sa.literal(True, literal_execute=True)).order_by(_p.updated_at).limit(limit)
         )
 
-    def _count(self, condition: sa.ColumnElement[bool]) -> int:
+    def _count(self, *conditions: sa.ColumnElement[bool]) -> int:
         with self._db.read() as connection:
-            query = sa.select(sa.func.count()).select_from(process_store).where(IS_PENDING, condition)
+            query = sa.select(sa.func.count()).select_from(process_store).where(IS_PENDING, *conditions)
             return int(connection.execute(query).scalar_one())
 
     def _one(self, query: sa.Select[Any], **values: Any) -> ProcessRow | None:

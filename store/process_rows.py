@@ -12,10 +12,18 @@ PENDING, OK, ERROR, CANCELLED = "pending", "ok", "error", "cancelled"
 
 STATUSES = (PENDING, OK, ERROR, CANCELLED)
 
+#: who started a process: the facade, or somebody else in the engine
+API, ENGINE = "api", "engine"
+STARTERS = (API, ENGINE)
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """One row of `process_store`; times are in UTC, with their zone."""
+    """One row of `process_store`; times are in UTC, with their zone.
+
+    Attributes:
+        started_by: None for :data:`API`, which needs no value in the database; or :data:`ENGINE`.
+    """
 
     seq: int
     id: uuid.UUID
@@ -40,6 +48,7 @@ class ProcessRow:
     updated_at: datetime
     finished_at: datetime | None
     priority: int = 0
+    started_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,8 @@ class NewProcess:
 
     Attributes:
         identifiers: the identifiers in the variables, as answers show them.
+        process_instance_id: the instance, if others started it in the engine. The others get theirs when it starts.
+        started_by: see :class:`ProcessRow`.
         searched: the names and values to find the process by, see :func:`store.identifiers.as_texts`.
     """
 
@@ -62,6 +73,8 @@ class NewProcess:
     callback_url: str | None = None
     identifiers: dict[str, Any] | None = None
     priority: int = 0
+    process_instance_id: str | None = None
+    started_by: str | None = None
     searched: Mapping[str, str] = field(default_factory=dict)
 
 

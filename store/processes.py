@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -20,8 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.driver_errors import is_unique_violation
 from store.event_queries import IS_OPEN_ANSWER
-from store.identifiers import insert_identifiers
 from store.models import event_log, process_store
+from store.new_process import insert_process
 from store.process_queries import (
     BATCH,
     BY_ID,
@@ -36,7 +36,6 @@ from store.types import Constant, changing_locked_rows, length_of, locking_rows,
 
 _p = process_store.c
 
-_INSERT = sa.insert(process_store).inline()  # the new key isn't used, so there is no SELECT scope_identity()
 # sa.null() is a literal. None would be a parameter, and pyodbc would ask the server for its type.
 _UNCLAIMED = dict.fromkeys(("claim_token", "claim_until"), sa.null())
 _NOT_ENDED = dict.fromkeys(("error", "error_code", "error_step", "incident_id", "finished_at"), sa.null())
@@ -118,16 +117,9 @@ class ProcessStore(ProcessQueries):
 
         The unique key decides, without a read before.
         """
-        moment = now()
-        values = {item.name: getattr(new, item.name) for item in fields(new) if item.name != "searched"}
-        values |= {"status": PENDING, "engine_open": False, "started_at": moment, "updated_at": moment}
-        # A start without a priority is the statement without the column.
-        values["priority"] = new.priority or None
         try:
             with (self._db.write if new.searched else self._db.write_one)() as connection:
-                connection.execute(_INSERT, without_nones(values))
-                if new.searched:
-                    insert_identifiers(connection, new.id, new.searched)
+                insert_process(connection, new)
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False

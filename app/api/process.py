@@ -93,6 +93,7 @@ class ProcessList(MethodView):
                 application_id=query.get("applicationId"),
                 error_code=query.get("errorCode"),
                 failed_step=query.get("failedStep"),
+                started_by=query.get("startedBy"),
             ),
             "process_key": query.get("processKey"),
             "started_after": query.get("startedAfter"),

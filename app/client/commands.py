@@ -22,7 +22,7 @@ from app.client.following import follow
 from app.client.quiet import QuietTeller
 from app.client.reply import Reply
 from settings import get_settings
-from store.process_rows import STATUSES
+from store.process_rows import STARTERS, STATUSES
 
 Command = Callable[..., None]
 
@@ -216,6 +216,9 @@ def _narrowed(command: Command) -> Command:
             click.option("--application", "applicationId", metavar="ID", help="Only with this application id."),
             click.option("--error-code", "errorCode", metavar="CODE", help="Only with this code of their error."),
             click.option("--failed-step", "failedStep", metavar="STEP", help="Only with an incident at this step."),
+            click.option(
+                "--started-by", "startedBy", type=click.Choice(STARTERS), help="Started by the API, or in the engine."
+            ),
             click.option(
                 "--since", "startedAfter", metavar="TIME", help="Started at this time or later: 2026-01-01T00:00:00Z."
             ),

@@ -10,6 +10,7 @@ import click
 from app import standing_text
 from app.client.api import StreamedEvent
 from app.client.reply import Reply
+from store.process_rows import ENGINE
 
 _COLOURS = {"ok": "green", "completed": "green", "error": "red", "failed": "red", "cancelled": "yellow"}
 #: the columns of a list, with their widths in characters
@@ -24,6 +25,8 @@ def as_json(document: Any) -> str:
 def process(document: dict[str, Any]) -> str:
     """A process: its status, its error, where it stands and its result."""
     lines = [f"{document.get('correlationId')}: {_coloured(str(document.get('status')))}"]
+    if document.get("startedBy") == ENGINE:
+        lines.append("  started by: engine")
     if error := document.get("error"):
         lines.append(f"  {_error(error)}")
     if active := document.get("active"):
@@ -56,7 +59,8 @@ def table(processes: list[dict[str, Any]], *, identifiers: bool = False) -> str:
     for found in processes:
         columns = [str(found.get(name) or "").ljust(width) for name, width in _WIDTHS.items()]
         named = [f"{name}:{value}" for name, value in (found.get("identifiers") or {}).items()] if identifiers else []
-        lines.append("  ".join([*columns, str(found.get("correlationId")), *named]))
+        started_by = ["startedBy:engine"] if found.get("startedBy") == ENGINE else []
+        lines.append("  ".join([*columns, str(found.get("correlationId")), *started_by, *named]))
     return "\n".join(lines)
 
 

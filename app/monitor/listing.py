@@ -18,7 +18,7 @@ from app.security.auth import requires
 from service.catalogue import all_processes
 from store.finding import Search, Traits
 from store.overview import INCIDENT, REJECTED, Filters, OverviewStore
-from store.process_rows import ERROR, STATUSES
+from store.process_rows import ERROR, STARTERS, STATUSES
 from tasks.runtime import runtime
 
 #: rows of a page
@@ -26,10 +26,10 @@ ROWS = 50
 #: names of the filters in the URL
 _NAMES = (
     *("q", "status", "incident", "processKey", "startedAfter", "startedBefore", "text"),
-    *("batchId", "applicationId", "errorCode", "failedStep"),
+    *("batchId", "applicationId", "errorCode", "failedStep", "startedBy"),
 )
 #: names of the filters that the form hides until they are used
-_MORE = ("batchId", "applicationId", "errorCode", "failedStep")
+_MORE = ("batchId", "applicationId", "errorCode", "failedStep", "startedBy")
 #: kind of the counters -> its filters in the URL
 _KINDS = {
     **{status: {"status": status} for status in STATUSES},
@@ -51,6 +51,7 @@ class ListFilters(Schema):
     application_id = fields.String(data_key="applicationId", validate=validate.Length(1, 200))
     error_code = fields.String(data_key="errorCode", validate=validate.Length(1, 200))
     failed_step = fields.String(data_key="failedStep", validate=validate.Length(1, 200))
+    started_by = fields.String(data_key="startedBy", validate=validate.OneOf(STARTERS))
     process_key = fields.String(data_key="processKey", validate=validate.Length(1, 200))
     started_after = fields.AwareDateTime(data_key="startedAfter", format="iso")
     started_before = fields.AwareDateTime(data_key="startedBefore", format="iso")
@@ -142,7 +143,7 @@ def _kinds(given: dict[str, str], counts: dict[str, int]) -> list[dict[str, Any]
 def _filters(given: dict[str, str]) -> Filters:
     try:
         loaded = ListFilters().load(given)
-        names = ("incident", "batch_id", "application_id", "error_code", "failed_step")
+        names = ("incident", "batch_id", "application_id", "error_code", "failed_step", "started_by")
         traits = Traits(**{name: loaded.pop(name) for name in names if name in loaded})
         return Filters(search=Search(text=loaded.pop("q", None)), traits=traits, **loaded)
     except ValidationError as error:

@@ -7,16 +7,9 @@ from datetime import UTC, datetime
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from store.correlation_ids import RESERVED_WORDS, fault_of
 from store.finding import Identifier
 from telemetry.logs.redaction import redactor
-
-#: characters of a correlation id: safe in a path, in a log line and in a key
-CORRELATION_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}\Z")
-#: words that some route uses at the position of the correlation id
-RESERVED_WORDS = frozenset(
-    {"all", "start", "complete", "status", "event-log", "definitions", "topics", "bulk", "insight", "."}
-    | {"maintenance", "incidents"}
-)
 
 
 def correlation_id_schema() -> dict[str, object]:
@@ -43,10 +36,8 @@ def check_correlation_id(value: str) -> None:
     Raises:
         ValidationError: it has other characters, is too long, or is a reserved word.
     """
-    if not CORRELATION_ID.match(value):
-        raise ValidationError("Must be 1 to 200 characters of A-Z a-z 0-9 . _ : ~ -")
-    if value in RESERVED_WORDS or set(value) == {"."}:
-        raise ValidationError(f"{value!r} is reserved by the API. Choose another id.")
+    if (fault := fault_of(value)) is not None:
+        raise ValidationError(fault)
 
 
 def _label(meaning: str) -> dict[str, object]:

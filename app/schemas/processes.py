@@ -19,7 +19,7 @@ from app.schemas.fields import (
     check_correlation_id,
 )
 from app.schemas.maintenance import MaintenanceInfo
-from store.process_rows import ERROR, OK, STATUSES
+from store.process_rows import ERROR, OK, STARTERS, STATUSES
 
 
 class CompleteRequest(Strict):
@@ -127,6 +127,10 @@ class ListQuery(Strict):
     failedStep = fields.String(
         validate=validate.Length(1, 200), metadata={"description": "The name of the step that has the incident."}
     )
+    startedBy = fields.String(
+        validate=validate.OneOf(STARTERS),
+        metadata={"description": "`api`: started by a call of this API. `engine`: started by others in the engine."},
+    )
     count = QueryBoolean(
         load_default=False, metadata={"description": "`true`: the answer tells how many processes match."}
     )
@@ -156,6 +160,13 @@ class ListedAnswer(Schema):
     identifiers = fields.Raw(allow_none=True)
     incidentId = fields.String(allow_none=True)
     priority = fields.Integer(metadata={"description": "The priority of its start."})
+    startedBy = fields.String(
+        validate=validate.OneOf(STARTERS),
+        metadata={
+            "description": "`api`: started by a call of this API. `engine`: others started it in the engine, such as "
+            "Cockpit, a timer or a message; it is listed from its first step that runs here."
+        },
+    )
     startedAt = fields.String()
     updatedAt = fields.String()
     finishedAt = fields.String(allow_none=True)

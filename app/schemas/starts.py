@@ -6,9 +6,10 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import _CORRELATION_ID_META, RESERVED_WORDS, JsonInteger, Strict, _label, check_correlation_id
+from app.schemas.fields import _CORRELATION_ID_META, JsonInteger, Strict, _label, check_correlation_id
 from app.schemas.maintenance import MaintenanceInfo
 from app.schemas.processes import Links
+from store.correlation_ids import RESERVED_WORDS
 from tasks.broker.start_priority import HIGHEST, LOWEST
 
 

@@ -27,7 +27,7 @@ def poll() -> None:
     topics = registry.topics()
     try:
         # A step cannot begin without its row, so nothing is fetched while the database is unavailable.
-        running = runtime().processes.count_running()
+        running = runtime().processes.count_running(started_here=True)
         is_maintenance = controls_of(refresh()).maintenance
     except DatabaseUnavailable as error:
         log.warning("nothing fetched: database unavailable: %s", error)

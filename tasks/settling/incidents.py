@@ -14,6 +14,7 @@ from camunda_bridge.errors import BridgeError, NotFound
 from store.process_rows import ERROR, PENDING, Ending, ProcessRow
 from store.retrying import retrying
 from tasks.broker.publish import BROKER_ERRORS
+from tasks.processes import metric_label
 from tasks.runtime import KEY_PREFIX, runtime
 from tasks.settling.instances import with_instance
 from tasks.settling.settle import settle
@@ -75,7 +76,7 @@ def settle_incident(row: ProcessRow, failure: dict[str, Any] | None = None) -> b
         ending = Ending(ERROR, error=error_document, incident_id=incidents[0]["id"])
         won = retrying(lambda: settle(row, ending), for_s=runtime().settings.db_hold_s)
     if won:
-        declared.INCIDENTS.labels(row.process_key).inc()
+        declared.INCIDENTS.labels(metric_label(row.process_key)).inc()
     return won
 
 

@@ -17,6 +17,7 @@ from store.process_rows import CANCELLED, ERROR, Ending, ProcessRow
 from tasks.broker.notify import notify_watchers
 from tasks.broker.publish import BROKER_ERRORS
 from tasks.broker.results import open_result, publish_result
+from tasks.processes import metric_label
 from tasks.runtime import runtime
 from tasks.webhooks.outbox import enqueue, write_delivery
 from telemetry import tracing
@@ -99,7 +100,7 @@ def settle(
         actor = OURSELVES if event is None or event.actor is None else event.actor
         was_late = not won and _record_lost_race(connection, row.id, ending, actor=actor, as_found=as_found)
     if won:
-        declared.ENDED.labels(row.process_key, ending.status).inc()
+        declared.ENDED.labels(metric_label(row.process_key), ending.status).inc()
         crash_point("settle: row ended from outside, result not published")
         publish_end(row.id, ending, row.correlation_id, row.traceability_id, row.process_instance_id)
     elif was_late or confirm is not None:
@@ -146,7 +147,7 @@ def reopen(row: ProcessRow, event: NewEvent, *, was_found: bool = False) -> bool
             runtime().events.record(event, connection=connection)
     notify_watchers(row.correlation_id)
     if reopened:
-        declared.REOPENED.labels(row.process_key).inc()
+        declared.REOPENED.labels(metric_label(row.process_key)).inc()
         try:
             open_result(row.id)
         except BROKER_ERRORS as error:

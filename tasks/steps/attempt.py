@@ -19,6 +19,7 @@ from camunda_bridge.variables import Values, input_types, json_form
 from store.errors import DatabaseUnavailable
 from store.event_rows import LOST, RELEASED, STARTED, AttemptKey, EarlierAttempt, NewEvent, Progress
 from store.identifiers import NewIdentifiers, as_texts
+from store.process_rows import NewProcess
 from store.retrying import retrying
 from tasks.broker.step_message import StepMessage, correlation_id_of
 from tasks.runtime import runtime
@@ -48,6 +49,9 @@ class Attempt:
         self.earlier: list[EarlierAttempt] = []
         #: identifiers of the process that the store has
         self.known: Mapping[str, str] = message.known
+        #: the row of its process, if it is written with that of the attempt
+        self.new_process: NewProcess | None = None
+        self._context: ExecutionContext | None = None
         #: whether the lock was lost to another worker
         self.is_lock_lost: Callable[[], bool] = lambda: False
 
@@ -78,15 +82,19 @@ class Attempt:
 
     @property
     def context(self) -> ExecutionContext:
-        """Which process the step works for, as its start wrote it."""
-        return self._variables[0]
+        """Which process the step works for, as its start wrote it, or as :meth:`belongs_to` says."""
+        return self._variables[0] if self._context is None else self._context
 
     @property
     def values(self) -> Values:
         """The input of the handler. Contents of files are read on first use."""
         return self._variables[1]
 
-    @cached_property
+    def belongs_to(self, context: ExecutionContext, new: NewProcess | None) -> None:
+        """Note the process of an instance whose variables do not name it; `new`: its row, which is to be written."""
+        self._context, self.new_process = context, new
+
+    @property
     def correlation_id(self) -> str:
         """The correlation id of the process."""
         return correlation_id_of(self.task, self.context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from camunda_bridge.json_form import rfc3339
-from store.process_rows import ProcessRow
+from store.process_rows import API, ProcessRow
 
 __all__ = ["rfc3339", "row_document"]
 
@@ -23,6 +23,7 @@ def row_document(row: ProcessRow) -> dict[str, Any]:
         "identifiers": row.identifiers,
         "incidentId": row.incident_id,
         "priority": row.priority,
+        "startedBy": row.started_by or API,
         "startedAt": rfc3339(row.started_at),
         "updatedAt": rfc3339(row.updated_at),
         "finishedAt": None if row.finished_at is None else rfc3339(row.finished_at),

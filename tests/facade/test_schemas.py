@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from app.schemas.fields import RESERVED_WORDS, check_correlation_id
+from app.schemas.fields import check_correlation_id
+from store.correlation_ids import RESERVED_WORDS
 from tests.support.facade import USER, Facade, problem
 
 START: dict[str, Any] = {"processKey": "onboard-user", "correlationId": "order-1", "variables": USER}

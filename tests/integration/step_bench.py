@@ -62,13 +62,14 @@ class Bench:
     def engine(self) -> Engine:
         return self.runtime.engine
 
-    def deploy(self, answer: Any, *parts: Any, a: Part | None = None, **options: Any) -> None:
+    def deploy(self, answer: Any, *parts: Any, a: Part | None = None, start: str = "", **options: Any) -> None:
         """Deploy a process with step `a` and `parts`.
 
         Args:
             answer: what the handler returns, or the exception that it raises.
             parts: the parts behind the step.
             a: the part that contains the step; by default a plain external task.
+            start: XML of what starts an instance, if that is no call.
         """
 
         def handler(given: dict[str, Any]) -> Any:
@@ -78,7 +79,9 @@ class Bench:
             return answer
 
         self.definition.step("a", **options)(handler)
-        self.definition.bpmn_path.write_text(process(self.key, a or external("a"), *parts))
+        plain, started = '<startEvent id="process-start"/>', f'<startEvent id="process-start">{start}</startEvent>'
+        diagram = process(self.key, a or external("a"), *parts)
+        self.definition.bpmn_path.write_text(diagram.replace(plain, started) if start else diagram)
         registry.add(self.definition)
         self.engine.deploy(self.key, {f"{self.key}.bpmn": self.definition.bpmn_path.read_bytes()})
 

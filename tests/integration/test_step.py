@@ -45,6 +45,7 @@ def test_step_completes_with_its_output(bench: Bench) -> None:
 def test_business_key_of_another_system_is_stored_so_that_both_databases_find_it(
     bench: Bench, business_key: str, kept: str | None
 ) -> None:
+    bench.runtime.settings = replace(bench.runtime.settings, record_foreign_instances="off")
     bench.deploy({})
     instance = bench.engine.start(bench.key, business_key.format(bench.key), {}).id
     step_module.run_step(bench.fetch().dump())

@@ -21,6 +21,7 @@ from store.event_rows import COMPLETED, FAILED
 from store.models import process_store
 from store.process_rows import OK, NewProcess
 from tasks.settling import reconcile
+from tasks.steps import run as step_module
 from telemetry.logs.redaction import REDACTED
 from tests.contract.bpmn import external
 from tests.integration.step_bench import Bench
@@ -133,8 +134,11 @@ def test_replay_gives_the_handler_the_types_that_it_had(bench: Bench) -> None:
 def test_overwritten_execution_context_stops_no_step(bench: Bench) -> None:
     bench.deploy({}, external("b"))
     for value in ("{not json", '{"processId": "not-a-uuid", "env": "prod"}', '"text"'):
-        bench.engine.start(bench.key, bench.key, {"executionContext": {"type": "Json", "value": value}})
-        assert bench.run(bench.fetch()).phase == COMPLETED
+        given = {"executionContext": {"type": "Json", "value": value}}
+        instance = bench.engine.start(bench.key, bench.key, given).id
+        step_module.run_step(bench.fetch().dump())
+        (event,) = bench.runtime.events.by_traceability_id(instance)
+        assert event.phase == COMPLETED
 
 
 def test_step_runs_beside_variables_that_cannot_be_read(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from store.insight import InsightStore
 from store.migrate import upgrade
 from store.models import process_store
 from store.overview import Filters, OverviewStore
-from store.process_rows import ERROR, OK, NewProcess
+from store.process_rows import API, ENGINE, ERROR, OK, NewProcess
 from store.processes import ProcessStore
 
 ROWS = 1_000
@@ -97,6 +97,8 @@ def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any
         (Traits(incident=True), ["ix_process_store_on_incident"]),
         (Traits((ERROR,), incident=True), ["ix_process_store_on_incident"]),
         (Traits((ERROR,), incident=False), ["ix_process_store_rejected"]),
+        (Traits(started_by=ENGINE), ["ix_process_store_started_by_status_seq (started_by=? AND status=?"] * 4),
+        (Traits((ERROR,), started_by=ENGINE), ["ix_process_store_started_by_status_seq (started_by=? AND status=?"]),
         (Traits((ERROR, OK)), ["status=?"] * 2),
     ],
 )
@@ -240,3 +242,19 @@ def test_insight_reads_the_rows_of_its_span_along_their_keys(database: Database)
         # These read the newest row, the oldest row, and the row next to a key: one row each.
         assert "COVERING INDEX ix_event_log" not in plan
         assert plan.count("TEMP B-TREE") == (plan in rows)
+
+
+@pytest.mark.parametrize(
+    ("filters", "way"),
+    [
+        ({}, "ix_process_store_started_by_status_seq (started_by=? AND status=?"),
+        ({"before_seq": 500}, "ix_process_store_started_by_status_seq (started_by=? AND status=?"),
+        ({"process_key": "p"}, "ix_process_store_process_key_seq (process_key=?"),
+    ],
+)
+def test_processes_that_were_started_here_are_read_along_an_index(
+    database: Database, filters: dict[str, Any], way: str
+) -> None:
+    *_, page = plans(database, lambda store: store.page(limit=10, traits=Traits(started_by=API), **filters))
+    assert way in page
+    assert "TEMP B-TREE" not in page

@@ -41,7 +41,7 @@ from store.models import metadata
 from store.mssql import FILTERED_INDEXES, MIGRATION_LOCK, SESSION, SNAPSHOT_IS_ON
 from store.overview import Filters, OverviewStore
 from store.personal import PersonalData
-from store.process_rows import ERROR, OK, Ending, NewProcess
+from store.process_rows import API, ENGINE, ERROR, OK, Ending, NewProcess
 from store.processes import ProcessStore
 from store.retention import DueProcess, Retention
 from store.topics import TopicStore
@@ -139,6 +139,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
     calls(store.release, taken)
     calls(store.count_unstarted)
     calls(store.count_running)
+    calls(store.count_running, started_here=True)
     calls(store.settle, new.id, Ending(ERROR, error={"code": "E"}), process_instance_id="pi")
     calls(store.settle, new.id, Ending(OK), process_instance_id="pi", only_answer_is_of="task")
     calls(store.settle, new.id, Ending(OK), by_ops=True)
@@ -156,6 +157,8 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
         Traits((OK, ERROR)),
         Traits((ERROR,), incident=False),
         Traits(incident=True, error_code="E"),
+        Traits((OK,), started_by=API),
+        Traits(started_by=ENGINE),
         Traits((OK, ERROR), batch_id="b", application_id="a", failed_step="s"),
     ):
         calls(store.page, limit=10, traits=traits, process_key="p")
@@ -174,6 +177,8 @@ def walk_events(calls: Calls, store: EventStore, processes: ProcessStore) -> Non
     calls(store.begin, first)
     calls(store.progress, AttemptKey("task", "1"), Progress(COMPLETED, {"n": 1}))
     calls(store.begin, second, confirm=AttemptKey("task", "1"))
+    foreign = NewProcess(uuid.uuid4(), "order-9", "", "p", {}, "pi-9", process_instance_id="pi-9", started_by=ENGINE)
+    calls(store.begin, NewEvent("pi-9", "s", external_task_id="task-9", lock_token="1"), process=foreign)
     calls(store.close, AttemptKey("task", "2"), COMPLETED)
     calls(store.forget_outcomes, "order-1", "pi")
     calls(store.record, NewEvent("trace", "retry", OPS))

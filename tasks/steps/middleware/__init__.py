@@ -17,6 +17,7 @@ from tasks.steps.middleware.expiry import discard_expired
 from tasks.steps.middleware.lock import hold_lock
 from tasks.steps.middleware.logging import bind_log_context
 from tasks.steps.middleware.metrics import count_result, measure_handler, measure_queue_time
+from tasks.steps.middleware.process import find_process
 from tasks.steps.middleware.time_limit import limit_time
 from tasks.steps.middleware.tracing import open_span
 from tasks.steps.result import Result
@@ -29,6 +30,7 @@ ATTEMPT: tuple[Middleware[Result], ...] = (
     hold_lease,  # outermost: however the attempt ends, its lease is released
     count_result,  # outside of everything that decides the result
     discard_expired,  # before anything is written: another worker may have the task
+    find_process,  # before everything that names the process
     bind_log_context,  # before the first line about the process
     open_span,  # before the first request to the store or the engine
     write_begin,  # the row comes first: nothing has an effect that the event log does not show
