@@ -90,6 +90,13 @@ class Ops:
         "the folder for temporary files of the system.",
     )
     flower_host: str = setting("str", "127.0.0.1", "Address that Flower listens on.")
+    flower_max_tasks: int = setting(
+        "int",
+        50_000,
+        "How many tasks Flower keeps in memory; 10,000 take about 45 MB.",
+        least=100,
+        most=1_000_000,
+    )
     flower_port: int = setting("int", 5555, "Port of Flower.", least=1, most=65_535)
     flower_basic_auth: str = setting(
         "str", "", "Login for Flower, as `user:password`; required in production.", secret=True

@@ -24,6 +24,14 @@ class UnknownVersion(TaskError):
     """
 
 
+class AttemptFailed(TaskError):
+    """The attempt of a step failed; the message names exception and place.
+
+    :func:`tasks.steps.run.run_step` raises it when the failure is written and reported, only so that Flower shows the
+    task as failed.
+    """
+
+
 class RefusedAddress(TaskError):
     """The host of a webhook has an address that no webhook may be sent to.
 

@@ -52,6 +52,10 @@ class Attempt:
         #: the row of its process, if it is written with that of the attempt
         self.new_process: NewProcess | None = None
         self._context: ExecutionContext | None = None
+        #: why it failed, once the engine has the failure
+        self.failure: str | None = None
+        #: code and message of the BPMN error that its handler threw, once the engine has it
+        self.thrown: str | None = None
         #: whether the lock was lost to another worker
         self.is_lock_lost: Callable[[], bool] = lambda: False
 

@@ -143,6 +143,7 @@ def _throw_error(attempt: Attempt, outcome: BusinessError, execution: Execution)
         )
     except EngineRefused as error:
         return _fail(attempt, _refused(error), execution)
+    attempt.thrown = shown_text(f"{outcome.code}: {outcome.message}")
     return _follow_error(attempt)
 
 
@@ -167,6 +168,7 @@ def _fail(attempt: Attempt, outcome: Failed, execution: Execution) -> Result:
     _log_failure(attempt, outcome)
     attempt.write(execution, failure_progress(outcome, attempt.step))
     report_failure(attempt.message, attempt.step, outcome, attempt.context, number=attempt.number)
+    attempt.failure = f"{outcome.message} ({outcome.where})" if outcome.where else outcome.message
     notify_watchers(attempt.correlation_id)
     return Result.FAILED
 

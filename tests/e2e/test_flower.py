@@ -89,8 +89,16 @@ def test_webhook_shows_its_process(ran: Ran) -> None:
 def test_step_whose_process_was_killed_is_shown_as_failed(ran: Ran) -> None:
     failed = [task for task in steps(settled(ran.monitored)) if task["state"] == "FAILURE"]
 
-    assert [task["name"] for task in failed] == ["metered.work"] * 2
-    assert all("WorkerLostError" in task["traceback"] for task in failed)
+    killed = [task for task in failed if "WorkerLostError" in task["traceback"]]
+    assert [task["name"] for task in killed] == ["metered.work"] * 2
+
+
+def test_every_failed_attempt_is_shown_as_failed_and_no_other(ran: Ran) -> None:
+    found = [task["exception"] for task in steps(settled(ran.monitored)) if task["state"] == "FAILURE"]
+    ((failed,),) = ran.monitored.rows("SELECT count(*) FROM event_log WHERE phase = 'failed'")
+
+    # The attempt of a killed process is reported as failed by another task.
+    assert len(found) == failed
 
 
 def test_worker_without_options_reads_every_queue_and_another_those_of_its_option(ran: Ran) -> None:
