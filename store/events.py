@@ -153,7 +153,7 @@ class EventStore(EventQueries):
             if is_first and confirm is not None:
                 close(connection, confirm, COMPLETED)
             if is_first and process is not None:
-                insert_process(connection, process)
+                insert_process(connection, process, now())
             if is_first and identifiers is not None:
                 add_identifiers(connection, identifiers)
         if is_first:
@@ -168,7 +168,7 @@ class EventStore(EventQueries):
             if confirm is not None:
                 close(connection, confirm, COMPLETED)
             if process is not None:
-                insert_process(connection, process)
+                insert_process(connection, process, now())
             if identifiers is not None:
                 add_identifiers(connection, identifiers)
         return earlier

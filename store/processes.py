@@ -119,7 +119,7 @@ class ProcessStore(ProcessQueries):
         """
         try:
             with (self._db.write if new.searched else self._db.write_one)() as connection:
-                insert_process(connection, new)
+                insert_process(connection, new, now())
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False
