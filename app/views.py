@@ -8,14 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from app.responses.links import links
+from app.services import services
 from app.starts.callbacks import callback_document
 from service.standing.elements import Standing, standing_of
 from store.event_rows import EventRow
-from store.process_rows import ProcessRow
+from store.process_rows import PENDING, ProcessRow
 from tasks.webhooks.documents import rfc3339, row_document
 from telemetry.logs.redaction import shown_error
 
 __all__ = ["event_document", "row_document", "standing_document", "status_document"]
+
+#: newest reruns that the status of a process names
+RERUNS = 20
 
 
 def status_document(row: ProcessRow) -> dict[str, Any]:
@@ -27,6 +31,8 @@ def status_document(row: ProcessRow) -> dict[str, Any]:
         **row_document(row),
         "active": None,
         "maintenance": None,
+        # Only an ended process can be run again, so the polls of a running one read nothing more.
+        "reruns": [] if row.status == PENDING else services().processes.reruns_of(row.correlation_id, most=RERUNS),
         "callback": callback_document(row),
         "links": links(row.correlation_id, row.traceability_id),
     }

@@ -10,7 +10,7 @@ from settings.reading import RATE, is_origin, is_url, setting
 #: one entry of API_KEYS: name of the key, SHA-256 of the key in hexadecimal, scopes
 API_KEY_ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9._-]{1,100}):(?P<digest>[0-9a-f]{64}):"
-    r"(?P<scopes>process:(?:start|read|admin|complete)(?:\+process:(?:start|read|admin|complete))*)\Z"
+    r"(?P<scopes>process:(?:start|read|admin|complete|repair)(?:\+process:(?:start|read|admin|complete|repair))*)\Z"
 )
 
 

@@ -54,6 +54,7 @@ process_store = sa.Table(
     sa.Column("error_step", key_text(200)),
     # NULL: the facade
     sa.Column("started_by", key_text(16)),
+    sa.Column("rerun_of", key_text(200)),  # correlation id of the ended process that this start repeats
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("correlation_id"),
     sa.CheckConstraint("status IN ('pending', 'ok', 'error', 'cancelled')", name="status"),
@@ -129,6 +130,13 @@ process_store = sa.Table(
         "seq",
         mssql_where=sa.text("error_step IS NOT NULL"),
         sqlite_where=sa.text("error_step IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_process_store_rerun_of_seq",
+        "rerun_of",
+        "seq",
+        mssql_where=sa.text("rerun_of IS NOT NULL"),
+        sqlite_where=sa.text("rerun_of IS NOT NULL"),
     ),
     implicit_returning=False,
 )

@@ -31,6 +31,10 @@ _LOCK_PROCESS: sa.Select[Any] = locking_rows(sa.select(_p.seq), "uq_process_stor
 _DELETE_EVENTS = sa.delete(event_log).where(
     _e.seq.in_(sa.select(_older_events.c.seq).where(_older_events.c.correlation_id == bindparam("cid")).limit(EVENTS))
 )
+# Reruns stay, as they are processes of their own, but they no longer name the process that was deleted.
+_FORGET_RERUN_OF = (
+    sa.update(process_store).where(_p.rerun_of == bindparam("cid"), _p.rerun_of.is_not(None)).values(rerun_of=sa.null())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class PersonalData:
                 return Erased(events, left=True)
             webhooks = connection.execute(sa.delete(webhook_delivery).where(_w.process_id == process_id)).rowcount
             connection.execute(sa.delete(process_store).where(_p.id == process_id))
+            connection.execute(_FORGET_RERUN_OF, {"cid": correlation_id})
             insert_event(connection, record)
             return Erased(events, webhooks)
 

@@ -42,6 +42,12 @@ SELECT = sa.select(*_COLUMNS)
 BY_ID = SELECT.where(_p.id == bindparam("the_id"))
 _BY_CORRELATION_ID = SELECT.where(_p.correlation_id == bindparam("cid"))
 _BY_INSTANCE_ID = SELECT.where(_p.process_instance_id == bindparam("pid")).order_by(_p.seq).limit(1)
+_RERUNS_OF = (
+    sa.select(_p.correlation_id)
+    .where(_p.rerun_of == bindparam("cid"), _p.rerun_of.is_not(None))
+    .order_by(_p.seq.desc())
+    .limit(bindparam("most"))
+)
 _OF_TRACE = sa.select(_p.seq).where(_p.traceability_id == bindparam("tid")).limit(1)
 #: condition: the process has an open incident
 HAS_OPEN_INCIDENT = sa.and_(_p.status == Constant(ERROR), _p.incident_id.is_not(None))
@@ -64,6 +70,11 @@ class ProcessQueries:
         if not may_exist(correlation_id, _p.correlation_id):
             return None
         return self._one(_BY_CORRELATION_ID, cid=correlation_id)
+
+    def reruns_of(self, correlation_id: str, *, most: int) -> list[str]:
+        """The correlation ids of the newest `most` starts that are reruns of this process, newest first."""
+        with self._db.read() as connection:
+            return list(connection.execute(_RERUNS_OF, {"cid": correlation_id, "most": most}).scalars())
 
     def by_instance_id(self, process_instance_id: str) -> ProcessRow | None:
         """The row of this root instance."""

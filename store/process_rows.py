@@ -49,6 +49,7 @@ class ProcessRow:
     finished_at: datetime | None
     priority: int = 0
     started_by: str | None = None
+    rerun_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class NewProcess:
     priority: int = 0
     process_instance_id: str | None = None
     started_by: str | None = None
+    rerun_of: str | None = None
     searched: Mapping[str, str] = field(default_factory=dict)
 
 

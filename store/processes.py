@@ -20,6 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from store.clock import now
 from store.driver_errors import is_unique_violation
 from store.event_queries import IS_OPEN_ANSWER
+from store.event_rows import NewEvent
+from store.events import insert_event
 from store.models import event_log, process_store
 from store.new_process import insert_process
 from store.process_queries import (
@@ -112,14 +114,16 @@ class ProcessStore(ProcessQueries):
     Every method raises :class:`store.errors.DatabaseUnavailable` when the database is unavailable.
     """
 
-    def accept(self, new: NewProcess) -> bool:
+    def accept(self, new: NewProcess, events: Sequence[NewEvent] = ()) -> bool:
         """Write a pending row and the identifiers of its start; False when its correlation id exists.
 
-        The unique key decides, without a read before.
+        The unique key decides, without a read before. `events`: written in the same transaction.
         """
         try:
-            with (self._db.write if new.searched else self._db.write_one)() as connection:
+            with (self._db.write if new.searched or events else self._db.write_one)() as connection:
                 insert_process(connection, new, now())
+                for event in events:
+                    insert_event(connection, event)
         except DBAPIError as error:
             if is_unique_violation(error):
                 return False

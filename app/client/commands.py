@@ -111,7 +111,14 @@ def calls_the_api(command: Command) -> Command:
     return called
 
 
-def _variables(_: click.Context, __: click.Parameter, text: str) -> dict[str, Any]:
+def json_object(_: click.Context, __: click.Parameter, text: str | None) -> dict[str, Any] | None:
+    """Callback of an option: its JSON object, from the text, a file (`@file`) or standard input (`@-`).
+
+    Raises:
+        click.BadParameter: it cannot be read, or is not a JSON object.
+    """
+    if text is None:
+        return None
     try:
         if text.startswith("@"):
             text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text("utf-8")
@@ -125,7 +132,7 @@ def _variables(_: click.Context, __: click.Parameter, text: str) -> dict[str, An
 
 @click.command("start")
 @click.argument("process_key", metavar="KEY")
-@click.option("--variables", default="{}", callback=_variables, help="JSON, @file, or @- for standard input.")
+@click.option("--variables", default="{}", callback=json_object, help="JSON, @file, or @- for standard input.")
 @click.option(
     "--correlation-id",
     "--idempotency-key",

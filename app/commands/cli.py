@@ -10,13 +10,14 @@ from app.client.bulk_commands import COMMANDS as BULK
 from app.client.commands import COMMANDS as CALLS
 from app.client.flow_commands import COMMANDS as FLOW
 from app.client.maintenance_command import COMMANDS as MAINTENANCE
+from app.client.repair_commands import COMMANDS as REPAIR
 from app.client.suspension_commands import COMMANDS as SUSPENSION
 from app.commands.process import COMMANDS as AUTHORING
 from app.security.api_keys import new_entry
 from app.security.auth import SCOPES
 
 process_cli = AppGroup("process", help="Business processes.")
-for _command in (*CALLS, *FLOW, *BULK, *SUSPENSION, *MAINTENANCE, *AUTHORING):
+for _command in (*CALLS, *FLOW, *REPAIR, *BULK, *SUSPENSION, *MAINTENANCE, *AUTHORING):
     process_cli.add_command(_command)
 
 

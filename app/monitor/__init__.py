@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, redirect, render_template, request, send_from_directory, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.monitor import actions, charts, detail, forgery, listing, login, session, starting
+from app.monitor import actions, charts, detail, forgery, listing, login, repairs, session, starting
 from app.monitor.show import FILTERS
 from app.responses.errors import shape_below
 from app.responses.problem import Problem
@@ -49,6 +49,7 @@ login.add_to(blueprint)
 listing.add_to(blueprint)
 detail.add_to(blueprint)
 actions.add_to(blueprint)
+repairs.add_to(blueprint)
 starting.add_to(blueprint)
 charts.add_to(blueprint)
 

@@ -55,7 +55,7 @@ def retry(correlation_id: str) -> BaseResponse:
 def cancel(correlation_id: str) -> BaseResponse:
     """Cancel the process."""
     return _do(
-        correlation_id, lambda row: ending.cancel(row, _loaded(CancelRequest(), reason=_text("reason"))["reason"])
+        correlation_id, lambda row: ending.cancel(row, loaded(CancelRequest(), reason=text_of("reason"))["reason"])
     )
 
 
@@ -64,7 +64,7 @@ def cancel(correlation_id: str) -> BaseResponse:
 def suspend(correlation_id: str) -> BaseResponse:
     """Suspend the process."""
     return _do(
-        correlation_id, lambda row: suspending.suspend(row, _loaded(SuspendRequest(), reason=_text("reason"))["reason"])
+        correlation_id, lambda row: suspending.suspend(row, loaded(SuspendRequest(), reason=text_of("reason"))["reason"])
     )
 
 
@@ -81,7 +81,7 @@ def message(correlation_id: str) -> BaseResponse:
     """Send the process a message."""
 
     def send(row: ProcessRow) -> None:
-        body = _loaded(MessageRequest(), messageName=_text("messageName"), variables=_document("variables"))
+        body = loaded(MessageRequest(), messageName=text_of("messageName"), variables=document_of("variables"))
         ending.send_message(row, body["messageName"], body["variables"])
 
     return _do(correlation_id, send)
@@ -97,12 +97,18 @@ def _do(correlation_id: str, action: Action) -> BaseResponse:
     return redirect(url_for("monitor.process", correlation_id=correlation_id), 303)
 
 
-def _text(name: str) -> str | None:
+def text_of(name: str) -> str | None:
+    """The text of a field of the form, without spaces around it; None if it is empty or missing."""
     return request.form.get(name, "").strip() or None
 
 
-def _document(name: str) -> Any:
-    text = _text(name)
+def document_of(name: str) -> Any:
+    """The JSON in a field of the form; an empty object if the field is empty.
+
+    Raises:
+        Problem: it is not JSON.
+    """
+    text = text_of(name)
     try:
         return {} if text is None else json.loads(text)
     except ValueError as error:
@@ -111,7 +117,12 @@ def _document(name: str) -> Any:
         ) from None
 
 
-def _loaded(schema: Any, **fields: Any) -> dict[str, Any]:
+def loaded(schema: Any, **fields: Any) -> dict[str, Any]:
+    """The fields as a schema of the API loads them; a None is left out.
+
+    Raises:
+        Problem: a field is wrong.
+    """
     try:
         found: dict[str, Any] = schema.load({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:

@@ -17,7 +17,7 @@ from app.responses.problem_types import NOT_FOUND
 from app.security.auth import requires
 from app.services import services
 from app.standing_text import awaited_messages
-from app.views import standing_document
+from app.views import RERUNS, standing_document
 from service.history.execution_overlay import overlay_of
 from store.event_rows import PhaseRow
 from store.process_rows import PENDING, ProcessRow
@@ -129,6 +129,9 @@ def content(row: ProcessRow) -> dict[str, Any]:
         "is_stuck": row.incident_id is not None,
         # A process with an open incident has not ended, so ops can still cancel it or send it a message.
         "may_end": row.status == PENDING or row.incident_id is not None,
+        # A cancelled process has ended when its instance is deleted too.
+        "may_rerun": row.status != PENDING and row.incident_id is None and not row.engine_open,
+        "reruns": services().processes.reruns_of(row.correlation_id, most=RERUNS),
         "cockpit_url": _cockpit_url(settings.monitor_cockpit_url, row.process_instance_id),
     }
 

@@ -14,11 +14,14 @@ from app.monitor.forms import fields_of, place, variables_of
 from app.monitor.hints import flatten_messages
 from app.openapi.definitions import definitions
 from app.responses.problem import Problem
-from app.responses.problem_types import CORRELATION_ID_CONFLICT, INVALID_FIELDS, UNKNOWN_PROCESS
+from app.responses.problem_types import CORRELATION_ID_CONFLICT, INVALID_FIELDS, MAINTENANCE, UNKNOWN_PROCESS
 from app.schemas.starts import StartRequest
 from app.security.auth import requires
 from app.services import services
 from app.starts.start import Preference
+
+#: problems that name a correlation id although no process of this form was accepted
+_NOT_ACCEPTED = (CORRELATION_ID_CONFLICT, MAINTENANCE)
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -66,7 +69,7 @@ def start(key: str) -> BaseResponse:
             INVALID_FIELDS, "the messages below the fields name what is wrong", errors=error.messages_dict
         )
     except Problem as found:
-        if found.kind is not CORRELATION_ID_CONFLICT and "correlationId" in found.members:
+        if found.kind not in _NOT_ACCEPTED and "correlationId" in found.members:
             # The same form has started the process before, and it has ended with an error: show its page.
             return _to(found.members["correlationId"])
         problem = found

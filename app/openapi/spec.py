@@ -25,6 +25,8 @@ from settings import Settings
 Document = dict[str, Any]
 
 #: headers of a 202
+#: members of the answer to the dry run of a rerun; any other answer to a rerun has the members of a start's answer
+PLANNED = ["dryRun", "wouldStart"]
 LOCATION = {"Location": {"description": "The polling URL.", "required": True, "schema": {"type": "string"}}}
 #: header of the answer to a repeated start
 REPLAYED = {
@@ -159,8 +161,9 @@ def complete(document: Document, settings: Settings) -> Document:
         _add_problems(path, operation, settings)
     _link_start(document)
     if not settings.callback_hosts:
-        # Webhooks are off, so a start has no `callbackUrl`. The document never lists the allowed hosts.
-        del schemas["StartRequest"]["properties"]["callbackUrl"]
+        # Webhooks are off, so no start has a `callbackUrl`. The document never lists the allowed hosts.
+        for name in ("StartRequest", "RerunRequest"):
+            del schemas[name]["properties"]["callbackUrl"]
     _type_starts(document)
     schemas["CompleteRequest"]["anyOf"] = _ENDINGS
     schemas["LimitsRequest"]["minProperties"] = 1
@@ -168,11 +171,18 @@ def complete(document: Document, settings: Settings) -> Document:
         **FREE_VARIABLES,
         "description": "They become variables of the process instance.",
     }
+    edited = schemas["RerunRequest"]["properties"]["variables"]
+    schemas["RerunRequest"]["properties"]["variables"] = {
+        "anyOf": [FREE_VARIABLES, {"type": "null"}],
+        "description": edited["description"],
+    }
     for name, schema in schemas.items():
         if name.endswith("Answer") and not name.startswith("Problem"):
             # An answer always has all its members, null where there is no value. Clients must ignore new members.
             schema["required"] = sorted(schema["properties"])
             schema.pop("additionalProperties", None)
+    rerun = schemas["RerunAnswer"]
+    rerun["oneOf"] = [{"required": part} for part in (PLANNED, sorted(set(rerun.pop("required")) - set(PLANNED)))]
     # flask-smorest's own error schemas, which nothing refers to
     document["components"].pop("responses", None)
     for name in ("Error", "PaginationMetadata"):

@@ -1,1 +1,1 @@
-"""The operations of the API and the monitor on one process or many: complete, cancel, retry, send a message."""
+"""The operations of the API and the monitor on processes: complete, cancel, retry, send a message, run again."""

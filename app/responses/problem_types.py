@@ -91,8 +91,8 @@ STILL_RUNS = ProblemType(
     "still-runs",
     409,
     "The process has not ended",
-    "The data of a process can be deleted only after the process has ended, in the engine too. A process with an open "
-    "incident has not ended.",
+    "The data of a process can be deleted, and a process can be run again, only after the process has ended, in the "
+    "engine too. A process with an open incident has not ended.",
     "Wait until the process ends, or cancel it. Then try again: a cancelled process ends in the engine a moment later.",
 )
 BODY_TOO_LARGE = ProblemType(

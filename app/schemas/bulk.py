@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import BoundOfTime, JsonInteger, Strict
+from app.schemas.fields import BoundOfTime, JsonBoolean, JsonInteger, Strict
 from store.process_rows import ERROR, PENDING
-
-
-class JsonBoolean(fields.Boolean):
-    """Exactly `true` or `false`: no other value may start an operation that cannot be undone."""
-
-    def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        return value
 
 
 class BulkRetryRequest(Strict):

@@ -61,6 +61,15 @@ class JsonInteger(fields.Integer):
         return super()._validated(value)
 
 
+class JsonBoolean(fields.Boolean):
+    """Exactly `true` or `false`: no other value may start an operation that cannot be undone."""
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **given: object) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class QueryInteger(fields.Integer):
     """A whole number in ASCII digits. Python's `int` would also accept `1_0` and digits of other scripts."""
 

@@ -167,6 +167,10 @@ class ListedAnswer(Schema):
             "Cockpit, a timer or a message; it is listed from its first step that runs here."
         },
     )
+    rerunOf = fields.String(
+        allow_none=True,
+        metadata={"description": "The correlation id of the ended process of which it is a rerun."},
+    )
     startedAt = fields.String()
     updatedAt = fields.String()
     finishedAt = fields.String(allow_none=True)
@@ -284,6 +288,10 @@ class StatusAnswer(ListedAnswer):
         metadata={
             "description": "With `?active=true`; null without it, and if the process has ended without an incident."
         },
+    )
+    reruns = fields.List(
+        fields.String(),
+        metadata={"description": "The correlation ids of its newest 20 reruns, newest first."},
     )
     callback = fields.Nested(CallbackAnswer, allow_none=True)
     links = fields.Nested(Links)

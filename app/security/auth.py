@@ -37,6 +37,7 @@ SCOPES = {
     "process:read": "Read processes and their events.",
     "process:complete": "End a process with a result or an error.",
     "process:admin": "Operate processes: retry, cancel, message.",
+    "process:repair": "Repair processes: run an ended one again.",
 }
 #: characters of an actor's name, at most; the columns for actors have this length
 _MOST_OF_NAME = 200

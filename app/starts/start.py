@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +28,15 @@ from app.responses.problem_types import (
     PROCESS_ERROR,
     PROCESS_FAILED,
     TOO_MANY_STARTS,
-    UNKNOWN_PROCESS,
 )
 from app.starts.callbacks import check_callback
+from app.starts.requested import chosen_id, known_process, request_hash
 from app.starts.waiting import Payload, Waiters
-from service.catalogue import check_variables, find_process
+from service.catalogue import check_variables
 from service.maintenance import MaintenanceWatch, refuses_starts, retry_after_s
 from settings import Settings
 from store.errors import DatabaseUnavailable
+from store.event_rows import NewEvent
 from store.identifiers import as_texts
 from store.process_rows import CANCELLED, OK, PENDING, NewProcess, ProcessRow
 from store.processes import ProcessStore
@@ -114,9 +114,16 @@ class Starter:
         # A refused start is logged with the id that its client sent.
         log_context.bind(correlation_id=body.get("correlationId") or labels.get("idempotency_key"))
         new = self._new_process(body, labels)
+        return self.accept(new, preferred)
+
+    def accept(self, new: NewProcess, preferred: Preference | None = None, events: Sequence[NewEvent] = ()) -> Response:
+        """Accept a start that has been checked, or join the earlier one with its correlation id, and answer it.
+
+        `events`: written together with the row. `preferred` and the exceptions: see :meth:`start`.
+        """
         log_context.bind(correlation_id=new.correlation_id, traceability_id=new.traceability_id)
         try:
-            return self._start(new, preferred)
+            return self._start(new, preferred, events)
         except DatabaseUnavailable as error:
             # Return the correlation id, which the client may not know: a start that is sent again without it would run
             # the process a second time.
@@ -128,14 +135,14 @@ class Starter:
                 statusUrl=status_url(new.correlation_id),
             ) from error
 
-    def _start(self, new: NewProcess, preferred: Preference | None) -> Response:
+    def _start(self, new: NewProcess, preferred: Preference | None, events: Sequence[NewEvent]) -> Response:
         preferred = preferred or preference(self._settings)
         if self._maintenance.current() is not None:
             # It would wait in vain: no process ends unless its last step runs already.
             preferred = Preference(0.0)
         payload = None
         with self._waiters.waiting(new.id) as wait:
-            if accepted := self._accept(new):
+            if accepted := self._accept(new, events):
                 note_start(new.process_key, "accepted")
                 crash_point("start: row written, not enqueued")
                 try:
@@ -167,12 +174,7 @@ class Starter:
         return again
 
     def _new_process(self, body: dict[str, Any], labels: dict[str, str]) -> NewProcess:
-        process = find_process(body["processKey"])
-        if process is None:
-            raise Problem(
-                UNKNOWN_PROCESS,
-                f"no process has the key {body['processKey']!r}; GET /api/process/definitions lists all keys",
-            )
+        process = known_process(body["processKey"])
         try:
             check_variables(process, body["variables"])
         except ValidationError as error:
@@ -183,19 +185,12 @@ class Starter:
             ) from None
         callback_url = body.get("callbackUrl")
         check_callback(callback_url, self._settings)
-        correlation_id, key = body.get("correlationId"), labels.get("idempotency_key")
-        if correlation_id is not None and key is not None and key != correlation_id:
-            raise Problem(
-                CORRELATION_ID_CONFLICT,
-                f"Idempotency-Key {key!r} differs from correlationId: send only one of them, or equal values",
-                correlationId=correlation_id,
-                statusUrl=status_url(correlation_id),
-            )
+        correlation_id = chosen_id(body, labels)
         identifiers = process.identifiers_in(shown(body["variables"]))
         return NewProcess(
             id=uuid.uuid4(),
-            correlation_id=correlation_id or key or str(uuid.uuid4()),
-            request_hash=_hash(process.key, body["variables"], callback_url),
+            correlation_id=correlation_id or str(uuid.uuid4()),
+            request_hash=request_hash(process.key, body["variables"], callback_url),
             process_key=process.key,
             variables=body["variables"],
             traceability_id=labels.get("traceability_id") or str(uuid.uuid4()),
@@ -207,7 +202,7 @@ class Starter:
             searched=as_texts(identifiers),
         )
 
-    def _accept(self, new: NewProcess) -> bool:
+    def _accept(self, new: NewProcess, events: Sequence[NewEvent]) -> bool:
         maintenance = self._maintenance.current()
         if maintenance is not None and refuses_starts(maintenance):
             if self._processes.by_correlation_id(new.correlation_id) is not None:
@@ -226,7 +221,7 @@ class Starter:
                 f"{self._settings.max_pending_starts} starts are waiting, which is the limit",
                 headers={"Retry-After": str(self._settings.retry_after_s)},
             )
-        accepted = self._processes.accept(new)
+        accepted = self._processes.accept(new, events)
         # Count each accepted start until the next query, so that a burst of starts does not exceed the limit.
         self._unstarted += accepted
         return accepted
@@ -334,9 +329,3 @@ def _failure(payload: Payload, correlation_id: str, traceability_id: str, header
         statusUrl=status_url(correlation_id),
         error=error or None,
     )
-
-
-def _hash(process_key: str, variables: dict[str, Any], callback_url: str | None) -> str:
-    content = [process_key, variables, *([callback_url] if callback_url is not None else [])]
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

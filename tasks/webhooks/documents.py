@@ -24,6 +24,7 @@ def row_document(row: ProcessRow) -> dict[str, Any]:
         "incidentId": row.incident_id,
         "priority": row.priority,
         "startedBy": row.started_by or API,
+        "rerunOf": row.rerun_of,
         "startedAt": rfc3339(row.started_at),
         "updatedAt": rfc3339(row.updated_at),
         "finishedAt": None if row.finished_at is None else rfc3339(row.finished_at),

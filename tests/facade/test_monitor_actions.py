@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 from app.monitor.show import span
 from app.security.api_keys import new_entry
 from camunda_bridge.definition import ProcessDefinition
-from store.event_rows import FAILED, NewEvent
+from store.event_rows import FAILED, OPS, NewEvent
+from store.maintenance import REFUSE
 from store.models import process_store
 from store.process_rows import CANCELLED, ERROR, OK, PENDING, Ending
 from tasks.processes import registry
@@ -89,6 +90,28 @@ def test_refused_form_shows_the_reason_and_keeps_its_values(facade: Facade) -> N
     assert 'aria-invalid="true"' in field[0]
     assert "v.country-fault" in field[0]
     assert facade.rows() == []
+
+
+def test_start_that_is_refused_by_maintenance_is_shown_in_its_form(facade: Facade) -> None:
+    log_in(facade)
+    facade.runtime.maintenance.begin("the warehouse moves", REFUSE, None, NewEvent("maintenance", "on", OPS, actor="ada"))
+
+    page = post(facade, "/new/process/onboard-user", correlationId="order-1", **FORM)
+
+    assert page.status_code == 503
+    assert facade.rows() == []
+    assert "the warehouse moves; the start was not accepted" in page.text
+
+
+@pytest.mark.parametrize("action", ["suspend", "resume"])
+def test_process_without_an_instance_cannot_be_suspended(facade: Facade, action: str) -> None:
+    log_in(facade)
+    start(facade)
+
+    refused = post(facade, f"/order-1/{action}", reason="disputed")
+
+    assert refused.status_code == 409
+    assert "no instance in the engine yet" in refused.text
 
 
 def test_form_begins_with_a_new_correlation_id_and_shows_errors_in_one(facade: Facade) -> None:

@@ -35,6 +35,7 @@ COMPLETE = "POST /api/process/complete"
 RETRY = "POST /api/process/{correlation_id}/retry"
 CANCEL = "POST /api/process/{correlation_id}/cancel"
 MESSAGE = "POST /api/process/{correlation_id}/message"
+RERUN = "POST /api/process/{correlation_id}/rerun"
 LOG = "GET /api/process/event-log/{traceability_id}"
 DEFINITIONS = "GET /api/process/definitions"
 LIVE = "GET /health/live"
@@ -192,6 +193,29 @@ def _(facade: Facade) -> TestResponse:
         # tests/chaos has an engine; here the process has no incident
         patch.setattr(ending, "retry_incidents", lambda row, actor: False)
         return facade.http.post("/api/process/order-1/retry")
+
+
+@case(RERUN, 200)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK, result={"n": 1}))
+    return facade.post("/api/process/order-1/rerun", {"dryRun": True})
+
+
+@case(RERUN, 202)
+def _(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK, result={"n": 1}))
+    return facade.post("/api/process/order-1/rerun", {}, Prefer="respond-async")
+
+
+@case(RERUN, 404)
+def _(facade: Facade) -> TestResponse:
+    return facade.post("/api/process/nobody/rerun", {})
+
+
+@case(RERUN, 409)
+def _(facade: Facade) -> TestResponse:
+    accept(facade)
+    return facade.post("/api/process/order-1/rerun", {})
 
 
 @case(CANCEL, 200)
@@ -532,6 +556,7 @@ VALID: dict[str, Any] = {
     START: {"processKey": "onboard-user", "variables": USER},
     COMPLETE: {"correlationId": "order-1", "status": "ok"},
     CANCEL: {},
+    RERUN: {},
     PAUSE: {},
     "POST /api/process/{correlation_id}/suspend": {},
     "POST /api/process/definitions/{key}/suspend": {},

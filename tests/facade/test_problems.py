@@ -16,7 +16,7 @@ import redis
 from dev.ports import free_port
 from store.database import Database
 from store.errors import DatabaseUnavailable
-from store.process_rows import CANCELLED, ERROR, OK, Ending, NewProcess
+from store.process_rows import CANCELLED, ERROR, OK, Ending
 from store.processes import ProcessStore
 from tests.support.facade import USER, Facade, problem
 
@@ -347,8 +347,8 @@ def test_start_with_an_unknown_commit_reports_that_and_the_id_that_joins_it(
 ) -> None:
     real = ProcessStore.accept
 
-    def accepted_unheard(self: ProcessStore, new: NewProcess) -> bool:
-        real(self, new)
+    def accepted_unheard(self: ProcessStore, *given: Any) -> bool:
+        real(self, *given)
         raise DatabaseUnavailable("communication link failure", maybe_done=True)
 
     body = {"processKey": "onboard-user", "variables": USER}

@@ -83,6 +83,12 @@ def test_page_is_read_along_its_index(database: Database, filters: dict[str, Any
     assert len(bounds) == sum(name.startswith("started_") for name in filters)
 
 
+def test_reruns_of_a_process_are_read_along_their_index(database: Database) -> None:
+    (page,) = plans(database, lambda store: store.reruns_of("order-1", most=20))
+    assert "ix_process_store_rerun_of_seq (rerun_of=?)" in page
+    assert "TEMP B-TREE" not in page
+
+
 @pytest.mark.parametrize("narrowed", [{}, {"process_key": "p"}, {"before_seq": 500}, OLD])
 @pytest.mark.parametrize(
     ("traits", "ways"),

@@ -164,6 +164,7 @@ def walk_processes(calls: Calls, store: ProcessStore, database: Database) -> Non
         calls(store.page, limit=10, traits=traits, process_key="p")
         calls(store.count, most=10, traits=traits, search=Search(text="a"))
     calls(store.is_cut, Search(beginning, "orderId:4"))
+    calls(store.reruns_of, "order-1", most=20)
     calls(store.open_in_engine, limit=10)
     calls(store.postpone_close, new.id)
     calls(store.close_in_engine, new.id)
