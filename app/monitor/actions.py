@@ -63,9 +63,11 @@ def cancel(correlation_id: str) -> BaseResponse:
 @changes
 def suspend(correlation_id: str) -> BaseResponse:
     """Suspend the process."""
-    return _do(
-        correlation_id, lambda row: suspending.suspend(row, loaded(SuspendRequest(), reason=text_of("reason"))["reason"])
-    )
+
+    def act(row: ProcessRow) -> None:
+        suspending.suspend(row, loaded(SuspendRequest(), reason=text_of("reason"))["reason"])
+
+    return _do(correlation_id, act)
 
 
 @requires("process:admin")
