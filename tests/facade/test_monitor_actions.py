@@ -94,7 +94,9 @@ def test_refused_form_shows_the_reason_and_keeps_its_values(facade: Facade) -> N
 
 def test_start_that_is_refused_by_maintenance_is_shown_in_its_form(facade: Facade) -> None:
     log_in(facade)
-    facade.runtime.maintenance.begin("the warehouse moves", REFUSE, None, NewEvent("maintenance", "on", OPS, actor="ada"))
+    facade.runtime.maintenance.begin(
+        "the warehouse moves", REFUSE, None, NewEvent("maintenance", "on", OPS, actor="ada")
+    )
 
     page = post(facade, "/new/process/onboard-user", correlationId="order-1", **FORM)
 
