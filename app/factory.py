@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app import http, metrics, monitor, root
-from app.api import bulk, data, definitions, event_log, events, health, maintenance, process, repair, topics
+from app.api import bulk, data, definitions, event_log, events, health, incidents, maintenance, process, repair, topics
 from app.commands import cli
 from app.openapi.spec import DocumentedApi
 from app.openapi.swagger_ui import register_docs
@@ -46,7 +46,7 @@ def make_app(settings: Settings | None = None) -> Flask:
     auth.install(app, settings)
     metrics.install(app, settings)
     api = DocumentedApi(app, spec_kwargs={"extra_plugins": auth.spec_plugins(settings)})
-    for module in (process, repair, events, topics, maintenance, bulk, data, definitions, event_log, health):
+    for module in (process, repair, events, topics, maintenance, incidents, bulk, data, definitions, event_log, health):
         api.register_blueprint(module.blp)
     auth.document(api.spec)
     root.register(app)

@@ -10,13 +10,14 @@ from uuid import UUID
 from app.responses.links import links
 from app.services import services
 from app.starts.callbacks import callback_document
+from service.incidents import Grouped
 from service.standing.elements import Standing, standing_of
 from store.event_rows import EventRow
 from store.process_rows import PENDING, ProcessRow
 from tasks.webhooks.documents import rfc3339, row_document
-from telemetry.logs.redaction import shown_error
+from telemetry.logs.redaction import shown_error, shown_text
 
-__all__ = ["event_document", "row_document", "standing_document", "status_document"]
+__all__ = ["event_document", "incidents_document", "row_document", "standing_document", "status_document"]
 
 #: newest reruns that the status of a process names
 RERUNS = 20
@@ -50,6 +51,27 @@ def standing_document(row: ProcessRow, standing: Standing | None = None) -> dict
     # A message of the engine can contain what a handler wrote, with values of secret fields.
     hidden = shown_error({"elements": elements, "note": found.note}, row.variables)
     return {"elements": hidden["elements"], "suspended": found.suspended, "note": hidden["note"]}
+
+
+def incidents_document(found: Grouped) -> dict[str, Any]:
+    """Groups of open incidents, as answers show them."""
+    groups = [
+        {
+            "id": group.key.id,
+            "processKey": group.key.process_key,
+            "version": group.key.version,
+            "step": group.key.step,
+            "errorType": group.key.error_type,
+            "message": shown_text(group.key.message),
+            "example": shown_text(group.example),
+            "count": group.count,
+            "first": _plain(group.first),
+            "last": _plain(group.last),
+            "correlationIds": group.correlation_ids,
+        }
+        for group in found.groups
+    ]
+    return {"groups": groups, "count": found.count, "truncated": found.is_cut}
 
 
 def event_document(row: EventRow) -> dict[str, Any]:

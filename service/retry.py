@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from camunda_bridge.errors import BridgeError, EngineUnavailable, NotFound
+from camunda_bridge.variables import outgoing
 from service.errors import OperationUnavailable, as_answer
 from store.errors import DatabaseUnavailable
 from store.process_rows import OK, PENDING, ProcessRow
@@ -27,10 +29,15 @@ RETRIES = 1
 WRITE_S = 2.0
 
 
-def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
+def retry_incidents(row: ProcessRow, *, actor: str, variables: Mapping[str, Any] | None = None) -> bool:
     """Retry the open incidents of a process, each with one more attempt, and make its row `pending` again.
 
     Of several calls at once for one incident, one retries it and all return True.
+
+    Args:
+        row: the process.
+        actor: the name of the caller, for the event.
+        variables: variables of the instance to set before; None for none. The event has their names.
 
     Returns:
         False if the process has no open incident.
@@ -57,20 +64,23 @@ def retry_incidents(row: ProcessRow, *, actor: str) -> bool:
         if found.status != PENDING and found.incident_id is None:
             # The process was ended before this call got the lock: the incidents of its instance do not matter any more.
             return False
-        return _retry_all(found, row.process_instance_id, actor)
+        return _retry_all(found, row.process_instance_id, actor, variables or {})
 
 
-def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
+def _retry_all(row: ProcessRow, instance_id: str, actor: str, variables: Mapping[str, Any]) -> bool:
     try:
         incidents = [incident["id"] for incident in runtime().engine.incidents_of(instance_id)]
         if not incidents:
             runtime().engine.require_permissions(row.process_key)
+        elif variables:
+            runtime().engine.set_variables(instance_id, outgoing(variables))
     except BridgeError as error:
         raise as_answer(error, "nothing was changed") from error
     retried, fault = _retry_each(incidents)
     if fault is not None and not retried:
         maybe_done = isinstance(fault, EngineUnavailable) and fault.maybe_done
-        known = "an incident may have been retried already" if maybe_done else "nothing was changed"
+        unchanged = "only the variables were changed" if variables else "nothing was changed"
+        known = "an incident may have been retried already" if maybe_done else unchanged
         raise as_answer(fault, f"{known}; call again") from fault
     # If the row has an incident that the engine has no longer, it was retried in Cockpit, or by a call whose answer was
     # lost: then the row is reopened too.
@@ -83,7 +93,12 @@ def _retry_all(row: ProcessRow, instance_id: str, actor: str) -> bool:
         result="the incident was retried"
         if fault is None
         else f"{len(retried)} of {len(incidents)} incidents were retried",
-        metadata={"incidentId": row.incident_id, "error": row.error, "incidents": retried},
+        metadata={
+            "incidentId": row.incident_id,
+            "error": row.error,
+            "incidents": retried,
+            **({"variables": sorted(variables)} if variables else {}),
+        },
     )
     if fault is not None:
         # The other incidents are still open, so the row stays `error`.

@@ -18,6 +18,7 @@ from app.responses.answers import answer
 from app.responses.maintenance import maintenance_document
 from app.responses.problem import Problem
 from app.responses.problem_types import INVALID_IDEMPOTENCY_KEY, UNKNOWN_CORRELATION_ID
+from app.schemas.incidents import RetryRequest
 from app.schemas.problems import ProblemAnswer
 from app.schemas.processes import (
     CancelRequest,
@@ -153,15 +154,16 @@ class Complete(MethodView):
 @blp.route("/<correlation_id>/retry")
 class Retry(MethodView):
     @requires("process:admin")
+    @blp.arguments(RetryRequest, required=False)
     @blp.response(200, StatusAnswer)
     @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
     @blp.alt_response(
         409, schema=ProblemAnswer, description="The process has no open incident, or the engine refuses the retry"
     )
     @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable; call again")
-    def post(self, correlation_id: str) -> dict[str, Any]:
+    def post(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
         """Retry the open incidents of a process; a repeated call gets the same answer"""
-        return status_document(retry(find(correlation_id)))
+        return status_document(retry(find(correlation_id), body["variables"]))
 
 
 @blp.route("/<correlation_id>/cancel")

@@ -1,4 +1,4 @@
-"""`flask process retry-all` and `cancel-all`: retry or cancel many processes by a filter, one API call per page."""
+"""`flask process incidents`, `retry-all`, `cancel-all`: many processes, by groups and filters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.client.commands import Caller, calls_the_api
+from app.client.commands import Caller, calls_the_api, json_object
 from app.client.exit_codes import ExitCode
 
 Command = Callable[..., None]
@@ -26,6 +26,9 @@ def _filtered(command: Command) -> Command:
             ),
             click.option("--before", "startedBefore", metavar="TIME", help="Started before this time."),
             click.option("--error", "errorContains", metavar="TEXT", help="Text that the error message contains."),
+            click.option("--step", metavar="ID", help="Only with an incident at this element."),
+            click.option("--group", metavar="ID", help="Only this group of `flask process incidents`."),
+            click.option("--id", "correlationIds", metavar="ID", multiple=True, help="Only this one; may be repeated."),
             click.option("--dry-run", is_flag=True, help="Only list and count the processes."),
             click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
         ]
@@ -34,7 +37,21 @@ def _filtered(command: Command) -> Command:
     return calls_the_api(command)
 
 
+@click.command("incidents")
+@click.option("--process", "process_key", metavar="KEY", help="Only of this process.")
+@click.option("--step", metavar="ID", help="Only at this element.")
+@calls_the_api
+def incidents(caller: Caller, process_key: str | None, step: str | None) -> None:
+    """List the open incidents in groups by their cause, the largest first."""
+    reply = caller.api.get("incidents", query={"processKey": process_key, "step": step})
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.show(reply.body, "\n".join(_group_line(group) for group in reply.body["groups"]))
+    click.echo(f"{reply.body['count']} open incidents in {len(reply.body['groups'])} groups", err=True)
+
+
 @click.command("retry-all")
+@click.option("--variables", callback=json_object, help="Variables that each gets before: JSON, @file, or @-.")
 @_filtered
 def retry_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
     """Retry every process that has an open incident and matches."""
@@ -51,7 +68,7 @@ def cancel_all(caller: Caller, dry_run: bool, yes: bool, **named: Any) -> None:
 
 
 def _run(caller: Caller, what: str, named: dict[str, Any], *, dry_run: bool, yes: bool) -> None:
-    body = {name: value for name, value in named.items() if value is not None}
+    body = {name: list(value) if isinstance(value, tuple) else value for name, value in named.items() if value}
     if dry_run or not yes:
         matches = 0
         for answer in _pages(caller, what, {**body, "dryRun": True}):
@@ -87,9 +104,17 @@ def _show_page(caller: Caller, answer: dict[str, Any], *, show: bool) -> None:
         caller.show(answer, "\n".join(_line(item) for item in answer["processes"]))
 
 
+def _group_line(group: dict[str, Any]) -> str:
+    version = "" if group["version"] is None else f" v{group['version']}"
+    at = f" {group['step']}" if group["step"] else ""
+    kind = f"{group['errorType']}: " if group["errorType"] else ""
+    what = f"{group['processKey']}{version}{at}: {kind}{group['message']}"
+    return f"{group['count']:>6} {group['id']}  {what} (last {group['last']})"
+
+
 def _line(item: dict[str, Any]) -> str:
     note = item["detail"] or item["message"]
     return f"{item['outcome']:<8} {item['startedAt']}  {item['correlationId']}" + (f": {note}" if note else "")
 
 
-COMMANDS = (retry_all, cancel_all)
+COMMANDS = (incidents, retry_all, cancel_all)

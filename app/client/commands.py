@@ -200,10 +200,12 @@ def cancel(caller: Caller, correlation_id: str, reason: str | None) -> None:
 
 @click.command("retry")
 @click.argument("correlation_id")
+@click.option("--variables", callback=json_object, help="Variables that it gets before: JSON, @file, or @-.")
 @calls_the_api
-def retry(caller: Caller, correlation_id: str) -> None:
+def retry(caller: Caller, correlation_id: str, variables: dict[str, Any] | None) -> None:
     """Retry the open incidents of a process; the exit code is 0 if they are retried."""
-    end_well_with(caller, caller.api.post(correlation_id, "retry", body={}))
+    body = {} if variables is None else {"variables": variables}
+    end_well_with(caller, caller.api.post(correlation_id, "retry", body=body))
 
 
 def _narrowed(command: Command) -> Command:

@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, redirect, render_template, request, send_from_directory, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.monitor import actions, charts, detail, forgery, listing, login, repairs, session, starting
+from app.monitor import actions, charts, detail, forgery, incidents, listing, login, repairs, session, starting
 from app.monitor.show import FILTERS
 from app.responses.errors import shape_below
 from app.responses.problem import Problem
@@ -33,6 +33,8 @@ _OPEN = ("monitor.file", "monitor.login_page", "monitor.log_in")
 
 #: endpoints whose form is shown at the URL that it is sent to
 _SAME_ADDRESS = ("monitor.start", "monitor.log_in")
+#: endpoints whose answer is the page of incidents
+_OF_INCIDENTS = ("monitor.retry_group", "monitor.cancel_group")
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -47,6 +49,7 @@ def register(app: Flask, settings: Settings) -> None:
 
 login.add_to(blueprint)
 listing.add_to(blueprint)
+incidents.add_to(blueprint)
 detail.add_to(blueprint)
 actions.add_to(blueprint)
 repairs.add_to(blueprint)
@@ -148,7 +151,7 @@ def _reload_url() -> str | None:
         return url_for("monitor.process", **given)
     if request.endpoint in _SAME_ADDRESS:
         return request.path
-    return url_for("monitor.processes")
+    return url_for("monitor.incidents" if request.endpoint in _OF_INCIDENTS else "monitor.processes")
 
 
 def wants_fragment() -> bool:

@@ -87,14 +87,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
         Problem: it has ended, does not wait for the message, a variable cannot be stored, the engine refuses the
             message, or the engine is unavailable.
     """
-    try:
-        check_carried(variables)
-    except ValidationError as error:
-        raise Problem(
-            INVALID_FIELDS,
-            "errors names each wrong field",
-            errors={"variables": error.messages_dict},
-        ) from None
+    _check(variables)
     if row.status != PENDING and row.incident_id is None:
         raise already_ended(row)
     try:
@@ -119,24 +112,44 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
     return _after_engine(row)
 
 
-def retry(row: ProcessRow) -> ProcessRow:
+def retry(row: ProcessRow, variables: dict[str, Any] | None = None) -> ProcessRow:
     """Retry the open incidents of the process of `row`, and return its current row.
 
+    `variables`: variables of the instance that are set before; None for none.
+
     Raises:
-        Problem: it has no open incident, the engine refuses the retry, or the engine is unavailable.
+        Problem: it has no open incident, a variable cannot be stored, the engine refuses the retry, or the engine is
+            unavailable.
     """
+    _check(variables or {})
     # Do not ask the engine about an ended process: its instance may still have an incident until it is deleted.
     if row.status != PENDING and row.incident_id is None:
         raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
     try:
         # The instance of a pending row may have an incident too, which the reconciler has not found yet.
-        retried = retry_incidents(row, actor=current_actor())
+        retried = retry_incidents(row, actor=current_actor(), variables=variables)
     except (OperationUnavailable, OperationRefused) as error:
         raise engine_problem(error, row.correlation_id) from None
     now = _after_engine(row)
     if not retried and now.status != PENDING:
         raise Problem(NO_INCIDENT, f"the process is {now.status}", correlationId=row.correlation_id)
     return now
+
+
+def _check(variables: dict[str, Any]) -> None:
+    """Check that the engine can store variables.
+
+    Raises:
+        Problem: it cannot store one of them.
+    """
+    try:
+        check_carried(variables)
+    except ValidationError as error:
+        raise Problem(
+            INVALID_FIELDS,
+            "errors names each wrong field",
+            errors={"variables": error.messages_dict},
+        ) from None
 
 
 def _end(row: ProcessRow, ending: Ending, step_name: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import BoundOfTime, JsonBoolean, JsonInteger, Strict
+from app.schemas.fields import BoundOfTime, JsonBoolean, JsonInteger, Strict, check_correlation_id
 from store.process_rows import ERROR, PENDING
 
 
-class BulkRetryRequest(Strict):
-    """Which processes to retry: those that have an open incident and match every filter."""
+class BulkFilters(Strict):
+    """Which processes: those that match every filter."""
 
     processKey = fields.String(validate=validate.Length(1, 200), metadata={"example": "onboard-user"})
     startedAfter = BoundOfTime(metadata={"description": "Started at this time (ISO 8601 with zone) or later."})
@@ -21,6 +21,20 @@ class BulkRetryRequest(Strict):
             "example": "timed out",
         },
     )
+    step = fields.String(
+        validate=validate.Length(1, 200), metadata={"description": "Id of the element with the incident."}
+    )
+    group = fields.String(
+        validate=validate.Regexp(r"^[0-9a-f]{16}\Z", error="Must be the id of a group."),
+        metadata={"description": "Id of a group of `GET /api/process/incidents`.", "example": "0123456789abcdef"},
+    )
+    correlationIds = fields.List(
+        fields.String(validate=check_correlation_id),
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, 200),
+        metadata={"description": "Only these processes, if the other filters match them too."},
+    )
     dryRun = JsonBoolean(
         load_default=True,
         metadata={"description": "`true` only lists the processes. Send `false` to change them.", "example": True},
@@ -31,7 +45,18 @@ class BulkRetryRequest(Strict):
     )
 
 
-class BulkCancelRequest(BulkRetryRequest):
+class BulkRetryRequest(BulkFilters):
+    """Which processes to retry: those that have an open incident and match every filter."""
+
+    variables = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 255)),
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Variables that each of them gets before its retry.", "example": {"country": "GB"}},
+    )
+
+
+class BulkCancelRequest(BulkFilters):
     """Which processes to cancel: those that run, or have an open incident, and match every filter."""
 
     status = fields.String(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from camunda_bridge.engine.base import EngineApi
@@ -21,6 +22,15 @@ class Variables(EngineApi):
         except NotFound:
             return None
         return found
+
+    def set_variables(self, instance_id: str, variables: Mapping[str, Typed]) -> None:
+        """Set variables of a running instance, in the scope of the instance.
+
+        Raises:
+            NotFound: it isn't running.
+        """
+        body = {"modifications": dict(variables)}
+        self.session.request("POST", f"{self._url}/process-instance/{instance_id}/variables", json=body)
 
     def historic_variables(self, instance_id: str) -> dict[str, Typed]:
         """The typed variables of an instance with their last values, without variables of inner scopes."""

@@ -177,7 +177,7 @@ def _(facade: Facade) -> TestResponse:
 def _(facade: Facade) -> TestResponse:
     accept(facade)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ending, "retry_incidents", lambda row, actor: True)
+        patch.setattr(ending, "retry_incidents", lambda row, **_: True)
         return facade.http.post("/api/process/order-1/retry")
 
 
@@ -191,7 +191,7 @@ def _(facade: Facade) -> TestResponse:
     end(facade, Ending(ERROR, error={"code": "E", "message": "m"}))
     with pytest.MonkeyPatch.context() as patch:
         # tests/chaos has an engine; here the process has no incident
-        patch.setattr(ending, "retry_incidents", lambda row, actor: False)
+        patch.setattr(ending, "retry_incidents", lambda row, **_: False)
         return facade.http.post("/api/process/order-1/retry")
 
 
@@ -355,6 +355,15 @@ def _resumed_several(facade: Facade) -> TestResponse:
 @case(RESUME_SEVERAL, 404)
 def _resumed_several_unknown(facade: Facade) -> TestResponse:
     return facade.post("/api/process/topics/resume", {"topics": ["unknown"]})
+
+
+@case("GET /api/process/incidents", 200)
+def _incidents(facade: Facade) -> TestResponse:
+    row = accept(facade)
+    assert facade.runtime.processes.record_instance(row, "pi")
+    error = {"code": "INCIDENT", "type": "incident", "message": "PartnerError: 503", "step": "charge"}
+    assert facade.runtime.processes.settle(row, Ending(ERROR, error=error, incident_id="i"))
+    return facade.http.get("/api/process/incidents")
 
 
 @case(f"GET {MAINTENANCE}", 200)
@@ -558,6 +567,7 @@ VALID: dict[str, Any] = {
     CANCEL: {},
     RERUN: {},
     PAUSE: {},
+    RETRY: {},
     "POST /api/process/{correlation_id}/suspend": {},
     "POST /api/process/definitions/{key}/suspend": {},
     PAUSE_SEVERAL: {"topics": [TOPIC]},

@@ -31,7 +31,7 @@ from store.process_rows import ERROR, PENDING, NewProcess, ProcessRow
 from tasks.broker.start_throttle import PAUSED_KEY
 from tasks.broker.worker_capacity import send_heartbeat
 from tasks.settling import reconcile
-from tasks.settling.missing_permissions import log_permissions
+from tasks.settling.missing_permissions import MISSING_KEY, log_permissions
 from tasks.starts.start import start_process
 from tests.contract.bpmn import boundary, call, expression, external, process, receive
 from tests.contract.engine import eventually
@@ -350,6 +350,8 @@ def guarded(
     facade = Facade(settings, monkeypatch)
     bench = Guarded(facade, tmp_path, users)
     yield bench
+    # Other tests use this broker, with engines that refuse nothing.
+    bench.runtime.redis.delete(MISSING_KEY)
     bench.runtime.__dict__["engine"] = client(users, *ADMIN)
     bench.close()
     facade.close()

@@ -89,7 +89,7 @@ def ended(rows: Rows) -> Callable[[], object]:
         rows.accept(number, starts=True)
         message = rows.bench.fetch()
         rows.bench.engine.complete(message.task.id, message.token, {})
-    rows.poison(reconcile, "settle_ended", lambda row, _: row.correlation_id)
+    rows.poison(reconcile, "settle_ended", lambda row, _, **_more: row.correlation_id)
     return reconcile.sweep_running
 
 
@@ -113,7 +113,7 @@ def with_resolved_incidents(rows: Rows) -> Callable[[], object]:
     for number in range(NUMBER):
         row = rows.accept(number, starts=True)
         rows.bench.runtime.processes.settle(row.id, Ending(ERROR, error={}, incident_id=f"incident-{number}"))
-    rows.poison(reconcile, "reopen", lambda row, _: row.correlation_id)
+    rows.poison(reconcile, "reopen", lambda row, _, **_more: row.correlation_id)
     return reconcile.reopen_resolved
 
 

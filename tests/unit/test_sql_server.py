@@ -34,6 +34,7 @@ from store.events import EventStore
 from store.finding import Identifier, Search, Traits
 from store.freetds import BEGIN_IF_NONE
 from store.identifiers import NewIdentifiers
+from store.incidents import IncidentStore
 from store.insight import InsightStore
 from store.maintenance import HOLD, REFUSE, MaintenanceStore
 from store.migrate import ROOT, upgrade
@@ -107,6 +108,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
     walk_monitor(calls, OverviewStore(database), InsightStore(database))
     walk_topics(calls, TopicStore(database))
     walk_maintenance(calls, MaintenanceStore(database))
+    calls(IncidentStore(database).page, limit=10, before_seq=5, process_key="p", step="s")
     walk_personal(calls, PersonalData(database), ProcessStore(database))
     calls(Retention(database).due, datetime(9000, 1, 1, tzinfo=UTC))
     calls(Retention(database).purge, datetime(9000, 1, 1, tzinfo=UTC))
@@ -262,7 +264,7 @@ def test_every_method_of_the_stores_was_walked(sent: dict[str, list[str]]) -> No
         f"{store.__name__}.{name}"
         for store in (
             *(ProcessStore, EventStore, BookmarkStore, Retention, WebhookStore),
-            *(TopicStore, MaintenanceStore, PersonalData, OverviewStore, InsightStore),
+            *(TopicStore, MaintenanceStore, IncidentStore, PersonalData, OverviewStore, InsightStore),
         )
         for name in public_methods(store)
     }
