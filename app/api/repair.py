@@ -1,4 +1,4 @@
-"""`/api/process/{correlationId}/rerun`: run an ended process again as a new one."""
+"""`/api/process/{correlationId}`: run an ended process again as a new one; read and change variables."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from flask_smorest import Blueprint
 from app.api.process import find
 from app.openapi.spec import LOCATION, REPLAYED
 from app.operations.rerun import rerun
+from app.operations.variables import change_variables, variables_document
 from app.parsing import StrictParser
 from app.schemas.problems import ProblemAnswer
 from app.schemas.reruns import RerunAnswer, RerunRequest
 from app.schemas.starts import PendingAnswer, StartHeaders
+from app.schemas.variables import VariablesAnswer, VariablesChangedAnswer, VariablesRequest
 from app.security.auth import requires
 
 blp = Blueprint("repair", __name__, url_prefix="/api/process", description="Repair processes")
@@ -54,3 +56,25 @@ class Rerun(MethodView):
         It is a start: it waits as a start does, and repeated with the same new correlation id it joins the first call.
         """
         return rerun(find(correlation_id), body, labels)
+
+
+@blp.route("/<correlation_id>/variables")
+class ProcessVariables(MethodView):
+    @requires("process:read")
+    @blp.response(200, VariablesAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended, or has no instance yet")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable")
+    def get(self, correlation_id: str) -> dict[str, Any]:
+        """Read the variables of a running process, with their types, redacted"""
+        return variables_document(find(correlation_id))
+
+    @requires("process:repair")
+    @blp.arguments(VariablesRequest)
+    @blp.response(200, VariablesChangedAnswer)
+    @blp.alt_response(404, schema=ProblemAnswer, description="No process has this correlation id")
+    @blp.alt_response(409, schema=ProblemAnswer, description="The process has ended, or has no instance yet")
+    @blp.alt_response(503, schema=ProblemAnswer, description="The engine is unavailable; call again")
+    def patch(self, body: dict[str, Any], correlation_id: str) -> dict[str, Any]:
+        """Set variables of a running process; a variable keeps its type"""
+        return change_variables(find(correlation_id), body)

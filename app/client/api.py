@@ -100,6 +100,14 @@ class ApiClient:
         """
         return self._call("PUT", path, body=body)
 
+    def patch(self, *path: str, body: dict[str, Any]) -> Reply:
+        """Send a PATCH below `/api/process`.
+
+        Raises:
+            ApiUnreachable: no answer came.
+        """
+        return self._call("PATCH", path, body=body)
+
     def delete(self, *path: str) -> Reply:
         """Send a DELETE below `/api/process`.
 

@@ -1,4 +1,4 @@
-"""Commands of `flask process` that repair processes, through the API: `rerun`."""
+"""Commands of `flask process` that repair processes, through the API: `rerun`, `variables`."""
 
 from __future__ import annotations
 
@@ -41,4 +41,35 @@ def rerun(
     caller.end_with(caller.wait(reply, new_id or "", until))
 
 
-COMMANDS = (rerun,)
+@click.command("variables")
+@click.argument("correlation_id")
+@click.option("--set", "changes", callback=json_object, help="Variables to set: JSON, @file, or @- for standard input.")
+@click.option("--dry-run", is_flag=True, help="Only check, and print what --set would change.")
+@calls_the_api
+def variables(caller: Caller, correlation_id: str, changes: dict[str, Any] | None, dry_run: bool) -> None:
+    """Print the variables of a running process, or set some; a variable keeps its type."""
+    if changes is None:
+        if dry_run:
+            raise click.UsageError("--dry-run needs --set")
+        reply = caller.api.get(correlation_id, "variables")
+        lines = [_variable(item) for item in reply.body.get("variables", ())]
+    else:
+        reply = caller.api.patch(correlation_id, "variables", body={"variables": changes, "dryRun": dry_run})
+        lines = [
+            f"{_variable(item['before']) if item['before'] else item['name'] + ' (new)'} -> {_value(item['after'])}"
+            for item in reply.body.get("changes", ())
+        ]
+    if reply.is_problem:
+        caller.end_with(reply)
+    caller.show(reply.body, "\n".join(lines))
+
+
+def _variable(item: dict[str, Any]) -> str:
+    return f"{item['name']} ({item['type']}): {_value(item)}"
+
+
+def _value(item: dict[str, Any]) -> str:
+    return json.dumps(item["value"], ensure_ascii=False)
+
+
+COMMANDS = (rerun, variables)

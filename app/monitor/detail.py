@@ -19,7 +19,7 @@ from app.services import services
 from app.standing_text import awaited_messages
 from app.views import RERUNS, standing_document
 from service.history.execution_overlay import overlay_of
-from store.event_rows import PhaseRow
+from store.event_rows import FAILED, PhaseRow
 from store.process_rows import PENDING, ProcessRow
 from telemetry.logs.redaction import shown_error
 
@@ -127,6 +127,7 @@ def content(row: ProcessRow) -> dict[str, Any]:
         "is_cut": len(timeline) == EVENTS,
         "is_over": row.status != PENDING,
         "is_stuck": row.incident_id is not None,
+        "traceback": None if row.incident_id is None else _traceback(row, timeline),
         # A process with an open incident has not ended, so ops can still cancel it or send it a message.
         "may_end": row.status == PENDING or row.incident_id is not None,
         # A cancelled process has ended when its instance is deleted too.
@@ -134,6 +135,15 @@ def content(row: ProcessRow) -> dict[str, Any]:
         "reruns": services().processes.reruns_of(row.correlation_id, most=RERUNS),
         "cockpit_url": _cockpit_url(settings.monitor_cockpit_url, row.process_instance_id),
     }
+
+
+def _traceback(row: ProcessRow, timeline: list[PhaseRow]) -> str | None:
+    """The traceback of the newest failed attempt, which opened the incident; None if no attempt of ours failed."""
+    newest = next((phase for phase in reversed(timeline) if phase.phase == FAILED), None)
+    found = None if newest is None else services().events.by_execution_id(newest.execution_id)
+    if found is None or not found.error_details:
+        return None
+    return str(shown_error(found.error_details, row.variables))
 
 
 def _attempts(timeline: list[PhaseRow]) -> dict[int, int]:

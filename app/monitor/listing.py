@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from webargs.fields import DelimitedList
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.responses import cursors
@@ -45,7 +46,7 @@ class ListFilters(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    status = fields.String(validate=validate.OneOf(STATUSES))
+    statuses = DelimitedList(fields.String(validate=validate.OneOf(STATUSES)), data_key="status")
     incident = QueryBoolean()
     batch_id = fields.String(data_key="batchId", validate=validate.Length(1, 200))
     application_id = fields.String(data_key="applicationId", validate=validate.Length(1, 200))
@@ -100,16 +101,17 @@ def find() -> BaseResponse:
 
 
 def _content() -> dict[str, Any]:
-    filters = _filters(request.args.to_dict())
+    given = {name: value for name in _NAMES if (value := _given(name))}
+    filters = _filters(given)
     cursor = request.args.get("cursor")
     overview = OverviewStore(runtime().database)
     page = overview.page(filters, limit=ROWS, before_seq=cursors.read(cursor))
-    given = {name: request.args[name] for name in _NAMES if request.args.get(name, "").strip()}
     rest = _without_kind(given)
     return {
         "page": page,
         "standings": overview.standings([row.correlation_id for row in page.rows]),
         "filters": given,
+        "statuses": STATUSES,
         "query": urlencode(given),
         "kinds": _kinds(given, overview.counts(filters)),
         "without_status": urlencode(rest),
@@ -120,6 +122,12 @@ def _content() -> dict[str, Any]:
         "is_first": cursor is None,
         "cursor": cursor,
     }
+
+
+def _given(name: str) -> str:
+    """A filter in the URL; the form sends each chosen status by itself."""
+    values = request.args.getlist(name) if name == "status" else [request.args.get(name, "")]
+    return ",".join(value.strip() for value in values if value.strip())
 
 
 def _without_kind(given: dict[str, str]) -> dict[str, str]:
@@ -143,7 +151,8 @@ def _kinds(given: dict[str, str], counts: dict[str, int]) -> list[dict[str, Any]
 def _filters(given: dict[str, str]) -> Filters:
     try:
         loaded = ListFilters().load(given)
-        names = ("incident", "batch_id", "application_id", "error_code", "failed_step", "started_by")
+        loaded["statuses"] = tuple(dict.fromkeys(loaded.get("statuses", ())))
+        names = ("statuses", "incident", "batch_id", "application_id", "error_code", "failed_step", "started_by")
         traits = Traits(**{name: loaded.pop(name) for name in names if name in loaded})
         return Filters(search=Search(text=loaded.pop("q", None)), traits=traits, **loaded)
     except ValidationError as error:

@@ -49,6 +49,16 @@ def set_definition_suspended(process_key: str, *, suspended: bool, reason: str |
     return versions
 
 
+def not_started(row: ProcessRow) -> Problem:
+    """The answer to an operation on a process that has no instance yet."""
+    return Problem(
+        NOT_STARTED,
+        "the process has no instance in the engine yet; call again later",
+        headers={"Retry-After": str(services().settings.retry_after_s)},
+        correlationId=row.correlation_id,
+    )
+
+
 def _change(row: ProcessRow, *, suspended: bool, reason: str | None) -> ProcessRow:
     if row.status != PENDING and row.incident_id is None:
         raise already_ended(row)
@@ -56,12 +66,7 @@ def _change(row: ProcessRow, *, suspended: bool, reason: str | None) -> ProcessR
     try:
         done = suspension.suspend(row, reason, actor=actor) if suspended else suspension.resume(row, actor=actor)
     except ProcessNotStarted:
-        raise Problem(
-            NOT_STARTED,
-            "the process has no instance in the engine yet; call again later",
-            headers={"Retry-After": str(services().settings.retry_after_s)},
-            correlationId=row.correlation_id,
-        ) from None
+        raise not_started(row) from None
     except (OperationUnavailable, OperationRefused) as error:
         raise engine_problem(error, row.correlation_id) from None
     now = services().processes.by_id(row.id) or row

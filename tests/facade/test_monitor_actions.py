@@ -335,6 +335,35 @@ def test_state_is_small_and_an_event_is_shown_when_it_is_opened(facade: Facade) 
         assert said in opened.text
 
 
+def test_traceback_of_an_incident_is_on_its_page_redacted(facade: Facade) -> None:
+    log_in(facade)
+    start(facade)
+    with facade.runtime.database.write() as connection:
+        connection.execute(sa.update(process_store).values(variables={**USER, "password": "hush-hush"}))
+    (row,) = facade.rows()
+    for number in (1, 2):
+        facade.runtime.events.record(
+            NewEvent(
+                row.traceability_id,
+                "verify",
+                FAILED,
+                correlation_id="order-1",
+                external_task_id="task-1",
+                lock_token=f"lock-{number}",
+                error_details=f'File "steps.py", line {number}, in verify: hush-hush',
+            )
+        )
+    assert "line 2, in verify" not in facade.http.get("/monitor/order-1").text
+    assert facade.runtime.processes.record_instance(row.id, "pi")
+    incident = Ending(ERROR, error={"message": "boom", "step": "verify"}, incident_id="i")
+    assert facade.runtime.processes.settle(row.id, incident)
+
+    page = facade.http.get("/monitor/order-1").text
+
+    assert "line 2, in verify: [redacted]" in page
+    assert "line 1, in verify" not in page
+
+
 def test_event_of_another_process_is_not_shown(facade: Facade) -> None:
     log_in(facade)
     start(facade)

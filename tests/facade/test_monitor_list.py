@@ -8,7 +8,7 @@ import pytest
 
 from app.monitor import POLICY
 from app.security.api_keys import new_entry
-from store.process_rows import ERROR, Ending
+from store.process_rows import CANCELLED, ERROR, OK, Ending
 from tests.support.facade import Facade
 
 READ_KEY, READ_ENTRY = new_entry("reader", ["process:read"])
@@ -85,6 +85,25 @@ def test_empty_fields_of_the_form_filter_nothing(facade: Facade) -> None:
     page = facade.http.get("/monitor?status=&processKey=&text=+&startedAfter=2020-01-01T10:00&startedBefore=")
 
     assert "order-1" in page.text
+
+
+@pytest.mark.parametrize("query", ["status=ok&status=cancelled", "status=ok,cancelled"])
+def test_several_statuses_are_chosen_together_and_stay_chosen(facade: Facade, query: str) -> None:
+    for name, ending in (
+        ("good", Ending(OK)),
+        ("gone", Ending(CANCELLED)),
+        ("bad", Ending(ERROR, error={})),
+        ("new", None),
+    ):
+        facade.start(name, Prefer="respond-async")
+        row = facade.runtime.processes.by_correlation_id(name)
+        assert row is not None
+        assert ending is None or facade.runtime.processes.settle(row.id, ending)
+
+    page = facade.http.get(f"/monitor?{query}").text
+
+    assert re.findall(r'href="/monitor/(good|gone|bad|new)"', page) == ["gone", "good"]
+    assert re.findall(r'value="(\w+)" checked', page) == ["ok", "cancelled"]
 
 
 def test_text_of_processes_stays_text(facade: Facade) -> None:

@@ -22,7 +22,9 @@ from app.api import data
 from app.openapi.spec import operations
 from app.operations import ending, suspending
 from app.security import api_keys
+from service import variables as service_variables
 from service.errors import OperationRefused
+from service.variables import Variable
 from store.process_rows import ERROR, OK, Ending, ProcessRow
 from tests.support.facade import USER, Facade
 
@@ -52,6 +54,8 @@ ERASE = "DELETE /api/process/{correlation_id}/data"
 PAUSE_SEVERAL = "POST /api/process/topics/pause"
 RESUME_SEVERAL = "POST /api/process/topics/resume"
 MAINTENANCE = "/api/process/maintenance"
+VARIABLES = "GET /api/process/{correlation_id}/variables"
+CHANGE = "PATCH /api/process/{correlation_id}/variables"
 TOPIC = "onboard-user.validate-user-information"
 
 #: (operation, status) -> the function that produces this answer
@@ -357,6 +361,52 @@ def _resumed_several_unknown(facade: Facade) -> TestResponse:
     return facade.post("/api/process/topics/resume", {"topics": ["unknown"]})
 
 
+def variables(facade: Facade, name: str, *, dry_run: bool | None = None) -> TestResponse:
+    """Read or change variables, without an engine; tests/e2e/test_variables.py has one."""
+    one = Variable("n", "Integer", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_variables, "variables_of", lambda row: [one])
+        patch.setattr(service_variables, "change", lambda row, changes, **_: [(None, one), (one, one)])
+        if dry_run is None:
+            return facade.http.get(f"/api/process/{name}/variables")
+        body = {"variables": {"n": 1}, "dryRun": dry_run}
+        return facade.http.patch(f"/api/process/{name}/variables", json=body)
+
+
+@case(VARIABLES, 200)
+def _read_variables(facade: Facade) -> TestResponse:
+    accept(facade)
+    return variables(facade, "order-1")
+
+
+@case(VARIABLES, 404)
+def _read_variables_of_nobody(facade: Facade) -> TestResponse:
+    return variables(facade, "nobody")
+
+
+@case(VARIABLES, 409)
+def _read_variables_of_an_ended_process(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK))
+    return variables(facade, "order-1")
+
+
+@case(CHANGE, 200)
+def _change_variables(facade: Facade) -> TestResponse:
+    accept(facade)
+    return variables(facade, "order-1", dry_run=True)
+
+
+@case(CHANGE, 404)
+def _change_variables_of_nobody(facade: Facade) -> TestResponse:
+    return variables(facade, "nobody", dry_run=False)
+
+
+@case(CHANGE, 409)
+def _change_variables_of_an_ended_process(facade: Facade) -> TestResponse:
+    end(facade, Ending(OK))
+    return variables(facade, "order-1", dry_run=False)
+
+
 @case("GET /api/process/incidents", 200)
 def _incidents(facade: Facade) -> TestResponse:
     row = accept(facade)
@@ -568,6 +618,7 @@ VALID: dict[str, Any] = {
     RERUN: {},
     PAUSE: {},
     RETRY: {},
+    CHANGE: {"variables": {"n": 1}},
     "POST /api/process/{correlation_id}/suspend": {},
     "POST /api/process/definitions/{key}/suspend": {},
     PAUSE_SEVERAL: {"topics": [TOPIC]},

@@ -181,7 +181,7 @@ def test_incident_is_in_the_row_and_can_be_retried(bench: Bench) -> None:
     assert row.error is not None
     assert (row.error["code"], row.error["step"]) == ("INCIDENT", "a")
 
-    bench.facade.post("/api/process/order-1/retry")
+    bench.facade.post("/api/process/order-1/retry", {})
     assert the_row(bench).status == PENDING
 
 
