@@ -41,7 +41,7 @@ from telemetry.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
-#: pause before a start is put back into its queue because no slot is free, in seconds
+#: pause before a start is put back into its queue: no slot is free, or maintenance began; in seconds
 NO_SLOT_PAUSE_S = 0.05
 
 #: seconds beyond the engine's time-out for which a claim lasts: a start that came late may still be under way
@@ -57,8 +57,9 @@ def start_process(self: Any, process_id: str, traceparent: str | None = None) ->
     """Claim the row, start its instance, record the instance, fetch its first steps."""
     row_id = uuid.UUID(process_id)
     if _is_maintenance():
-        # This message came before the queue was paused.
+        # This message came before the queue was paused, which takes until the next heartbeat.
         pause_starts("maintenance")
+        time.sleep(NO_SLOT_PAUSE_S)
         _requeue(self.request, process_id, traceparent)
         return
     if not own_slots() and worker_capacity().read().free <= 0:
