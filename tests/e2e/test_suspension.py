@@ -10,6 +10,8 @@ from tests.support.api import Api, eventually
 
 #: seconds in which several polls and reconciles run
 A_WHILE_S = 2.5
+#: seconds after which every worker has read a pause
+KNOWN_S = 1.5
 
 
 def stays(is_so: Callable[[], bool]) -> None:
@@ -84,6 +86,7 @@ def test_a_process_is_suspended_with_those_that_it_called(api: Api) -> None:
     topic = "/api/process/topics/callee.inner"
     assert api.call("POST", f"{topic}/pause", {}).status == 200
     try:
+        time.sleep(KNOWN_S)
         started = api.start("caller", prefer="respond-async")
         name = started.body["correlationId"]
         eventually(lambda: "callee" in str(api.get(f"/api/process/status/{name}?active=true").body["active"]), 20)

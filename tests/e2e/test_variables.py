@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ import requests
 from dev.stack import Stack
 from tests.support.api import Api, eventually
 from tests.support.facade import USER
+
+#: seconds after which every worker has read a pause
+KNOWN_S = 1.5
 
 
 @pytest.fixture
@@ -97,6 +101,7 @@ def test_start_schema_checks_the_variables_that_it_names(api: Api) -> None:
     topic = "/api/process/topics/onboard-user.validate-user-information"
     assert api.call("POST", f"{topic}/pause", {}).status == 200
     try:
+        time.sleep(KNOWN_S)
         name = api.start("onboard-user", USER, prefer="respond-async").body["correlationId"]
         eventually(lambda: api.get(f"/api/process/status/{name}").body["processInstanceId"])
 
