@@ -50,6 +50,13 @@ class MaintenanceWatch:
                 self._read_at = time.monotonic()
             return self._known
 
+    def shown(self) -> Maintenance | None:
+        """As :meth:`current`; while the database is unavailable, what was read last: an answer does not fail for it."""
+        try:
+            return self.current()
+        except DatabaseUnavailable:
+            return self._known
+
 
 def refuses_starts(found: Maintenance | None) -> bool:
     """True while new starts are refused; False while they are accepted, also if they are held."""

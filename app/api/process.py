@@ -135,7 +135,7 @@ class ProcessStatus(MethodView):
         if row.status != PENDING:
             return answer(document, 200, headers)
         headers["Retry-After"] = str(services().settings.retry_after_s)
-        document["maintenance"] = maintenance_document(services().maintenance.current())
+        document["maintenance"] = maintenance_document(services().maintenance.shown())
         return answer(document, 202, headers)
 
 

@@ -16,8 +16,6 @@ from app.responses.problem import Problem
 from app.security.auth import may
 from app.services import services
 from settings import Settings
-from store.errors import DatabaseUnavailable
-from store.maintenance import Maintenance
 
 #: content security policy: only files of this server, nothing inline, no frames
 POLICY = (
@@ -130,16 +128,8 @@ def _for_every_page() -> dict[str, object]:
         "read_only": session.is_read_only(),
         "logs_in": session.asks_for_login(),
         "reload_url": _reload_url(),
-        "maintenance": _maintenance,
+        "maintenance": services().maintenance.shown,
     }
-
-
-def _maintenance() -> Maintenance | None:
-    """The maintenance that holds; None if there is none, or while the database is unavailable."""
-    try:
-        return services().maintenance.current()
-    except DatabaseUnavailable:
-        return None
 
 
 def _reload_url() -> str | None:

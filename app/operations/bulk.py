@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.operations.ending import cancel, retry
+from app.operations.ending import cancel, check_storable, retry
 from app.responses import cursors
 from app.responses.problem import Problem
 from app.responses.problem_types import ENGINE_AWAY
@@ -24,6 +24,7 @@ MOST_S = 15.0
 
 def retry_many(query: dict[str, Any]) -> dict[str, Any]:
     """Retry the processes that have an open incident and match `query`, and return the answer."""
+    check_storable(query["variables"] or {})
     return _each(query, status=ERROR, act=lambda row: retry(row, query["variables"]))
 
 

@@ -87,7 +87,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
         Problem: it has ended, does not wait for the message, a variable cannot be stored, the engine refuses the
             message, or the engine is unavailable.
     """
-    _check(variables)
+    check_storable(variables)
     if row.status != PENDING and row.incident_id is None:
         raise already_ended(row)
     try:
@@ -121,7 +121,7 @@ def retry(row: ProcessRow, variables: dict[str, Any] | None = None) -> ProcessRo
         Problem: it has no open incident, a variable cannot be stored, the engine refuses the retry, or the engine is
             unavailable.
     """
-    _check(variables or {})
+    check_storable(variables or {})
     # Do not ask the engine about an ended process: its instance may still have an incident until it is deleted.
     if row.status != PENDING and row.incident_id is None:
         raise Problem(NO_INCIDENT, f"the process is {row.status}", correlationId=row.correlation_id)
@@ -136,7 +136,7 @@ def retry(row: ProcessRow, variables: dict[str, Any] | None = None) -> ProcessRo
     return now
 
 
-def _check(variables: dict[str, Any]) -> None:
+def check_storable(variables: dict[str, Any]) -> None:
     """Check that the engine can store variables.
 
     Raises:

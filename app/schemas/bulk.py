@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import BoundOfTime, JsonBoolean, JsonInteger, Strict, check_correlation_id
+from app.schemas.fields import (
+    BoundOfTime,
+    JsonBoolean,
+    JsonInteger,
+    Strict,
+    check_correlation_id,
+    correlation_id_schema,
+)
 from store.process_rows import ERROR, PENDING
 
 
@@ -29,7 +36,7 @@ class BulkFilters(Strict):
         metadata={"description": "Id of a group of `GET /api/process/incidents`.", "example": "0123456789abcdef"},
     )
     correlationIds = fields.List(
-        fields.String(validate=check_correlation_id),
+        fields.String(validate=check_correlation_id, metadata=correlation_id_schema()),
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, 200),
@@ -49,7 +56,7 @@ class BulkRetryRequest(BulkFilters):
     """Which processes to retry: those that have an open incident and match every filter."""
 
     variables = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 255)),
+        keys=fields.String(),
         load_default=None,
         allow_none=True,
         metadata={"description": "Variables that each of them gets before its retry.", "example": {"country": "GB"}},

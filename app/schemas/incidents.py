@@ -53,7 +53,7 @@ class RetryRequest(Strict):
     body_is_optional = True
 
     variables = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 255)),
+        keys=fields.String(),
         load_default=None,
         allow_none=True,
         metadata={"description": "Variables that the process gets before the retry.", "example": {"country": "GB"}},

@@ -27,10 +27,10 @@ class VariablesRequest(Strict):
     """Variables to set, by name. A variable keeps its type; one that the start schema names is checked by it."""
 
     variables = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 255)),
+        keys=fields.String(),
         required=True,
         validate=validate.Length(1, 100),
-        metadata={"example": {"country": "GB"}},
+        metadata={"example": {"country": "GB"}, "minProperties": 1, "maxProperties": 100},
     )
     dryRun = JsonBoolean(
         load_default=False, metadata={"description": "`true`: only check, and show what would change."}

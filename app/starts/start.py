@@ -268,7 +268,7 @@ class Starter:
                 "traceabilityId": traceability_id,
                 "statusUrl": location,
                 "links": links(correlation_id, traceability_id),
-                "maintenance": maintenance_document(self._maintenance.current()),
+                "maintenance": maintenance_document(self._maintenance.shown()),
             }
             return answer(body, 202, headers)
         if payload["status"] != OK:

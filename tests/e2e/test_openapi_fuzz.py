@@ -38,19 +38,47 @@ positive_data_acceptance.expected-statuses = [200, 400, 401, 404]
 [[operations]]
 include-path = "/api/process/bulk/retry"
 [operations.checks]
-positive_data_acceptance.expected-statuses = [200, 400, 401]
+positive_data_acceptance.expected-statuses = [200, 400, 401, 422]
+
+# The document cannot say which names and values of variables the engine can store.
+[[operations]]
+include-path-regex = "^/api/process/.*/(retry|variables)$"
+[operations.checks]
+positive_data_acceptance.expected-statuses = [200, 400, 401, 404, 409, 422, 503]
 
 [[operations]]
 include-path = "/api/process/bulk/cancel"
 [operations.checks]
 positive_data_acceptance.expected-statuses = [200, 400, 401]
+
+# A JSON schema cannot say that a time is in the future.
+[[operations]]
+include-path = "/api/process/maintenance"
+[operations.checks]
+positive_data_acceptance.expected-statuses = [200, 401, 422]
+
+# There is no engine here.
+[[operations]]
+include-path-regex = "^/api/process/definitions/.*/(suspend|resume)$"
+[operations.checks]
+not_a_server_error.expected-statuses = [200, 400, 401, 403, 404, 405, 409, 415, 422, 503]
 """
 
 KEY, ENTRY = api_keys.new_entry("fuzz", SCOPES)
+#: During maintenance other calls are refused, so it has a run of its own.
+MAINTENANCE = "/api/process/maintenance"
 #: all phases, with AUTH=off
-EVERYTHING = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES)]
+EVERYTHING = [
+    *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES)),
+    *("--exclude-path", MAINTENANCE),
+]
+ONLY_MAINTENANCE = [
+    *("--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES)),
+    *("--include-path", MAINTENANCE),
+]
 #: a part of the phases, with a key
 GUARDED = ["--phases", "examples,fuzzing", "--max-examples", "3", "--header", f"X-API-Key: {KEY}"]
+GUARDED += ["--exclude-path", MAINTENANCE]
 
 COMMAND = [
     sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run",
@@ -87,7 +115,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.mark.timeout(RUN_S + 60)
-@pytest.mark.parametrize(("server", "asks"), [("web", EVERYTHING), ("guarded", GUARDED)], ids=["open", "guarded"])
+@pytest.mark.parametrize(
+    ("server", "asks"),
+    [("web", EVERYTHING), ("guarded", GUARDED), ("web", ONLY_MAINTENANCE)],
+    ids=["open", "guarded", "maintenance"],
+)
 def test_no_check_fails(stack: Stack, server: str, asks: list[str], tmp_path: Path) -> None:
     report = tmp_path / "report.ndjson"
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
