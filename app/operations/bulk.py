@@ -101,10 +101,7 @@ def _fits(row: ProcessRow, key: GroupKey | None, query: dict[str, Any]) -> bool:
         return False
     if query.get("group") is not None and (row.incident_id is None or key is None or key.id != query["group"]):
         return False
-    wanted = query.get("processKey"), query.get("step")
-    if any(
-        value is not None and value != has for value, has in zip(wanted, (row.process_key, _step(row)), strict=True)
-    ):
+    if query.get("processKey") not in (None, row.process_key) or query.get("step") not in (None, _step(row)):
         return False
     return query.get("errorContains") is None or query["errorContains"] in (_message(row) or "")
 

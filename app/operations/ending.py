@@ -88,8 +88,7 @@ def send_message(row: ProcessRow, name: str, variables: dict[str, Any]) -> Proce
             message, or the engine is unavailable.
     """
     check_storable(variables)
-    if row.status != PENDING and row.incident_id is None:
-        raise already_ended(row)
+    require_running(row)
     try:
         delivered = correlate_message(row, name, variables, actor=current_actor())
     except ProcessNotStarted:
@@ -174,6 +173,16 @@ def _after_engine(row: ProcessRow) -> ProcessRow:
     except DatabaseUnavailable as error:
         log.warning("row of %s not read again, answered as read before: %s", row.correlation_id, error)
         return row
+
+
+def require_running(row: ProcessRow) -> None:
+    """Check that a process has not ended. One with an open incident has not.
+
+    Raises:
+        Problem: it has ended.
+    """
+    if row.status != PENDING and row.incident_id is None:
+        raise already_ended(row)
 
 
 def already_ended(row: ProcessRow) -> Problem:

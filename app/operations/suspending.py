@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from app.operations.ending import already_ended, engine_problem
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.operations.ending import already_ended, engine_problem, require_running
 from app.responses.problem import Problem
-from app.responses.problem_types import ENGINE_REFUSED, NOT_STARTED, UNKNOWN_PROCESS
+from app.responses.problem_types import ENGINE_REFUSED, NOT_STARTED
 from app.security.auth import current_actor
 from app.services import services
+from app.starts.requested import known_process
 from service import suspension
-from service.catalogue import find_process
 from service.errors import OperationRefused, OperationUnavailable, ProcessNotStarted
-from store.process_rows import PENDING, ProcessRow
+from store.process_rows import ProcessRow
 
 
 def suspend(row: ProcessRow, reason: str | None) -> ProcessRow:
@@ -33,11 +36,7 @@ def set_definition_suspended(process_key: str, *, suspended: bool, reason: str |
     Raises:
         Problem: no process has this key, it is not deployed, the engine refuses it, or the engine is unavailable.
     """
-    if find_process(process_key) is None:
-        raise Problem(
-            UNKNOWN_PROCESS,
-            f"no process has the key {process_key[:200]!r}; GET /api/process/definitions lists all keys",
-        )
+    known_process(process_key)
     try:
         versions = suspension.set_definition_suspended(
             process_key, suspended=suspended, reason=reason, actor=current_actor()
@@ -59,16 +58,26 @@ def not_started(row: ProcessRow) -> Problem:
     )
 
 
-def _change(row: ProcessRow, *, suspended: bool, reason: str | None) -> ProcessRow:
-    if row.status != PENDING and row.incident_id is None:
-        raise already_ended(row)
-    actor = current_actor()
+@contextmanager
+def engine_asked(row: ProcessRow) -> Iterator[None]:
+    """Within the block the engine is asked about the process of `row`, which has an instance.
+
+    Raises:
+        Problem: it has no instance yet, the engine refuses it, or the engine is unavailable.
+    """
     try:
-        done = suspension.suspend(row, reason, actor=actor) if suspended else suspension.resume(row, actor=actor)
+        yield
     except ProcessNotStarted:
         raise not_started(row) from None
     except (OperationUnavailable, OperationRefused) as error:
         raise engine_problem(error, row.correlation_id) from None
+
+
+def _change(row: ProcessRow, *, suspended: bool, reason: str | None) -> ProcessRow:
+    require_running(row)
+    actor = current_actor()
+    with engine_asked(row):
+        done = suspension.suspend(row, reason, actor=actor) if suspended else suspension.resume(row, actor=actor)
     now = services().processes.by_id(row.id) or row
     if not done:
         # It has ended in the engine. The row says so now, or after the next round of the reconciler.
